@@ -1,0 +1,73 @@
+import Glibc
+
+/// Content in a file that is open for reading. The file is closed when the last reference goes.
+public final class ContentFile: Sendable {
+    /// The file descriptor; valid as long as this object lives.
+    public let fileDescriptor: Int32
+
+    /// The size of the whole content in bytes.
+    public let size: Int64
+
+    /// Takes over an open file.
+    public init(takingOver fileDescriptor: Int32, size: Int64) {
+        self.fileDescriptor = fileDescriptor
+        self.size = size
+    }
+
+    deinit {
+        close(fileDescriptor)
+    }
+
+    /// Opens a regular file, or gives `nil` when there is none at the path.
+    ///
+    /// - Throws: ``ContentError/system(operation:path:errno:)`` for anything else that the operating system reports.
+    public static func open(path: String) throws(ContentError) -> ContentFile? {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            let number = errno
+            if number == ENOENT || number == ENOTDIR { return nil }
+            throw .system(operation: "open", path: path, errno: number)
+        }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            let number = errno
+            close(descriptor)
+            throw .system(operation: "examine", path: path, errno: number)
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            return nil
+        }
+        return ContentFile(takingOver: descriptor, size: Int64(status.st_size))
+    }
+
+    /// Reads the whole content.
+    ///
+    /// - Throws: ``ContentError/tooLarge(_:limit:)`` when it has more bytes than the limit,
+    ///   ``ContentError/truncated(at:expected:)`` when the file has shrunk since it was opened.
+    public func readAll(limit: Int) throws(ContentError) -> [UInt8] {
+        guard size <= limit else { throw .tooLarge(size, limit: limit) }
+        let count = Int(size)
+        var failure: Int32 = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            done = 0
+            while done < count {
+                let result = pread(fileDescriptor, buffer.baseAddress.map { $0 + done }, count - done, off_t(done))
+                if result < 0, errno == EINTR { continue }
+                if result < 0 { failure = errno }
+                guard result > 0 else { break }
+                done += result
+            }
+        }
+        guard failure == 0 else { throw .system(operation: "read", path: "content", errno: failure) }
+        guard bytes.count == count else { throw .truncated(at: Int64(bytes.count), expected: size) }
+        return bytes
+    }
+}
+
+/// The operating system's words for an error number.
+package func systemErrorText(_ number: Int32) -> String {
+    // Thread-safe in glibc from 2.32 on; the buffer is the thread's own.
+    guard let text = strerror(number) else { return "error \(number)" }
+    return String(cString: text)
+}

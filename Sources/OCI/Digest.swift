@@ -1,0 +1,131 @@
+/// The digest of a piece of content: an algorithm and its value in lower-case hexadecimal.
+///
+/// OCI image-spec, "Digests". Only the registered algorithms `sha256` and `sha512` are accepted, each
+/// with exactly the length that it has, so that a digest can safely become a path component.
+public struct Digest: Hashable, Sendable {
+    /// A registered digest algorithm.
+    public enum Algorithm: String, Sendable, CaseIterable {
+        /// SHA-256, 64 hexadecimal digits.
+        case sha256
+        /// SHA-512, 128 hexadecimal digits.
+        case sha512
+
+        /// How many hexadecimal digits a value of this algorithm has.
+        public var hexLength: Int {
+            switch self {
+            case .sha256: 64
+            case .sha512: 128
+            }
+        }
+    }
+
+    /// Why a text is not a digest.
+    public enum ParseError: Error, Hashable, CustomStringConvertible {
+        /// There is no colon between an algorithm and a value.
+        case missingSeparator
+        /// The algorithm is neither `sha256` nor `sha512`.
+        case unsupportedAlgorithm
+        /// The value has another number of digits than the algorithm demands.
+        case wrongLength(expected: Int, found: Int)
+        /// The value holds something else than `0-9a-f`.
+        case notLowerCaseHex
+
+        /// The error in words.
+        public var description: String {
+            switch self {
+            case .missingSeparator: "a digest has the form ALGORITHM:HEX"
+            case .unsupportedAlgorithm: "the digest algorithm must be sha256 or sha512"
+            case .wrongLength(let expected, let found):
+                "the digest must have \(expected) hexadecimal digits, it has \(found)"
+            case .notLowerCaseHex: "the digest must be written in lower-case hexadecimal"
+            }
+        }
+    }
+
+    /// The algorithm that made the digest.
+    public let algorithm: Algorithm
+
+    /// The whole digest as text, `sha256:…`.
+    public let text: String
+
+    /// The value in lower-case hexadecimal, without the algorithm.
+    public var hex: Substring {
+        text.dropFirst(algorithm.rawValue.utf8.count + 1)
+    }
+
+    /// Parses `ALGORITHM:HEX`.
+    public init(_ text: some StringProtocol) throws(ParseError) {
+        let bytes = text.utf8
+        guard let colon = bytes.prefix(16).firstIndex(of: UInt8(ascii: ":")) else { throw .missingSeparator }
+        guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else { throw .unsupportedAlgorithm }
+        let value = bytes[bytes.index(after: colon)...]
+        // A prefix is counted, since the text may be long.
+        let count = value.prefix(256).count
+        guard count == algorithm.hexLength else {
+            throw .wrongLength(expected: algorithm.hexLength, found: count)
+        }
+        for byte in value {
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): continue
+            default: throw .notLowerCaseHex
+            }
+        }
+        self.algorithm = algorithm
+        self.text = String(text)
+    }
+
+    /// Makes a digest from the bytes that a hash function gave, or `nil` when their number is not the algorithm's.
+    public init?(algorithm: Algorithm, bytes: some Sequence<UInt8>) {
+        var text = algorithm.rawValue + ":"
+        let digits = Array("0123456789abcdef".utf8)
+        var count = 0
+        for byte in bytes {
+            count += 2
+            guard count <= algorithm.hexLength else { return nil }
+            text.unicodeScalars.append(Unicode.Scalar(digits[Int(byte >> 4)]))
+            text.unicodeScalars.append(Unicode.Scalar(digits[Int(byte & 15)]))
+        }
+        guard count == algorithm.hexLength else { return nil }
+        self.algorithm = algorithm
+        self.text = text
+    }
+
+    /// Digests are equal when their texts are; the text has one form only.
+    public static func == (left: Digest, right: Digest) -> Bool {
+        left.text == right.text
+    }
+
+    /// Hashes the text, which says all.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(text)
+    }
+}
+
+extension Digest: CustomStringConvertible, Comparable {
+    /// The whole digest as text.
+    public var description: String { text }
+
+    /// Orders digests by their texts.
+    public static func < (left: Digest, right: Digest) -> Bool {
+        left.text < right.text
+    }
+}
+
+extension Digest: Codable {
+    /// Decodes a digest from a string; a string that is no digest is a decoding error.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        do {
+            try self.init(text)
+        } catch {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "\(error)")
+        }
+    }
+
+    /// Encodes the digest as its text.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(text)
+    }
+}

@@ -1,0 +1,174 @@
+/// What a request to the distribution API asks for, told from its path and query.
+/// OCI distribution-spec, "Endpoints" (end-1 to end-3).
+public struct DistributionRequest: Hashable, Sendable {
+    /// The kinds of content that the API offers.
+    public enum Kind: String, Sendable {
+        /// `/v2/NAME/manifests/REFERENCE`
+        case manifest = "manifests"
+        /// `/v2/NAME/blobs/DIGEST`
+        case blob = "blobs"
+    }
+
+    /// What names the content.
+    public enum Target: Hashable, Sendable {
+        /// Content by its digest.
+        case digest(Digest)
+        /// A manifest by its tag.
+        case tag(Tag)
+    }
+
+    /// Whether a manifest or a blob is asked for.
+    public let kind: Kind
+    /// The repository in the path.
+    public let repository: RepositoryName
+    /// The tag or digest at the end of the path.
+    public let target: Target
+    /// The registry that the content comes from: the query's `ns`.
+    public let registry: RegistryName?
+
+    /// Makes a request.
+    public init(kind: Kind, repository: RepositoryName, target: Target, registry: RegistryName?) {
+        self.kind = kind
+        self.repository = repository
+        self.target = target
+        self.registry = registry
+    }
+
+    /// What a path can be.
+    public enum Path: Hashable, Sendable {
+        /// `/v2/`: whether the API is spoken here.
+        case base
+        /// A manifest or a blob.
+        case content(DistributionRequest)
+    }
+
+    /// The longest request target that is looked at, in bytes.
+    public static let maximumLength = 4096
+
+    /// Reads the target of an HTTP request, `/v2/…?ns=…`.
+    ///
+    /// - Returns: `nil` when the path is none of this API's.
+    /// - Throws: the error to answer when the path is one, but a part of it is malformed.
+    public static func parse(target: some StringProtocol) throws(DistributionError) -> Path? {
+        guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
+            throw DistributionError(.nameInvalid, "the request target has more than \(maximumLength) bytes")
+        }
+        let parts = Substring(target).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let path: Substring = parts.first ?? ""
+        if path == "/v2/" || path == "/v2" { return .base }
+        guard path.hasPrefix("/v2/") else { return nil }
+        let components = path.dropFirst(4).split(separator: "/", omittingEmptySubsequences: false)
+        guard components.count >= 3, let last = components.last,
+            let kind = Kind(rawValue: String(components[components.count - 2]))
+        else { return nil }
+
+        let nameText = components.dropLast(2).joined(separator: "/")
+        guard let repository = RepositoryName(nameText) else {
+            throw DistributionError(.nameInvalid, "the repository name is malformed", detail: clipped(nameText))
+        }
+        let registry = try registry(inQuery: parts.count == 2 ? parts.last : nil)
+        guard let reference = percentDecoded(last) else {
+            throw DistributionError(.manifestInvalid, "the reference is malformed", detail: clipped(String(last)))
+        }
+        let content = DistributionRequest(
+            kind: kind,
+            repository: repository,
+            target: try parseReference(reference, kind: kind),
+            registry: registry
+        )
+        return .content(content)
+    }
+
+    private static func parseReference(_ text: String, kind: Kind) throws(DistributionError) -> Target {
+        // A tag holds no colon and a digest always does, so the two cannot be mixed up.
+        if kind == .manifest, !text.utf8.contains(UInt8(ascii: ":")) {
+            guard let tag = Tag(text) else {
+                throw DistributionError(.manifestInvalid, "the tag is malformed", detail: clipped(text))
+            }
+            return .tag(tag)
+        }
+        do {
+            return try .digest(Digest(text))
+        } catch {
+            throw DistributionError(.digestInvalid, error.description, detail: clipped(text))
+        }
+    }
+
+    private static func registry(inQuery query: Substring?) throws(DistributionError) -> RegistryName? {
+        guard let query else { return nil }
+        for item in query.split(separator: "&") where item.hasPrefix("ns=") {
+            let raw = item.dropFirst(3)
+            if raw.isEmpty { return nil }
+            guard let text = percentDecoded(raw), let registry = RegistryName(text) else {
+                let detail = clipped(String(raw))
+                throw DistributionError(.nameInvalid, "the parameter ns is no registry name", detail: detail)
+            }
+            return registry
+        }
+        return nil
+    }
+
+    /// RFC 3986, section 2.1; `nil` where an escape is malformed or the result is no UTF-8.
+    private static func percentDecoded(_ text: some StringProtocol) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue) else {
+                return nil
+            }
+            bytes.append(high << 4 | low)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexValue(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+
+    private static func clipped(_ text: String) -> String {
+        String(text.prefix(256))
+    }
+}
+
+extension DistributionRequest {
+    /// The key under which providers of the content are found: the digest, or the full tag name. `nil` for a tag
+    /// without a registry.
+    public var key: String? {
+        switch target {
+        case .digest(let digest): digest.text
+        case .tag(let tag): registry.map { "\($0.text)/\(repository.text):\(tag.text)" }
+        }
+    }
+
+    /// The path and query with which a peer is asked for the same content.
+    public var path: String {
+        let reference =
+            switch target {
+            case .digest(let digest): digest.text
+            case .tag(let tag): tag.text
+            }
+        let query = registry.map { "?ns=" + Self.percentEncoded($0.text) } ?? ""
+        return "/v2/\(repository.text)/\(kind.rawValue)/\(reference)\(query)"
+    }
+
+    /// The error that says that nobody has the content.
+    public var notFound: DistributionError {
+        switch kind {
+        case .manifest: DistributionError(.manifestUnknown, "no node is known to hold the manifest", detail: key)
+        case .blob: DistributionError(.blobUnknown, "no node is known to hold the blob", detail: key)
+        }
+    }
+
+    private static func percentEncoded(_ text: String) -> String {
+        text.replacing(":", with: "%3A").replacing("[", with: "%5B").replacing("]", with: "%5D")
+    }
+}

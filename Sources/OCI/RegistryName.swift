@@ -1,0 +1,60 @@
+/// The name of a registry as it stands in references and in the `ns` parameter: `docker.io`, `registry.lab:5000`,
+/// `[fd00::1]:5000`.
+public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
+    /// The most characters that a name may have: a DNS name and a port.
+    public static let maximumLength = 255 + 6
+
+    /// The name as text.
+    public let text: String
+
+    /// Parses a host name or address with an optional port, or gives `nil` when the text is none.
+    public init?(_ text: some StringProtocol) {
+        let bytes = Substring(text).utf8
+        guard !bytes.isEmpty, bytes.prefix(Self.maximumLength + 1).count <= Self.maximumLength else { return nil }
+        var host = bytes[...]
+        if bytes.first == UInt8(ascii: "[") {
+            guard let end = bytes.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            let address = bytes[bytes.index(after: bytes.startIndex)..<end]
+            let isAddress = address.allSatisfy {
+                Self.isHexDigit($0) || $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: ".")
+            }
+            guard address.count > 1, isAddress else { return nil }
+            host = bytes[bytes.index(after: end)...]
+            guard host.isEmpty || (host.first == UInt8(ascii: ":") && Self.isPort(host.dropFirst())) else { return nil }
+        } else {
+            if let colon = bytes.firstIndex(of: UInt8(ascii: ":")) {
+                guard Self.isPort(bytes[bytes.index(after: colon)...]) else { return nil }
+                host = bytes[..<colon]
+            }
+            let labels = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+            guard labels.allSatisfy(Self.isLabel) else { return nil }
+        }
+        self.text = String(text)
+    }
+
+    /// The name as text.
+    public var description: String { text }
+
+    private static func isLabel(_ label: some Collection<UInt8>) -> Bool {
+        let dash = UInt8(ascii: "-")
+        guard let first = label.first, label.count <= 63, first != dash else { return false }
+        // An underscore is no host name by the letter, yet container networks have them.
+        var last = first
+        for byte in label {
+            guard byte.isAlphanumeric || byte == dash || byte == UInt8(ascii: "_") else { return false }
+            last = byte
+        }
+        return last != dash
+    }
+
+    private static func isPort(_ digits: some Collection<UInt8>) -> Bool {
+        guard (1...5).contains(digits.count), digits.allSatisfy(\.isDigit) else { return false }
+        let value = digits.reduce(0) { $0 * 10 + Int($1 - UInt8(ascii: "0")) }
+        return (1...65535).contains(value)
+    }
+
+    private static func isHexDigit(_ byte: UInt8) -> Bool {
+        byte.isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+            || (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(byte)
+    }
+}

@@ -1,0 +1,43 @@
+import NIOCore
+
+/// Finds the nodes that hold a key, and tells the others which keys this node holds.
+///
+/// A key is a digest (`sha256:…`) or a full tag name (`docker.io/library/alpine:3`).
+public protocol Router: Sendable {
+    /// The nodes that hold a key, in the order in which they are found, this node never among them.
+    ///
+    /// The stream ends when as many as `limit` were found or nobody is left to ask. The caller decides how long it
+    /// waits; when it stops to listen, the lookup ends.
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider>
+
+    /// Tells the others that this node holds the keys, now and again until they are withdrawn.
+    func advertise(_ keys: [String]) async
+
+    /// Stops to advertise the keys.
+    func withdraw(_ keys: [String]) async
+
+    /// Whether lookups can be answered, and if not, why.
+    var readiness: Readiness { get }
+}
+
+/// Whether a part of the node can do its work.
+public enum Readiness: Hashable, Sendable {
+    /// It can; the text says in what state it is.
+    case ready(String)
+    /// It cannot, for this reason.
+    case notReady(String)
+}
+
+/// A node that holds a key, and where its registry is reached.
+public struct Provider: Hashable, Sendable {
+    /// The peer id of the node, in text.
+    public var peerID: String
+    /// The addresses of its registry, the best first; never empty.
+    public var addresses: [SocketAddress]
+
+    /// Makes a provider.
+    public init(peerID: String, addresses: [SocketAddress]) {
+        self.peerID = peerID
+        self.addresses = addresses
+    }
+}
