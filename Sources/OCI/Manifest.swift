@@ -29,6 +29,9 @@ public struct Manifest: Hashable, Sendable {
     /// What the document is: as it says itself, else by its fields.
     public let mediaType: MediaType
 
+    /// Whether the document is an index, so that its children are manifests whatever their media types say.
+    public let isIndex: Bool
+
     /// The content that it names, in its order: manifests of an index; configuration, then layers of a manifest.
     public let children: [Descriptor]
 
@@ -45,9 +48,11 @@ public struct Manifest: Hashable, Sendable {
         }
         if let manifests = document.manifests {
             mediaType = document.mediaType ?? .ociIndex
+            isIndex = true
             children = manifests
         } else if document.config != nil || document.layers != nil || document.blobs != nil {
             mediaType = document.mediaType ?? .ociManifest
+            isIndex = false
             children = (document.config.map { [$0] } ?? []) + (document.layers ?? []) + (document.blobs ?? [])
         } else {
             throw .notAManifest

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Logging
+
+/// A time span written as Go writes it: `20ms`, `1.5s`, `1m30s`.
+struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
+    let duration: Duration
+    private let text: String
+
+    init(_ duration: Duration, text: String) {
+        self.duration = duration
+        self.text = text
+    }
+
+    init?(argument: String) {
+        guard let duration = Self.parse(argument) else { return nil }
+        self.init(duration, text: argument)
+    }
+
+    var description: String { text }
+
+    private static let units: [(suffix: String, seconds: Double)] = [
+        ("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1), ("m", 60), ("h", 3600),
+    ]
+
+    private static func parse(_ text: String) -> Duration? {
+        guard !text.isEmpty, text.utf8.count <= 32 else { return nil }
+        if text == "0" { return .zero }
+        var rest = text[...]
+        var seconds = 0.0
+        while !rest.isEmpty {
+            let digits = rest.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+            rest = rest.dropFirst(digits.count)
+            let suffix = rest.prefix { !($0.isNumber || $0 == ".") }
+            rest = rest.dropFirst(suffix.count)
+            guard let value = Double(digits), let unit = units.first(where: { $0.suffix == suffix }) else { return nil }
+            seconds += value * unit.seconds
+        }
+        // A year is more than anybody means, and far from what overflows.
+        guard seconds.isFinite, seconds >= 0, seconds <= 366 * 86400 else { return nil }
+        return .nanoseconds(Int64((seconds * 1e9).rounded()))
+    }
+}
+
+/// An address to listen on: `:5000` for all, `10.0.0.1:5000`, `[fd00::1]:5000`.
+struct ListenAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
+    /// The host, or `nil` for all addresses of the machine.
+    let host: String?
+    let port: UInt16
+
+    init(host: String?, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    init?(argument: String) {
+        guard let colon = argument.lastIndex(of: ":"), let port = UInt16(argument[argument.index(after: colon)...])
+        else { return nil }
+        var host = argument[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        self.host = host.isEmpty ? nil : String(host)
+        self.port = port
+    }
+
+    var description: String {
+        guard let host else { return ":\(port)" }
+        return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    }
+}
+
+/// A switch that takes a value.
+struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
+    let isOn: Bool
+
+    init(_ isOn: Bool) {
+        self.isOn = isOn
+    }
+
+    init?(argument: String) {
+        switch argument.lowercased() {
+        case "true", "1", "yes", "on", "t": isOn = true
+        case "false", "0", "no", "off", "f": isOn = false
+        default: return nil
+        }
+    }
+
+    var description: String { isOn ? "true" : "false" }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {
+    /// Reads a level in any case; Go's names are known too.
+    public init?(argument: String) {
+        switch argument.lowercased() {
+        case "warn": self = .warning
+        case let name: self.init(rawValue: name)
+        }
+    }
+}
+
+/// The items of a list flag, which may be given several times, or separated by commas or spaces.
+func listItems(_ values: [String]) -> [String] {
+    values.flatMap { $0.split { $0 == "," || $0.isWhitespace } }.map(String.init)
+}

@@ -1,0 +1,9 @@
+import FoundationEssentials
+
+/// The process' environment.
+enum Environment {
+    /// The variables at the time of the call.
+    static var current: [String: String] {
+        ProcessInfo.processInfo.environment
+    }
+}

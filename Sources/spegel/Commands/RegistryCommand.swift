@@ -1,0 +1,104 @@
+import ArgumentParser
+import OCI
+
+/// `spegel registry`: the node.
+struct RegistryCommand: AsyncParsableCommand, SettableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "registry",
+        abstract: "Run the node: serve what is held here, mirror what other nodes hold.",
+        discussion: """
+            Example: spegel registry --mirrored-registries https://docker.io \
+            --bootstrap-kind dns --dns-bootstrap-domain spegel-bootstrap.spegel.svc.cluster.local
+            """
+    )
+
+    static let settings =
+        CommonOptions.settings + [
+            "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
+            "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
+            "mirrored-registries", "mirror-resolve-timeout", "mirror-resolve-retries", "resolve-tags",
+            "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
+        ]
+
+    @OptionGroup var common: CommonOptions
+
+    @Option(help: ArgumentHelp("Where containerd and the other nodes reach the registry.", valueName: "address"))
+    var registryAddr = ListenAddress(host: nil, port: 5000)
+
+    @Option(help: ArgumentHelp("Where other nodes reach the router (libp2p).", valueName: "address"))
+    var routerAddr = ListenAddress(host: nil, port: 5001)
+
+    @Option(help: ArgumentHelp("Where /metrics is served.", valueName: "address"))
+    var metricsAddr = ListenAddress(host: nil, port: 9090)
+
+    @Option(help: ArgumentHelp("The folder that keeps the identity of the node.", valueName: "dir"))
+    var dataDir = "/var/lib/spegel"
+
+    @Option(help: ArgumentHelp("Share this OCI image layout instead of what containerd holds.", valueName: "dir"))
+    var store: String?
+
+    @Option(help: ArgumentHelp("The socket of containerd.", valueName: "path"))
+    var containerdSock = "/run/containerd/containerd.sock"
+
+    @Option(help: ArgumentHelp("The containerd namespace that holds the images.", valueName: "name"))
+    var containerdNamespace = "k8s.io"
+
+    @Option(
+        help: ArgumentHelp(
+            "The content folder of containerd; where it is absent, content is read through the socket.",
+            valueName: "dir"
+        )
+    )
+    var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
+
+    @Option(help: ArgumentHelp("The folder of containerd's registry configuration.", valueName: "dir"))
+    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("The registries to mirror, as URLs; all when none is given.", valueName: "url")
+    )
+    var mirroredRegistries: [String] = []
+
+    @Option(help: ArgumentHelp("How long to look for the first node that has a key.", valueName: "time"))
+    var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
+
+    @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
+    var mirrorResolveRetries = 3
+
+    @Option(help: ArgumentHelp("Whether tags are answered; digests always are.", valueName: "bool"))
+    var resolveTags = Switch(true)
+
+    @Option(help: ArgumentHelp("How other nodes are found: static or dns.", valueName: "kind"))
+    var bootstrapKind: BootstrapKind?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Multiaddrs of nodes, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
+    )
+    var staticBootstrapPeers: [String] = []
+
+    @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
+    var dnsBootstrapDomain: String?
+
+    @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
+    var kademliaPrefix = "/spegel"
+
+    func validate() throws {
+        guard (1...100).contains(mirrorResolveRetries) else {
+            throw ValidationError("--mirror-resolve-retries must be between 1 and 100, it is \(mirrorResolveRetries).")
+        }
+        guard mirrorResolveTimeout.duration > .zero else {
+            throw ValidationError("--mirror-resolve-timeout must be more than 0, it is '\(mirrorResolveTimeout)'.")
+        }
+        guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
+            throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
+        }
+        _ = try registryNames()
+        _ = try bootstrap()
+    }
+
+    func run() async throws {
+        try await Node(self).run()
+    }
+}

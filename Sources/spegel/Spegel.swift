@@ -1,0 +1,52 @@
+import ArgumentParser
+import Glibc
+
+/// A stateless, peer-to-peer OCI registry mirror: the program's table of contents.
+struct Spegel: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spegel",
+        abstract: "Share container images between the nodes of a cluster, straight from what their containerd holds.",
+        discussion: """
+            Each flag can also be set by an environment variable: --registry-addr by REGISTRY_ADDR, and so on. A flag \
+            wins over its variable.
+            """,
+        version: Version.text,
+        subcommands: [RegistryCommand.self, ConfigurationCommand.self, VersionCommand.self]
+    )
+}
+
+@main
+enum Main {
+    static func main() async {
+        // A peer that goes away is an error of that connection, never a signal to the process.
+        signal(SIGPIPE, SIG_IGN)
+        let prepared = PreparedArguments(
+            arguments: Array(CommandLine.arguments.dropFirst()),
+            environment: Environment.current,
+            root: Spegel.self
+        )
+        do {
+            var command = try Spegel.parseAsRoot(prepared.arguments)
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            finish(with: error, prepared)
+        }
+    }
+
+    /// Help and version go to standard output; an error is one line on standard error: exit code 64 for a wrong
+    /// command line, 1 for all else.
+    private static func finish(with error: any Error, _ prepared: PreparedArguments) -> Never {
+        let code = Spegel.exitCode(for: error)
+        if code.isSuccess { Spegel.exit(withError: error) }
+        if error is ExitCode { exit(code.rawValue) }
+        var text = Spegel.message(for: error).split(separator: "\n").joined(separator: " ")
+        if let note = prepared.note(onMessage: text) { text += " (\(note))" }
+        if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
+        fputs("spegel: \(text)\n", stderr)
+        exit(code.rawValue)
+    }
+}
