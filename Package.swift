@@ -25,9 +25,13 @@ let package = Package(
         .package(url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        // For the demo alone, which is in no image.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     ],
     targets: [
         .target(name: "OCI", swiftSettings: strict),
+        .target(name: "Files", swiftSettings: strict),
         .target(
             name: "Multiformats",
             dependencies: [.product(name: "Crypto", package: "swift-crypto")],
@@ -35,7 +39,11 @@ let package = Package(
         ),
         .target(
             name: "ContentStore",
-            dependencies: ["OCI", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "OCI", "Files",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .target(
@@ -102,19 +110,37 @@ let package = Package(
         .target(
             name: "NodeConfiguration",
             dependencies: [
-                .product(name: "Logging", package: "swift-log"), .product(name: "TOMLKit", package: "TOMLKit"),
+                "OCI", "Files",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "OCI", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Routing", "Registry",
+                "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Routing", "Registry",
                 "NodeConfiguration",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "spegel-demo",
+            dependencies: [
+                "OCI", "ContentStore",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),
@@ -122,7 +148,11 @@ let package = Package(
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats"], swiftSettings: strict),
         .testTarget(
             name: "ContentStoreTests",
-            dependencies: ["ContentStore", "OCI", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "ContentStore", "Files", "OCI",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
@@ -171,7 +201,16 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "NodeConfigurationTests", dependencies: ["NodeConfiguration"], swiftSettings: strict),
+        .testTarget(
+            name: "NodeConfigurationTests",
+            dependencies: ["NodeConfiguration", "Files", "OCI", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SpegelTests",
+            dependencies: ["spegel", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -21,18 +21,7 @@ extension RegistryCommand {
     func registryNames() throws -> Set<RegistryName>? {
         let items = listItems(mirroredRegistries)
         guard !items.isEmpty else { return nil }
-        return try Set(
-            items.map { item in
-                let parts = item.split(separator: "://", maxSplits: 1)
-                let hasScheme = parts.count == 2 && ["http", "https"].contains(parts.first.map(String.init) ?? "")
-                guard let host = parts.last, hasScheme, let name = RegistryName(host.trimmingSuffix("/")) else {
-                    throw ValidationError(
-                        "--mirrored-registries takes URLs such as https://docker.io, '\(item)' is none."
-                    )
-                }
-                return name
-            }
-        )
+        return Set(try urls(mirroredRegistries, flag: "--mirrored-registries").map(\.host))
     }
 
     /// How to bootstrap: as told, else by what was given.
@@ -67,11 +56,5 @@ extension RegistryCommand {
             )
         }
         return address
-    }
-}
-
-extension Substring {
-    fileprivate func trimmingSuffix(_ suffix: String) -> Substring {
-        hasSuffix(suffix) ? dropLast(suffix.count) : self
     }
 }

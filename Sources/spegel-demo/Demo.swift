@@ -1,0 +1,122 @@
+import FoundationEssentials
+import Glibc
+import OCI
+import ServiceLifecycle
+import UnixSignals
+
+/// Shows the main job on one machine: three nodes on loopback addresses, an image that only the first one holds, and
+/// a pull of it through the third one.
+@main
+struct Demo {
+    let binary: String
+    let folder: String
+
+    static func main() async {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 3 else {
+            fputs("usage: spegel-demo PATH-OF-SPEGEL WORK-FOLDER\n", stderr)
+            exit(64)
+        }
+        do {
+            try await Demo(binary: arguments[1], folder: arguments[2]).runUntilInterrupted()
+        } catch is Interrupted {
+            print("Interrupted; everything is stopped.")
+            exit(130)
+        } catch {
+            fputs("demo: \(error)\n", stderr)
+            exit(1)
+        }
+    }
+
+    private func runUntilInterrupted() async throws {
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+            group.addTask {
+                for await _ in signals { throw Interrupted() }
+                return false
+            }
+            group.addTask {
+                try await run()
+                return true
+            }
+            _ = try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func run() async throws {
+        try? FileManager.default.removeItem(atPath: folder)
+        let nodes = try (1...3).map { try DemoNode(number: $0, binary: binary, folder: folder) }
+
+        let image = try DemoImage.make(in: nodes[0].store)
+        print("Made \(image.reference) in the store of node 1: \(image.layerCount) layers, \(size(image.totalSize)).")
+
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for node in nodes { group.addTask { try await node.run() } }
+            group.addTask { try await show(nodes, image) }
+            // The show ends first, or a node that could not start does.
+            try await group.next()
+            group.cancelAll()
+            // Nodes that are told to stop end with an error of no interest.
+            while let result = await group.nextResult() { _ = result }
+        }
+        print("Stopped the nodes. Their logs are in \(folder).")
+    }
+
+    private func show(_ nodes: [DemoNode], _ image: DemoImage) async throws {
+        let clock = ContinuousClock()
+        let formed = try await clock.measure {
+            for node in nodes { try await node.waitUntilConnected(peers: nodes.count - 1) }
+        }
+        let places = nodes.map(\.address).joined(separator: ", ")
+        print("Started three nodes on \(places); they formed a network in \(seconds(formed)).")
+
+        print("\nPulling through node 3, which holds nothing:")
+        let puller = DemoPull(node: nodes[2], holders: nodes)
+        let time = try await clock.measure { try await puller.pull(image) }
+        let report = puller.report
+        let rate = Double(report.bytes) / time.inSeconds / 1e6
+        print("All \(report.count) digests are right: \(size(report.bytes)) in \(seconds(time)), \(Int(rate)) MB/s.")
+
+        print("\nAsking node 3 for an image that nobody has:")
+        let missing = image.reference.replacing(":1", with: ":nobody-has-this")
+        let answer = try await puller.request(.manifest, try Reference(missing))
+        let body = answer.body.map { String(decoding: $0, as: UTF8.self) } ?? ""
+        guard answer.status == 404 else { throw DemoError("expected 404, got \(answer.status)") }
+        print("  404 in \(seconds(answer.time)): \(body)")
+        print("  containerd would now go to the source registry.\n")
+    }
+}
+
+/// The person pressed Ctrl-C.
+struct Interrupted: Error {}
+
+/// Something did not go as it should.
+struct DemoError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension Duration {
+    var inSeconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) / 1e18
+    }
+}
+
+/// A time in words.
+func seconds(_ duration: Duration) -> String {
+    let value = duration.inSeconds
+    return value < 1 ? "\(Double(Int(value * 10_000)) / 10) ms" : "\(Double(Int(value * 100)) / 100) s"
+}
+
+/// A number of bytes in words.
+func size(_ bytes: Int64) -> String {
+    switch bytes {
+    case ..<10_000: "\(bytes) B"
+    case ..<10_000_000: "\(bytes / 1000) kB"
+    default: "\(bytes / 1_000_000) MB"
+    }
+}

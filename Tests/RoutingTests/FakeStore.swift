@@ -1,0 +1,136 @@
+import ContentStore
+import OCI
+import Synchronization
+
+/// A store in memory that does what a test tells it to.
+final class FakeStore: ContentStore {
+    struct Failure: Error {}
+
+    private struct State {
+        var images: [String: Descriptor] = [:]
+        var documents: [Digest: [UInt8]] = [:]
+        var sizes: [Digest: Int64] = [:]
+        var isAway = false
+        var readings = 0
+        var watchers: [AsyncThrowingStream<StoreChange, any Error>.Continuation] = []
+    }
+
+    private let state = Mutex(State())
+
+    /// How often everything was read.
+    var readings: Int { state.withLock { $0.readings } }
+
+    func set(image name: String, to target: Descriptor?) {
+        state.withLock { $0.images[name] = target }
+    }
+
+    func add(_ digest: Digest, size: Int64) {
+        state.withLock { $0.sizes[digest] = size }
+    }
+
+    func add(_ digest: Digest, document: String) {
+        state.withLock {
+            $0.sizes[digest] = Int64(document.utf8.count)
+            $0.documents[digest] = Array(document.utf8)
+        }
+    }
+
+    func remove(_ digest: Digest) {
+        state.withLock {
+            $0.sizes[digest] = nil
+            $0.documents[digest] = nil
+        }
+    }
+
+    /// Whether calls fail; going away ends all watches.
+    func setAway(_ isAway: Bool) {
+        let watchers = state.withLock { state in
+            state.isAway = isAway
+            defer { if isAway { state.watchers = [] } }
+            return isAway ? state.watchers : []
+        }
+        for watcher in watchers { watcher.finish(throwing: Failure()) }
+    }
+
+    func tell(_ change: StoreChange) {
+        for watcher in state.withLock({ $0.watchers }) { watcher.yield(change) }
+    }
+
+    func images() async throws -> [StoredImage] {
+        try check()
+        return state.withLock { $0.images.map { StoredImage(name: $0.key, target: $0.value) } }
+    }
+
+    func resolve(_ name: String) async throws -> Descriptor? {
+        try check()
+        return state.withLock { $0.images[name] }
+    }
+
+    func contents() async throws -> [StoredContent] {
+        try check()
+        return state.withLock { state in
+            state.readings += 1
+            return state.sizes.map { StoredContent(digest: $0.key, size: $0.value) }
+        }
+    }
+
+    func size(of digest: Digest) async throws -> Int64? {
+        try check()
+        return state.withLock { $0.sizes[digest] }
+    }
+
+    func openFile(_ digest: Digest) throws -> ContentFile? { nil }
+
+    func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
+        try check()
+        return state.withLock { $0.documents[digest] }.map { MemoryReader(bytes: $0) }
+    }
+
+    func changes() -> AsyncThrowingStream<StoreChange, any Error> {
+        let (stream, continuation) = AsyncThrowingStream<StoreChange, any Error>.makeStream()
+        let isAway = state.withLock { state in
+            if !state.isAway { state.watchers.append(continuation) }
+            return state.isAway
+        }
+        if isAway { continuation.finish(throwing: Failure()) } else { continuation.yield(.unknown) }
+        return stream
+    }
+
+    private func check() throws {
+        if state.withLock({ $0.isAway }) { throw Failure() }
+    }
+}
+
+private struct MemoryReader: ContentReader {
+    let bytes: [UInt8]
+
+    var size: Int64 { Int64(bytes.count) }
+
+    func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
+        AsyncThrowingStream { continuation in
+            continuation.yield(Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)]))
+            continuation.finish()
+        }
+    }
+}
+
+/// A digest of 64 equal digits.
+func digest(_ digit: Character) throws -> Digest {
+    try Digest("sha256:" + String(repeating: digit, count: 64))
+}
+
+/// A manifest that names a configuration and layers.
+func manifest(config: Digest, layers: [Digest]) -> String {
+    let layers = layers.map { #"{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"\#($0)","size":7}"# }
+    return #"""
+        {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
+        "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"\#(config)","size":3},
+        "layers":[\#(layers.joined(separator: ","))]}
+        """#
+}
+
+/// An index that names manifests, with media types that nobody knows.
+func index(manifests: [Digest], mediaType: String = "application/vnd.example.odd") -> String {
+    let manifests = manifests.map { #"{"mediaType":"\#(mediaType)","digest":"\#($0)","size":9}"# }
+    return #"{"schemaVersion":2,"manifests":[\#(manifests.joined(separator: ","))]}"#
+}

@@ -1,0 +1,175 @@
+import ContentStore
+import Logging
+import OCI
+import Testing
+
+@testable import Routing
+
+@Suite(.timeLimit(.minutes(1)))
+struct StateTrackerTests {
+    let store = FakeStore()
+    let content = ContentIndex()
+    let router = MemoryRouter()
+
+    /// Runs a tracker beside the body.
+    func tracking(
+        _ filter: ContentFilter = ContentFilter(),
+        _ body: (StateTracker) async throws -> Void
+    ) async throws {
+        var configuration = StateTracker.Configuration()
+        configuration.coalescingDelay = .milliseconds(1)
+        configuration.collectionDelay = .milliseconds(50)
+        configuration.retryDelay = (.milliseconds(5), .milliseconds(20))
+        let tracker = StateTracker(
+            store: store,
+            index: content,
+            router: router,
+            filter: filter,
+            configuration: configuration,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        let task = Task { try await tracker.run() }
+        defer { task.cancel() }
+        try await body(tracker)
+        task.cancel()
+        try await task.value
+    }
+
+    /// Waits until the router is told of exactly these keys.
+    func expectAdvertised(_ keys: Set<String>, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        for _ in 0..<2000 {
+            if router.advertised == keys { return }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        Issue.record("expected \(keys.sorted()), found \(router.advertised.sorted())", sourceLocation: sourceLocation)
+    }
+
+    func addImage(_ name: String, manifest manifestDigest: Digest, config: Digest, layers: [Digest]) {
+        store.add(manifestDigest, document: manifest(config: config, layers: layers))
+        store.add(config, size: 3)
+        for layer in layers { store.add(layer, size: 7) }
+        store.set(image: name, to: Descriptor(mediaType: .ociManifest, digest: manifestDigest, size: 9))
+    }
+
+    @Test func advertisesTagsAndDigests() async throws {
+        let (a, b, c) = (try digest("a"), try digest("b"), try digest("c"))
+        addImage("docker.io/library/x:1", manifest: a, config: b, layers: [c])
+        try await tracking { tracker in
+            try await expectAdvertised(["docker.io/library/x:1", a.text, b.text, c.text])
+            #expect(content.resolve(tagName: "docker.io/library/x:1")?.digest == a)
+            #expect(content.entry(a)?.mediaType == .ociManifest)
+            #expect(content.entry(b)?.mediaType == .ociConfig)
+            guard case .ready = tracker.readiness else {
+                Issue.record("not ready: \(tracker.readiness)")
+                return
+            }
+        }
+    }
+
+    @Test func walksIndexesWithAbsentPlatformsAndOddTypes() async throws {
+        let (i, present, absent) = (try digest("1"), try digest("2"), try digest("3"))
+        let (config, layer) = (try digest("4"), try digest("5"))
+        store.add(i, document: index(manifests: [present, absent]))
+        addImage("docker.io/library/y@\(present)", manifest: present, config: config, layers: [layer])
+        store.set(image: "docker.io/library/y:2", to: Descriptor(mediaType: .ociIndex, digest: i, size: 9))
+        try await tracking { _ in
+            try await expectAdvertised(["docker.io/library/y:2", i.text, present.text, config.text, layer.text])
+            #expect(content.entry(layer)?.mediaType != nil)
+        }
+    }
+
+    @Test func advertisesContentThatNoImageNames() async throws {
+        store.add(try digest("e"), size: 1)
+        let key = try digest("e").text
+        try await tracking { _ in try await expectAdvertised([key]) }
+    }
+
+    @Test func aMalformedManifestHoldsNothingBack() async throws {
+        let (bad, good) = (try digest("6"), try digest("7"))
+        store.add(bad, document: "{]")
+        store.set(image: "docker.io/library/bad:1", to: Descriptor(mediaType: .ociManifest, digest: bad, size: 2))
+        addImage("docker.io/library/good:1", manifest: good, config: try digest("8"), layers: [])
+        let keys: Set = [
+            "docker.io/library/bad:1", "docker.io/library/good:1", bad.text, good.text, try digest("8").text,
+        ]
+        try await tracking { _ in try await expectAdvertised(keys) }
+    }
+
+    @Test func honoursTheFilter() async throws {
+        let (mine, theirs, shared) = (try digest("a"), try digest("b"), try digest("c"))
+        let (config, other) = (try digest("d"), try digest("e"))
+        addImage("docker.io/library/mine:1", manifest: mine, config: config, layers: [shared])
+        addImage("quay.io/theirs/x:1", manifest: theirs, config: other, layers: [shared])
+        let registries: Set = [try #require(RegistryName("docker.io"))]
+        try await tracking(ContentFilter(registries: registries)) { _ in
+            try await expectAdvertised(["docker.io/library/mine:1", mine.text, config.text, shared.text])
+        }
+        await router.withdraw(Array(router.advertised))
+        try await tracking(ContentFilter(registries: registries, sharesTags: false)) { _ in
+            try await expectAdvertised([mine.text, config.text, shared.text])
+        }
+    }
+
+    @Test func followsImagesAndContentAsTheyCome() async throws {
+        try await tracking { tracker in
+            while true {
+                if case .ready = tracker.readiness { break }
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let (blob, m, config) = (try digest("1"), try digest("2"), try digest("3"))
+            store.add(blob, size: 5)
+            store.tell(.contentAdded(blob))
+            try await expectAdvertised([blob.text])
+            addImage("docker.io/library/new:1", manifest: m, config: config, layers: [blob])
+            store.tell(.imageUpdated(name: "docker.io/library/new:1"))
+            try await expectAdvertised(["docker.io/library/new:1", blob.text, m.text, config.text])
+            #expect(content.entry(blob)?.mediaType != nil)
+            store.set(image: "docker.io/library/new:1", to: nil)
+            store.tell(.imageDeleted(name: "docker.io/library/new:1"))
+            try await expectAdvertised([blob.text, m.text, config.text])
+            // Collected later, of which nobody tells.
+            for digest in [m, config, blob] { store.remove(digest) }
+            store.tell(.imageDeleted(name: "docker.io/library/new:1"))
+            try await expectAdvertised([])
+            #expect(content.counts.contents == 0)
+        }
+    }
+
+    @Test func waitsForAStoreThatIsAway() async throws {
+        let m = try digest("a")
+        addImage("docker.io/library/x:1", manifest: m, config: try digest("b"), layers: [])
+        let keys: Set = ["docker.io/library/x:1", m.text, try digest("b").text]
+        store.setAway(true)
+        try await tracking { tracker in
+            try await Task.sleep(for: .milliseconds(30))
+            guard case .notReady = tracker.readiness else {
+                Issue.record("ready without a store")
+                return
+            }
+            store.setAway(false)
+            try await expectAdvertised(keys)
+            // Away again: what is known stays advertised, and changes made meanwhile are found.
+            store.setAway(true)
+            try await Task.sleep(for: .milliseconds(30))
+            #expect(router.advertised == keys)
+            store.add(try digest("c"), size: 1)
+            store.setAway(false)
+            try await expectAdvertised(keys.union([try digest("c").text]))
+        }
+    }
+
+    @Test func burstsAreCoalesced() async throws {
+        try await tracking { tracker in
+            while true {
+                if case .ready = tracker.readiness { break }
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let before = store.readings
+            for _ in 0..<5000 { store.tell(.unknown) }
+            store.add(try digest("f"), size: 1)
+            store.tell(.unknown)
+            try await expectAdvertised([try digest("f").text])
+            #expect(store.readings - before < 100)
+        }
+    }
+}
