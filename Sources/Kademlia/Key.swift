@@ -1,0 +1,38 @@
+/// The name of content in the DHT: made from a digest (`sha256:…`) or a full tag name (`docker.io/library/x:1`).
+///
+/// On the wire it is a 34-byte multihash, sha2-256 of the text; its place in the key space is the SHA-256 of those bytes.
+/// The value holds both as numbers, so that large sets of keys cost no allocation each.
+public struct Key: Hashable, Sendable {
+    private let digest: KeySpaceWords
+
+    /// Where the key lies.
+    public let position: KeySpacePosition
+
+    /// The key of a digest or of a full tag name.
+    public init(_ content: String) {
+        self.init(digest: KeySpaceWords(sha256Of: Array(content.utf8)))
+    }
+
+    private init(digest: KeySpaceWords) {
+        self.digest = digest
+        position = KeySpacePosition(hashing: Self.multihash(of: digest))
+    }
+
+    /// The key on the wire: `0x12 0x20` and the SHA-256 of the text.
+    public var bytes: [UInt8] { Self.multihash(of: digest) }
+
+    private static func multihash(of digest: KeySpaceWords) -> [UInt8] {
+        // multiformats: sha2-256 is code 0x12, and its digest has 0x20 bytes.
+        [0x12, 0x20] + digest.bytes
+    }
+
+    /// Equal digests are equal keys; the position follows from the digest.
+    public static func == (left: Key, right: Key) -> Bool {
+        left.digest == right.digest
+    }
+
+    /// Hashes the digest alone.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(digest)
+    }
+}

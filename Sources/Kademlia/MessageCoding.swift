@@ -1,0 +1,91 @@
+internal import FoundationEssentials
+internal import Multiformats
+internal import SwiftProtobuf
+
+/// Why bytes are not a message.
+public enum MessageError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The message has more bytes than ``Message/maximumSize``.
+    case tooLarge(size: Int)
+    /// The bytes are not protobuf, or a field has the wrong type.
+    case malformed
+    /// The message does not say what it is.
+    case missingKind
+
+    /// What was expected and what came.
+    public var description: String {
+        switch self {
+        case .tooLarge(let size): "expected a DHT message of at most \(Message.maximumSize) bytes, got \(size)"
+        case .malformed: "expected a DHT message in protobuf, got bytes that are none"
+        case .missingKind: "expected a DHT message with a type, got one without"
+        }
+    }
+}
+
+extension Message {
+    /// The bounds on what one message is taken to say. What lies beyond them is ignored, like what cannot be read.
+    public enum Limits {
+        /// Entries of ``Message/closerPeers`` and of ``Message/providerPeers``, each.
+        public static let peers = 256
+        /// Addresses of one peer.
+        public static let addresses = 16
+        /// Bytes of one address.
+        public static let addressBytes = 256
+    }
+
+    /// Reads a message. Peers and addresses that cannot be read are left out, and so are unknown fields.
+    ///
+    /// - Throws: ``MessageError``.
+    public init(decoding bytes: [UInt8]) throws(MessageError) {
+        guard bytes.count <= Self.maximumSize else { throw .tooLarge(size: bytes.count) }
+        var options = BinaryDecodingOptions()
+        options.discardUnknownFields = true
+        guard let wire = try? WireMessage(serializedBytes: bytes, options: options) else { throw .malformed }
+        // proto3 leaves out a zero, which is PUT_VALUE; but an empty message is more likely no message at all.
+        guard wire.hasType || wire.hasKey else { throw .missingKind }
+        self.init(
+            kind: Kind(rawValue: wire.type),
+            key: Array(wire.key),
+            closerPeers: wire.closerPeers.prefix(Limits.peers).compactMap(Peer.init(decoding:)),
+            providerPeers: wire.providerPeers.prefix(Limits.peers).compactMap(Peer.init(decoding:))
+        )
+    }
+
+    /// The message on the wire, without a length prefix.
+    public func encoded() -> [UInt8] {
+        var wire = WireMessage()
+        wire.type = kind.rawValue
+        if !key.isEmpty { wire.key = Data(key) }
+        wire.closerPeers = closerPeers.map { Data($0.encoded()) }
+        wire.providerPeers = providerPeers.map { Data($0.encoded()) }
+        // Other implementations send the level they serve, counted from one.
+        wire.clusterLevelRaw = 1
+        // Only missing required fields can fail, and there are none.
+        return (try? wire.serializedBytes()) ?? []
+    }
+}
+
+extension Message.Peer {
+    fileprivate init?(decoding bytes: Data) {
+        var options = BinaryDecodingOptions()
+        options.discardUnknownFields = true
+        guard let wire = try? WirePeer(serializedBytes: bytes, options: options),
+            let id = try? PeerID(bytes: Array(wire.id))
+        else { return nil }
+        let addresses = wire.addrs.lazy
+            .filter { $0.count <= Message.Limits.addressBytes }
+            .prefix(Message.Limits.addresses)
+            .compactMap { try? Multiaddr(bytes: Array($0)) }
+        self.init(
+            PeerInfo(id: id, addresses: Array(addresses)),
+            connection: Message.Connection(rawValue: wire.connection) ?? .notConnected
+        )
+    }
+
+    fileprivate func encoded() -> [UInt8] {
+        var wire = WirePeer()
+        wire.id = Data(info.id.bytes)
+        wire.addrs = info.addresses.map { Data($0.bytes) }
+        wire.connection = connection.rawValue
+        return (try? wire.serializedBytes()) ?? []
+    }
+}

@@ -1,0 +1,43 @@
+/// A point in time on a clock that never goes back, in nanoseconds since an origin that is fixed for one node.
+///
+/// The pure parts take the time as an argument of this type; a simulation passes whatever time it likes.
+public struct MonotonicTime: Hashable, Sendable, Comparable {
+    /// Nanoseconds since the origin.
+    public var nanoseconds: Int64
+
+    /// The origin.
+    public static let zero = MonotonicTime(nanoseconds: 0)
+
+    /// A point in time `nanoseconds` after the origin.
+    public init(nanoseconds: Int64) {
+        self.nanoseconds = nanoseconds
+    }
+
+    /// The later time; stays within what can be represented.
+    public static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime {
+        let (sum, overflow) = time.nanoseconds.addingReportingOverflow(duration.clampedNanoseconds)
+        return MonotonicTime(nanoseconds: overflow ? (duration < .zero ? .min : .max) : sum)
+    }
+
+    /// The time that has passed between two points; stays within what can be represented.
+    public static func - (later: MonotonicTime, earlier: MonotonicTime) -> Duration {
+        let (difference, overflow) = later.nanoseconds.subtractingReportingOverflow(earlier.nanoseconds)
+        return .nanoseconds(overflow ? (later < earlier ? .min : .max) : difference)
+    }
+
+    /// Whether the left point is the earlier.
+    public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
+        left.nanoseconds < right.nanoseconds
+    }
+}
+
+extension Duration {
+    /// The whole nanoseconds of the duration, at most what 64 bits hold (292 years).
+    var clampedNanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
+        guard !overflow, !carry else { return seconds < 0 ? .min : .max }
+        return sum
+    }
+}

@@ -1,0 +1,208 @@
+public import Multiformats
+
+/// The provider records that other nodes have entrusted to this one: which peer provides which key, and until when.
+///
+/// Finding, adding and removing a record takes constant time, expiry takes time for what expires alone, and a record
+/// takes 64 bytes and its share of a table of 32-bit slots; a provider's id and addresses are kept once, and are those it
+/// gave last.
+public struct ProviderStore: Sendable {
+    /// How long records live and how many there may be.
+    public struct Configuration: Sendable {
+        /// How long a record is valid after it was last confirmed. (Spegel v0.7 has 19 minutes.)
+        public var timeToLive: Duration = .seconds(600)
+        /// Records of one key. Further providers are refused: those there are enough, and whoever keeps confirming
+        /// cannot be pushed out.
+        public var maximumPerKey = 256
+        /// Records of one provider. Further keys are refused.
+        public var maximumPerProvider = 100_000
+        /// Records in all. Beyond, the provider that has most loses its oldest for one that has fewer.
+        public var maximumRecords = 1_000_000
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What became of a record that was offered.
+    public enum Addition: Hashable, Sendable {
+        /// It is held now and was not before.
+        case added
+        /// It was held and is valid for longer now.
+        case renewed
+        /// The key has as many providers as are kept.
+        case refusedByKeyLimit
+        /// The provider has as many records as one may have.
+        case refusedByProviderLimit
+        /// The store is full, and nobody has more records than this provider.
+        case refusedByTotalLimit
+    }
+
+    /// The store's bounds.
+    public let configuration: Configuration
+    /// How many records are held, expired ones included until ``expire(now:limit:)`` has met them.
+    public private(set) var count = 0
+
+    private var records = RecordTable()
+    private var providers: [Provider] = []
+    private var freeProviders: [UInt32] = []
+    private var providerIndex: [PeerID: UInt32] = [:]
+
+    private struct Provider: Sendable {
+        var info: PeerInfo
+        var count = 0
+        var oldest = RecordTable.none
+        var newest = RecordTable.none
+    }
+
+    /// An empty store.
+    public init(configuration: Configuration = Configuration()) {
+        self.configuration = configuration
+    }
+
+    /// How many peers have records.
+    public var providerCount: Int { providerIndex.count }
+
+    // MARK: - Changing
+
+    /// Adds or renews the record that `provider` provides the key at `position`.
+    public mutating func add(_ provider: PeerInfo, for position: KeySpacePosition, now: MonotonicTime) -> Addition {
+        let expiry = now + configuration.timeToLive
+        let known = providerIndex[provider.id]
+        let (held, heldOfKey) = records.find(position, provider: known)
+        if let held, let known {
+            providers[Int(known)].info.addresses = Self.bounded(provider.addresses)
+            unlinkFromProvider(held)
+            linkToProvider(held)
+            records.renew(held, expiry: expiry)
+            return .renewed
+        }
+        guard heldOfKey < configuration.maximumPerKey else { return .refusedByKeyLimit }
+        let ownCount = known.map { providers[Int($0)].count } ?? 0
+        guard ownCount < configuration.maximumPerProvider else { return .refusedByProviderLimit }
+        if count >= configuration.maximumRecords {
+            guard makeRoom(forProviderWith: ownCount) else { return .refusedByTotalLimit }
+        }
+        let slot = known ?? makeProvider(provider.id)
+        providers[Int(slot)].info.addresses = Self.bounded(provider.addresses)
+        linkToProvider(records.insert(position, provider: slot, expiry: expiry))
+        count += 1
+        return .added
+    }
+
+    /// Removes one record.
+    ///
+    /// - Returns: whether there was one.
+    @discardableResult
+    public mutating func remove(_ provider: PeerID, for position: KeySpacePosition) -> Bool {
+        guard let slot = providerIndex[provider], let record = records.find(position, provider: slot).record else {
+            return false
+        }
+        remove(record)
+        return true
+    }
+
+    /// Removes all records of a provider, in time proportional to their number.
+    ///
+    /// - Returns: how many there were.
+    @discardableResult
+    public mutating func removeAll(of provider: PeerID) -> Int {
+        guard let slot = providerIndex[provider] else { return 0 }
+        let removed = providers[Int(slot)].count
+        // The slot is given up with its last record, so its number is not to be asked for again after that.
+        for _ in 0..<removed { remove(providers[Int(slot)].oldest) }
+        return removed
+    }
+
+    /// Removes records that have expired, the oldest first, at most `limit` of them.
+    ///
+    /// - Returns: how many were removed; `limit` says that there may be more.
+    @discardableResult
+    public mutating func expire(now: MonotonicTime, limit: Int = .max) -> Int {
+        var removed = 0
+        while removed < limit, let record = records.oldest, records[record].expiry <= now {
+            remove(record)
+            removed += 1
+        }
+        return removed
+    }
+
+    // MARK: - Asking
+
+    /// The providers of the key at `position` whose records are valid, the one that confirmed last first.
+    public func providers(for position: KeySpacePosition, now: MonotonicTime) -> [PeerInfo] {
+        records.records(of: position)
+            .filter { $0.expiry > now }
+            .sorted { $0.expiry > $1.expiry }
+            .map { providers[Int($0.provider)].info }
+    }
+
+    // MARK: - Providers
+
+    private static func bounded(_ addresses: [Multiaddr]) -> [Multiaddr] {
+        Array(addresses.prefix(Message.Limits.addresses))
+    }
+
+    private mutating func makeProvider(_ id: PeerID) -> UInt32 {
+        let provider = Provider(info: PeerInfo(id: id, addresses: []))
+        let slot: UInt32
+        if let free = freeProviders.popLast() {
+            slot = free
+            providers[Int(free)] = provider
+        } else {
+            // There are at most as many providers as records, whose slots have 32 bits.
+            slot = UInt32(truncatingIfNeeded: providers.count)
+            providers.append(provider)
+        }
+        providerIndex[id] = slot
+        return slot
+    }
+
+    private mutating func makeRoom(forProviderWith ownCount: Int) -> Bool {
+        // A scan, but over providers, not records, and only when the store is full.
+        guard let heaviest = providers.max(by: { $0.count < $1.count }), heaviest.count > ownCount + 1 else {
+            return false
+        }
+        remove(heaviest.oldest)
+        return true
+    }
+
+    private mutating func remove(_ record: UInt32) {
+        let slot = records[record].provider
+        unlinkFromProvider(record)
+        records.remove(record)
+        count -= 1
+        guard providers[Int(slot)].count == 0 else { return }
+        providerIndex[providers[Int(slot)].info.id] = nil
+        providers[Int(slot)].info.addresses = []
+        freeProviders.append(slot)
+    }
+
+    private mutating func linkToProvider(_ record: UInt32) {
+        let slot = Int(records[record].provider)
+        let newest = providers[slot].newest
+        records[record].previousOfProvider = newest
+        records[record].nextOfProvider = RecordTable.none
+        if newest == RecordTable.none {
+            providers[slot].oldest = record
+        } else {
+            records[newest].nextOfProvider = record
+        }
+        providers[slot].newest = record
+        providers[slot].count += 1
+    }
+
+    private mutating func unlinkFromProvider(_ record: UInt32) {
+        let slot = Int(records[record].provider)
+        let (previous, next) = (records[record].previousOfProvider, records[record].nextOfProvider)
+        if previous == RecordTable.none {
+            providers[slot].oldest = next
+        } else {
+            records[previous].nextOfProvider = next
+        }
+        if next == RecordTable.none {
+            providers[slot].newest = previous
+        } else {
+            records[next].previousOfProvider = previous
+        }
+        providers[slot].count -= 1
+    }
+}

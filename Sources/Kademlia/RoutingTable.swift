@@ -1,0 +1,225 @@
+public import Multiformats
+
+/// The peers a node knows, in one bucket for each length of prefix shared with its own position (k-buckets).
+///
+/// Whoever is inserted must have proven itself before: the table decides on room alone. A peer that has been answering
+/// is never pushed out by a new one (which is what makes a flood of new ids useless); the new one waits as a replacement.
+public struct RoutingTable: Sendable {
+    /// How large the table may become, and when its contents are old.
+    public struct Configuration: Sendable {
+        /// K: the peers a bucket holds.
+        public var bucketSize = 20
+        /// The peers that wait for a place in a bucket; the longest waiting gives way to another.
+        public var replacementCacheSize = 10
+        /// How often a bucket is to be looked up anew.
+        public var refreshInterval: Duration = .seconds(600)
+        /// A peer that was not heard of for so long gives way to a new one.
+        public var staleAfter: Duration = .seconds(3600)
+        /// The failures in a row after which a peer is removed.
+        public var maximumFailures = 1
+
+        /// The defaults of libp2p.
+        public init() {}
+    }
+
+    /// What became of a peer that was offered.
+    public enum Insertion: Hashable, Sendable {
+        /// It is in the table now.
+        case added
+        /// It is in the table now, in the place of a peer not heard of for long.
+        case replaced(PeerID)
+        /// It was in the table; its addresses are the new ones.
+        case updated
+        /// Its bucket is full; it waits for a place.
+        case waiting
+        /// It is the node itself.
+        case refusedSelf
+    }
+
+    struct Entry: Sendable {
+        var info: PeerInfo
+        let position: KeySpacePosition
+        var lastSeen: MonotonicTime
+        var failures = 0
+    }
+
+    struct Bucket: Sendable {
+        /// In no particular order.
+        var entries: [Entry] = []
+        /// The longest waiting first.
+        var replacements: [Entry] = []
+        var lastRefresh: MonotonicTime
+    }
+
+    /// The node itself; never in the table.
+    public let localPeer: PeerID
+    /// Where the node itself lies.
+    public let localPosition: KeySpacePosition
+    /// The table's bounds.
+    public let configuration: Configuration
+    /// How many peers are in the table, without those that wait.
+    public private(set) var count = 0
+    /// Bucket i holds the peers that share exactly i leading bits; as many as there are peers for.
+    private(set) var buckets: [Bucket] = []
+    private let created: MonotonicTime
+
+    /// An empty table.
+    public init(localPeer: PeerID, configuration: Configuration = Configuration(), now: MonotonicTime) {
+        self.localPeer = localPeer
+        self.configuration = configuration
+        localPosition = KeySpacePosition(hashing: localPeer.bytes)
+        created = now
+    }
+
+    // MARK: - Changing
+
+    /// Puts in a peer that has just proven that it answers, or renews one.
+    public mutating func insert(_ info: PeerInfo, now: MonotonicTime) -> Insertion {
+        guard info.id != localPeer else { return .refusedSelf }
+        let entry = Entry(info: info, position: KeySpacePosition(hashing: info.id.bytes), lastSeen: now)
+        let index = makeBucket(for: entry.position)
+        if let place = buckets[index].entries.firstIndex(where: { $0.info.id == info.id }) {
+            // A peer that is met again without addresses has not lost those it had.
+            var renewed = entry
+            if info.addresses.isEmpty { renewed.info = buckets[index].entries[place].info }
+            buckets[index].entries[place] = renewed
+            return .updated
+        }
+        buckets[index].replacements.removeAll { $0.info.id == info.id }
+        if buckets[index].entries.count < configuration.bucketSize {
+            buckets[index].entries.append(entry)
+            count += 1
+            return .added
+        }
+        let oldest = buckets[index].entries.indices.min {
+            buckets[index].entries[$0].lastSeen < buckets[index].entries[$1].lastSeen
+        }
+        if let oldest, now - buckets[index].entries[oldest].lastSeen >= configuration.staleAfter {
+            let replaced = buckets[index].entries[oldest].info.id
+            buckets[index].entries[oldest] = entry
+            return .replaced(replaced)
+        }
+        guard configuration.replacementCacheSize > 0 else { return .waiting }
+        if buckets[index].replacements.count >= configuration.replacementCacheSize {
+            buckets[index].replacements.removeFirst()
+        }
+        buckets[index].replacements.append(entry)
+        return .waiting
+    }
+
+    /// Notes that a peer of the table has just answered.
+    public mutating func seen(_ id: PeerID, now: MonotonicTime) {
+        guard let (bucket, place) = find(id) else { return }
+        buckets[bucket].entries[place].lastSeen = now
+        buckets[bucket].entries[place].failures = 0
+    }
+
+    /// Notes that a peer did not answer; after ``Configuration/maximumFailures`` in a row it is removed.
+    ///
+    /// - Returns: whether it was removed now.
+    public mutating func failed(_ id: PeerID) -> Bool {
+        guard let (bucket, place) = find(id) else {
+            removeReplacement(id)
+            return false
+        }
+        buckets[bucket].entries[place].failures += 1
+        guard buckets[bucket].entries[place].failures >= configuration.maximumFailures else { return false }
+        return remove(id)
+    }
+
+    /// Takes a peer out; the peer that began to wait last takes its place.
+    ///
+    /// - Returns: whether it was in the table.
+    @discardableResult
+    public mutating func remove(_ id: PeerID) -> Bool {
+        removeReplacement(id)
+        guard let (bucket, place) = find(id) else { return false }
+        if let replacement = buckets[bucket].replacements.popLast() {
+            buckets[bucket].entries[place] = replacement
+        } else {
+            buckets[bucket].entries.remove(at: place)
+            count -= 1
+        }
+        return true
+    }
+
+    private mutating func removeReplacement(_ id: PeerID) {
+        let index = bucketIndex(of: KeySpacePosition(hashing: id.bytes))
+        guard buckets.indices.contains(index) else { return }
+        buckets[index].replacements.removeAll { $0.info.id == id }
+    }
+
+    // MARK: - Asking
+
+    /// Whether the peer is in the table (waiting is not).
+    public func contains(_ id: PeerID) -> Bool { find(id) != nil }
+
+    /// The peer as the table knows it.
+    public func info(of id: PeerID) -> PeerInfo? {
+        find(id).map { buckets[$0.bucket].entries[$0.place].info }
+    }
+
+    /// All peers of the table, in no particular order.
+    public var peers: [PeerInfo] {
+        buckets.flatMap { bucket in bucket.entries.lazy.map(\.info) }
+    }
+
+    /// The `limit` peers of the table that are closest to a position, the closest first.
+    public func closest(_ limit: Int, to target: KeySpacePosition) -> [PeerInfo] {
+        guard limit > 0, !buckets.isEmpty else { return [] }
+        // Let c be the prefix that the target shares with this node. Closest are the peers of bucket c, which share
+        // more than c bits with the target; then those of all longer buckets, which share exactly c; then bucket
+        // c - 1, and so on down.
+        let shared = localPosition.commonPrefixLength(with: target)
+        var result: [PeerInfo] = []
+        func append(_ entries: some Sequence<Entry>) {
+            let sorted = entries.map { (distance: $0.position.distance(to: target), info: $0.info) }
+                .sorted { $0.distance < $1.distance }
+            result += sorted.prefix(limit - result.count).lazy.map(\.info)
+        }
+        if shared < buckets.count {
+            append(buckets[shared].entries)
+            if result.count < limit { append(buckets[(shared + 1)...].lazy.flatMap(\.entries)) }
+        }
+        var index = min(shared, buckets.count)
+        while index > 0, result.count < limit {
+            index -= 1
+            append(buckets[index].entries)
+        }
+        return result
+    }
+
+    // MARK: - Refreshing
+
+    /// The buckets that are due to be looked up anew: those not marked within the refresh interval.
+    public func bucketsDueForRefresh(now: MonotonicTime) -> [Int] {
+        buckets.indices.filter { now - buckets[$0].lastRefresh >= configuration.refreshInterval }
+    }
+
+    /// Notes that a bucket is being looked up anew.
+    public mutating func markRefreshed(bucket index: Int, now: MonotonicTime) {
+        guard buckets.indices.contains(index) else { return }
+        buckets[index].lastRefresh = now
+    }
+
+    // MARK: - Places
+
+    private func bucketIndex(of position: KeySpacePosition) -> Int {
+        // Only the node itself shares all 256 bits, and it is never asked for; the last bucket takes that case too.
+        min(localPosition.commonPrefixLength(with: position), 255)
+    }
+
+    private mutating func makeBucket(for position: KeySpacePosition) -> Int {
+        let index = bucketIndex(of: position)
+        while buckets.count <= index { buckets.append(Bucket(lastRefresh: created)) }
+        return index
+    }
+
+    private func find(_ id: PeerID) -> (bucket: Int, place: Int)? {
+        let index = bucketIndex(of: KeySpacePosition(hashing: id.bytes))
+        guard buckets.indices.contains(index),
+            let place = buckets[index].entries.firstIndex(where: { $0.info.id == id })
+        else { return nil }
+        return (index, place)
+    }
+}
