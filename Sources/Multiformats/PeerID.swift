@@ -1,0 +1,79 @@
+/// The identity of a libp2p node: a multihash of its public key (libp2p/specs, peer-ids).
+///
+/// A serialised key of at most 42 bytes (Ed25519, secp256k1) is its own "hash", so it can be read back out of the id.
+public struct PeerID: Hashable, Sendable {
+    /// The longest serialised key that stands in the id itself; longer keys are hashed.
+    public static let maximumInlineKeyLength = 42
+
+    /// The multihash, 3 to 44 bytes.
+    public let bytes: [UInt8]
+
+    /// Reads a multihash, which must be identity with 1 to 42 bytes, or sha2-256.
+    ///
+    /// - Throws: ``MultiformatsError``.
+    public init(bytes: some Collection<UInt8>) throws(MultiformatsError) {
+        try self.init(multihash: Multihash(bytes: bytes))
+    }
+
+    /// The id of the node whose public key is serialised as `publicKeyProtobuf` (see libp2p/specs, peer-ids).
+    public init(publicKeyProtobuf key: [UInt8]) {
+        let isInline = key.count <= Self.maximumInlineKeyLength
+        let hash = isInline ? Multihash(unchecked: .identity, digest: key) : Multihash.sha2_256(of: key)
+        self.bytes = hash.bytes
+    }
+
+    /// Reads the text form: base58btc of the multihash (`12D3Koo…`, `Qm…`), or a CIDv1 with the codec `libp2p-key` in
+    /// base32 (`b…`), base36 (`k…`) or base58btc (`z…`).
+    ///
+    /// - Throws: ``MultiformatsError``.
+    public init(_ text: some StringProtocol) throws(MultiformatsError) {
+        // No base58btc multihash that is accepted here starts otherwise, and no multibase in use starts like this.
+        if text.hasPrefix("1") || text.hasPrefix("Qm") {
+            try self.init(bytes: Base58.decode(text))
+            return
+        }
+        let cid = try CID(text)
+        guard cid.codec == .libp2pKey else {
+            throw .unexpectedCodec(expected: CID.Codec.libp2pKey.rawValue, actual: cid.codec.rawValue)
+        }
+        try self.init(multihash: cid.multihash)
+    }
+
+    private init(multihash: Multihash) throws(MultiformatsError) {
+        let length = multihash.digest.count
+        switch multihash.code {
+        case .identity where (1...Self.maximumInlineKeyLength).contains(length): break
+        case .sha2_256: break
+        default: throw .unsuitablePeerIDHash(code: multihash.code.rawValue, length: length)
+        }
+        self.bytes = multihash.bytes
+    }
+
+    /// The serialised public key, if it stands in the id itself.
+    public var publicKeyProtobuf: [UInt8]? {
+        // Identity code and a length below 128 take one byte each.
+        bytes.first == 0 ? Array(bytes.dropFirst(2)) : nil
+    }
+
+    /// The id as a CIDv1 with the codec `libp2p-key`.
+    public var cid: CID {
+        // Falls back to hashing only in form: the bytes were a multihash when this value was made.
+        let hash = (try? Multihash(bytes: bytes)) ?? .sha2_256(of: bytes)
+        return CID(codec: .libp2pKey, multihash: hash)
+    }
+}
+
+extension PeerID: Comparable {
+    /// Orders ids by their bytes.
+    public static func < (left: PeerID, right: PeerID) -> Bool {
+        left.bytes.lexicographicallyPrecedes(right.bytes)
+    }
+}
+
+extension PeerID: CustomStringConvertible {
+    /// Base58btc of the multihash: `12D3Koo…`, `Qm…`.
+    public var description: String {
+        // At most 44 bytes, which is within what the encoding takes.
+        (try? Base58.encode(bytes)) ?? ""
+    }
+}

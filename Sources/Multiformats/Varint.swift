@@ -1,0 +1,49 @@
+/// Unsigned variable-length integers: groups of seven bits, the lowest first, at most nine bytes (63 bits), in their
+/// shortest form (multiformats/unsigned-varint).
+public enum Varint {
+    /// The most bytes that a varint may take.
+    public static let maximumLength = 9
+
+    /// The largest value that a varint can carry: 2^63 - 1.
+    public static let maximumValue: UInt64 = (1 << 63) - 1
+
+    /// The varint of `value`. A value above ``maximumValue`` takes ten bytes, which ``decode(_:)`` refuses.
+    public static func encode(_ value: UInt64) -> [UInt8] {
+        var bytes: [UInt8] = []
+        append(value, to: &bytes)
+        return bytes
+    }
+
+    /// Appends the varint of `value` to `bytes`.
+    public static func append(_ value: UInt64, to bytes: inout [UInt8]) {
+        var rest = value
+        while rest >= 0x80 {
+            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        bytes.append(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// Reads the varint that `bytes` begins with; what follows it is not looked at.
+    ///
+    /// - Returns: the value and the number of bytes it took (1 to 9).
+    /// - Throws: ``MultiformatsError/truncated(what:)`` if `bytes` may be the beginning of a longer varint,
+    ///   ``MultiformatsError/varintTooLong`` or ``MultiformatsError/varintNotMinimal`` if it can be none.
+    public static func decode(
+        _ bytes: some Sequence<UInt8>
+    ) throws(MultiformatsError) -> (value: UInt64, length: Int) {
+        var value: UInt64 = 0
+        var length = 0
+        for byte in bytes {
+            guard length < maximumLength else { throw .varintTooLong }
+            value |= UInt64(byte & 0x7F) << UInt64(7 * length)
+            length += 1
+            if byte & 0x80 == 0 {
+                guard byte != 0 || length == 1 else { throw .varintNotMinimal }
+                return (value, length)
+            }
+        }
+        guard length < maximumLength else { throw .varintTooLong }
+        throw .truncated(what: "varint")
+    }
+}
