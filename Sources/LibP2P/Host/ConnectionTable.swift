@@ -1,0 +1,91 @@
+import Multiformats
+import NIOCore
+
+/// Which connections a host has or is about to have, within its limits.
+struct ConnectionTable {
+    let settings: HostConfiguration
+
+    private(set) var connections: [PeerID: [Connection]] = [:]
+    private(set) var count = 0
+    /// Accepted channels whose handshake goes on.
+    private var pendingInbound: [ObjectIdentifier: any Channel] = [:]
+    private(set) var pendingOutbound = 0
+    private(set) var isClosed = false
+    /// Dials of a peer under way, and who waits for each.
+    private(set) var dials: [PeerID: [Waiter<Connection>]] = [:]
+    var identified: [PeerID: IdentifyInfo] = [:]
+
+    init(settings: HostConfiguration) {
+        self.settings = settings
+    }
+
+    private var total: Int { count + pendingInbound.count + pendingOutbound }
+
+    /// Takes a place for an accepted channel; `false` when there is none.
+    mutating func beginInbound(_ channel: any Channel) -> Bool {
+        guard !isClosed, pendingInbound.count < settings.maxPendingInboundConnections, total < settings.maxConnections
+        else { return false }
+        pendingInbound[ObjectIdentifier(channel)] = channel
+        return true
+    }
+
+    mutating func endInbound(_ channel: any Channel) { pendingInbound[ObjectIdentifier(channel)] = nil }
+
+    var pendingInboundCount: Int { pendingInbound.count }
+
+    /// Takes a place for a channel to be dialled.
+    mutating func beginOutbound() throws(HostError) {
+        guard !isClosed else { throw .notRunning }
+        guard total < settings.maxConnections else { throw .tooManyConnections(limit: settings.maxConnections) }
+        pendingOutbound += 1
+    }
+
+    mutating func endOutbound() { pendingOutbound -= 1 }
+
+    /// Adds an established connection, whose place as a pending one is still held.
+    ///
+    /// - Returns: Whether it is the first one with its peer.
+    mutating func add(_ connection: Connection) throws(HostError) -> Bool {
+        guard !isClosed else { throw .notRunning }
+        let others = connections[connection.remotePeer, default: []]
+        guard others.count < settings.maxConnectionsPerPeer else {
+            throw .tooManyConnections(limit: settings.maxConnectionsPerPeer)
+        }
+        connections[connection.remotePeer] = others + [connection]
+        count += 1
+        return others.isEmpty
+    }
+
+    /// Removes a connection; returns whether it was the last one with its peer.
+    mutating func remove(_ connection: Connection) -> Bool {
+        let peer = connection.remotePeer
+        guard let all = connections[peer] else { return false }
+        let rest = all.filter { $0 !== connection }
+        guard rest.count < all.count else { return false }
+        count -= 1
+        connections[peer] = rest.isEmpty ? nil : rest
+        if rest.isEmpty { identified[peer] = nil }
+        return rest.isEmpty
+    }
+
+    /// Joins the dial of a peer, or begins it.
+    ///
+    /// - Returns: Whether the caller has to dial.
+    mutating func joinDial(_ peer: PeerID, _ waiter: Waiter<Connection>) throws(HostError) -> Bool {
+        guard !isClosed else { throw .notRunning }
+        let isFirst = dials[peer] == nil
+        dials[peer, default: []].append(waiter)
+        return isFirst
+    }
+
+    /// Ends the dial of a peer; returns who waited.
+    mutating func endDial(_ peer: PeerID) -> [Waiter<Connection>] {
+        dials.removeValue(forKey: peer) ?? []
+    }
+
+    /// Takes no more connections; returns those that there are, and the channels that were to become some.
+    mutating func close() -> (connections: [Connection], pending: [any Channel]) {
+        isClosed = true
+        return (connections.values.flatMap { $0 }, Array(pendingInbound.values))
+    }
+}

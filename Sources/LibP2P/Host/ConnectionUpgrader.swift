@@ -1,0 +1,168 @@
+import Multiformats
+import NIOCore
+
+/// Turns a fresh TCP channel into a connection: security negotiation, security handshake, muxer
+/// negotiation, muxer (libp2p/specs, connections/README.md).
+///
+/// The last handler of the pipeline until then; any failure before the end, its own deadline included,
+/// closes the channel and fails the promise with the reason.
+final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+
+    /// The muxers that both sides of a connection may agree upon, the preferred one first.
+    static let muxers = ["/yamux/1.0.0"]
+
+    /// What one side has to say about a connection to be.
+    struct Parameters: Sendable {
+        var role: YamuxSession.Role
+        var keyPair: KeyPair
+        /// Whom a dialer means to reach, if it knows.
+        var expectedPeer: PeerID?
+        /// Where the remote side is, should the channel not know.
+        var remoteAddress: Multiaddr
+        var settings: HostConfiguration
+        var handlers: ProtocolHandlers
+        var tasks: TaskTracker
+        var timeout: Duration
+    }
+
+    /// A way to secure a connection.
+    private struct Security {
+        let protocolID: String
+        let makeHandler: (Parameters) -> any ChannelHandler
+    }
+
+    /// All ways to secure a connection, the preferred one first.
+    private static let securities = [
+        Security(protocolID: "/noise") { parameters in
+            // The id is compared after the handshake, which the remote side may need to complete.
+            NoiseHandler(
+                keyPair: parameters.keyPair,
+                role: parameters.role == .dialer ? .initiator : .responder,
+                expectedPeer: nil,
+                muxers: muxers
+            )
+        }
+    ]
+
+    private let parameters: Parameters
+    private let promise: EventLoopPromise<Connection>
+    private let register: (Connection) throws -> Void
+    private var deadline: Scheduled<Void>?
+    private var isFinished = false
+
+    /// - Parameters:
+    ///   - parameters: What this side has to say.
+    ///   - promise: Completed at the end, one way or the other.
+    ///   - register: Called with the connection before anything is received on it; may refuse it.
+    init(
+        parameters: Parameters,
+        promise: EventLoopPromise<Connection>,
+        register: @escaping (Connection) throws -> Void
+    ) {
+        self.parameters = parameters
+        self.promise = promise
+        self.register = register
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let timeout = parameters.timeout
+        deadline = context.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+            let (upgrader, context) = loopBound.value
+            upgrader.fail(HostError.handshakeTimeout(timeout), context)
+        }
+        let negotiation = MultistreamHandler(
+            role: parameters.role,
+            protocols: Self.securities.map(\.protocolID)
+        ) { [parameters] context, protocolID in
+            guard let security = Self.securities.first(where: { $0.protocolID == protocolID }),
+                let negotiation = context.handler as? MultistreamHandler
+            else { throw MultistreamError.noneSupported([protocolID]) }
+            try context.pipeline.syncOperations.addHandler(
+                security.makeHandler(parameters),
+                position: .after(negotiation)
+            )
+        }
+        do {
+            try context.pipeline.syncOperations.addHandler(negotiation, position: .before(self))
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        fail(HostError.closedDuringHandshake, context)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard !isFinished, let secured = event as? SecurityEstablished else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        do {
+            try check(secured.remotePeer)
+            if let muxer = secured.earlyMuxer, Self.muxers.contains(muxer) {
+                try finish(context, remotePeer: secured.remotePeer)
+            } else {
+                try negotiateMuxer(context, remotePeer: secured.remotePeer)
+            }
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail(error, context)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail(HostError.closedDuringHandshake, context)
+        context.fireChannelInactive()
+    }
+
+    private func check(_ remotePeer: PeerID) throws {
+        guard remotePeer != parameters.keyPair.peerID else { throw HostError.selfDial }
+        if let expected = parameters.expectedPeer, expected != remotePeer {
+            throw HostError.unexpectedPeer(expected: expected, found: remotePeer)
+        }
+    }
+
+    private func negotiateMuxer(_ context: ChannelHandlerContext, remotePeer: PeerID) throws {
+        let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let negotiation = MultistreamHandler(role: parameters.role, protocols: Self.muxers) { _, _ in
+            let (upgrader, context) = loopBound.value
+            try upgrader.finish(context, remotePeer: remotePeer)
+        }
+        try context.pipeline.syncOperations.addHandler(negotiation, position: .before(self))
+    }
+
+    private func finish(_ context: ChannelHandlerContext, remotePeer: PeerID) throws {
+        guard !isFinished else { return }
+        let remoteAddress = context.channel.remoteAddress.flatMap(Multiaddr.init(socketAddress:))
+        let muxer = YamuxHandler(
+            role: parameters.role,
+            remotePeer: remotePeer,
+            remoteAddress: remoteAddress ?? parameters.remoteAddress,
+            settings: parameters.settings,
+            handlers: parameters.handlers,
+            tasks: parameters.tasks,
+            eventLoop: context.eventLoop
+        )
+        let connection = Connection(handler: muxer, isInbound: parameters.role == .listener, channel: context.channel)
+        try context.pipeline.syncOperations.addHandler(muxer, position: .after(self))
+        try register(connection)
+        isFinished = true
+        deadline?.cancel()
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        promise.succeed(connection)
+    }
+
+    private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        guard !isFinished else { return }
+        isFinished = true
+        deadline?.cancel()
+        promise.fail(error)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,120 @@
+import Logging
+import Multiformats
+import NIOCore
+import NIOPosix
+
+extension Host {
+    /// A connection to a peer: an existing one, or a new one.
+    ///
+    /// - Parameter unusable: A connection that is known to be of no more use.
+    func connection(to peer: PeerInfo, otherThan unusable: Connection? = nil) async throws -> Connection {
+        guard peer.id != peerID else { throw HostError.selfDial }
+        let waiter = Waiter<Connection>()
+        let (existing, hasToDial) = try state.withLock { state -> (Connection?, Bool) in
+            let living = state.table.connections[peer.id]?.first { $0 !== unusable && $0.channel.isActive }
+            if let living { return (living, false) }
+            return (nil, try state.table.joinDial(peer.id, waiter))
+        }
+        if let existing { return existing }
+        if hasToDial {
+            let isStarted = tasks.start { [self] in
+                let result: Result<Connection, any Error>
+                do {
+                    result = .success(try await dialAny(peer))
+                } catch {
+                    result = .failure(error)
+                }
+                for waiter in state.withLock({ $0.table.endDial(peer.id) }) { waiter.resume(result) }
+            }
+            if !isStarted {
+                for waiter in state.withLock({ $0.table.endDial(peer.id) }) {
+                    waiter.resume(.failure(HostError.notRunning))
+                }
+            }
+        }
+        return try await waiter.wait()
+    }
+
+    /// Tries a peer's addresses, each a little after the previous one, until one answers.
+    private func dialAny(_ peer: PeerInfo) async throws -> Connection {
+        var seen: Set<Multiaddr> = []
+        let addresses = peer.addresses.filter { address in
+            address.tcpPort != nil && (address.peerID ?? peer.id) == peer.id
+                && seen.insert(address.withoutPeerID).inserted
+        }.prefix(configuration.maxDialAddresses)
+        guard !addresses.isEmpty else { throw HostError.noAddresses(peer.id) }
+        return try await withThrowingTaskGroup(
+            of: (Multiaddr, Result<Connection, any Error>).self
+        ) { group in
+            for (index, address) in addresses.enumerated() {
+                group.addTask { [self] in
+                    do {
+                        try await Task.sleep(for: configuration.dialStagger * index)
+                        return (address, .success(try await dial(address, expecting: peer.id)))
+                    } catch {
+                        return (address, .failure(error))
+                    }
+                }
+            }
+            var attempts: [(address: Multiaddr, reason: String)] = []
+            for try await (address, result) in group {
+                switch result {
+                case .success(let connection):
+                    group.cancelAll()
+                    return connection
+                case .failure(let error):
+                    attempts.append((address, Self.describe(error)))
+                }
+            }
+            try Task.checkCancellation()
+            throw HostError.dialFailed(peer.id, attempts: attempts)
+        }
+    }
+
+    /// Dials one address and runs the handshakes.
+    ///
+    /// - Parameters:
+    ///   - address: An IP or DNS address with a TCP port.
+    ///   - expectedPeer: Who must answer; anybody but this host itself if `nil`.
+    func dial(_ address: Multiaddr, expecting expectedPeer: PeerID?) async throws -> Connection {
+        guard let host = address.host, let port = address.tcpPort, address.withoutPeerID.components.count == 2
+        else { throw HostError.unsupportedAddress(address) }
+        try state.withLock { state in try state.table.beginOutbound() }
+        defer { state.withLock { $0.table.endOutbound() } }
+        let started = ContinuousClock.now
+        let timeout = configuration.dialTimeout
+        let (channel, established) = try await ClientBootstrap(group: group)
+            .connectTimeout(TimeAmount(timeout))
+            .connect(host: host, port: Int(port)) { channel in
+                channel.eventLoop.makeCompletedFuture { [self] in
+                    let established = upgrade(
+                        channel,
+                        role: .dialer,
+                        remoteAddress: address.withoutPeerID,
+                        expecting: expectedPeer,
+                        timeout: timeout
+                    )
+                    return (channel, established)
+                }
+            }
+        logger.trace("dialled", metadata: ["address": "\(address)", "time": "\(ContinuousClock.now - started)"])
+        return try await withTaskCancellationHandler {
+            try await established.get()
+        } onCancel: {
+            channel.close(promise: nil)
+        }
+    }
+
+    private static func describe(_ error: any Error) -> String {
+        switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { describe($0.error) }
+                ?? (error.dnsAError ?? error.dnsAAAAError).map { "the name cannot be resolved: \($0)" } ?? "\(error)"
+        case let error as IOError where error.errnoCode == ECONNREFUSED: "connection refused"
+        case let error as IOError where error.errnoCode == EHOSTUNREACH: "no route to the host"
+        case let error as IOError where error.errnoCode == ENETUNREACH: "the network is unreachable"
+        case let ChannelError.connectTimeout(time): "no answer within \(time.nanoseconds / 1_000_000) ms"
+        default: "\(error)"
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Logging
+import Multiformats
+import NIOCore
+import NIOPosix
+
+extension Host {
+    /// The addresses under which others reach this host, with the ports that were actually bound.
+    ///
+    /// `0.0.0.0` and `::` stand for the addresses of all interfaces; loopback addresses are left out if
+    /// there are others. Empty before ``start()``.
+    public var listenAddresses: [Multiaddr] {
+        let bound = state.withLock { $0.bound }
+        guard bound.contains(where: { $0.ipAddress?.isUnspecified == true }) else {
+            return Multiaddr.reachable(bound: bound, interfaces: [])
+        }
+        let devices = (try? System.enumerateDevices()) ?? []
+        let interfaces = devices.compactMap { $0.address?.ipAddress }.compactMap { try? IPAddress($0) }
+        return Multiaddr.reachable(bound: bound, interfaces: interfaces)
+    }
+
+    /// Binds the listen addresses and begins to accept connections.
+    ///
+    /// - Throws: ``HostError/cannotListen(_:reason:)`` or ``HostError/unsupportedAddress(_:)``; nothing is
+    ///   bound then.
+    public func start() async throws {
+        var servers: [any Channel] = []
+        var bound: [Multiaddr] = []
+        do {
+            for address in configuration.listenAddresses {
+                let channel = try await listen(on: address)
+                servers.append(channel)
+                bound.append(channel.localAddress.flatMap(Multiaddr.init(socketAddress:)) ?? address)
+            }
+            try state.withLock { state in
+                guard !state.table.isClosed, !state.isStarted else { throw HostError.notRunning }
+                state.isStarted = true
+                state.servers = servers
+                state.bound = bound
+            }
+        } catch {
+            for server in servers { try? await server.close() }
+            throw error
+        }
+        logger.info(
+            "listening for peers",
+            metadata: ["peer": "\(peerID)", "addresses": "\(bound.map(\.description).joined(separator: ", "))"]
+        )
+    }
+
+    private func listen(on address: Multiaddr) async throws -> any Channel {
+        guard let ip = address.ipAddress, let port = address.tcpPort, address.withoutPeerID.components.count == 2
+        else { throw HostError.unsupportedAddress(address) }
+        var bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 256)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { [weak self] channel in
+                channel.eventLoop.makeCompletedFuture { self?.accept(channel) }
+            }
+        if ip.bytes.count == 16 {
+            // So that an IPv4 socket can have the same port.
+            let option = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
+            bootstrap = bootstrap.serverChannelOption(option, value: 1)
+        }
+        do {
+            return try await bootstrap.bind(to: try SocketAddress(ipAddress: ip.text, port: Int(port))).get()
+        } catch let error as IOError {
+            throw HostError.cannotListen(address, reason: Self.reason(of: error))
+        }
+    }
+
+    private static func reason(of error: IOError) -> String {
+        switch error.errnoCode {
+        case EADDRINUSE: "the address is in use by another program"
+        case EADDRNOTAVAIL: "no interface of this machine has the address"
+        case EACCES: "no permission to use the port"
+        default: error.description
+        }
+    }
+
+    /// Begins the handshakes of an accepted channel, or closes it if there is no place for it.
+    private func accept(_ channel: any Channel) {
+        let remoteAddress = channel.remoteAddress.flatMap(Multiaddr.init(socketAddress:))
+        guard let remoteAddress, state.withLock({ $0.table.beginInbound(channel) }) else {
+            channel.close(promise: nil)
+            return
+        }
+        let established = upgrade(
+            channel,
+            role: .listener,
+            remoteAddress: remoteAddress,
+            expecting: nil,
+            timeout: configuration.acceptTimeout
+        )
+        established.whenComplete { [weak self] result in
+            guard let self else { return }
+            state.withLock { $0.table.endInbound(channel) }
+            if case .failure(let error) = result {
+                logger.debug(
+                    "handshake of an accepted connection failed",
+                    metadata: ["address": "\(remoteAddress)", "error": "\(error)"]
+                )
+            }
+        }
+    }
+
+    /// Adds to a fresh channel what makes it a connection. To be called on its event loop.
+    func upgrade(
+        _ channel: any Channel,
+        role: YamuxSession.Role,
+        remoteAddress: Multiaddr,
+        expecting expectedPeer: PeerID?,
+        timeout: Duration
+    ) -> EventLoopFuture<Connection> {
+        let promise = channel.eventLoop.makePromise(of: Connection.self)
+        let parameters = ConnectionUpgrader.Parameters(
+            role: role,
+            keyPair: keyPair,
+            expectedPeer: expectedPeer,
+            remoteAddress: remoteAddress,
+            settings: configuration,
+            handlers: handlers,
+            tasks: tasks,
+            timeout: timeout
+        )
+        let upgrader = ConnectionUpgrader(parameters: parameters, promise: promise) { [weak self] connection in
+            guard let self else { throw HostError.notRunning }
+            try register(connection)
+        }
+        do {
+            let options = channel.syncOptions
+            try options?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            // Small buffers to begin with: an idle node may have a thousand connections.
+            try options?.setOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65536)
+            )
+            try channel.pipeline.syncOperations.addHandler(upgrader)
+        } catch {
+            promise.fail(error)
+            channel.close(promise: nil)
+        }
+        return promise.futureResult
+    }
+}

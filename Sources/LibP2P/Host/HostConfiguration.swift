@@ -1,0 +1,57 @@
+import Multiformats
+
+/// What a ``Host`` listens on, how it presents itself, and its limits.
+public struct HostConfiguration: Sendable {
+    /// The addresses to listen on: `/ip4|ip6/ADDRESS/tcp/PORT`; port 0 takes a free one.
+    public var listenAddresses: [Multiaddr]
+    /// The name and version of this program, told by identify.
+    public var agentVersion: String
+    /// The name and version of the network, told by identify.
+    public var protocolVersion = "ipfs/0.1.0"
+
+    /// The most connections in all: established, and those whose handshake goes on.
+    public var maxConnections = 1024
+    /// The most connections with one peer. Two sides that dial each other at once have two; the rest is
+    /// room for a peer that reconnects before its old connections are noticed to be dead.
+    public var maxConnectionsPerPeer = 8
+    /// The most connections of others whose handshake goes on.
+    public var maxPendingInboundConnections = 128
+    /// The most streams that a peer may have open on a connection, handlers that still run included.
+    public var maxInboundStreamsPerConnection = 256
+    /// How many bytes of a stream a peer may send before they are read. At least 256 KiB, yamux's initial window.
+    public var streamReceiveWindow = 256 * 1024
+    /// How many bytes of a stream wait to be sent before a writer is suspended.
+    public var streamSendQueue = 64 * 1024
+    /// The most addresses of a peer that one dial tries.
+    public var maxDialAddresses = 8
+
+    /// The time for a dial: TCP, security and muxer handshakes of one address.
+    public var dialTimeout = Duration.seconds(5)
+    /// How long a dial waits before it tries the next address beside the previous one.
+    public var dialStagger = Duration.milliseconds(150)
+    /// The time for the handshakes on an accepted connection.
+    public var acceptTimeout = Duration.seconds(15)
+    /// The time for the negotiation of a stream's protocol.
+    public var streamNegotiationTimeout = Duration.seconds(10)
+    /// The longest wait of a read or write that is given no time-out of its own.
+    public var streamTimeout = Duration.seconds(60)
+    /// How long a stream that was closed here waits for the end of the other side before it is reset.
+    public var streamLinger = Duration.seconds(30)
+    /// How often a connection on which nothing comes in is asked whether it lives.
+    public var keepAliveInterval = Duration.seconds(30)
+    /// The time for the answer, after which the connection is closed.
+    public var keepAliveTimeout = Duration.seconds(10)
+    /// How long a connection without streams is kept. Longer than the ten minutes between two refreshes of
+    /// a routing table, which keep the connections in use alive.
+    public var idleTimeout = Duration.seconds(15 * 60)
+    /// How long a shutdown waits for streams and handlers to end before it ends them.
+    public var shutdownTimeout = Duration.seconds(5)
+
+    /// - Parameters:
+    ///   - listenAddresses: The addresses to listen on; none for a host that only dials.
+    ///   - agentVersion: The name and version of this program.
+    public init(listenAddresses: [Multiaddr], agentVersion: String) {
+        self.listenAddresses = listenAddresses
+        self.agentVersion = agentVersion
+    }
+}

@@ -1,0 +1,239 @@
+import NIOCore
+
+/// A stream of a connection as its event loop sees it: the received bytes, and who waits to read or write.
+///
+/// Lives on the connection's event loop. ``MuxedStream`` is its face to the rest of the program.
+final class StreamCore {
+    /// What a reader waits for.
+    enum Read {
+        /// Any bytes, at most so many.
+        case some(Int)
+        /// A message behind its length, at most so long.
+        case message(Int)
+    }
+
+    /// How a stream's protocol is agreed upon.
+    enum Negotiation {
+        case outbound(MultistreamDialer, Waiter<MuxedStream>)
+        case inbound(MultistreamListener)
+    }
+
+    let id: UInt32
+    let connection: YamuxHandler
+    var negotiation: Negotiation?
+    /// Ends the negotiation, or the wait for the remote side's end after a close.
+    var timer: Scheduled<Void>?
+    /// Why the stream, or this side of it, is of no more use.
+    private(set) var failure: StreamError?
+
+    private var inbound = ByteBuffer()
+    /// How many of the bytes in ``inbound`` were granted again already, for a message greater than the window.
+    private var granted = 0
+    private var isInboundFinished = false
+    private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timer: Scheduled<Void>)?
+    private var writers = CircularBuffer<(bytes: ByteBuffer, isBegun: Bool, waiter: Waiter<Void>, timer: Scheduled<Void>)>()
+    private var isWriteClosed = false
+    private var isReadClosed = false
+
+    init(id: UInt32, connection: YamuxHandler, negotiation: Negotiation) {
+        self.id = id
+        self.connection = connection
+        self.negotiation = negotiation
+    }
+
+    // MARK: From the connection
+
+    func receive(_ bytes: ByteBuffer) {
+        guard failure == nil, !isReadClosed else { return }
+        // A copy: a slice of a few bytes would keep all that was decrypted with it in memory.
+        inbound.writeImmutableBuffer(bytes)
+        serveReader()
+    }
+
+    func receiveEnd() {
+        isInboundFinished = true
+        serveReader()
+    }
+
+    /// Ends the stream from below. Bytes that came before can still be read, except after a reset.
+    func fail(_ error: StreamError) {
+        guard failure == nil else { return }
+        failure = error
+        timer?.cancel()
+        timer = nil
+        if error == .reset { inbound = ByteBuffer() }
+        if case .outbound(_, let waiter) = negotiation { waiter.resume(.failure(error)) }
+        negotiation = nil
+        serveReader()
+        for writer in writers {
+            writer.timer.cancel()
+            writer.waiter.resume(.failure(error))
+        }
+        writers.removeAll()
+    }
+
+    /// Both directions ended in order: what was received can still be read.
+    func ended() {
+        timer?.cancel()
+        timer = nil
+        isWriteClosed = true
+    }
+
+    /// Gives the waiting writers' bytes to the session as it has room.
+    func pumpWriters() {
+        while let writer = writers.first {
+            if writer.waiter.isResumed {
+                writers.removeFirst()
+                writer.timer.cancel()
+                // What of it was sent cannot be taken back, and the rest will not follow.
+                if writer.isBegun { return reset() }
+                continue
+            }
+            var rest = writer.bytes
+            guard let isTaken = connection.send(&rest, on: id) else { return fail(.closed) }
+            guard isTaken else {
+                writers[writers.startIndex].isBegun = writer.isBegun || rest.readableBytes < writer.bytes.readableBytes
+                writers[writers.startIndex].bytes = rest
+                return
+            }
+            writers.removeFirst()
+            writer.timer.cancel()
+            writer.waiter.resume(.success(()))
+        }
+        if isWriteClosed { connection.finish(id) }
+    }
+
+    // MARK: From the program
+
+    func read(_ read: Read, waiter: Waiter<ByteBuffer?>, timeout: Duration) {
+        if let reader {
+            guard reader.waiter.isResumed else {
+                waiter.resume(.failure(StreamError.concurrentRead))
+                return
+            }
+            reader.timer.cancel()
+        }
+        let timer = connection.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+            _ = waiter.resume(.failure(StreamError.timeout(timeout)))
+        }
+        reader = (read, waiter, timer)
+        serveReader()
+    }
+
+    func write(_ bytes: ByteBuffer, waiter: Waiter<Void>, timeout: Duration) {
+        if let error = failure ?? (isWriteClosed ? .closed : nil) {
+            waiter.resume(.failure(error))
+            return
+        }
+        let loopBound = NIOLoopBound(self, eventLoop: connection.eventLoop)
+        let timer = connection.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+            if waiter.resume(.failure(StreamError.timeout(timeout))) { loopBound.value.pumpWriters() }
+        }
+        writers.append((bytes, false, waiter, timer))
+        pumpWriters()
+    }
+
+    func closeWrite() {
+        guard failure == nil, !isWriteClosed else { return }
+        isWriteClosed = true
+        pumpWriters()
+    }
+
+    /// Ends this side, drops what still comes, and does not wait for the other side's end longer than the linger.
+    func close() {
+        guard failure == nil else { return }
+        closeWrite()
+        guard !isReadClosed, failure == nil else { return }
+        isReadClosed = true
+        inbound = ByteBuffer()
+        connection.stopReading(id)
+        if let reader { reader.waiter.resume(.failure(StreamError.closed)) }
+        guard connection.isOpen(id) else { return }
+        let loopBound = NIOLoopBound(self, eventLoop: connection.eventLoop)
+        timer = connection.eventLoop.scheduleTask(in: TimeAmount(connection.settings.streamLinger)) {
+            loopBound.value.reset()
+        }
+    }
+
+    func reset() {
+        guard failure == nil else { return }
+        connection.reset(id)
+        fail(.reset)
+    }
+
+    /// Nobody holds the stream any more. What was written and ended in order still goes out.
+    func abandon() {
+        if isWriteClosed { close() } else { reset() }
+    }
+
+    // MARK: Reading
+
+    /// Resumes the reader if there is what it waits for.
+    private func serveReader() {
+        guard let (read, waiter, timer) = reader, !waiter.isResumed else { return }
+        let saved = inbound
+        let result: Result<ByteBuffer?, any Error>
+        do {
+            guard let outcome = try take(read) else { return }
+            result = .success(outcome)
+        } catch {
+            result = .failure(error)
+        }
+        reader = nil
+        timer.cancel()
+        if !waiter.resume(result), case .success(.some) = result {
+            // The reader was cancelled in this moment: the next one gets the bytes.
+            granted += saved.readableBytes - inbound.readableBytes
+            inbound = saved
+        }
+    }
+
+    /// What a read yields now, which is `nil` at the end; an outer `nil` when it has to wait.
+    private func take(_ read: Read) throws -> ByteBuffer?? {
+        if isReadClosed { throw StreamError.closed }
+        let before = inbound.readableBytes
+        switch read {
+        case .some(let limit) where before > 0:
+            let bytes: ByteBuffer
+            if before <= limit {
+                bytes = inbound
+                inbound = ByteBuffer()
+            } else {
+                bytes = ByteBuffer(bytes: inbound.readableBytesView.prefix(limit))
+                inbound.moveReaderIndex(forwardBy: bytes.readableBytes)
+            }
+            grant(bytes.readableBytes)
+            return .some(bytes)
+        case .some:
+            break
+        case .message(let limit):
+            do {
+                if let message = try inbound.readLengthPrefixed(maxLength: limit) {
+                    let taken = before - inbound.readableBytes
+                    let copy = inbound.readableBytes == 0 ? message : ByteBuffer(bytes: message.readableBytesView)
+                    if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+                    grant(taken)
+                    return .some(copy)
+                }
+            } catch let error as MessageLengthError {
+                throw StreamError.invalidMessage(reason: error.description)
+            }
+            if isInboundFinished, before > 0 { throw StreamError.unexpectedEnd }
+        }
+        if isInboundFinished { return .some(nil) }
+        if let failure { throw failure }
+        if case .message = read {
+            // The message may be greater than the window; its reader's bound holds instead.
+            connection.consume(before - granted, of: id)
+            granted = before
+        }
+        return nil
+    }
+
+    /// Grants the remote side the window of `count` bytes that were taken, unless that was done before.
+    private func grant(_ count: Int) {
+        let ahead = min(granted, count)
+        granted -= ahead
+        connection.consume(count - ahead, of: id)
+    }
+}

@@ -1,0 +1,72 @@
+import Multiformats
+internal import NIOCore
+internal import SwiftProtobuf
+
+#if canImport(FoundationEssentials)
+    internal import FoundationEssentials
+#endif
+
+/// What a peer says of itself by identify (libp2p/specs, identify/README.md).
+public struct IdentifyInfo: Equatable, Sendable {
+    /// The protocol by which a peer asks.
+    public static let protocolID = "/ipfs/id/1.0.0"
+    /// The protocol by which a peer tells of changes.
+    public static let pushProtocolID = "/ipfs/id/push/1.0.0"
+    /// The longest message in bytes, without its length prefix.
+    public static let maxMessageLength = 8 * 1024
+
+    /// The public key in its protobuf form; empty when the peer does not tell.
+    public var publicKey: [UInt8] = []
+    /// Where the peer listens. Entries that are no multiaddr are left out.
+    public var listenAddresses: [Multiaddr] = []
+    /// The protocols that the peer accepts.
+    public var protocols: [String] = []
+    /// The address from which the peer sees this node.
+    public var observedAddress: Multiaddr?
+    /// The name and version of the network.
+    public var protocolVersion: String = ""
+    /// The name and version of the peer's program.
+    public var agentVersion: String = ""
+
+    /// Decodes a message.
+    ///
+    /// - Throws: `BinaryDecodingError` when the bytes are no such message.
+    init(message bytes: ByteBuffer) throws {
+        let message = try IdentifyMessage(serializedBytes: Array(bytes.readableBytesView))
+        publicKey = Array(message.publicKey)
+        listenAddresses = message.listenAddrs.compactMap { try? Multiaddr(bytes: Array($0)) }
+        protocols = message.protocols
+        observedAddress = message.hasObservedAddr ? try? Multiaddr(bytes: Array(message.observedAddr)) : nil
+        protocolVersion = message.protocolVersion
+        agentVersion = message.agentVersion
+    }
+
+    init() {}
+
+    /// The message, without as many of the last addresses, then protocols, as exceed the limit.
+    func encoded() throws -> ByteBuffer {
+        var message = IdentifyMessage()
+        message.publicKey = Data(publicKey)
+        message.listenAddrs = listenAddresses.map { Data($0.bytes) }
+        message.protocols = protocols
+        if let observedAddress { message.observedAddr = Data(observedAddress.bytes) }
+        message.protocolVersion = protocolVersion
+        message.agentVersion = agentVersion
+        var bytes: [UInt8] = try message.serializedBytes()
+        while bytes.count > Self.maxMessageLength {
+            if message.listenAddrs.popLast() == nil, message.protocols.popLast() == nil { break }
+            bytes = try message.serializedBytes()
+        }
+        return ByteBuffer(bytes: bytes)
+    }
+
+    /// Takes over what a push tells; what it leaves out stays as it was.
+    mutating func merge(push: IdentifyInfo) {
+        if !push.publicKey.isEmpty { publicKey = push.publicKey }
+        if !push.listenAddresses.isEmpty { listenAddresses = push.listenAddresses }
+        if !push.protocols.isEmpty { protocols = push.protocols }
+        if let address = push.observedAddress { observedAddress = address }
+        if !push.protocolVersion.isEmpty { protocolVersion = push.protocolVersion }
+        if !push.agentVersion.isEmpty { agentVersion = push.agentVersion }
+    }
+}

@@ -1,0 +1,95 @@
+import NIOCore
+
+/// The listener's half of multistream-select: accepts the first proposal that it supports.
+///
+/// What a dialer sends behind a proposal, before it is accepted, is kept as leftover bytes: a dialer that
+/// is sure of its protocol need not wait for the answer.
+struct MultistreamListener {
+    private enum State {
+        case awaitingHeader
+        case awaitingProposal
+        case finished
+    }
+
+    private let supported: Set<String>
+    private let maxAttempts: Int
+    private var attempts = 0
+    private var state = State.awaitingHeader
+    private var buffer = ByteBuffer()
+
+    /// - Parameters:
+    ///   - supported: The protocols to accept.
+    ///   - maxAttempts: How many lines to answer before giving up.
+    init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts) {
+        self.supported = supported
+        self.maxAttempts = maxAttempts
+    }
+
+    /// Begins the negotiation. To be called once, before ``receive(_:)``.
+    ///
+    /// The header leaves at once, since a dialer may wait for it before it proposes.
+    func start() -> [MultistreamAction] {
+        var bytes = ByteBuffer()
+        Multistream.write(Multistream.header, to: &bytes)
+        return [.send(bytes)]
+    }
+
+    /// Takes bytes from the dialer. After the end of the negotiation they are no longer this type's matter.
+    mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
+        if case .finished = state { return [] }
+        var bytes = bytes
+        buffer.writeBuffer(&bytes)
+        var actions: [MultistreamAction] = []
+        do throws(MultistreamError) {
+            while let next = try step() { actions += next }
+        } catch {
+            state = .finished
+            buffer = ByteBuffer()
+            actions.append(.failed(error))
+        }
+        return actions
+    }
+
+    /// Handles one line; `nil` when there is none or the negotiation is over.
+    private mutating func step() throws(MultistreamError) -> [MultistreamAction]? {
+        switch state {
+        case .finished:
+            return nil
+        case .awaitingHeader:
+            guard let line = try Multistream.readLine(from: &buffer) else { return nil }
+            guard line == Multistream.header else { throw .unexpectedHeader(line) }
+            state = .awaitingProposal
+            return []
+        case .awaitingProposal:
+            guard let line = try Multistream.readLine(from: &buffer) else { return nil }
+            return try answer(line)
+        }
+    }
+
+    private mutating func answer(_ line: String) throws(MultistreamError) -> [MultistreamAction] {
+        attempts += 1
+        var bytes = ByteBuffer()
+        if supported.contains(line) {
+            state = .finished
+            defer { buffer = ByteBuffer() }
+            Multistream.write(line, to: &bytes)
+            return [.send(bytes), .selected(protocolID: line, leftover: buffer.slice())]
+        }
+        guard attempts < maxAttempts else { throw .tooManyAttempts(attempts) }
+        if line == Multistream.list {
+            writeList(to: &bytes)
+        } else {
+            Multistream.write(Multistream.notAvailable, to: &bytes)
+        }
+        return [.send(bytes)]
+    }
+
+    /// The answer to `ls`: one message that holds a message for each name, and a newline.
+    private func writeList(to bytes: inout ByteBuffer) {
+        var names = ByteBuffer()
+        for name in supported.sorted() { Multistream.write(name, to: &names) }
+        names.writeInteger(UInt8(ascii: "\n"))
+        bytes.writeVarint(UInt64(names.readableBytes))
+        bytes.writeBuffer(&names)
+    }
+}

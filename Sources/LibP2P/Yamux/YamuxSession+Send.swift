@@ -1,0 +1,39 @@
+import NIOCore
+
+extension YamuxSession {
+    /// Whether ``nextOutbound(maxBytes:)`` has anything to give.
+    var hasOutbound: Bool { !controlFrames.isEmpty || !round.isEmpty }
+
+    /// Takes the next frames to send.
+    ///
+    /// - Parameter maxBytes: The most bytes to return; one write of the layer below. At least twice the size
+    ///   of a frame header.
+    /// - Returns: Whole frames, or `nil` when there is nothing to send.
+    mutating func nextOutbound(maxBytes: Int) -> ByteBuffer? {
+        guard hasOutbound else { return nil }
+        var buffer = ByteBuffer()
+        while buffer.readableBytes + YamuxFrameHeader.size <= maxBytes, let frame = controlFrames.popFirst() {
+            frame.write(to: &buffer)
+        }
+        // Room for a byte of data at least, else a stream's turn would be lost on nothing.
+        while maxBytes - buffer.readableBytes > YamuxFrameHeader.size, let id = round.popFirst() {
+            writeFrame(of: id, room: maxBytes - buffer.readableBytes, to: &buffer)
+        }
+        return buffer.readableBytes > 0 ? buffer : nil
+    }
+
+    /// Writes one frame of a stream and puts it back at the end of the round if it has more.
+    private mutating func writeFrame(of id: UInt32, room: Int, to buffer: inout ByteBuffer) {
+        streams[id]?.isScheduled = false
+        streams[id]?.writeFrame(
+            id: id,
+            maxData: min(configuration.maxFrameSize, room - YamuxFrameHeader.size),
+            to: &buffer
+        )
+        if streams[id]?.becomesWritable(below: configuration.maxQueuedBytesPerStream / 2) == true {
+            events.append(.writable(id))
+        }
+        forgetIfClosed(id)
+        schedule(id)
+    }
+}
