@@ -1,0 +1,92 @@
+import ContentStore
+import Synchronization
+
+/// Carries changes from the task that hears of them to whoever iterates over them, through a ``ChangeQueue``.
+final class ChangeChannel: Sendable {
+    private enum Ending {
+        case none
+        case failed(any Error)
+        case finished
+    }
+
+    private struct State {
+        var queue: ChangeQueue
+        var ending = Ending.none
+        var waiters: [CheckedContinuation<Void, Never>] = []
+
+        /// Whether there is nothing to give yet.
+        var isIdle: Bool {
+            guard queue.count == 0, case .none = ending else { return false }
+            return true
+        }
+    }
+
+    private let state: Mutex<State>
+
+    /// Makes a channel in which at most `limit` changes wait.
+    init(limit: Int) {
+        state = Mutex(State(queue: ChangeQueue(limit: limit)))
+    }
+
+    /// Adds a change; it is dropped when the channel has ended.
+    func send(_ change: StoreChange) {
+        let waiters = state.withLock { state in
+            guard case .none = state.ending else { return [CheckedContinuation<Void, Never>]() }
+            state.queue.append(change)
+            return Self.takeWaiters(&state)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Ends the channel: what waits is still given, then the error is thrown once.
+    func fail(_ error: any Error) {
+        let waiters = state.withLock { state in
+            if case .none = state.ending { state.ending = .failed(error) }
+            return Self.takeWaiters(&state)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Waits for the next change; `nil` after the end, or when the calling task is cancelled.
+    func next() async throws -> StoreChange? {
+        while true {
+            let result: Result<StoreChange?, any Error>? = state.withLock { state in
+                if let change = state.queue.popFirst() { return .success(change) }
+                switch state.ending {
+                case .none: return nil
+                case .finished: return .success(nil)
+                case .failed(let error):
+                    state.ending = .finished
+                    return .failure(error)
+                }
+            }
+            if let result { return try result.get() }
+            if Task.isCancelled { return nil }
+            await wait()
+        }
+    }
+
+    /// Returns when there may be something to give, or the calling task is cancelled.
+    private func wait() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let waits = state.withLock { state in
+                    // The cancellation handler may have run before: it finds no waiter then, so this is asked here.
+                    guard state.isIdle, !Task.isCancelled else { return false }
+                    state.waiters.append(continuation)
+                    return true
+                }
+                if !waits { continuation.resume() }
+            }
+        } onCancel: {
+            // All are woken; those that are not cancelled wait again.
+            let waiters = state.withLock { Self.takeWaiters(&$0) }
+            for waiter in waiters { waiter.resume() }
+        }
+    }
+
+    private static func takeWaiters(_ state: inout State) -> [CheckedContinuation<Void, Never>] {
+        defer { state.waiters = [] }
+        return state.waiters
+    }
+}

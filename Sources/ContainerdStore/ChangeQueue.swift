@@ -1,0 +1,77 @@
+import ContentStore
+
+/// The changes that wait to be taken, in order, never more than a limit.
+///
+/// A change that says the same as the last one waiting for the same image or content is dropped. When there are too
+/// many, all of them collapse into ``ContentStore/StoreChange/unknown``, which then stands for all that follow until
+/// it is taken: whoever takes it reads everything again, and so sees their effects.
+struct ChangeQueue: Sendable {
+    /// What a change is about.
+    private enum Subject: Hashable {
+        case image(String)
+        case content(String)
+    }
+
+    /// How many changes may wait.
+    let limit: Int
+
+    private var waiting: [StoreChange] = []
+    /// How many of the first in `waiting` have been taken.
+    private var taken = 0
+    /// The last change that waits, by what it is about.
+    private var last: [Subject: StoreChange] = [:]
+
+    /// Makes an empty queue for at most `limit` changes; the limit is at least 1.
+    init(limit: Int) {
+        self.limit = max(1, limit)
+    }
+
+    /// How many changes wait.
+    var count: Int { waiting.count - taken }
+
+    /// Adds a change.
+    mutating func append(_ change: StoreChange) {
+        if count == 1, waiting.last == .unknown { return }
+        guard change != .unknown, count < limit else {
+            collapse()
+            return
+        }
+        if let subject = Self.subject(of: change) {
+            if last[subject] == change { return }
+            last[subject] = change
+        }
+        waiting.append(change)
+    }
+
+    /// Takes the change that has waited longest.
+    mutating func popFirst() -> StoreChange? {
+        guard taken < waiting.count else { return nil }
+        let change = waiting[taken]
+        taken += 1
+        if let subject = Self.subject(of: change), last[subject] == change {
+            last[subject] = nil
+        }
+        if taken == waiting.count {
+            waiting.removeAll()
+            taken = 0
+        } else if taken >= limit {
+            waiting.removeFirst(taken)
+            taken = 0
+        }
+        return change
+    }
+
+    private mutating func collapse() {
+        waiting = [.unknown]
+        taken = 0
+        last.removeAll()
+    }
+
+    private static func subject(of change: StoreChange) -> Subject? {
+        switch change {
+        case .imageUpdated(let name), .imageDeleted(let name): .image(name)
+        case .contentAdded(let digest): .content(digest.text)
+        case .unknown: nil
+        }
+    }
+}

@@ -1,0 +1,291 @@
+import ContentStore
+import GRPCCore
+import GRPCNIOTransportHTTP2Posix
+import GRPCProtobuf
+import NIOCore
+import OCI
+import Synchronization
+
+/// The gRPC client of one containerd: makes the calls, each with a deadline, and turns what goes wrong into
+/// ``ContainerdError``.
+///
+/// A call does not wait for a containerd that is away: it fails at once, and the connection is tried again in the
+/// background, so that a later call finds it.
+final class ContainerdConnection: Sendable {
+    private struct State {
+        var isClosed = false
+        var nextWatch: UInt64 = 0
+        var watches: [UInt64: Task<Void, Never>] = [:]
+    }
+
+    let socketPath: String
+    let namespace: String
+    private let deadlines: ContainerdStore.Deadlines
+    private let client: GRPCClient<HTTP2ClientTransport.Posix>
+    private let state = Mutex(State())
+
+    /// The most bytes of one message, enough for a listing of 100,000 images; containerd itself sends 16 MiB at most.
+    private static let maximumMessageSize = 32 << 20
+
+    init(
+        socketPath: String,
+        namespace: String,
+        deadlines: ContainerdStore.Deadlines,
+        group: any EventLoopGroup
+    ) throws {
+        guard ContainerdStore.isValidSocketPath(socketPath) else {
+            throw ContainerdError.invalidSocketPath(socketPath)
+        }
+        self.socketPath = socketPath
+        self.namespace = namespace
+        self.deadlines = deadlines
+        let transport = try HTTP2ClientTransport.Posix(
+            target: .unixDomainSocket(path: socketPath, authority: "localhost"),
+            transportSecurity: .plaintext,
+            config: .defaults { config in
+                config.backoff = .init(initial: .milliseconds(50), max: .seconds(1), multiplier: 1.6, jitter: 0.2)
+                config.http2.targetWindowSize = 1 << 20
+                // Finds out that containerd hangs while events are waited for. gRPC servers in Go close a connection
+                // on which a client pings more often than every 5 minutes.
+                config.connection.keepalive = .init(
+                    time: .seconds(360),
+                    timeout: .seconds(20),
+                    allowWithoutCalls: false
+                )
+            },
+            eventLoopGroup: group
+        )
+        client = GRPCClient(transport: transport)
+    }
+
+    /// Keeps the connection until ``close()`` is called or the task is cancelled.
+    func run() async throws {
+        defer { close() }
+        do {
+            try await client.runConnections()
+        } catch let error as RuntimeError where error.code == .clientIsStopped {
+            // Closed before it ran.
+        }
+    }
+
+    /// Lets running calls finish, ends the watches, and refuses further calls.
+    func close() {
+        let watches = state.withLock { state in
+            state.isClosed = true
+            defer { state.watches = [:] }
+            return Array(state.watches.values)
+        }
+        client.beginGracefulShutdown()
+        for watch in watches { watch.cancel() }
+    }
+
+    // MARK: Calls
+
+    func version() async throws -> String {
+        let version = Containerd_Services_Version_V1_Version.Client(wrapping: client)
+        return try await call("tell its version", within: deadlines.call) { options in
+            try await version.version(.init(), metadata: metadata, options: options).version
+        }
+    }
+
+    /// The image of this name, or `nil` when there is none.
+    func image(name: String) async throws -> Containerd_Services_Images_V1_Image? {
+        let images = Containerd_Services_Images_V1_Images.Client(wrapping: client)
+        return try await call("look up an image", within: deadlines.call) { options in
+            do {
+                let answer = try await images.get(.with { $0.name = name }, metadata: metadata, options: options)
+                return answer.hasImage ? answer.image : nil
+            } catch let error as RPCError where error.code == .notFound {
+                return nil
+            }
+        }
+    }
+
+    func images() async throws -> [Containerd_Services_Images_V1_Image] {
+        let images = Containerd_Services_Images_V1_Images.Client(wrapping: client)
+        return try await call("list images", within: deadlines.listing) { options in
+            try await images.list(.init(), metadata: metadata, options: options).images
+        }
+    }
+
+    /// The size of content in bytes, or `nil` when it is not held.
+    func size(of digest: Digest) async throws -> Int64? {
+        let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
+        let operation = "tell the size of content"
+        let size: Int64? = try await call(operation, within: deadlines.call) { options in
+            do {
+                let request = Containerd_Services_Content_V1_InfoRequest.with { $0.digest = digest.text }
+                return try await content.info(request, metadata: metadata, options: options).info.size
+            } catch let error as RPCError where error.code == .notFound {
+                return nil
+            }
+        }
+        if let size, size < 0 {
+            throw ContainerdError.malformedAnswer(operation: operation, detail: "\(digest) has \(size) bytes")
+        }
+        return size
+    }
+
+    /// All content. What has no supported digest is left out.
+    func contents() async throws -> [StoredContent] {
+        let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
+        return try await call("list content", within: deadlines.listing) { options in
+            try await content.list(.init(), metadata: metadata, options: options) { response in
+                var contents: [StoredContent] = []
+                for try await message in response.messages {
+                    for info in message.info where info.size >= 0 {
+                        guard let digest = try? Digest(info.digest) else { continue }
+                        contents.append(StoredContent(digest: digest, size: info.size))
+                    }
+                }
+                return contents
+            }
+        }
+    }
+
+    /// Exactly `count` bytes of content from `offset` on.
+    func read(_ digest: Digest, from offset: Int64, count: Int) async throws -> [UInt8] {
+        guard count > 0 else { return [] }
+        let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
+        let operation = "read content"
+        let request = Containerd_Services_Content_V1_ReadContentRequest.with {
+            $0.digest = digest.text
+            $0.offset = offset
+            $0.size = Int64(count)
+        }
+        return try await call(operation, within: deadlines.call) { options in
+            do {
+                return try await content.read(request, metadata: metadata, options: options) { response in
+                    var bytes: [UInt8] = []
+                    bytes.reserveCapacity(count)
+                    for try await message in response.messages {
+                        guard message.offset == offset + Int64(bytes.count), message.data.count <= count - bytes.count
+                        else {
+                            let detail =
+                                "\(message.data.count) bytes from \(message.offset) on, "
+                                + "at most \(count - bytes.count) from \(offset + Int64(bytes.count)) on were expected"
+                            throw ContainerdError.malformedAnswer(operation: operation, detail: detail)
+                        }
+                        bytes.append(contentsOf: message.data)
+                    }
+                    guard bytes.count == count else {
+                        throw ContentError.truncated(
+                            at: offset + Int64(bytes.count),
+                            expected: offset + Int64(count)
+                        )
+                    }
+                    return bytes
+                }
+            } catch let error as RPCError where error.code == .notFound {
+                throw ContainerdError.contentGone(digest)
+            }
+        }
+    }
+
+    // MARK: Watching
+
+    /// How many watches are going on.
+    var watchCount: Int {
+        state.withLock(\.watches.count)
+    }
+
+    /// Starts to send changes into the channel, until the task is cancelled or the events end; the channel then fails.
+    ///
+    /// The first change is `unknown`, sent when the subscription is on its way: what happened before it is not told.
+    func watch(into channel: ChangeChannel) -> Task<Void, Never> {
+        state.withLock { state in
+            guard !state.isClosed else {
+                channel.fail(ContainerdError.closed)
+                return Task {}
+            }
+            let id = state.nextWatch
+            state.nextWatch &+= 1
+            let task = Task { [self] in
+                do {
+                    // Tells apart, within a deadline, whatever is wrong with the connection; a subscription has none.
+                    _ = try await version()
+                    try await subscribe(into: channel)
+                } catch {
+                    channel.fail(self.state.withLock(\.isClosed) ? ContainerdError.closed : error)
+                }
+                self.state.withLock { _ = $0.watches.removeValue(forKey: id) }
+            }
+            state.watches[id] = task
+            return task
+        }
+    }
+
+    private func subscribe(into channel: ChangeChannel) async throws {
+        let request = Containerd_Services_Events_V1_SubscribeRequest.with {
+            $0.filters = EventMapping.filters(namespace: namespace)
+        }
+        try await call("send events", within: nil) { [namespace] options in
+            try await client.bidirectionalStreaming(
+                request: StreamingClientRequest(metadata: metadata) { writer in
+                    try await writer.write(request)
+                    channel.send(.unknown)
+                },
+                descriptor: Containerd_Services_Events_V1_Events.Method.Subscribe.descriptor,
+                serializer: ProtobufSerializer<Containerd_Services_Events_V1_SubscribeRequest>(),
+                deserializer: ProtobufDeserializer<Containerd_Services_Events_V1_Envelope>(),
+                options: options
+            ) { response in
+                for try await event in response.messages {
+                    guard let change = EventMapping.change(for: event, namespace: namespace) else { continue }
+                    channel.send(change)
+                }
+            }
+        }
+        throw ContainerdError.unavailable(path: socketPath, reason: "the stream of events has ended")
+    }
+
+    // MARK: Common to all calls
+
+    private var metadata: Metadata {
+        ["containerd-namespace": .string(namespace)]
+    }
+
+    private func call<Answer: Sendable>(
+        _ operation: String,
+        within deadline: Duration?,
+        _ body: (CallOptions) async throws -> Answer
+    ) async throws -> Answer {
+        var options = CallOptions.defaults
+        options.timeout = deadline
+        options.waitForReady = false
+        options.maxResponseMessageBytes = Self.maximumMessageSize
+        // The transport holds received messages to this limit.
+        options.maxRequestMessageBytes = Self.maximumMessageSize
+        do {
+            return try await body(options)
+        } catch let error as RPCError {
+            throw translated(error, operation: operation, deadline: deadline)
+        } catch let error as RuntimeError {
+            throw error.code == .clientIsStopped
+                ? ContainerdError.closed : .unavailable(path: socketPath, reason: error.message)
+        }
+    }
+
+    private func translated(_ error: RPCError, operation: String, deadline: Duration?) -> any Error {
+        if Task.isCancelled { return state.withLock(\.isClosed) ? ContainerdError.closed : CancellationError() }
+        switch error.code {
+        case .deadlineExceeded:
+            return ContainerdError.timedOut(operation: operation, path: socketPath, after: deadline ?? .zero)
+        case .unimplemented:
+            return ContainerdError.notContainerd(path: socketPath, reason: "it cannot \(operation)")
+        case .unavailable, .cancelled:
+            if state.withLock(\.isClosed) { return ContainerdError.closed }
+            return SocketProbe.problem(path: socketPath)
+                ?? ContainerdError.unavailable(path: socketPath, reason: Self.reason(error))
+        default:
+            return ContainerdError.refused(operation: operation, code: "\(error.code)", message: error.message)
+        }
+    }
+
+    /// The message of the innermost error that has one: the outer ones speak of channels and streams.
+    private static func reason(_ error: RPCError) -> String {
+        var innermost = error
+        while let cause = innermost.cause as? RPCError { innermost = cause }
+        return innermost.message
+    }
+}
