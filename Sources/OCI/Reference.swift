@@ -52,7 +52,7 @@ public struct Reference: Hashable, Sendable {
         guard text.utf8.prefix(Self.maximumLength + 1).count <= Self.maximumLength else { throw .tooLong }
         guard let slash = text.utf8.firstIndex(of: UInt8(ascii: "/")) else { throw .missingRegistry }
         guard let registry = RegistryName(text[..<slash]) else { throw .invalidRegistry(String(text[..<slash])) }
-        var rest = text[text.index(after: slash)...]
+        var rest = text[text.utf8.index(after: slash)...]
         var digest: Digest?
         if let at = rest.utf8.firstIndex(of: UInt8(ascii: "@")) {
             do {

@@ -1,0 +1,123 @@
+import Files
+import FoundationEssentials
+import OCI
+
+/// Makes an OCI image layout and adds images to it. Readers see a blob or an index whole or not at all.
+public struct ImageLayoutWriter: Sendable {
+    /// The folder.
+    public let layout: ImageLayout
+
+    /// Opens a layout, and makes it where there is none.
+    ///
+    /// - Throws: ``ImageLayoutError`` when the folder is a layout of another version, `FileError` when it cannot be
+    ///   written.
+    public init(path: String) throws {
+        layout = ImageLayout(path: path)
+        try Files.makeFolder(layout.path)
+        if try Files.status(layout.layoutFile) == nil {
+            let marker = ImageLayout.Marker(imageLayoutVersion: ImageLayout.version)
+            try Files.replace(layout.layoutFile, with: Array(try JSONEncoder().encode(marker)))
+        }
+        try layout.validate()
+        try Files.makeFolder(layout.blobsFolder(.sha256))
+        if try Files.status(layout.indexFile) == nil { try write(Self.emptyIndex) }
+    }
+
+    /// Begins to add content whose bytes come one after the other.
+    ///
+    /// - Parameter algorithm: the algorithm of its digest.
+    public func makeBlob(_ algorithm: Digest.Algorithm = .sha256) throws -> BlobSink {
+        try BlobSink(layout: layout, algorithm: algorithm)
+    }
+
+    /// Adds content that is at hand.
+    @discardableResult
+    public func addBlob(_ bytes: [UInt8], expected: Digest? = nil) throws -> StoredContent {
+        let sink = try makeBlob(expected?.algorithm ?? .sha256)
+        try sink.write(bytes)
+        return try sink.finish(expected: expected)
+    }
+
+    /// Adds a manifest or an index with its content.
+    ///
+    /// - Parameters:
+    ///   - json: the document.
+    ///   - mediaType: its type; what the document says itself when it is not given.
+    ///   - name: the full reference under which it stands in the index; without one it is held without a name.
+    /// - Throws: `Manifest.ParseError` when the document is no manifest and no type is given.
+    @discardableResult
+    public func addManifest(_ json: [UInt8], mediaType: MediaType? = nil, name: Reference? = nil) throws -> Descriptor {
+        let mediaType = try mediaType ?? Manifest(json: json).mediaType
+        let content = try addBlob(json)
+        let descriptor = Descriptor(mediaType: mediaType, digest: content.digest, size: content.size)
+        if let name { try setImage(name, to: descriptor) }
+        return descriptor
+    }
+
+    /// Sets what an image name stands for; whatever stood under the name before is replaced.
+    public func setImage(_ name: Reference, to target: Descriptor) throws {
+        try updateIndex { manifests in
+            manifests.removeAll { Self.name(of: $0) == name.description }
+            manifests.append(
+                .object([
+                    "mediaType": .string(target.mediaType.text),
+                    "digest": .string(target.digest.text),
+                    "size": .integer(target.size),
+                    "annotations": .object([ImageLayout.refNameAnnotation: .string(name.description)]),
+                ])
+            )
+        }
+    }
+
+    /// Takes an image name out of the index; its content stays.
+    public func removeImage(_ name: Reference) throws {
+        try updateIndex { manifests in
+            manifests.removeAll { Self.name(of: $0) == name.description }
+        }
+    }
+
+    /// Removes a piece of content; what is not there is no error.
+    public func removeBlob(_ digest: Digest) throws {
+        try Files.remove(layout.blobFile(digest))
+    }
+
+    private static let emptyIndex: [String: JSONValue] = [
+        "schemaVersion": .integer(2),
+        "mediaType": .string(MediaType.ociIndex.text),
+        "manifests": .array([]),
+    ]
+
+    private static func name(of entry: JSONValue) -> String? {
+        guard case .object(let fields) = entry, case .object(let annotations)? = fields["annotations"] else {
+            return nil
+        }
+        for annotation in [ImageLayout.containerdNameAnnotation, ImageLayout.refNameAnnotation] {
+            if case .string(let name)? = annotations[annotation], (try? Reference(name)) != nil { return name }
+        }
+        return nil
+    }
+
+    /// Changes the entries of the index; all else in it stays as it is. Writers of this kind wait for each other.
+    private func updateIndex(_ change: (inout [JSONValue]) -> Void) throws {
+        let lock = try FolderLock(layout.path)
+        defer { withExtendedLifetime(lock) {} }
+        var index = Self.emptyIndex
+        if let json = try Files.read(layout.indexFile, limit: ImageLayoutStore.maximumIndexSize) {
+            guard case .object(let found)? = try? JSONDecoder().decode(JSONValue.self, from: Data(json)) else {
+                throw ImageLayoutError.malformedIndex(path: layout.indexFile, reason: "expected a JSON object")
+            }
+            index = found
+        }
+        var manifests: [JSONValue] = []
+        if case .array(let found)? = index["manifests"] { manifests = found }
+        change(&manifests)
+        index["manifests"] = .array(manifests)
+        try write(index)
+    }
+
+    private func write(_ index: [String: JSONValue]) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        try Files.replace(layout.indexFile, with: Array(try encoder.encode(JSONValue.object(index))))
+    }
+}

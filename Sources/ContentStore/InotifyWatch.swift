@@ -1,0 +1,86 @@
+import Files
+import Glibc
+
+/// A set of folders that the kernel watches (Linux inotify). It is closed when the last reference goes.
+final class InotifyWatch: Sendable {
+    /// One thing that happened.
+    struct Event: Hashable, Sendable {
+        /// The watch that saw it, or -1.
+        var watch: Int32
+        /// The bits that say what happened.
+        var mask: UInt32
+        /// The name of the entry in the folder; empty for the folder itself.
+        var name: String
+
+        /// Whether events were lost.
+        var isOverflow: Bool { mask & UInt32(IN_Q_OVERFLOW) != 0 }
+        /// Whether the folder itself is gone.
+        var isFolderGone: Bool {
+            mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
+        }
+        /// Whether an entry is gone.
+        var isEntryGone: Bool { mask & UInt32(IN_DELETE | IN_MOVED_FROM) != 0 }
+        /// Whether a file has its final content as far as can be told: written and closed, or renamed into place.
+        var isEntryComplete: Bool { mask & UInt32(IN_CLOSE_WRITE | IN_MOVED_TO) != 0 }
+        /// Whether the entry is a folder.
+        var isFolder: Bool { mask & UInt32(IN_ISDIR) != 0 }
+    }
+
+    private let descriptor: Int32
+
+    /// Makes a watch of nothing, or gives `nil` when the system has none to give.
+    init?() {
+        descriptor = inotify_init1(Int32(IN_NONBLOCK.rawValue | IN_CLOEXEC.rawValue))
+        guard descriptor >= 0 else { return nil }
+    }
+
+    deinit {
+        if descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Watches a folder and gives the watch's number; `nil` when there is no such folder.
+    func add(_ path: String) throws(FileError) -> Int32? {
+        let mask =
+            IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
+        let watch = inotify_add_watch(descriptor, path, UInt32(mask) | UInt32(IN_ONLYDIR))
+        guard watch >= 0 else {
+            let number = errno
+            if number == ENOENT || number == ENOTDIR { return nil }
+            throw FileError(operation: "watch", path: path, errno: number)
+        }
+        return watch
+    }
+
+    /// Takes what has happened, at most about 1,000 events, without waiting.
+    func read() throws(FileError) -> [Event] {
+        var buffer = [UInt8](repeating: 0, count: 1 << 15)
+        let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+        guard count >= 0 else {
+            if errno == EAGAIN || errno == EINTR { return [] }
+            throw FileError(operation: "read", path: "inotify", errno: errno)
+        }
+        return Self.parse(buffer[..<count])
+    }
+
+    /// Reads the kernel's records: watch, mask, cookie, length (4 bytes each, in the machine's order), then a name
+    /// padded with zeros. See inotify(7).
+    static func parse(_ bytes: ArraySlice<UInt8>) -> [Event] {
+        var events: [Event] = []
+        var rest = bytes
+        while rest.count >= 16 {
+            let (watch, mask, length) = rest.withUnsafeBytes {
+                (
+                    $0.loadUnaligned(fromByteOffset: 0, as: Int32.self),
+                    $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self),
+                    $0.loadUnaligned(fromByteOffset: 12, as: UInt32.self)
+                )
+            }
+            rest = rest.dropFirst(16)
+            guard let length = Int(exactly: length), length <= rest.count else { break }
+            let name = String(decoding: rest.prefix(length).prefix { $0 != 0 }, as: UTF8.self)
+            events.append(Event(watch: watch, mask: mask, name: name))
+            rest = rest.dropFirst(length)
+        }
+        return events
+    }
+}

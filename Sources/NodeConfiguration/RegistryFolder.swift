@@ -1,0 +1,89 @@
+import Files
+
+/// The folder of one registry within containerd's configuration folder, or of all registries.
+struct RegistryFolder {
+    /// A file that belongs there.
+    struct File: Hashable {
+        /// The path within the folder.
+        var name: String
+        var content: [UInt8]
+        var mode: UInt32
+    }
+
+    static let hostsFile = "hosts.toml"
+    /// The largest file that is kept beside a hosts file, in bytes; certificates are far smaller.
+    static let maximumFileSize = 1 << 20
+    /// The most files that are kept beside a hosts file.
+    static let maximumFiles = 256
+
+    /// The registry; `nil` for all.
+    let registry: RegistryURL?
+
+    /// The name of the folder.
+    var name: String {
+        registry?.host.text ?? "_default"
+    }
+
+    /// The names under which containerd finds the folder, in its order: a port may be written `_5000_`.
+    private var knownNames: [String] {
+        guard let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") else { return [name] }
+        return [name[..<colon] + "_" + name[name.index(after: colon)...] + "_", name]
+    }
+
+    /// What has to stand in the folder.
+    ///
+    /// - Parameter sources: the folders in which configuration from before is found.
+    func files(_ configuration: MirrorConfiguration, sources: [String]) throws -> [File] {
+        var hosts = HostsFile(server: registry?.server)
+        var capabilities = ["pull"]
+        if configuration.resolveTags { capabilities.append("resolve") }
+        for target in configuration.mirrorTargets {
+            hosts.addMirror(target, capabilities: capabilities, dialTimeout: configuration.dialTimeout)
+        }
+        var mode: UInt32 = 0o644
+        var files: [File] = []
+        if configuration.prependExisting, let source = try existingFolder(in: sources) {
+            let path = source + "/" + Self.hostsFile
+            let existing = try ExistingHosts(
+                content: Files.read(path, limit: Self.maximumFileSize) ?? [],
+                path: path
+            )
+            let mirrors = Set(configuration.mirrorTargets.map(\.description))
+            for host in existing.hosts where !mirrors.contains(host.name) { hosts.append(host) }
+            if !existing.hosts.isEmpty {
+                mode = try Files.status(path, followLinks: true)?.mode ?? mode
+                try collect(from: source, within: "", into: &files)
+            }
+        }
+        files.insert(File(name: Self.hostsFile, content: Array(hosts.text.utf8), mode: mode), at: 0)
+        return files
+    }
+
+    private func existingFolder(in sources: [String]) throws -> String? {
+        for source in sources {
+            for name in knownNames {
+                let path = source + "/" + name
+                if try Files.status(path + "/" + Self.hostsFile, followLinks: true) != nil { return path }
+            }
+        }
+        return nil
+    }
+
+    /// Certificates and keys that a hosts file may name by a path relative to itself. Links are followed, since what
+    /// they are relative to changes.
+    private func collect(from source: String, within folder: String, into files: inout [File], depth: Int = 0) throws {
+        for entry in try Files.names(in: source + "/" + folder) ?? [] {
+            let name = folder + entry
+            if name == Self.hostsFile { continue }
+            let path = source + "/" + name
+            guard let status = try Files.status(path, followLinks: true) else { continue }
+            if status.kind == .folder, depth < 8 {
+                try collect(from: source, within: name + "/", into: &files, depth: depth + 1)
+            } else if status.kind == .file, files.count < Self.maximumFiles,
+                let content = try Files.read(path, limit: Self.maximumFileSize)
+            {
+                files.append(File(name: name, content: content, mode: status.mode))
+            }
+        }
+    }
+}

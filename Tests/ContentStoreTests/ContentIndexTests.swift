@@ -1,0 +1,45 @@
+import ContentStore
+import OCI
+import Testing
+
+@Suite("ContentIndex")
+struct ContentIndexTests {
+    private func digest(_ digit: Character) throws -> Digest {
+        try Digest("sha256:" + String(repeating: digit, count: 64))
+    }
+
+    @Test("keeps a media type that it knows")
+    func insert() throws {
+        let index = ContentIndex()
+        let digest = try digest("a")
+        #expect(index.entry(digest) == nil)
+        index.insert(digest, size: 5, mediaType: .ociManifest)
+        index.insert(digest, size: 6, mediaType: nil)
+        #expect(index.entry(digest) == .init(size: 6, mediaType: .ociManifest))
+        index.insert(digest, size: 6, mediaType: .dockerManifest)
+        #expect(index.entry(digest)?.mediaType == .dockerManifest)
+        #expect(index.counts == (1, 0))
+        index.remove(digest)
+        #expect(index.entry(digest) == nil)
+    }
+
+    @Test("tags come and go, and all is replaced at once")
+    func tags() throws {
+        let index = ContentIndex()
+        let target = Descriptor(mediaType: .ociIndex, digest: try digest("b"), size: 1)
+        index.setTag("docker.io/x:1", to: target)
+        #expect(index.resolve(tagName: "docker.io/x:1") == target)
+        index.setTag("docker.io/x:1", to: nil)
+        #expect(index.resolve(tagName: "docker.io/x:1") == nil)
+        index.insert(try digest("c"), size: 1, mediaType: nil)
+        index.setTag("docker.io/x:1", to: target)
+        index.replace(
+            contents: [try digest("d"): .init(size: 2, mediaType: nil)],
+            tags: ["docker.io/x:2": target]
+        )
+        #expect(index.counts == (1, 1))
+        #expect(index.entry(try digest("c")) == nil)
+        #expect(index.resolve(tagName: "docker.io/x:1") == nil)
+        #expect(index.resolve(tagName: "docker.io/x:2") == target)
+    }
+}

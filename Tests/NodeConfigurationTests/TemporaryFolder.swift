@@ -1,0 +1,47 @@
+import Files
+import Glibc
+
+/// A folder of its own for a test, removed with all that is in it when the last reference goes.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        path = base + "/spegel-test-" + String(UInt64.random(in: .min ... .max), radix: 36)
+        try Files.makeFolder(path)
+    }
+
+    deinit {
+        try? Files.remove(path)
+    }
+
+    /// Writes a file and makes the folders above it.
+    func write(_ text: String, to name: String, mode: UInt32 = 0o644) throws {
+        let target = path + "/" + name
+        if let parent = Files.parent(of: target) { try Files.makeFolder(parent) }
+        try Files.replace(target, with: Array(text.utf8), mode: mode)
+    }
+
+    /// The content of a file, or `nil` when there is none.
+    func read(_ name: String) throws -> String? {
+        try Files.read(path + "/" + name, limit: 1 << 20).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// All files by their path within the folder, with their content; folders end with a slash.
+    func tree() throws -> [String: String] {
+        var found: [String: String] = [:]
+        func walk(_ prefix: String) throws {
+            for name in try Files.names(in: path + "/" + prefix) ?? [] {
+                let entry = prefix + name
+                if try Files.status(path + "/" + entry)?.kind == .folder {
+                    found[entry + "/"] = ""
+                    try walk(entry + "/")
+                } else {
+                    found[entry] = try read(entry) ?? "gone"
+                }
+            }
+        }
+        try walk("")
+        return found
+    }
+}
