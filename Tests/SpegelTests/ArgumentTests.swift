@@ -1,0 +1,132 @@
+import ArgumentParser
+import Testing
+
+@testable import spegel
+
+struct ArgumentTests {
+    func parse(_ line: [String], _ environment: [String: String] = [:]) throws -> RegistryCommand {
+        let prepared = PreparedArguments(arguments: line, environment: environment, root: Spegel.self)
+        return try #require(try Spegel.parseAsRoot(prepared.arguments) as? RegistryCommand)
+    }
+
+    @Test func defaultsAreSpegels() throws {
+        let command = try parse(["registry"])
+        #expect(command.registryAddr.port == 5000 && command.registryAddr.host == nil)
+        #expect(command.routerAddr.port == 5001)
+        #expect(command.metricsAddr.port == 9090)
+        #expect(command.mirrorResolveTimeout.duration == .milliseconds(20))
+        #expect(command.mirrorResolveRetries == 3)
+        #expect(command.resolveTags.isOn)
+        #expect(command.containerdSock == "/run/containerd/containerd.sock")
+        #expect(command.containerdNamespace == "k8s.io")
+        #expect(command.dataDir == "/var/lib/spegel")
+        #expect(try command.registryNames() == nil)
+        guard case .none = try command.bootstrap() else {
+            Issue.record("bootstraps by default")
+            return
+        }
+    }
+
+    @Test func everySettingHasAVariable() throws {
+        for setting in RegistryCommand.settings {
+            #expect(RegistryCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+        }
+        for setting in ConfigurationCommand.settings {
+            #expect(ConfigurationCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+        }
+    }
+
+    @Test func aFlagWinsOverItsVariable() throws {
+        let environment = ["REGISTRY_ADDR": "127.0.0.1:7000", "ROUTER_ADDR": ":7001", "RESOLVE_TAGS": "false"]
+        let command = try parse(["registry", "--registry-addr", ":6000"], environment)
+        #expect(command.registryAddr.port == 6000)
+        #expect(command.routerAddr.port == 7001)
+        #expect(!command.resolveTags.isOn)
+    }
+
+    @Test func flagsBeforeTheCommandAndBareSwitchesAreUnderstood() throws {
+        let command = try parse(["--log-level", "DEBUG", "registry", "--resolve-tags", "--data-dir=/x"])
+        #expect(command.common.logLevel == .debug)
+        #expect(command.resolveTags.isOn)
+        #expect(command.dataDir == "/x")
+        #expect(try !parse(["registry", "--resolve-tags", "false"]).resolveTags.isOn)
+        #expect(try !parse(["registry", "--resolve-tags=false"]).resolveTags.isOn)
+    }
+
+    @Test(arguments: [
+        ["--mirrored-registries", "https://docker.io", "http://registry.lab:5000"],
+        ["--mirrored-registries=https://docker.io,http://registry.lab:5000"],
+        ["--mirrored-registries", "https://docker.io", "--mirrored-registries", "http://registry.lab:5000"],
+    ])
+    func listsAreTakenInEachForm(_ line: [String]) throws {
+        let names = try parse(["registry"] + line).registryNames()
+        #expect(Set((names ?? []).map(\.text)) == ["docker.io", "registry.lab:5000"])
+    }
+
+    @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {
+        let peers = try parse(["registry", "--static-bootstrap-peers", "/ip4/10.0.0.1/tcp/5001"])
+        guard case .addresses(let addresses) = try peers.bootstrap() else {
+            Issue.record("not static")
+            return
+        }
+        #expect(addresses.map { "\($0)" } == ["/ip4/10.0.0.1/tcp/5001"])
+        guard case .domain("x.svc") = try parse(["registry", "--dns-bootstrap-domain", "x.svc"]).bootstrap() else {
+            Issue.record("not dns")
+            return
+        }
+    }
+
+    @Test(arguments: [
+        ["--mirror-resolve-retries=0"], ["--mirror-resolve-timeout=20"], ["--mirror-resolve-timeout=0s"],
+        ["--registry-addr=5000"], ["--registry-addr=:70000"], ["--router-addr=::1:5"], ["--bootstrap-kind=dns"],
+        ["--bootstrap-kind=static"], ["--bootstrap-kind=magic"], ["--static-bootstrap-peers=10.0.0.1:5001"],
+        ["--static-bootstrap-peers=/ip4/10.0.0.1"], ["--mirrored-registries=docker.io"], ["--log-level=loud"],
+        ["--mirrored-registries=https://docker.io/library"], ["--resolve-tags=maybe"], ["--no-such-flag"],
+        ["--kademlia-prefix=spegel"],
+    ])
+    func wrongValuesAreUsageErrors(_ line: [String]) throws {
+        let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }
+        #expect(Spegel.exitCode(for: error).rawValue == 64)
+    }
+
+    @Test func anErrorNamesTheVariableThatCausedIt() throws {
+        let environment = ["MIRROR_RESOLVE_RETRIES": "many"]
+        let prepared = PreparedArguments(arguments: ["registry"], environment: environment, root: Spegel.self)
+        let error = try #require(throws: (any Error).self) { try Spegel.parseAsRoot(prepared.arguments) }
+        let note = prepared.note(onMessage: Spegel.message(for: error))
+        #expect(note == "set by the environment variable MIRROR_RESOLVE_RETRIES")
+    }
+
+    @Test(arguments: [
+        ("20ms", Duration.milliseconds(20)), ("1.5s", .milliseconds(1500)), ("1m30s", .seconds(90)),
+        ("2h", .seconds(7200)), ("0", .zero), ("100us", .microseconds(100)), ("1ns", .nanoseconds(1)),
+    ])
+    func timesAreReadAsGoWritesThem(_ text: String, _ expected: Duration) throws {
+        #expect(TimeSpan(argument: text)?.duration == expected)
+    }
+
+    @Test(arguments: ["", "20", "ms", "-1s", "1 s", "1x", "1e3s", "99999999h", "1..2s", "infs", "nans"])
+    func whatIsNoTimeIsRefused(_ text: String) {
+        #expect(TimeSpan(argument: text) == nil)
+    }
+
+    @Test(arguments: [
+        (":5000", nil, 5000), ("0.0.0.0:1", "0.0.0.0", 1), ("[::]:5000", "::", 5000), ("[fd00::1]:65535", "fd00::1", 65535),
+    ] as [(String, String?, UInt16)])
+    func addressesAreRead(_ text: String, _ host: String?, _ port: UInt16) throws {
+        let address = try #require(ListenAddress(argument: text))
+        #expect(address.host == host && address.port == port)
+        #expect(ListenAddress(argument: address.description) == address)
+    }
+
+    @Test func randomArgumentsNeverTrap() {
+        var generator = SystemRandomNumberGenerator()
+        let alphabet = Array("-=:,./ 0123456789abcmsh[]éµ\u{0}")
+        for _ in 0..<2000 {
+            let text = String((0..<Int.random(in: 0...20, using: &generator)).map { _ in alphabet.randomElement() ?? "-" })
+            _ = TimeSpan(argument: text)
+            _ = ListenAddress(argument: text)
+            _ = try? parse(["registry", text, text])
+        }
+    }
+}
