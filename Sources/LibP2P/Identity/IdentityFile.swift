@@ -73,7 +73,7 @@ public struct IdentityFile: Sendable {
         _ = unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("create", temporary) }
-        do {
+        do throws(IdentityError) {
             defer { _ = close(descriptor) }
             // The mode given to open is subject to the umask, which could take rights from the owner as well.
             guard fchmod(descriptor, 0o600) == 0 else { throw failure("create", temporary) }

@@ -60,7 +60,9 @@ public struct KeyPair: Sendable {
             .filter { !$0.isEmpty }
         guard let first = lines.first else { throw .malformedPrivateKey(reason: "empty") }
         guard first == Self.beginLine else {
-            throw .malformedPrivateKey(reason: "begins with \"\(first.prefix(40))\", expected \"\(Self.beginLine)\"")
+            // Anything but a heading may be the secret itself, which has no place in an error.
+            let found = first.hasPrefix("-----BEGIN ") ? "\"\(first.prefix(40))\"" : "something else"
+            throw .malformedPrivateKey(reason: "begins with \(found), expected \"\(Self.beginLine)\"")
         }
         guard lines.popLast() == Self.endLine else {
             throw .malformedPrivateKey(reason: "does not end in \"\(Self.endLine)\"")

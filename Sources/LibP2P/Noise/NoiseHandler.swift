@@ -10,9 +10,13 @@ import NIOCore
 /// ``NoiseError`` as a caught error and closes the channel. There is no deadline here: whoever adds the handler
 /// watches the time until the event.
 public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    /// Frames, in pieces as they arrive.
     public typealias InboundIn = ByteBuffer
+    /// What the other end sent, revealed.
     public typealias InboundOut = ByteBuffer
+    /// What is to be sent.
     public typealias OutboundIn = ByteBuffer
+    /// Frames.
     public typealias OutboundOut = ByteBuffer
 
     /// The longest piece of data that fits into one frame with its tag, in bytes; longer writes are split.
@@ -44,15 +48,18 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Life of the channel
 
+    /// Begins the handshake if the channel is active already.
     public func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { start(context) }
     }
 
+    /// Begins the handshake.
     public func channelActive(context: ChannelHandlerContext) {
         start(context)
         context.fireChannelActive()
     }
 
+    /// Reports a handshake that did not come to its end.
     public func channelInactive(context: ChannelHandlerContext) {
         if phase == .idle || phase == .handshake {
             fail(.connectionClosed, context)
@@ -62,6 +69,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelInactive()
     }
 
+    /// Fails what was written and not sent.
     public func handlerRemoved(context: ChannelHandlerContext) {
         phase = .closed
         failEarlyWrites(ChannelError.ioOnClosedChannel)
@@ -89,6 +97,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Inbound
 
+    /// Takes the handshake forward, then reveals data.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase != .closed else { return }
         decoder.append(unwrapInboundIn(data))
@@ -152,6 +161,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Outbound
 
+    /// Protects data, or keeps it until the handshake is done.
     public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let plaintext = unwrapOutboundIn(data)
         switch phase {

@@ -117,22 +117,22 @@ struct NoisePattern: Sendable {
     }
 
     private mutating func readEphemeralKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {
-        let key = try take(Self.keyLength, from: &rest)
-        remoteEphemeralKey = try publicKey(Array(key))
+        let key = try Self.take(Self.keyLength, from: &rest)
+        remoteEphemeralKey = try Self.publicKey(Array(key))
         symmetric.mixHash(key)
     }
 
     private mutating func readStaticKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {
-        let key = try take(Self.keyLength + symmetric.overhead, from: &rest)
-        remoteStaticKey = try publicKey(symmetric.decryptAndHash(key))
+        let key = try Self.take(Self.keyLength + symmetric.overhead, from: &rest)
+        remoteStaticKey = try Self.publicKey(symmetric.decryptAndHash(key))
     }
 
-    private func publicKey(_ bytes: [UInt8]) throws(NoiseError) -> PublicKey {
+    private static func publicKey(_ bytes: [UInt8]) throws(NoiseError) -> PublicKey {
         guard let key = try? PublicKey(rawRepresentation: bytes) else { throw .invalidKey }
         return key
     }
 
-    private func take(_ count: Int, from rest: inout ArraySlice<UInt8>) throws(NoiseError) -> ArraySlice<UInt8> {
+    private static func take(_ count: Int, from rest: inout ArraySlice<UInt8>) throws(NoiseError) -> ArraySlice<UInt8> {
         guard rest.count >= count else { throw .messageTooShort(expected: count, actual: rest.count) }
         defer { rest = rest.dropFirst(count) }
         return rest.prefix(count)

@@ -7,7 +7,8 @@ import Testing
     /// Runs `body` with an empty directory that is gone afterwards.
     private func withDirectory(_ body: (String) throws -> Void) throws {
         var template = Array("/tmp/identity-XXXXXX".utf8CString)
-        let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
+        let made = mkdtemp(&template).map { String(cString: $0) }
+        let directory = try #require(made)
         defer { remove(directory) }
         try body(directory)
     }
@@ -22,7 +23,8 @@ import Testing
 
     private func mode(_ path: String) throws -> mode_t {
         var status = stat()
-        try #require(lstat(path, &status) == 0)
+        let result = lstat(path, &status)
+        try #require(result == 0)
         return status.st_mode & 0o777
     }
 
@@ -78,7 +80,8 @@ import Testing
             #expect(text.hasPrefix(file.path))
             #expect(!text.contains("\n"))
             var status = stat()
-            #expect(stat(file.path, &status) == 0 && Int(status.st_size) == content.utf8.count)
+            let result = stat(file.path, &status)
+            #expect(result == 0 && Int(status.st_size) == content.utf8.count)
         }
     }
 

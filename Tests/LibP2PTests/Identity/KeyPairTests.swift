@@ -45,7 +45,8 @@ import Testing
     @Test(arguments: [
         "", "   \n", "hello", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----",
         "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----",
-        "-----BEGIN PRIVATE KEY-----\n????\n-----END PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END KEY-----",
+        "-----BEGIN PRIVATE KEY-----\n????\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END KEY-----",
     ])
     func refusesOtherText(text: String) {
         #expect {
@@ -53,6 +54,13 @@ import Testing
         } throws: { error in
             if case IdentityError.malformedPrivateKey = error { true } else { false }
         }
+    }
+
+    @Test func errorsDoNotQuoteWhatMayBeTheSecret() {
+        let error = #expect(throws: IdentityError.self) {
+            try KeyPair(pem: "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp")
+        }
+        #expect(error.map { "\($0)".contains("MC4C") } == false)
     }
 
     @Test func refusesLongText() {

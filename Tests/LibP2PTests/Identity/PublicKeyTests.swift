@@ -13,9 +13,9 @@ import Testing
         + "01d8e6ecda020e8b6d5f8da30525e71d6851510c098e5c47c646a597fb4dcec034e9f77c409e62"
 
     @Test(arguments: [
-        (ed25519, PublicKey.KeyType.ed25519, "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"),
-        (secp256k1, .secp256k1, "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY"),
-        (ecdsa, .ecdsa, "QmVMT29id3TUASyfZZ6k9hmNyc2nYabCo4uMSpDw4zrgDk"),
+        (PublicKeyTests.ed25519, PublicKey.KeyType.ed25519, "12D3KooWBtg3aaRMjxwedh83aGiUkwSxDwUZkzuJcfaqUmo7R3pq"),
+        (PublicKeyTests.secp256k1, .secp256k1, "16Uiu2HAmLhLvBoYaoZfaMUKuibM6ac163GwKY74c5kiSLg5KvLpY"),
+        (PublicKeyTests.ecdsa, .ecdsa, "QmVMT29id3TUASyfZZ6k9hmNyc2nYabCo4uMSpDw4zrgDk"),
     ])
     func specificationVectors(hex: String, type: PublicKey.KeyType, id: String) throws {
         let bytes = [UInt8](hex: hex)
@@ -37,7 +37,9 @@ import Testing
         #expect(try KeyPair(seed: seed).publicKey.protobuf.hex == Self.ed25519)
     }
 
-    @Test(arguments: ["", "08", "0801", "08011200", "0801121f" + String(repeating: "00", count: 31), "0805120100", "1220"])
+    @Test(arguments: [
+        "", "08", "0801", "08011200", "0801121f" + String(repeating: "00", count: 31), "0805120100", "1220",
+    ])
     func refusesMalformed(hex: String) {
         #expect(throws: IdentityError.self) { try PublicKey(protobuf: [UInt8](hex: hex)) }
     }

@@ -35,7 +35,8 @@ import Testing
             }
         }
         #expect(receiver.nonce == 0)
-        #expect(try Array(receiver.decrypt(message, authenticating: [UInt8]())) == [1, 2, 3])
+        let plaintext = try receiver.decrypt(message, authenticating: [UInt8]())
+        #expect(Array(plaintext) == [1, 2, 3])
         #expect(throws: NoiseError.authenticationFailed, "a message is not taken twice") {
             try receiver.decrypt(message, authenticating: [UInt8]())
         }
@@ -45,6 +46,7 @@ import Testing
         var sender = NoiseCipherState(key: key)
         var receiver = sender
         let box = try sender.encrypt([UInt8](), authenticating: [UInt8]())
-        #expect(try receiver.decrypt(Array(box.tag), authenticating: [UInt8]()).isEmpty)
+        let plaintext = try receiver.decrypt(Array(box.tag), authenticating: [UInt8]())
+        #expect(plaintext.isEmpty)
     }
 }

@@ -86,7 +86,9 @@ private final class Recorder: ChannelInboundHandler {
         let dialler = try End(.initiator, alice, expecting: bob.peerID)
         let listener = try End(.responder, bob)
         try pump(dialler, listener, size: size)
-        #expect(dialler.recorder.event == SecurityEstablished(remotePublicKey: bob.publicKey, earlyMuxer: "/yamux/1.0.0"))
+        #expect(
+            dialler.recorder.event == SecurityEstablished(remotePublicKey: bob.publicKey, earlyMuxer: "/yamux/1.0.0")
+        )
         #expect(listener.recorder.event?.remotePeer == alice.peerID)
         #expect(listener.recorder.event?.earlyMuxer == "/yamux/1.0.0")
 
