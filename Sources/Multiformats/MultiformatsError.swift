@@ -80,8 +80,11 @@ extension MultiformatsError: CustomStringConvertible {
 }
 
 extension String {
-    /// The text cut to a length that fits a log line; for text from outside that goes into an error.
+    /// The text as it may stand in a log line: cut to a fitting length, without control characters.
     var clippedForError: String {
-        count <= 64 ? self : String(prefix(64)) + "…"
+        let clipped =
+            unicodeScalars.count <= 64 ? self : String(String.UnicodeScalarView(unicodeScalars.prefix(64))) + "…"
+        let isControl = { (scalar: Unicode.Scalar) in scalar.properties.generalCategory == .control }
+        return String(String.UnicodeScalarView(clipped.unicodeScalars.map { isControl($0) ? "\u{FFFD}" : $0 }))
     }
 }

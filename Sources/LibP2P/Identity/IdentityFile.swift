@@ -1,0 +1,125 @@
+import Glibc
+
+/// Keeps a node's private key in `<data directory>/private.key`, so that its peer id survives a restart.
+public struct IdentityFile: Sendable {
+    /// The directory that holds the file.
+    public let directory: String
+    /// The file with the key, in PKCS#8 PEM.
+    public let path: String
+
+    /// The file in `dataDirectory`; nothing is touched yet.
+    public init(dataDirectory: String) {
+        var directory = dataDirectory
+        while directory.utf8.count > 1, directory.hasSuffix("/") { directory.removeLast() }
+        self.directory = directory
+        self.path = directory == "/" ? "/private.key" : directory + "/private.key"
+    }
+
+    /// Reads the key, or makes one if there is no file.
+    ///
+    /// A new file has mode 0600 and appears at once with all of its content; a missing data directory is made with
+    /// mode 0700.
+    ///
+    /// - Throws: ``IdentityError/file(path:operation:reason:)`` or ``IdentityError/unusableKeyFile(path:cause:)``. A
+    ///   file that holds no usable key is never overwritten.
+    public func loadOrCreate() throws(IdentityError) -> KeyPair {
+        if let key = try load() { return key }
+        let key = KeyPair()
+        try createDirectory(directory, mode: 0o700)
+        try store(key)
+        return key
+    }
+
+    /// Reads the key; nil if there is no file.
+    ///
+    /// - Throws: as ``loadOrCreate()``.
+    public func load() throws(IdentityError) -> KeyPair? {
+        guard let text = try read() else { return nil }
+        do {
+            return try KeyPair(pem: text)
+        } catch {
+            throw .unusableKeyFile(path: path, cause: error)
+        }
+    }
+
+    private func read() throws(IdentityError) -> String? {
+        // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw failure("read", path)
+        }
+        defer { _ = close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw failure("read", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .file(path: path, operation: "read", reason: "not a regular file")
+        }
+        var bytes = [UInt8](repeating: 0, count: KeyPair.maximumPEMLength + 1)
+        var count = 0
+        while count < bytes.count {
+            let result = bytes.withUnsafeMutableBytes { buffer in
+                Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, buffer.count - count)
+            }
+            if result == 0 { break }
+            if result > 0 { count += result } else if errno != EINTR { throw failure("read", path) }
+        }
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
+    }
+
+    private func store(_ key: KeyPair) throws(IdentityError) {
+        let temporary = path + ".tmp"
+        // Whatever an interrupted start left behind is replaced; O_EXCL then keeps to a file of our own making.
+        _ = unlink(temporary)
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("create", temporary) }
+        do throws(IdentityError) {
+            defer { _ = close(descriptor) }
+            // The mode given to open is subject to the umask, which could take rights from the owner as well.
+            guard fchmod(descriptor, 0o600) == 0 else { throw failure("create", temporary) }
+            try write(Array(key.pem.utf8), to: descriptor, temporary)
+            guard fsync(descriptor) == 0 else { throw failure("write", temporary) }
+        } catch {
+            _ = unlink(temporary)
+            throw error
+        }
+        guard rename(temporary, path) == 0 else {
+            let error = failure("create", path)
+            _ = unlink(temporary)
+            throw error
+        }
+        // The name itself is durable once the directory is. Not every file system can do this, and the key is in
+        // place already, so a failure is none of ours.
+        let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else { return }
+        _ = fsync(parent)
+        _ = close(parent)
+    }
+
+    private func write(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws(IdentityError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let result = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if result >= 0 {
+                rest = rest.dropFirst(result)
+            } else if errno != EINTR {
+                throw failure("write", path)
+            }
+        }
+    }
+
+    /// Makes a directory where there is none, and before it those that it lies in (with the usual mode 0755).
+    private func createDirectory(_ directory: String, mode: mode_t) throws(IdentityError) {
+        if mkdir(directory, mode) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT, let slash = directory.lastIndex(of: "/"), slash != directory.startIndex else {
+            throw failure("create directory", directory)
+        }
+        try createDirectory(String(directory[..<slash]), mode: 0o755)
+        guard mkdir(directory, mode) == 0 || errno == EEXIST else { throw failure("create directory", directory) }
+    }
+
+    /// The error of the system call that has just failed.
+    private func failure(_ operation: String, _ path: String) -> IdentityError {
+        .file(path: path, operation: operation, reason: String(cString: strerror(errno)))
+    }
+}

@@ -1,0 +1,108 @@
+import Crypto
+internal import FoundationEssentials
+import Multiformats
+internal import SwiftProtobuf
+
+/// The public half of a node's identity (libp2p/specs, peer-ids).
+public struct PublicKey: Hashable, Sendable {
+    /// The kinds of key that a node may have.
+    public enum KeyType: Int, Sendable {
+        /// RSA; the data is a SubjectPublicKeyInfo in DER.
+        case rsa = 0
+        /// Ed25519; the data is the key's 32 bytes.
+        case ed25519 = 1
+        /// The curve of Bitcoin; the data is the compressed point, 33 bytes.
+        case secp256k1 = 2
+        /// ECDSA; the data is a SubjectPublicKeyInfo in DER.
+        case ecdsa = 3
+    }
+
+    /// The longest serialised key that is read, in bytes: twice what an RSA key of 8192 bits takes.
+    public static let maximumProtobufLength = 2048
+
+    /// The kind of key.
+    public let type: KeyType
+    /// The key in the encoding of its kind.
+    public let data: [UInt8]
+
+    /// An Ed25519 key that is known to have 32 bytes.
+    init(ed25519 key: Curve25519.Signing.PublicKey) {
+        type = .ed25519
+        data = Array(key.rawRepresentation)
+    }
+
+    /// Reads a serialised key; the key itself is checked only as far as its length is fixed.
+    ///
+    /// - Throws: ``IdentityError/malformedPublicKey(reason:)``.
+    public init(protobuf bytes: some Collection<UInt8>) throws(IdentityError) {
+        guard bytes.count <= Self.maximumProtobufLength else {
+            let limit = Self.maximumProtobufLength
+            throw .malformedPublicKey(reason: "\(bytes.count) bytes, at most \(limit) are accepted")
+        }
+        guard let message = try? ProtoPublicKey(serializedBytes: Array(bytes)) else {
+            throw .malformedPublicKey(reason: "not a protobuf of a known type and data")
+        }
+        switch message.type {
+        case .rsa: type = .rsa
+        case .ed25519: type = .ed25519
+        case .secp256K1: type = .secp256k1
+        case .ecdsa: type = .ecdsa
+        }
+        data = Array(message.data)
+        let isSound =
+            switch type {
+            case .ed25519: data.count == 32
+            case .secp256k1: data.count == 33
+            case .rsa, .ecdsa: !data.isEmpty
+            }
+        guard isSound else { throw .malformedPublicKey(reason: "\(data.count) bytes for a key of type \(type)") }
+    }
+
+    /// The serialised key: the type, then the data, each exactly once, so that equal keys have equal bytes.
+    public var protobuf: [UInt8] {
+        // Both fields have numbers below 16, so a tag takes one byte: (number << 3) | wire type.
+        var bytes: [UInt8] = [1 << 3 | 0, UInt8(truncatingIfNeeded: type.rawValue), 2 << 3 | 2]
+        Varint.append(UInt64(data.count), to: &bytes)
+        return bytes + data
+    }
+
+    /// The id of the node that has this key.
+    public var peerID: PeerID {
+        PeerID(publicKeyProtobuf: protobuf)
+    }
+
+    /// Whether `signature` was made over `message` with the private half of this key.
+    ///
+    /// - Throws: ``IdentityError/unsupportedKeyType(_:)`` for RSA and secp256k1,
+    ///   ``IdentityError/malformedPublicKey(reason:)`` if the data turns out to be no key. A signature that is no
+    ///   signature at all is merely not valid.
+    public func verify(signature: [UInt8], of message: [UInt8]) throws(IdentityError) -> Bool {
+        switch type {
+        case .ed25519:
+            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: data) else {
+                throw .malformedPublicKey(reason: "not a point of Ed25519")
+            }
+            return key.isValidSignature(signature, for: message)
+        case .ecdsa:
+            guard let key = try? P256.Signing.PublicKey(derRepresentation: data) else {
+                throw .malformedPublicKey(reason: "not a SubjectPublicKeyInfo of P-256, the one ECDSA curve supported")
+            }
+            guard let value = try? P256.Signing.ECDSASignature(derRepresentation: signature) else { return false }
+            return key.isValidSignature(value, for: message)
+        case .rsa, .secp256k1:
+            throw .unsupportedKeyType(type)
+        }
+    }
+}
+
+extension PublicKey.KeyType: CustomStringConvertible {
+    /// The name in common use.
+    public var description: String {
+        switch self {
+        case .rsa: "RSA"
+        case .ed25519: "Ed25519"
+        case .secp256k1: "secp256k1"
+        case .ecdsa: "ECDSA"
+        }
+    }
+}

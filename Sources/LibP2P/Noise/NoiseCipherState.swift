@@ -1,0 +1,66 @@
+import Crypto
+internal import FoundationEssentials
+
+/// A key and the number of messages that were protected with it (Noise, section 5.1; ChaChaPoly, section 12.3).
+public struct NoiseCipherState: Sendable {
+    /// The bytes that protection adds to a message.
+    public static let tagLength = 16
+
+    private let key: SymmetricKey
+    /// The nonce of the next message. The highest value is reserved and never used.
+    public private(set) var nonce: UInt64
+
+    init(key: SymmetricKey, nonce: UInt64 = 0) {
+        self.key = key
+        self.nonce = nonce
+    }
+
+    /// Protects one message and moves on to the next nonce.
+    ///
+    /// - Throws: ``NoiseError/nonceExhausted``.
+    mutating func encrypt(
+        _ plaintext: some DataProtocol,
+        authenticating associatedData: some DataProtocol
+    ) throws(NoiseError) -> ChaChaPoly.SealedBox {
+        let nonce = try currentNonce()
+        do {
+            let box = try ChaChaPoly.seal(plaintext, using: key, nonce: nonce, authenticating: associatedData)
+            self.nonce &+= 1
+            return box
+        } catch {
+            throw .localKeyFailure(reason: "\(error)")
+        }
+    }
+
+    /// Checks and reveals one message, the tag being its last 16 bytes, and moves on to the next nonce. After an error
+    /// the nonce is what it was.
+    ///
+    /// - Throws: ``NoiseError/messageTooShort(expected:actual:)``, ``NoiseError/authenticationFailed``,
+    ///   ``NoiseError/nonceExhausted``.
+    mutating func decrypt<Message: DataProtocol>(
+        _ message: Message,
+        authenticating associatedData: some DataProtocol
+    ) throws(NoiseError) -> Data {
+        let nonce = try currentNonce()
+        guard message.count >= Self.tagLength else {
+            throw .messageTooShort(expected: Self.tagLength, actual: message.count)
+        }
+        let (ciphertext, tag) = (message.dropLast(Self.tagLength), message.suffix(Self.tagLength))
+        guard let box = try? ChaChaPoly.SealedBox(nonce: nonce, ciphertext: ciphertext, tag: tag),
+            let plaintext = try? ChaChaPoly.open(box, using: key, authenticating: associatedData)
+        else { throw .authenticationFailed }
+        self.nonce &+= 1
+        return plaintext
+    }
+
+    /// Four zero bytes, then the counter with its lowest byte first.
+    private func currentNonce() throws(NoiseError) -> ChaChaPoly.Nonce {
+        guard nonce < .max else { throw .nonceExhausted }
+        var bytes = [UInt8](repeating: 0, count: 4)
+        for shift in stride(from: UInt64(0), to: 64, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: nonce >> shift))
+        }
+        guard let value = try? ChaChaPoly.Nonce(data: bytes) else { throw .nonceExhausted }
+        return value
+    }
+}

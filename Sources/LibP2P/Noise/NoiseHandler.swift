@@ -1,0 +1,235 @@
+import Crypto
+internal import FoundationEssentials
+import Multiformats
+import NIOCore
+
+/// Secures a channel by Noise: runs the handshake as soon as the channel is active, then protects what is written and
+/// reveals what is read.
+///
+/// When the handshake is done it fires the user inbound event ``SecurityEstablished``. When anything fails it fires a
+/// ``NoiseError`` as a caught error and closes the channel. There is no deadline here: whoever adds the handler
+/// watches the time until the event.
+public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
+    /// Frames, in pieces as they arrive.
+    public typealias InboundIn = ByteBuffer
+    /// What the other end sent, revealed.
+    public typealias InboundOut = ByteBuffer
+    /// What is to be sent.
+    public typealias OutboundIn = ByteBuffer
+    /// Frames.
+    public typealias OutboundOut = ByteBuffer
+
+    /// The longest piece of data that fits into one frame with its tag, in bytes; longer writes are split.
+    public static let maximumPlaintextLength = NoiseFrameDecoder.maximumFrameLength - NoiseCipherState.tagLength
+    /// The most bytes that are kept of what is written before the end of the handshake.
+    public static let maximumEarlyWrites = 64 * 1024
+
+    private enum Phase {
+        case idle, handshake, established, closed
+    }
+
+    private var phase = Phase.idle
+    private var handshake: NoiseHandshake
+    private var session: NoiseSession?
+    private var decoder = NoiseFrameDecoder()
+    private var earlyWrites: [(data: ByteBuffer, promise: EventLoopPromise<Void>?)] = []
+    private var earlyByteCount = 0
+
+    /// A handler for one connection.
+    ///
+    /// - Parameters:
+    ///   - keyPair: this end's identity.
+    ///   - role: which end this is.
+    ///   - expectedPeer: who the other end must be; nil for anybody.
+    ///   - muxers: the stream multiplexers to offer within the handshake, the preferred first.
+    public init(keyPair: KeyPair, role: NoiseRole, expectedPeer: PeerID?, muxers: [String]) {
+        handshake = NoiseHandshake(role: role, keyPair: keyPair, expectedPeer: expectedPeer, muxers: muxers)
+    }
+
+    // MARK: Life of the channel
+
+    /// Begins the handshake if the channel is active already.
+    public func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { start(context) }
+    }
+
+    /// Begins the handshake.
+    public func channelActive(context: ChannelHandlerContext) {
+        start(context)
+        context.fireChannelActive()
+    }
+
+    /// Reports a handshake that did not come to its end.
+    public func channelInactive(context: ChannelHandlerContext) {
+        if phase == .idle || phase == .handshake {
+            fail(.connectionClosed, context)
+        }
+        phase = .closed
+        failEarlyWrites(ChannelError.ioOnClosedChannel)
+        context.fireChannelInactive()
+    }
+
+    /// Fails what was written and not sent.
+    public func handlerRemoved(context: ChannelHandlerContext) {
+        phase = .closed
+        failEarlyWrites(ChannelError.ioOnClosedChannel)
+    }
+
+    private func start(_ context: ChannelHandlerContext) {
+        guard phase == .idle else { return }
+        phase = .handshake
+        do throws(NoiseError) {
+            if let message = try handshake.start() {
+                context.writeAndFlush(wrapOutboundOut(frame(message, context)), promise: nil)
+            }
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    private func fail(_ error: NoiseError, _ context: ChannelHandlerContext) {
+        guard phase != .closed else { return }
+        phase = .closed
+        failEarlyWrites(error)
+        context.fireErrorCaught(error)
+        context.close(promise: nil)
+    }
+
+    // MARK: Inbound
+
+    /// Takes the handshake forward, then reveals data.
+    public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard phase != .closed else { return }
+        decoder.append(unwrapInboundIn(data))
+        do throws(NoiseError) {
+            // What is fired here may close the channel or remove this handler, so the phase is asked each time.
+            while phase == .handshake, let frame = try decoder.next(limit: NoiseHandshake.maximumMessageLength) {
+                try proceed(frame, context)
+            }
+            while phase == .established, let frame = try decoder.next() {
+                try reveal(frame, context)
+            }
+        } catch {
+            fail(error, context)
+        }
+    }
+
+    private func proceed(_ message: ByteBuffer, _ context: ChannelHandlerContext) throws(NoiseError) {
+        switch try handshake.receive(Array(message.readableBytesView)) {
+        case .reply(let reply):
+            context.writeAndFlush(wrapOutboundOut(frame(reply, context)), promise: nil)
+        case .complete(let reply, let session):
+            if let reply {
+                context.writeAndFlush(wrapOutboundOut(frame(reply, context)), promise: nil)
+            }
+            self.session = session
+            phase = .established
+            writeEarlyWrites(context)
+            let event = SecurityEstablished(
+                remotePublicKey: session.remotePublicKey,
+                earlyMuxer: session.earlyMuxer
+            )
+            context.fireUserInboundEventTriggered(event)
+        case .reject(let reply, let error):
+            // Closing at once could discard the message that tells the other end who called.
+            phase = .closed
+            failEarlyWrites(error)
+            let written = context.writeAndFlush(wrapOutboundOut(frame(reply, context)))
+            let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+            written.whenComplete { _ in bound.value.close(promise: nil) }
+            context.fireErrorCaught(error)
+        }
+    }
+
+    private func reveal(_ frame: ByteBuffer, _ context: ChannelHandlerContext) throws(NoiseError) {
+        let plaintext: Data
+        do {
+            let revealed = try frame.withUnsafeReadableBytes { bytes in
+                try session?.receiving.decrypt(bytes, authenticating: [UInt8]())
+            }
+            plaintext = revealed ?? Data()
+        } catch let error as NoiseError {
+            throw error
+        } catch {
+            throw .authenticationFailed
+        }
+        guard !plaintext.isEmpty else { return }
+        var buffer = context.channel.allocator.buffer(capacity: plaintext.count)
+        buffer.writeBytes(plaintext)
+        context.fireChannelRead(wrapInboundOut(buffer))
+    }
+
+    // MARK: Outbound
+
+    /// Protects data, or keeps it until the handshake is done.
+    public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let plaintext = unwrapOutboundIn(data)
+        switch phase {
+        case .established:
+            protect(plaintext, promise, context)
+        case .idle, .handshake:
+            let (count, overflow) = earlyByteCount.addingReportingOverflow(plaintext.readableBytes)
+            guard !overflow, count <= Self.maximumEarlyWrites else {
+                promise?.fail(NoiseError.tooMuchBuffered(limit: Self.maximumEarlyWrites))
+                return
+            }
+            earlyByteCount = count
+            earlyWrites.append((plaintext, promise))
+        case .closed:
+            promise?.fail(NoiseError.failedBefore)
+        }
+    }
+
+    private func protect(_ data: ByteBuffer, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+        var plaintext = data
+        let frameCount = plaintext.readableBytes / Self.maximumPlaintextLength + 1
+        let overhead = frameCount * (2 + NoiseCipherState.tagLength)
+        var output = context.channel.allocator.buffer(capacity: plaintext.readableBytes + overhead)
+        do {
+            while let piece = plaintext.readSlice(
+                length: min(plaintext.readableBytes, Self.maximumPlaintextLength)
+            ), piece.readableBytes > 0 {
+                let box = try piece.withUnsafeReadableBytes { bytes in
+                    try session?.sending.encrypt(bytes, authenticating: [UInt8]())
+                }
+                guard let box else { throw NoiseError.outOfTurn }
+                output.writeInteger(UInt16(truncatingIfNeeded: box.ciphertext.count + box.tag.count))
+                output.writeBytes(box.ciphertext)
+                output.writeBytes(box.tag)
+            }
+        } catch {
+            promise?.fail(error)
+            fail(error as? NoiseError ?? .nonceExhausted, context)
+            return
+        }
+        context.write(wrapOutboundOut(output), promise: promise)
+    }
+
+    private func writeEarlyWrites(_ context: ChannelHandlerContext) {
+        let writes = earlyWrites
+        earlyWrites = []
+        earlyByteCount = 0
+        for (data, promise) in writes {
+            protect(data, promise, context)
+        }
+        if !writes.isEmpty {
+            context.flush()
+        }
+    }
+
+    private func failEarlyWrites(_ error: any Error) {
+        let writes = earlyWrites
+        earlyWrites = []
+        earlyByteCount = 0
+        for (_, promise) in writes {
+            promise?.fail(error)
+        }
+    }
+
+    private func frame(_ message: [UInt8], _ context: ChannelHandlerContext) -> ByteBuffer {
+        var buffer = context.channel.allocator.buffer(capacity: 2 + message.count)
+        buffer.writeInteger(UInt16(truncatingIfNeeded: message.count))
+        buffer.writeBytes(message)
+        return buffer
+    }
+}

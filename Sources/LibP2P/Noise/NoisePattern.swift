@@ -1,0 +1,145 @@
+import Crypto
+internal import FoundationEssentials
+
+/// Which end of a connection this is.
+public enum NoiseRole: Hashable, Sendable {
+    /// The one that dialled: it sends the first message.
+    case initiator
+    /// The one that was dialled.
+    case responder
+}
+
+/// The handshake pattern XX with 25519, ChaChaPoly and SHA-256, whatever its payloads mean (Noise, section 7.5):
+///
+///     -> e
+///     <- e, ee, s, es
+///     -> s, se
+struct NoisePattern: Sendable {
+    typealias PrivateKey = Curve25519.KeyAgreement.PrivateKey
+    typealias PublicKey = Curve25519.KeyAgreement.PublicKey
+
+    private static let keyLength = 32
+
+    /// The messages in their order.
+    private enum Turn: Sendable {
+        case first, second, third, done
+
+        var next: Turn {
+            switch self {
+            case .first: .second
+            case .second: .third
+            case .third, .done: .done
+            }
+        }
+
+        var sender: NoiseRole? {
+            switch self {
+            case .first, .third: .initiator
+            case .second: .responder
+            case .done: nil
+            }
+        }
+    }
+
+    let role: NoiseRole
+    private let staticKey: PrivateKey
+    private let ephemeralKey: PrivateKey
+    private(set) var remoteStaticKey: PublicKey?
+    private var remoteEphemeralKey: PublicKey?
+    private var symmetric = NoiseSymmetricState(protocolName: "Noise_XX_25519_ChaChaPoly_SHA256")
+    private var turn = Turn.first
+
+    /// - Parameter ephemeralKey: a key of this handshake alone.
+    init(role: NoiseRole, staticKey: PrivateKey, ephemeralKey: PrivateKey, prologue: [UInt8] = []) {
+        self.role = role
+        self.staticKey = staticKey
+        self.ephemeralKey = ephemeralKey
+        symmetric.mixHash(prologue)
+    }
+
+    var isDone: Bool { turn == .done }
+
+    /// What both ends agree upon, once the handshake is done.
+    var handshakeHash: [UInt8] { symmetric.hash }
+
+    mutating func write(payload: [UInt8]) throws(NoiseError) -> [UInt8] {
+        guard turn.sender == role else { throw .outOfTurn }
+        var message: [UInt8] = []
+        switch turn {
+        case .first:
+            message = writeEphemeralKey()
+        case .second:
+            message = writeEphemeralKey()
+            try mix(ephemeralKey, remoteEphemeralKey)
+            message += try symmetric.encryptAndHash(Array(staticKey.publicKey.rawRepresentation))
+            try mix(staticKey, remoteEphemeralKey)
+        case .third, .done:
+            message = try symmetric.encryptAndHash(Array(staticKey.publicKey.rawRepresentation))
+            try mix(staticKey, remoteEphemeralKey)
+        }
+        message += try symmetric.encryptAndHash(payload)
+        turn = turn.next
+        return message
+    }
+
+    /// The payload of `message`. After an error the handshake is over.
+    mutating func read(_ message: [UInt8]) throws(NoiseError) -> [UInt8] {
+        guard let sender = turn.sender, sender != role else { throw .outOfTurn }
+        var rest = message[...]
+        switch turn {
+        case .first:
+            try readEphemeralKey(&rest)
+        case .second:
+            try readEphemeralKey(&rest)
+            try mix(ephemeralKey, remoteEphemeralKey)
+            try readStaticKey(&rest)
+            try mix(ephemeralKey, remoteStaticKey)
+        case .third, .done:
+            try readStaticKey(&rest)
+            try mix(ephemeralKey, remoteStaticKey)
+        }
+        let payload = try symmetric.decryptAndHash(rest)
+        turn = turn.next
+        return payload
+    }
+
+    /// The states for what this end sends and receives from here on.
+    func split() throws(NoiseError) -> (sending: NoiseCipherState, receiving: NoiseCipherState) {
+        guard isDone else { throw .outOfTurn }
+        let (initiator, responder) = symmetric.split()
+        return role == .initiator ? (initiator, responder) : (responder, initiator)
+    }
+
+    private mutating func writeEphemeralKey() -> [UInt8] {
+        let key = Array(ephemeralKey.publicKey.rawRepresentation)
+        symmetric.mixHash(key)
+        return key
+    }
+
+    private mutating func readEphemeralKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {
+        let key = try Self.take(Self.keyLength, from: &rest)
+        remoteEphemeralKey = try Self.publicKey(Array(key))
+        symmetric.mixHash(key)
+    }
+
+    private mutating func readStaticKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {
+        let key = try Self.take(Self.keyLength + symmetric.overhead, from: &rest)
+        remoteStaticKey = try Self.publicKey(symmetric.decryptAndHash(key))
+    }
+
+    private static func publicKey(_ bytes: [UInt8]) throws(NoiseError) -> PublicKey {
+        guard let key = try? PublicKey(rawRepresentation: bytes) else { throw .invalidKey }
+        return key
+    }
+
+    private static func take(_ count: Int, from rest: inout ArraySlice<UInt8>) throws(NoiseError) -> ArraySlice<UInt8> {
+        guard rest.count >= count else { throw .messageTooShort(expected: count, actual: rest.count) }
+        defer { rest = rest.dropFirst(count) }
+        return rest.prefix(count)
+    }
+
+    private mutating func mix(_ own: PrivateKey, _ remote: PublicKey?) throws(NoiseError) {
+        guard let remote, let secret = try? own.sharedSecretFromKeyAgreement(with: remote) else { throw .invalidKey }
+        symmetric.mixKey(secret)
+    }
+}

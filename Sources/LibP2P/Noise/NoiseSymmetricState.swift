@@ -1,0 +1,62 @@
+import Crypto
+internal import FoundationEssentials
+
+/// The running hash and keys of a handshake (Noise, section 5.2), with SHA-256.
+struct NoiseSymmetricState: Sendable {
+    private var chainingKey: [UInt8]
+    private(set) var hash: [UInt8]
+    private var cipher: NoiseCipherState?
+
+    /// - Parameter protocolName: exactly 32 characters, the length of a hash, so that it is the first hash itself.
+    init(protocolName: StaticString) {
+        hash = Array(protocolName.description.utf8)
+        chainingKey = hash
+    }
+
+    /// The bytes that protection adds to what is sent at this point.
+    var overhead: Int { cipher == nil ? 0 : NoiseCipherState.tagLength }
+
+    mutating func mixHash(_ data: some Sequence<UInt8>) {
+        hash = Array(SHA256.hash(data: hash + data))
+    }
+
+    mutating func mixKey(_ secret: SharedSecret) {
+        let (first, second) = deriveKeys(from: secret.withUnsafeBytes { Array($0) })
+        chainingKey = first
+        cipher = NoiseCipherState(key: SymmetricKey(data: second))
+    }
+
+    mutating func encryptAndHash(_ plaintext: [UInt8]) throws(NoiseError) -> [UInt8] {
+        var output = plaintext
+        if let box = try cipher?.encrypt(plaintext, authenticating: hash) {
+            output = Array(box.ciphertext) + Array(box.tag)
+        }
+        mixHash(output)
+        return output
+    }
+
+    mutating func decryptAndHash(_ input: ArraySlice<UInt8>) throws(NoiseError) -> [UInt8] {
+        let plaintext = try cipher?.decrypt(input, authenticating: hash).map { $0 } ?? Array(input)
+        mixHash(input)
+        return plaintext
+    }
+
+    /// The states for the messages of the initiator and of the responder.
+    func split() -> (initiator: NoiseCipherState, responder: NoiseCipherState) {
+        let (first, second) = deriveKeys(from: [])
+        return (
+            NoiseCipherState(key: SymmetricKey(data: first)),
+            NoiseCipherState(key: SymmetricKey(data: second))
+        )
+    }
+
+    /// HKDF with two outputs (Noise, section 4.3).
+    private func deriveKeys(from material: [UInt8]) -> ([UInt8], [UInt8]) {
+        func hmac(_ key: some ContiguousBytes, _ data: [UInt8]) -> [UInt8] {
+            Array(HMAC<SHA256>.authenticationCode(for: data, using: SymmetricKey(data: key)))
+        }
+        let key = hmac(chainingKey, material)
+        let first = hmac(key, [1])
+        return (first, hmac(key, first + [2]))
+    }
+}
