@@ -27,9 +27,9 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// A way to secure a connection.
-    private struct Security {
+    private struct Security: Sendable {
         let protocolID: String
-        let makeHandler: (Parameters) -> any ChannelHandler
+        let makeHandler: @Sendable (Parameters) -> any ChannelHandler
     }
 
     /// All ways to secure a connection, the preferred one first.

@@ -1,7 +1,9 @@
+import Glibc
 import Logging
 import Multiformats
 import NIOCore
 import NIOPosix
+import Synchronization
 
 extension Host {
     /// A connection to a peer: an existing one, or a new one.
@@ -81,27 +83,33 @@ extension Host {
         else { throw HostError.unsupportedAddress(address) }
         try state.withLock { state in try state.table.beginOutbound() }
         defer { state.withLock { $0.table.endOutbound() } }
-        let started = ContinuousClock.now
         let timeout = configuration.dialTimeout
-        let (channel, established) = try await ClientBootstrap(group: group)
-            .connectTimeout(TimeAmount(timeout))
-            .connect(host: host, port: Int(port)) { channel in
-                channel.eventLoop.makeCompletedFuture { [self] in
-                    let established = upgrade(
-                        channel,
-                        role: .dialer,
-                        remoteAddress: address.withoutPeerID,
-                        expecting: expectedPeer,
-                        timeout: timeout
-                    )
-                    return (channel, established)
-                }
-            }
-        logger.trace("dialled", metadata: ["address": "\(address)", "time": "\(ContinuousClock.now - started)"])
+        let handle = DialHandle()
+        let initializer: @Sendable (any Channel) -> EventLoopFuture<EventLoopFuture<Connection>> = { [self] channel in
+            handle.attach(channel)
+            let established = upgrade(
+                channel,
+                role: .dialer,
+                remoteAddress: address.withoutPeerID,
+                expecting: expectedPeer,
+                timeout: timeout
+            )
+            return channel.eventLoop.makeSucceededFuture(established)
+        }
         return try await withTaskCancellationHandler {
-            try await established.get()
+            let bootstrap = ClientBootstrap(group: group).connectTimeout(TimeAmount(timeout))
+            let established =
+                if let ip = address.ipAddress {
+                    try await bootstrap.connect(
+                        to: SocketAddress(ipAddress: ip.text, port: Int(port)),
+                        channelInitializer: initializer
+                    )
+                } else {
+                    try await bootstrap.connect(host: host, port: Int(port), channelInitializer: initializer)
+                }
+            return try await established.get()
         } onCancel: {
-            channel.close(promise: nil)
+            handle.cancel()
         }
     }
 
@@ -113,7 +121,7 @@ extension Host {
         case let error as IOError where error.errnoCode == ECONNREFUSED: "connection refused"
         case let error as IOError where error.errnoCode == EHOSTUNREACH: "no route to the host"
         case let error as IOError where error.errnoCode == ENETUNREACH: "the network is unreachable"
-        case let ChannelError.connectTimeout(time): "no answer within \(time.nanoseconds / 1_000_000) ms"
+        case ChannelError.connectTimeout(let time): "no answer within \(time.nanoseconds / 1_000_000) ms"
         default: "\(error)"
         }
     }

@@ -1,7 +1,9 @@
+import Glibc
 import Logging
 import Multiformats
 import NIOCore
 import NIOPosix
+import Synchronization
 
 extension Host {
     /// The addresses under which others reach this host, with the ports that were actually bound.
@@ -54,7 +56,10 @@ extension Host {
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { [weak self] channel in
-                channel.eventLoop.makeCompletedFuture { self?.accept(channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    guard let self else { throw HostError.notRunning }
+                    accept(channel)
+                }
             }
         if ip.bytes.count == 16 {
             // So that an IPv4 socket can have the same port.

@@ -163,7 +163,7 @@ public final class Host: Sendable {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [tasks] in await tasks.waitUntilIdle() }
             group.addTask { [configuration] in try? await Task.sleep(for: configuration.shutdownTimeout) }
-            await group.next()
+            _ = await group.next()
             group.cancelAll()
         }
         tasks.cancelAll()

@@ -31,7 +31,9 @@ final class StreamCore {
     private var granted = 0
     private var isInboundFinished = false
     private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timer: Scheduled<Void>)?
-    private var writers = CircularBuffer<(bytes: ByteBuffer, isBegun: Bool, waiter: Waiter<Void>, timer: Scheduled<Void>)>()
+    private var writers = CircularBuffer<
+        (bytes: ByteBuffer, isBegun: Bool, waiter: Waiter<Void>, timer: Scheduled<Void>)
+    >()
     private var isWriteClosed = false
     private var isReadClosed = false
 
@@ -215,7 +217,7 @@ final class StreamCore {
                     grant(taken)
                     return .some(copy)
                 }
-            } catch let error as MessageLengthError {
+            } catch {
                 throw StreamError.invalidMessage(reason: error.description)
             }
             if isInboundFinished, before > 0 { throw StreamError.unexpectedEnd }

@@ -153,8 +153,6 @@ final class YamuxHandler: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    var openStreamCount: Int { streams.count }
-
     // MARK: Events of the session
 
     private func handleEvents() {
@@ -169,10 +167,11 @@ final class YamuxHandler: ChannelInboundHandler {
             case .closed(let id): streams.removeValue(forKey: id)?.ended()
             case .writable(let id): streams[id]?.pumpWriters()
             case .pong: break  // Its bytes alone show that the peer lives.
-            case .goingAway: if streams.isEmpty { close(reason: "the peer goes away") }
+            case .goingAway: break
             case .failed(let error): close(reason: error.description)
             }
         }
+        if session.hasReceivedGoAway, streams.isEmpty { close(reason: "the peer goes away") }
     }
 
     private func accept(_ id: UInt32) {

@@ -1,6 +1,7 @@
 import Logging
 import Multiformats
 import NIOCore
+import Synchronization
 
 extension Host {
     /// Sets the handlers of the protocols that every host answers.

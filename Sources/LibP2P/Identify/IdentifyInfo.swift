@@ -1,10 +1,7 @@
+internal import FoundationEssentials
 import Multiformats
-internal import NIOCore
+import NIOCore
 internal import SwiftProtobuf
-
-#if canImport(FoundationEssentials)
-    internal import FoundationEssentials
-#endif
 
 /// What a peer says of itself by identify (libp2p/specs, identify/README.md).
 public struct IdentifyInfo: Equatable, Sendable {

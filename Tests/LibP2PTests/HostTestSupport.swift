@@ -1,0 +1,76 @@
+import Logging
+import Multiformats
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import LibP2P
+
+/// Runs `body` with hosts on loopback ports, and shuts them down whatever happens.
+func withHosts(
+    _ count: Int,
+    configure: (inout HostConfiguration) -> Void = { _ in },
+    _ body: ([Host]) async throws -> Void
+) async throws {
+    var configuration = HostConfiguration(
+        listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")],
+        agentVersion: "test/1"
+    )
+    configuration.shutdownTimeout = .seconds(2)
+    configure(&configuration)
+    let group = MultiThreadedEventLoopGroup.singleton
+    var logger = Logger(label: "test")
+    logger.logLevel = .error
+    var hosts: [Host] = []
+    for _ in 0..<count {
+        hosts.append(Host(configuration: configuration, keyPair: KeyPair(), group: group, logger: logger))
+    }
+    do {
+        for host in hosts { try await host.start() }
+        try await body(hosts)
+    } catch {
+        for host in hosts { await host.shutdown() }
+        throw error
+    }
+    for host in hosts { await host.shutdown() }
+    for host in hosts {
+        #expect(host.connectedPeers.isEmpty)
+        #expect(host.tasks.count == 0)
+    }
+}
+
+extension Host {
+    /// How others find this host.
+    var info: PeerInfo { PeerInfo(id: peerID, addresses: listenAddresses) }
+
+    /// The port of the only listener.
+    var port: Int { Int(listenAddresses.first?.tcpPort ?? 0) }
+}
+
+/// Waits until a condition holds that becomes true in its own time, at most ten seconds.
+func eventually(_ condition: @Sendable () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    let deadline = ContinuousClock.now + .seconds(10)
+    while !condition() {
+        guard ContinuousClock.now < deadline else {
+            Issue.record("the condition did not become true in 10 s", sourceLocation: sourceLocation)
+            return
+        }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}
+
+/// Sends back all that comes.
+@Sendable func echo(_ stream: MuxedStream) async {
+    do {
+        while let bytes = try await stream.read(upTo: 64 * 1024) { try await stream.write(bytes) }
+        stream.closeWrite()
+    } catch {
+        stream.reset()
+    }
+}
+
+/// A plain TCP client, for what no host would send.
+func connectPlainly(to port: Int) async throws -> any Channel {
+    try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        .connect(host: "127.0.0.1", port: port).get()
+}
