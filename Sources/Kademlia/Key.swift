@@ -13,6 +13,12 @@ public struct Key: Hashable, Sendable {
         self.init(digest: KeySpaceWords(sha256Of: Array(content.utf8)))
     }
 
+    /// Reads a key of this form from the wire; nil for any other.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 34, bytes.starts(with: [0x12, 0x20]) else { return nil }
+        self.init(digest: KeySpaceWords(bytes: bytes.dropFirst(2)))
+    }
+
     private init(digest: KeySpaceWords) {
         self.digest = digest
         position = KeySpacePosition(hashing: Self.multihash(of: digest))

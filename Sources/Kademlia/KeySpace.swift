@@ -67,6 +67,20 @@ struct KeySpaceWords: Hashable, Sendable, Comparable {
         }
     }
 
+    /// Reads up to 32 bytes, big-endian; missing ones are zeros at the end.
+    init(bytes: some Sequence<UInt8>) {
+        self.init(0, 0, 0, 0)
+        for (index, byte) in bytes.prefix(32).enumerated() {
+            let shifted = UInt64(byte) << UInt64(56 - 8 * (index % 8))
+            switch index / 8 {
+            case 0: first |= shifted
+            case 1: second |= shifted
+            case 2: third |= shifted
+            default: fourth |= shifted
+            }
+        }
+    }
+
     /// The 32 bytes, big-endian.
     var bytes: [UInt8] {
         var bytes: [UInt8] = []

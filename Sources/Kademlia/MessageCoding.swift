@@ -69,12 +69,14 @@ extension Message.Peer {
         var options = BinaryDecodingOptions()
         options.discardUnknownFields = true
         guard let wire = try? WirePeer(serializedBytes: bytes, options: options),
-            let id = try? PeerID(bytes: Array(wire.id))
+            let id = try? PeerID(bytes: wire.id)
         else { return nil }
         let addresses = wire.addrs.lazy
             .filter { $0.count <= Message.Limits.addressBytes }
             .prefix(Message.Limits.addresses)
-            .compactMap { try? Multiaddr(bytes: Array($0)) }
+            .compactMap { try? Multiaddr(bytes: $0) }
+            .filter { $0.peerID == nil || $0.peerID == id }
+            .map(\.withoutPeerID)
         self.init(
             PeerInfo(id: id, addresses: Array(addresses)),
             connection: Message.Connection(rawValue: wire.connection) ?? .notConnected

@@ -106,6 +106,18 @@ public struct ReprovideSchedule: Sendable {
         urgent.append(makePlace(key, due: time))
     }
 
+    /// Makes every key due now that is not in hand, as when the peers to advertise to have become others.
+    public mutating func makeAllDue(now: MonotonicTime) {
+        waiting = []
+        firstWaiting = 0
+        urgent = entries.filter { $0.value.due != nil }.map { makePlace($0.key, due: now) }
+    }
+
+    /// The keys that have been advertised or are in hand: those that a call of ``takeDue(now:limit:)`` would not give.
+    public func keysNotDue(now: MonotonicTime) -> [Key] {
+        entries.lazy.filter { entry in entry.value.due.map { $0 > now } ?? true }.map(\.key)
+    }
+
     private mutating func makePlace(_ key: Key, due: MonotonicTime) -> Place {
         nextTicket &+= 1
         entries[key] = Entry(due: due, ticket: nextTicket)

@@ -1,0 +1,103 @@
+import Logging
+import Multiformats
+import Synchronization
+
+@testable import Kademlia
+
+/// Nodes joined by a transport that hands messages over, encoded, within the process.
+final class MemoryNetwork: Sendable {
+    struct Unreachable: Error {}
+
+    private struct State {
+        var nodes: [PeerID: KademliaNode] = [:]
+        var silent: Set<PeerID> = []
+        var requests = 0
+        var underWay = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Requests that were sent so far, and those not answered yet.
+    var requests: Int { state.withLock { $0.requests } }
+    var underWay: Int { state.withLock { $0.underWay } }
+
+    func makeNode(
+        _ number: Int,
+        _ change: (inout KademliaConfiguration) -> Void = { _ in },
+        onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)? = nil
+    ) throws -> KademliaNode {
+        let info = try testPeer(number)
+        var configuration = KademliaConfiguration()
+        configuration.tick = .milliseconds(20)
+        change(&configuration)
+        let node = KademliaNode(
+            localPeer: info.id,
+            localAddresses: { info.addresses },
+            configuration: configuration,
+            transport: Transport(network: self, local: info),
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            onRecordAdded: onRecordAdded
+        )
+        state.withLock { $0.nodes[info.id] = node }
+        return node
+    }
+
+    func remove(_ id: PeerID) {
+        state.withLock { $0.nodes[id] = nil }
+    }
+
+    /// Makes a node take requests and never answer.
+    func silence(_ id: PeerID) {
+        state.withLock { _ = $0.silent.insert(id) }
+    }
+
+    fileprivate func deliver(_ message: Message, from sender: PeerInfo, to peer: PeerInfo) async throws -> Message? {
+        let (node, isSilent) = state.withLock { state in
+            state.requests += 1
+            state.underWay += 1
+            return (state.nodes[peer.id], state.silent.contains(peer.id))
+        }
+        defer { state.withLock { $0.underWay -= 1 } }
+        await Task.yield()
+        if isSilent { try await Task.sleep(for: .seconds(3600)) }
+        guard let node else { throw Unreachable() }
+        // As on a real connection, each side meets the other.
+        node.peerAppeared(sender)
+        guard let reply = node.handle(try Message(decoding: message.encoded()), from: sender.id) else { return nil }
+        return try Message(decoding: reply.encoded())
+    }
+
+    private struct Transport: KademliaTransport {
+        let network: MemoryNetwork
+        let local: PeerInfo
+
+        func request(_ message: Message, to peer: PeerInfo) async throws -> Message {
+            guard let reply = try await network.deliver(message, from: local, to: peer) else { throw Unreachable() }
+            return reply
+        }
+
+        func send(_ message: Message, to peer: PeerInfo) async throws {
+            _ = try await network.deliver(message, from: local, to: peer)
+        }
+    }
+}
+
+/// Waits until a condition holds.
+///
+/// - Returns: false if it did not within 20 seconds.
+func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
+    let end = ContinuousClock.now + .seconds(20)
+    while try await !condition() {
+        guard ContinuousClock.now < end else { return false }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    return true
+}
+
+extension KademliaNode {
+    func providers(of key: Key, limit: Int = 5) async -> Set<PeerID> {
+        var found: Set<PeerID> = []
+        for await provider in findProviders(key, limit: limit) { found.insert(provider.id) }
+        return found
+    }
+}

@@ -1,0 +1,217 @@
+import Multiformats
+import Synchronization
+import Testing
+
+@testable import Kademlia
+
+@Suite(.timeLimit(.minutes(2))) struct NodeTests {
+    /// Runs nodes while the body runs.
+    private func running(
+        _ nodes: [KademliaNode],
+        _ body: (_ start: (KademliaNode) -> Void) async throws -> Void
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for node in nodes { group.addTask { await node.run() } }
+            defer { group.cancelAll() }
+            try await body { node in group.addTask { await node.run() } }
+        }
+    }
+
+    /// Nodes each of which was told of the first alone.
+    private func joined(_ count: Int, in network: MemoryNetwork) throws -> [KademliaNode] {
+        let nodes = try (0..<count).map { try network.makeNode($0) }
+        for node in nodes.dropFirst() { node.peerAppeared(try testPeer(0)) }
+        return nodes
+    }
+
+    @Test func inASmallClusterEverybodyHoldsEverythingAndAnswersAlone() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(8, in: network)
+        let keys = (0..<200).map { Key("sha256:\($0)") }
+        nodes[3].provide(keys)
+        try await running(nodes) { _ in
+            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize == 7 } })
+            #expect(try await eventually { nodes.allSatisfy { $0 === nodes[3] || $0.recordCount == 200 } })
+            for node in nodes where node !== nodes[3] {
+                for key in keys.prefix(20) { #expect(await node.providers(of: key) == [nodes[3].localPeer]) }
+            }
+            #expect(nodes.allSatisfy { $0 === nodes[3] || $0.statistics.localAnswers == 20 })
+            // Nobody else has it, and a node does not find itself.
+            #expect(await nodes[3].providers(of: keys[0]) == [])
+        }
+        #expect(nodes.allSatisfy { $0.activeSearchCount == 0 })
+    }
+
+    @Test func among50AllFindWhatOneProvides() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(50, in: network)
+        let keys = (0..<10).map { Key("sha256:\($0)") }
+        try await running(nodes) { _ in
+            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
+            nodes[17].provide(keys)
+            for key in keys {
+                for node in nodes where node !== nodes[17] {
+                    #expect(try await eventually { await node.providers(of: key) == [nodes[17].localPeer] })
+                }
+            }
+            // Half of them vanish; the records are at others still.
+            for node in nodes.suffix(25) { network.remove(node.localPeer) }
+            for node in nodes.prefix(25) where node !== nodes[17] {
+                #expect(await node.providers(of: keys[0]) == [nodes[17].localPeer])
+            }
+            let gone = Set(nodes.suffix(25).map(\.localPeer))
+            var round = 0
+            let isCleaned = try await eventually {
+                // Lookups in all directions meet everybody in the tables.
+                round += 1
+                for node in nodes.prefix(25) { _ = await node.providers(of: Key("nobody's \(round)")) }
+                return nodes.prefix(25).allSatisfy { node in
+                    gone.isDisjoint(with: node.routingTablePeers.map(\.id))
+                }
+            }
+            #expect(isCleaned)
+        }
+    }
+
+    @Test func keysSentToTheFewKnownAreSentAnewOnceTheNetworkIsLarge() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(40, in: network)
+        let newcomer = try network.makeNode(100)
+        let keys = (0..<20).map { Key("sha256:\($0)") }
+        newcomer.provide(keys)
+        try await running(nodes) { start in
+            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
+            start(newcomer)
+            newcomer.peerAppeared(try testPeer(0))
+            let all = nodes.map(\.localPeer)
+            let isPlaced = try await eventually {
+                keys.allSatisfy { key in
+                    let closest = Set(
+                        all.sorted {
+                            KeySpacePosition(hashing: $0.bytes).distance(to: key.position)
+                                < KeySpacePosition(hashing: $1.bytes).distance(to: key.position)
+                        }.prefix(20)
+                    )
+                    let holders = nodes.filter { node in
+                        closest.contains(node.localPeer)
+                            && node.state.withLock { !$0.knownProviders(for: key, now: .zero).providers.isEmpty }
+                    }
+                    return holders.count >= 18
+                }
+            }
+            #expect(isPlaced)
+        }
+    }
+
+    @Test func aNodeThatJoinsLaterGetsTheRecords() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(4, in: network)
+        let keys = (0..<300).map { Key("sha256:\($0)") }
+        nodes[1].provide(keys)
+        try await running(nodes) { start in
+            #expect(try await eventually { nodes[0].recordCount == 300 && nodes[3].recordCount == 300 })
+            let newcomer = try network.makeNode(50)
+            start(newcomer)
+            newcomer.peerAppeared(try testPeer(0))
+            #expect(try await eventually { newcomer.recordCount == 300 })
+            #expect(await newcomer.providers(of: keys[7]) == [nodes[1].localPeer])
+            // And a key that is new later reaches it as well.
+            nodes[1].provide([Key("new")])
+            #expect(try await eventually { newcomer.recordCount == 301 })
+        }
+    }
+
+    @Test func aPeerThatFailsIsTakenOutAndComesBackWhenItAnswers() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(2, in: network)
+        let keys = (0..<10).map { Key("sha256:\($0)") }
+        try await running(nodes) { start in
+            nodes[1].provide(keys)
+            #expect(try await eventually { nodes[0].recordCount == 10 })
+            network.remove(nodes[0].localPeer)
+            #expect(await nodes[1].providers(of: Key("other")) == [])
+            #expect(nodes[1].routingTableSize == 0)
+            // The same node, restarted: its records are gone, and come back without its doing.
+            let restarted = try network.makeNode(0)
+            start(restarted)
+            #expect(try await eventually { restarted.recordCount == 10 })
+        }
+    }
+
+    @Test func aLoneNodeAnswersAndFindsNobody() async throws {
+        let network = MemoryNetwork()
+        let node = try network.makeNode(0)
+        try await running([node]) { _ in
+            node.provide([Key("a")])
+            await node.bootstrap()
+            #expect(await node.providers(of: Key("a")) == [])
+            #expect(network.requests == 0)
+            #expect(node.pendingRecordCount == 0)
+            #expect(node.providedKeyCount == 1)
+        }
+    }
+
+    @Test func withdrawnKeysAreNotAdvertisedAgain() async throws {
+        let network = MemoryNetwork()
+        let nodes = try [0, 1].map { number in
+            try network.makeNode(number) { configuration in
+                configuration.reprovideInterval = .milliseconds(100)
+                configuration.providerStore.timeToLive = .milliseconds(300)
+            }
+        }
+        nodes[1].peerAppeared(try testPeer(0))
+        try await running(nodes) { _ in
+            nodes[1].provide([Key("a"), Key("b")])
+            #expect(try await eventually { nodes[0].recordCount == 2 })
+            nodes[1].stopProviding([Key("a")])
+            #expect(try await eventually { nodes[0].recordCount == 1 })
+            #expect(await nodes[0].providers(of: Key("b")) == [nodes[1].localPeer])
+        }
+    }
+
+    @Test func endingASearchStopsItsRequests() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(5, in: network)
+        try await running(nodes) { _ in
+            #expect(try await eventually { nodes[0].routingTableSize == 4 && network.underWay == 0 })
+            for node in nodes.dropFirst() { network.silence(node.localPeer) }
+            let search = Task { await nodes[0].providers(of: Key("a")) }
+            #expect(try await eventually { network.underWay >= 4 })
+            search.cancel()
+            _ = await search.value
+            #expect(try await eventually { nodes[0].activeSearchCount == 0 })
+            // Requests that were called off say nothing about the peers.
+            #expect(nodes[0].routingTableSize == 4)
+        }
+        #expect(try await eventually { network.underWay == 0 })
+    }
+
+    @Test func aSilentPeerIsGivenUpAfterTheDeadline() async throws {
+        let network = MemoryNetwork()
+        let node = try network.makeNode(0) { $0.requestTimeout = .milliseconds(50) }
+        let other = try network.makeNode(1)
+        try await running([node, other]) { _ in
+            node.peerAppeared(try testPeer(1))
+            #expect(try await eventually { node.routingTableSize == 1 })
+            network.silence(other.localPeer)
+            #expect(await node.providers(of: Key("a")) == [])
+            #expect(node.routingTableSize == 0)
+            #expect(node.statistics.failedRequests >= 1)
+        }
+    }
+
+    @Test func whenItsServiceEndsSearchesEndToo() async throws {
+        let network = MemoryNetwork()
+        let nodes = try joined(2, in: network)
+        let search = Mutex<Task<Set<PeerID>, Never>?>(nil)
+        try await running(nodes) { _ in
+            #expect(try await eventually { nodes[0].routingTableSize == 1 })
+            network.silence(nodes[1].localPeer)
+            let task = Task { await nodes[0].providers(of: Key("a")) }
+            search.withLock { $0 = task }
+            #expect(try await eventually { nodes[0].activeSearchCount == 1 })
+        }
+        #expect(await search.withLock { $0 }?.value == [])
+        #expect(await nodes[0].providers(of: Key("b")) == [])
+    }
+}

@@ -1,0 +1,110 @@
+import Multiformats
+import Testing
+
+@testable import Kademlia
+
+@Suite struct RoutingTableTests {
+    private func table(_ change: (inout RoutingTable.Configuration) -> Void = { _ in }) throws -> RoutingTable {
+        var configuration = RoutingTable.Configuration()
+        change(&configuration)
+        return RoutingTable(localPeer: try testPeer(0).id, configuration: configuration, now: .zero)
+    }
+
+    @Test func neverHoldsTheNodeItself() throws {
+        var table = try table()
+        #expect(table.insert(try testPeer(0), now: .zero) == .refusedSelf)
+        #expect(table.count == 0)
+        #expect(table.closest(20, to: table.localPosition).isEmpty)
+    }
+
+    @Test func closestAreThoseThatSortingFinds() throws {
+        var generator = SeededGenerator()
+        var table = try table()
+        for number in 1...2000 { _ = table.insert(try testPeer(number), now: .zero) }
+        let peers = table.peers
+        #expect(peers.count == table.count)
+        #expect(table.count < 400 && table.count > 100)
+        var targets = (0..<100).map { _ in KeySpacePosition(hashing: generator.bytes(8)) }
+        targets.append(table.localPosition)
+        targets += peers.prefix(50).map(position(of:))
+        for target in targets {
+            for count in [1, 3, 20, 1000] {
+                #expect(
+                    table.closest(count, to: target) == trulyClosest(count, of: peers, to: target),
+                    "seed \(generator.seed)"
+                )
+            }
+        }
+    }
+
+    @Test func aFloodOfNewPeersPushesNobodyOut() throws {
+        var table = try table()
+        for number in 1...20 { _ = table.insert(try testPeer(number), now: .zero) }
+        for number in 21...5000 { _ = table.insert(try testPeer(number), now: .seconds(60)) }
+        for number in 1...20 { #expect(table.contains(try testPeer(number).id)) }
+        for bucket in table.buckets {
+            #expect(bucket.entries.count <= 20)
+            #expect(bucket.replacements.count <= 10)
+        }
+    }
+
+    @Test func aStalePeerGivesWay() throws {
+        var table = try table { $0.bucketSize = 1 }
+        let ownBucket = try (1...200).map { try testPeer($0) }
+            .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }
+        #expect(table.insert(ownBucket[0], now: .zero) == .added)
+        #expect(table.insert(ownBucket[1], now: .seconds(3599)) == .waiting)
+        #expect(table.insert(ownBucket[2], now: .seconds(3600)) == .replaced(ownBucket[0].id))
+        table.seen(ownBucket[2].id, now: .seconds(7000))
+        #expect(table.insert(ownBucket[3], now: .seconds(7200)) == .waiting)
+        #expect(table.count == 1)
+    }
+
+    @Test func aRemovedPeerIsReplacedByOneThatWaits() throws {
+        var table = try table { $0.bucketSize = 1 }
+        let sameBucket = try (1...200).map { try testPeer($0) }
+            .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }
+        for peer in sameBucket.prefix(3) { _ = table.insert(peer, now: .zero) }
+        let wasRemoved = table.failed(sameBucket[0].id)
+        #expect(wasRemoved)
+        #expect(table.peers == [sameBucket[2]])
+        // One that fails while it waits does not come to its turn.
+        let waitingWasRemoved = table.failed(sameBucket[1].id)
+        #expect(!waitingWasRemoved)
+        table.remove(sameBucket[2].id)
+        #expect(table.count == 0)
+        #expect(table.peers.isEmpty)
+    }
+
+    @Test func toleratesAsManyFailuresAsConfigured() throws {
+        var table = try table { $0.maximumFailures = 2 }
+        let peer = try testPeer(1)
+        _ = table.insert(peer, now: .zero)
+        #expect(table.failed(peer.id) == false)
+        table.seen(peer.id, now: .zero)
+        #expect(table.failed(peer.id) == false)
+        #expect(table.failed(peer.id) == true)
+        #expect(!table.contains(peer.id))
+    }
+
+    @Test func renewsAddresses() throws {
+        var table = try table()
+        let peer = try testPeer(1)
+        let moved = PeerInfo(id: peer.id, addresses: [try testAddress(77)])
+        #expect(table.insert(peer, now: .zero) == .added)
+        #expect(table.insert(moved, now: .zero) == .updated)
+        #expect(table.insert(PeerInfo(id: peer.id, addresses: []), now: .zero) == .updated)
+        #expect(table.info(of: peer.id) == moved)
+        #expect(table.count == 1)
+    }
+
+    @Test func bucketsBecomeDueForRefresh() throws {
+        var table = try table()
+        for number in 1...50 { _ = table.insert(try testPeer(number), now: .zero) }
+        #expect(table.bucketsDueForRefresh(now: .seconds(599)).isEmpty)
+        #expect(table.bucketsDueForRefresh(now: .seconds(600)) == Array(table.buckets.indices))
+        table.markRefreshed(bucket: 0, now: .seconds(600))
+        table.markRefreshed(bucket: 999, now: .seconds(600))
+        #expect(table.bucketsDueForRefresh(now: .seconds(600)) == Array(table.buckets.indices.dropFirst()))
+    }
+}
