@@ -1,0 +1,64 @@
+import ContentStore
+import Glibc
+import NIOCore
+import NIOHTTP1
+
+/// A request that is being answered, and how far the answer has come.
+struct Exchange {
+    typealias ID = Int
+
+    let id: ID
+    /// Whether no body may follow the head.
+    let isHead: Bool
+    /// Whether the client speaks HTTP/1.0.
+    let isOldVersion: Bool
+    /// Whether another request may follow on the connection.
+    var keepsAlive: Bool
+    let started: NIODeadline
+
+    /// What is asked for, if it is content.
+    var content: ContentRequest?
+    /// Whether the node's own store answers.
+    var isLocal = false
+    /// The status that was sent; 0 before.
+    var status = 0
+    /// How the answer ends when all of it has left.
+    var outcome: RegistryMetrics.Outcome?
+
+    /// The bytes of the body that were given to the channel.
+    var enqueuedBytes: Int64 = 0
+    /// How many of them had left when it was last looked, and since when there were as many.
+    var lastProgress: Int64 = 0
+    var lastProgressAt: NIODeadline
+
+    /// Where the content comes from: one of these.
+    var file: ServedFile?
+    var reader: Task<Void, Never>?
+    var mirror: MirrorSession?
+    /// How many bytes the reader has yet to give; `nil` before it is open.
+    var readerRemaining: Int64?
+    /// The head of the answer until there is a first byte to follow it.
+    var heldHead: HTTPResponseHead?
+
+    init(id: ID, isHead: Bool, isOldVersion: Bool, keepsAlive: Bool, started: NIODeadline) {
+        self.id = id
+        self.isHead = isHead
+        self.isOldVersion = isOldVersion
+        self.keepsAlive = keepsAlive
+        self.started = started
+        lastProgressAt = started
+    }
+}
+
+/// A file of which a part is being sent.
+struct ServedFile {
+    let file: ContentFile
+    /// Where the part ends.
+    let end: Int64
+
+    /// Whether the file has become shorter than what was promised of it.
+    var hasShrunk: Bool {
+        var status = stat()
+        return fstat(file.fileDescriptor, &status) != 0 || status.st_size < end
+    }
+}

@@ -1,0 +1,196 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import OCI
+
+/// Who uses a connection to a peer. All calls come on the event loop of the connection.
+protocol PeerConnectionUser: AnyObject {
+    func peerConnected(_ attempt: MirrorTransfer.AttemptID)
+    func peerSentHead(_ head: PeerResponseHead, _ attempt: MirrorTransfer.AttemptID)
+    func peerSentBody(_ bytes: ByteBuffer, _ attempt: MirrorTransfer.AttemptID)
+    func peerSentEnd(_ attempt: MirrorTransfer.AttemptID)
+    /// What has come so far was handed over; nothing more is read until ``PeerConnection/read()`` is called.
+    func peerPaused(_ attempt: MirrorTransfer.AttemptID)
+    func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID)
+}
+
+/// A connection to a peer, for one request at a time. It reads only when told to, so that whoever uses it holds the peer
+/// back by not asking for more.
+final class PeerConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+    typealias OutboundOut = HTTPClientRequestPart
+
+    /// The most bytes that are read at a time.
+    static let maximumReadSize = 64 << 10
+
+    let address: SocketAddress
+    private let metrics: RegistryMetrics
+    private var context: ChannelHandlerContext?
+    private var user: (any PeerConnectionUser)?
+    private var attempt: MirrorTransfer.AttemptID = 0
+    private var request: HTTPRequestHead?
+    private var isCancelled = false
+    private var keepsAlive = false
+    private var isMidResponse = false
+
+    init(address: SocketAddress, metrics: RegistryMetrics) {
+        self.address = address
+        self.metrics = metrics
+    }
+
+    /// Whether another request can be sent.
+    var isReusable: Bool {
+        keepsAlive && !isMidResponse && !isCancelled && context?.channel.isActive == true
+    }
+
+    /// Connects and sends a request as soon as the connection is there. The user hears of all else.
+    func connect(
+        on eventLoop: any EventLoop,
+        timeout: TimeAmount,
+        request: HTTPRequestHead,
+        attempt: MirrorTransfer.AttemptID,
+        user: any PeerConnectionUser
+    ) {
+        self.user = user
+        self.attempt = attempt
+        self.request = request
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        ClientBootstrap(group: eventLoop)
+            .connectTimeout(timeout)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: Self.maximumReadSize)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPRequestEncoder(), ByteToMessageHandler(Self.makeDecoder()), bound.value,
+                    ])
+                }
+            }
+            .connect(to: address)
+            .assumeIsolated()
+            .whenFailure { error in
+                if case .connectTimeout = error as? ChannelError {
+                    self.fail(.connectTimeout)
+                } else {
+                    self.fail(.cannotConnect(shortDescription(error)))
+                }
+            }
+    }
+
+    private static func makeDecoder() -> HTTPResponseDecoder {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 8 << 10
+        limits.maxHeaderListSize = 32 << 10
+        limits.maxHeaderFieldCount = 100
+        return HTTPResponseDecoder(
+            leftOverBytesStrategy: .dropBytes,
+            informationalResponseStrategy: .drop,
+            limitConfiguration: limits
+        )
+    }
+
+    /// Sends another request on an idle connection.
+    func send(_ request: HTTPRequestHead, attempt: MirrorTransfer.AttemptID, user: any PeerConnectionUser) {
+        self.attempt = attempt
+        self.user = user
+        write(request)
+    }
+
+    /// Reads on.
+    func read() {
+        context?.read()
+    }
+
+    /// Closes the connection; the user hears no more of it.
+    func cancel() {
+        user = nil
+        isCancelled = true
+        context?.close(promise: nil)
+    }
+
+    /// The user has read the answer to its end.
+    func detach() {
+        user = nil
+    }
+
+    private func write(_ request: HTTPRequestHead) {
+        guard let context else { return }
+        isMidResponse = true
+        keepsAlive = false
+        context.write(wrapOutboundOut(.head(request)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        context.read()
+    }
+
+    private func fail(_ failure: MirrorTransfer.Failure) {
+        isCancelled = true
+        let user = user
+        self.user = nil
+        user?.peerFailed(failure, attempt)
+    }
+
+    // MARK: ChannelInboundHandler
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        metrics.changePeerConnections(by: 1)
+        if isCancelled { context.close(promise: nil) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        metrics.changePeerConnections(by: -1)
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        guard !isCancelled, let request else { return context.close(promise: nil) }
+        self.request = nil
+        user?.peerConnected(attempt)
+        write(request)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            keepsAlive = head.isKeepAlive
+            user?.peerSentHead(PeerResponseHead(head), attempt)
+        case .body(let bytes):
+            user?.peerSentBody(bytes, attempt)
+        case .end:
+            isMidResponse = false
+            user?.peerSentEnd(attempt)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        user?.peerPaused(attempt)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        fail(.closed("by the peer"))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        case HTTPParserError.invalidEOFState: fail(.closed("in the middle of the answer"))
+        case is HTTPParserError, is NIOHTTPDecoderError: fail(.malformed("\(error)"))
+        default: fail(.closed(shortDescription(error)))
+        }
+        context.close(promise: nil)
+    }
+}
+
+/// An error in few words.
+func shortDescription(_ error: any Error) -> String {
+    switch error {
+    case let error as IOError: error.description
+    case let error as NIOConnectionError:
+        error.connectionErrors.first.map { shortDescription($0.error) } ?? "no address could be reached"
+    default: "\(error)"
+    }
+}

@@ -1,0 +1,53 @@
+import OCI
+
+/// The settings of a ``RegistryServer``. All times are wall-clock durations, all sizes are in bytes.
+public struct RegistryConfiguration: Sendable {
+    /// The address or host name to listen on; an empty one means all addresses.
+    public var host: String
+    /// The TCP port to listen on; 0 lets the system choose.
+    public var port: Int
+
+    /// How long the first provider of a key may take to be found. Later ones are not bound by it.
+    public var resolveTimeout: Duration = .milliseconds(20)
+    /// How long a lookup may go on to find more providers after the first.
+    public var lookupTimeout: Duration = .seconds(1)
+    /// How many providers are tried for one request.
+    public var resolveRetries = 3
+    /// Whether tags are answered and looked up. Without, only content by digest is.
+    public var resolveTags = true
+    /// The registries whose content is mirrored; `nil` means all.
+    public var mirroredRegistries: Set<RegistryName>?
+
+    /// How long a connection to a peer may take.
+    public var connectTimeout: Duration = .milliseconds(200)
+    /// How long a peer may take to answer with a response head.
+    public var headTimeout: Duration = .seconds(2)
+    /// How long a peer may send nothing in the middle of a body, while the client takes what comes.
+    public var progressTimeout: Duration = .seconds(2)
+
+    /// The most client connections at a time; more wait in the system's queue until one closes.
+    public var maximumConnections = 4096
+    /// The length of the system's queue of connections that wait to be accepted.
+    public var backlog = 1024
+    /// How long the head of a request may take from its first byte, and the first request on a connection.
+    public var requestTimeout: Duration = .seconds(10)
+    /// How long a connection may stay open between requests.
+    public var idleTimeout: Duration = .seconds(60)
+    /// How long a client may take nothing of a response before its connection is closed.
+    public var stallTimeout: Duration = .seconds(60)
+    /// How long transfers may go on after ``RegistryServer/shutdown()`` was called.
+    public var shutdownGrace: Duration = .seconds(10)
+
+    /// How long an idle connection to a peer is kept for the next request.
+    public var peerIdleTimeout: Duration = .seconds(15)
+    /// The most idle connections that an event loop keeps to one address.
+    public var maximumIdlePeersPerAddress = 4
+    /// The most idle connections that an event loop keeps in all.
+    public var maximumIdlePeers = 64
+
+    /// Makes a configuration with default values for all but the address.
+    public init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+}

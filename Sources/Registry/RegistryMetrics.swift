@@ -1,0 +1,96 @@
+import Synchronization
+
+/// What a ``RegistryServer`` has done and is doing, counted without locks.
+public final class RegistryMetrics: Sendable {
+    /// How the answer to a request for content ended.
+    public enum Outcome: String, Sendable, CaseIterable {
+        /// Served from the node's own store.
+        case local
+        /// Relayed from a peer, whole.
+        case mirrored
+        /// Nobody had it: 404.
+        case notFound = "not_found"
+        /// The request itself was wrong: another 4xx.
+        case rejected
+        /// Every peer failed in the middle of the body.
+        case cutShort = "cut_short"
+        /// The client went away before the end.
+        case aborted
+    }
+
+    /// All numbers at one moment, read one after the other.
+    public struct Snapshot: Hashable, Sendable {
+        /// Answers since the start, by how they ended.
+        public var outcomes: [Outcome: Int] = [:]
+        /// Bytes of content sent from the node's own store since the start.
+        public var localBytes = 0
+        /// Bytes of content relayed from peers since the start.
+        public var relayedBytes = 0
+        /// Attempts at peers that failed since the start.
+        public var failedAttempts = 0
+        /// Client connections that are open.
+        public var openConnections = 0
+        /// Connections to peers that are open, idle ones included.
+        public var peerConnections = 0
+        /// Requests that are being answered.
+        public var requestsInFlight = 0
+        /// Transfers from peers that are under way.
+        public var mirrorsInFlight = 0
+    }
+
+    private let local = Atomic(0)
+    private let mirrored = Atomic(0)
+    private let notFound = Atomic(0)
+    private let rejected = Atomic(0)
+    private let cutShort = Atomic(0)
+    private let aborted = Atomic(0)
+    private let localBytes = Atomic(0)
+    private let relayedBytes = Atomic(0)
+    private let failedAttempts = Atomic(0)
+    private let openConnections = Atomic(0)
+    private let peerConnections = Atomic(0)
+    private let requestsInFlight = Atomic(0)
+    private let mirrorsInFlight = Atomic(0)
+
+    init() {}
+
+    /// All numbers now.
+    public var snapshot: Snapshot {
+        Snapshot(
+            outcomes: [
+                .local: local.load(ordering: .relaxed),
+                .mirrored: mirrored.load(ordering: .relaxed),
+                .notFound: notFound.load(ordering: .relaxed),
+                .rejected: rejected.load(ordering: .relaxed),
+                .cutShort: cutShort.load(ordering: .relaxed),
+                .aborted: aborted.load(ordering: .relaxed),
+            ],
+            localBytes: localBytes.load(ordering: .relaxed),
+            relayedBytes: relayedBytes.load(ordering: .relaxed),
+            failedAttempts: failedAttempts.load(ordering: .relaxed),
+            openConnections: openConnections.load(ordering: .relaxed),
+            peerConnections: peerConnections.load(ordering: .relaxed),
+            requestsInFlight: requestsInFlight.load(ordering: .relaxed),
+            mirrorsInFlight: mirrorsInFlight.load(ordering: .relaxed)
+        )
+    }
+
+    func count(_ outcome: Outcome) {
+        switch outcome {
+        case .local: local.wrappingAdd(1, ordering: .relaxed)
+        case .mirrored: mirrored.wrappingAdd(1, ordering: .relaxed)
+        case .notFound: notFound.wrappingAdd(1, ordering: .relaxed)
+        case .rejected: rejected.wrappingAdd(1, ordering: .relaxed)
+        case .cutShort: cutShort.wrappingAdd(1, ordering: .relaxed)
+        case .aborted: aborted.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    func addLocalBytes(_ count: Int) { localBytes.wrappingAdd(count, ordering: .relaxed) }
+    func addRelayedBytes(_ count: Int) { relayedBytes.wrappingAdd(count, ordering: .relaxed) }
+    func addFailedAttempts(_ count: Int) { failedAttempts.wrappingAdd(count, ordering: .relaxed) }
+    func changeOpenConnections(by change: Int) { openConnections.wrappingAdd(change, ordering: .relaxed) }
+    func changePeerConnections(by change: Int) { peerConnections.wrappingAdd(change, ordering: .relaxed) }
+    func changeRequestsInFlight(by change: Int) { requestsInFlight.wrappingAdd(change, ordering: .relaxed) }
+    func changeMirrorsInFlight(by change: Int) { mirrorsInFlight.wrappingAdd(change, ordering: .relaxed) }
+}

@@ -1,0 +1,200 @@
+import ContentStore
+import Glibc
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import OCI
+import Routing
+import ServiceLifecycle
+import Synchronization
+
+/// The registry of a node: answers the distribution API from the node's own content, and from other nodes where the
+/// node has not got it.
+///
+/// Everything that concerns one connection happens on one event loop, the transfer from a peer included.
+public final class RegistryServer: Service {
+    private struct State {
+        var channel: (any Channel)?
+        var wasStarted = false
+    }
+
+    private let services: RegistryServices
+    private let group: any EventLoopGroup
+    /// The idle connections to peers of each event loop, made when they are first needed.
+    private let pools: [ObjectIdentifier: NIOLoopBoundBox<PeerConnectionPool?>]
+    private let connections = OpenConnections()
+    private let state = Mutex(State())
+
+    /// Makes a server that is not started yet.
+    ///
+    /// - Parameters:
+    ///   - store: where the node's content is opened.
+    ///   - index: what the node is known to hold; entries that turn out to be wrong are removed.
+    ///   - router: finds the nodes that hold what this one does not.
+    ///   - group: the event loops; their life is the caller's affair.
+    ///   - readiness: what `/readyz` answers.
+    public init(
+        configuration: RegistryConfiguration,
+        store: any ContentStore,
+        index: ContentIndex,
+        router: any Router,
+        group: any EventLoopGroup,
+        readiness: @escaping @Sendable () -> Readiness,
+        logger: Logger
+    ) {
+        services = RegistryServices(
+            configuration: configuration,
+            store: store,
+            index: index,
+            router: router,
+            readiness: readiness,
+            logger: logger
+        )
+        self.group = group
+        var pools: [ObjectIdentifier: NIOLoopBoundBox<PeerConnectionPool?>] = [:]
+        for eventLoop in group.makeIterator() {
+            pools[ObjectIdentifier(eventLoop)] = .makeEmptyBox(eventLoop: eventLoop)
+        }
+        self.pools = pools
+    }
+
+    /// What the server has done and is doing.
+    public var metrics: RegistryMetrics.Snapshot { services.metrics.snapshot }
+
+    /// Listens.
+    ///
+    /// - Returns: the address that is listened on, with the port that the system chose where none was given.
+    /// - Throws: a ``RegistryError`` when the address cannot be listened on.
+    @discardableResult
+    public func start() async throws -> SocketAddress {
+        let isFirst = state.withLock { state in
+            defer { state.wasStarted = true }
+            return !state.wasStarted
+        }
+        guard isFirst else { throw RegistryError.alreadyStarted }
+        let channel = try await listen()
+        guard let address = channel.localAddress else {
+            throw RegistryError.cannotListen(services.configuration.host, reason: "the socket has no address")
+        }
+        state.withLock { $0.channel = channel }
+        services.logger.info("the registry listens", metadata: ["address": "\(address.hostHeader)"])
+        return address
+    }
+
+    /// Stops to listen, lets the answers that are under way come to their end within the time of grace, then closes
+    /// all connections. Returns when they are closed.
+    public func shutdown() async {
+        services.isDraining.store(true, ordering: .relaxed)
+        if let channel = state.withLock({ $0.channel.take() }) {
+            try? await channel.close()
+        }
+        for channel in connections.all { channel.pipeline.fireUserInboundEventTriggered(RegistryConnection.Drain()) }
+        await waitUntilClosed(for: services.configuration.shutdownGrace)
+        let left = connections.all
+        if !left.isEmpty {
+            services.logger.warning("closing connections in use", metadata: ["count": "\(left.count)"])
+            for channel in left { channel.close(promise: nil) }
+            await waitUntilClosed(for: .seconds(5))
+        }
+        for eventLoop in group.makeIterator() {
+            guard let pool = pools[ObjectIdentifier(eventLoop)] else { continue }
+            try? await eventLoop.submit { pool.value?.close() }.get()
+        }
+    }
+
+    /// Serves until the surrounding service group shuts down gracefully or the task is cancelled.
+    public func run() async throws {
+        try await start()
+        try? await gracefulShutdown()
+        await shutdown()
+    }
+
+    // MARK: -
+
+    private func listen() async throws(RegistryError) -> any Channel {
+        let configuration = services.configuration
+        let hosts = configuration.host.isEmpty ? ["::", "0.0.0.0"] : [configuration.host]
+        var failure = RegistryError.cannotListen(configuration.host, reason: "there is no address")
+        for host in hosts {
+            do {
+                return try await makeBootstrap().bind(host: host, port: configuration.port).get()
+            } catch {
+                let name = host.contains(":") ? "[\(host)]:\(configuration.port)" : "\(host):\(configuration.port)"
+                failure = Self.explain(error, address: name)
+            }
+        }
+        throw failure
+    }
+
+    private static func explain(_ error: any Error, address: String) -> RegistryError {
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE: .addressInUse(address)
+        case EADDRNOTAVAIL: .addressNotAvailable(address)
+        case EACCES, EPERM: .notPermitted(address)
+        default: .cannotListen(address, reason: shortDescription(error))
+        }
+    }
+
+    private func makeBootstrap() -> ServerBootstrap {
+        let configuration = services.configuration
+        return ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: Int32(clamping: configuration.backlog))
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { [connections, services] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(
+                        ConnectionLimiter(
+                            limit: configuration.maximumConnections,
+                            connections: connections,
+                            metrics: services.metrics
+                        )
+                    )
+                }
+            }
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.maxMessagesPerRead, value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 512, initial: 2048, maximum: RegistryConnection.maximumReadSize)
+            )
+            .childChannelInitializer { [services, pools] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let box = pools[ObjectIdentifier(channel.eventLoop)] else {
+                        throw ChannelError.inappropriateOperationForState
+                    }
+                    let pool = box.value ?? PeerConnectionPool(eventLoop: channel.eventLoop, configuration)
+                    box.value = pool
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPResponseEncoder(),
+                        ByteToMessageHandler(Self.makeDecoder()),
+                        RegistryConnection(services: services, pool: pool, eventLoop: channel.eventLoop),
+                    ])
+                }
+            }
+    }
+
+    private static func makeDecoder() -> HTTPRequestDecoder {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 8 << 10
+        limits.maxHeaderListSize = 32 << 10
+        limits.maxHeaderFieldCount = 100
+        return HTTPRequestDecoder(
+            leftOverBytesStrategy: .dropBytes,
+            informationalResponseStrategy: .drop,
+            limitConfiguration: limits
+        )
+    }
+
+    private func waitUntilClosed(for duration: Duration) async {
+        let clock = ContinuousClock()
+        let end = clock.now + duration
+        while connections.count > 0, clock.now < end {
+            // Cancellation must not turn the wait into a busy loop.
+            guard (try? await clock.sleep(for: .milliseconds(10))) != nil else { return }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import ContentStore
+import Logging
+import NIOCore
+import OCI
+import Routing
+import Synchronization
+
+/// What all connections of a server share.
+final class RegistryServices: Sendable {
+    let configuration: RegistryConfiguration
+    let store: any ContentStore
+    let index: ContentIndex
+    let router: any Router
+    let readiness: @Sendable () -> Readiness
+    let logger: Logger
+    let metrics = RegistryMetrics()
+    let transferLimits: MirrorTransfer.Limits
+    /// Set once the server shuts down: every connection closes after its current answer.
+    let isDraining = Atomic(false)
+
+    init(
+        configuration: RegistryConfiguration,
+        store: any ContentStore,
+        index: ContentIndex,
+        router: any Router,
+        readiness: @escaping @Sendable () -> Readiness,
+        logger: Logger
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.index = index
+        self.router = router
+        self.readiness = readiness
+        self.logger = logger
+        transferLimits = MirrorTransfer.Limits(
+            resolveTimeout: TimeAmount(configuration.resolveTimeout),
+            lookupTimeout: TimeAmount(configuration.lookupTimeout),
+            connectTimeout: TimeAmount(configuration.connectTimeout),
+            headTimeout: TimeAmount(configuration.headTimeout),
+            progressTimeout: TimeAmount(configuration.progressTimeout),
+            providers: max(1, configuration.resolveRetries)
+        )
+    }
+}
+
+/// Where the content of a request is on this node.
+enum LocalContent {
+    /// In a file that is open now.
+    case file(ContentFile, Digest, MediaType)
+    /// In the store as far as is known, but not within reach as a file.
+    case unopened(Digest, MediaType?)
+    /// Not here.
+    case absent
+}
+
+extension RegistryServices {
+    /// Finds content on this node without asking another process. A manifest whose media type is not known is read.
+    func find(_ request: ContentRequest) -> LocalContent {
+        let digest: Digest
+        var mediaType: MediaType?
+        switch request.content.target {
+        case .digest(let asked): digest = asked
+        case .tag:
+            guard let target = index.resolve(tagName: request.key) else { return .absent }
+            digest = target.digest
+            mediaType = target.mediaType
+        }
+        let entry = index.entry(digest)
+        mediaType = entry?.mediaType ?? mediaType
+        let file: ContentFile?
+        do {
+            file = try store.openFile(digest)
+        } catch {
+            logger.warning("cannot open content", metadata: ["digest": "\(digest)", "error": "\(error)"])
+            return .absent
+        }
+        guard let file else {
+            return entry == nil ? .absent : .unopened(digest, mediaType)
+        }
+        guard request.content.kind == .manifest else { return .file(file, digest, .octetStream) }
+        if let mediaType, mediaType.isServedAsManifest { return .file(file, digest, mediaType) }
+        guard let bytes = try? file.readAll(limit: Manifest.maximumSize), let manifest = try? Manifest(json: bytes) else {
+            return .absent
+        }
+        if let entry { index.insert(digest, size: entry.size, mediaType: manifest.mediaType) }
+        return .file(file, digest, manifest.mediaType)
+    }
+
+    /// Opens content that is not within reach as a file, or gives `nil` when it is not held after all.
+    ///
+    /// - Returns: its reader, its media type, and the whole document when it had to be read to learn the type.
+    func openUnopened(
+        _ digest: Digest,
+        mediaType: MediaType?,
+        kind: DistributionRequest.Kind
+    ) async throws -> (reader: any ContentReader, mediaType: MediaType)? {
+        guard let reader = try await store.openReader(digest) else {
+            index.remove(digest)
+            return nil
+        }
+        guard kind == .manifest else { return (reader, .octetStream) }
+        if let mediaType, mediaType.isServedAsManifest { return (reader, mediaType) }
+        guard let bytes = try await store.readDocument(digest), let manifest = try? Manifest(json: bytes) else {
+            return nil
+        }
+        index.insert(digest, size: reader.size, mediaType: manifest.mediaType)
+        return (reader, manifest.mediaType)
+    }
+}

@@ -1,0 +1,116 @@
+import NIOHTTP1
+import OCI
+
+/// What a request's head asks this node to do. Pure: it depends on the head and the configuration alone.
+enum RequestPlan: Hashable, Sendable {
+    /// `/v2/`
+    case base
+    /// `/livez`
+    case live
+    /// `/readyz`
+    case ready
+    /// A manifest or a blob.
+    case content(ContentRequest)
+    /// An error of the distribution API.
+    case refuse(DistributionError)
+    /// Another error: a status and a few words.
+    case reject(HTTPResponseStatus, String)
+}
+
+/// A request for a manifest or a blob.
+struct ContentRequest: Hashable, Sendable {
+    /// What is asked for.
+    var content: DistributionRequest
+    /// The key under which it is known.
+    var key: String
+    /// Whether only the head is wanted.
+    var isHead: Bool
+    /// The range that is wanted; only of a blob with GET, the one method for which RFC 9110 defines ranges.
+    var range: ByteRange?
+    /// Whether a peer asks, who must never be forwarded.
+    var isFromPeer: Bool
+}
+
+/// The header that marks a request from another node.
+let mirroredHeaderName = "X-Spegel-Mirrored"
+
+extension RequestPlan {
+    /// Reads a request's head.
+    init(_ head: HTTPRequestHead, configuration: RegistryConfiguration) {
+        self = Self.plan(head, configuration)
+    }
+
+    private static func plan(_ head: HTTPRequestHead, _ configuration: RegistryConfiguration) -> RequestPlan {
+        // RFC 9112, section 3.2.
+        let hosts = head.headers["Host"].count
+        guard hosts == 1 || (hosts == 0 && head.version < .http1_1) else {
+            return .reject(.badRequest, "a request has exactly one Host header")
+        }
+        guard head.uri.utf8.count <= DistributionRequest.maximumLength else {
+            return .reject(.uriTooLong, "a request target has at most \(DistributionRequest.maximumLength) bytes")
+        }
+        let target = originForm(head.uri)
+        let isRead = head.method == .GET || head.method == .HEAD
+        let path = target.prefix { $0 != "?" }
+        if path == "/livez" || path == "/readyz" {
+            guard isRead else { return .reject(.methodNotAllowed, "only GET and HEAD are answered here") }
+            return path == "/livez" ? .live : .ready
+        }
+        guard path == "/v2" || path.hasPrefix("/v2/") else { return .reject(.notFound, "there is nothing here") }
+        guard isRead else { return .refuse(DistributionError(.unsupported, "this registry can only be read")) }
+        do {
+            switch try DistributionRequest.parse(target: target) {
+            case nil: return .reject(.notFound, "there is nothing here")
+            case .base: return .base
+            case .content(let content): return plan(content, head, configuration)
+            }
+        } catch {
+            return .refuse(error)
+        }
+    }
+
+    private static func plan(
+        _ content: DistributionRequest,
+        _ head: HTTPRequestHead,
+        _ configuration: RegistryConfiguration
+    ) -> RequestPlan {
+        if let mirrored = configuration.mirroredRegistries, let registry = content.registry,
+            !mirrored.contains(registry)
+        {
+            return .refuse(content.notFound)
+        }
+        if case .tag = content.target, !configuration.resolveTags { return .refuse(content.notFound) }
+        guard let key = content.key else {
+            let message = "a manifest is found by its tag only when the parameter ns names its registry"
+            return .refuse(DistributionError(.manifestUnknown, message))
+        }
+        var range: ByteRange?
+        let ranges = head.headers["Range"]
+        if head.method == .GET, content.kind == .blob, ranges.count == 1, let value = ranges.first,
+            case .single(let parsed) = ByteRange.parse(header: value)
+        {
+            // RFC 9110, section 13.1.5: a range holds only for the representation that the client has a part of.
+            let condition = head.headers.first(name: "If-Range")
+            range = condition == nil || condition == "\"\(key)\"" ? parsed : nil
+        }
+        return .content(
+            ContentRequest(
+                content: content,
+                key: key,
+                isHead: head.method == .HEAD,
+                range: range,
+                isFromPeer: head.headers.first(name: mirroredHeaderName).map { $0.lowercased() == "true" } ?? false
+            )
+        )
+    }
+
+    /// RFC 9112, section 3.2.2: a server takes a target in absolute form, too.
+    private static func originForm(_ uri: String) -> Substring {
+        guard !uri.hasPrefix("/") else { return Substring(uri) }
+        for scheme in ["http://", "https://"] where uri.lowercased().hasPrefix(scheme) {
+            let rest = uri.dropFirst(scheme.count)
+            return rest.firstIndex(of: "/").map { rest[$0...] } ?? "/"
+        }
+        return Substring(uri)
+    }
+}

@@ -1,0 +1,63 @@
+import NIOCore
+import NIOHTTP1
+import OCI
+
+/// The response heads that this registry sends, less what concerns the connection.
+extension HTTPResponseHead {
+    /// The head of an answer with content: all of it, or a range.
+    static func content(
+        size: Int64,
+        range: Range<Int64>,
+        isPartial: Bool,
+        mediaType: String,
+        digest: Digest?,
+        kind: DistributionRequest.Kind
+    ) -> HTTPResponseHead {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(7)
+        headers.add(name: "Content-Type", value: mediaType)
+        headers.add(name: "Content-Length", value: String(range.upperBound - range.lowerBound))
+        if let digest {
+            headers.add(name: "Docker-Content-Digest", value: digest.text)
+            headers.add(name: "ETag", value: "\"\(digest.text)\"")
+        }
+        if kind == .blob { headers.add(name: "Accept-Ranges", value: "bytes") }
+        if isPartial { headers.add(name: "Content-Range", value: ByteRange.contentRange(range, size: size)) }
+        return HTTPResponseHead(version: .http1_1, status: isPartial ? .partialContent : .ok, headers: headers)
+    }
+
+    /// The head of an error of the distribution API, and its body.
+    static func error(_ error: DistributionError) -> (head: HTTPResponseHead, body: String) {
+        let body = error.json
+        var headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(body.utf8.count)]
+        if error.status == 405 { headers.add(name: "Allow", value: "GET, HEAD") }
+        return (HTTPResponseHead(version: .http1_1, status: .init(statusCode: error.status), headers: headers), body)
+    }
+
+    /// The head of an answer in plain text, and its body.
+    static func text(_ status: HTTPResponseStatus, _ text: String) -> (head: HTTPResponseHead, body: String) {
+        let body = text + "\n"
+        var headers: HTTPHeaders = [
+            "Content-Type": "text/plain; charset=utf-8", "Content-Length": String(body.utf8.count),
+        ]
+        if status == .methodNotAllowed { headers.add(name: "Allow", value: "GET, HEAD") }
+        return (HTTPResponseHead(version: .http1_1, status: status, headers: headers), body)
+    }
+
+    /// The answer to `/v2/`: this registry speaks the API. OCI distribution-spec, end-1.
+    static var base: (head: HTTPResponseHead, body: String) {
+        let body = "{}"
+        let headers: HTTPHeaders = [
+            "Content-Type": "application/json", "Content-Length": String(body.utf8.count),
+            "Docker-Distribution-Api-Version": "registry/2.0",
+        ]
+        return (HTTPResponseHead(version: .http1_1, status: .ok, headers: headers), body)
+    }
+
+    /// The answer to a range that lies outside of the content, and its body.
+    static func rangeNotSatisfiable(size: Int64, key: String) -> (head: HTTPResponseHead, body: String) {
+        var answer = error(DistributionError(.rangeInvalid, "the content has \(size) bytes", detail: key))
+        answer.head.headers.add(name: "Content-Range", value: "bytes */\(size)")
+        return answer
+    }
+}
