@@ -111,4 +111,6 @@ def lab(request: pytest.FixtureRequest, installation: Installation) -> Iterator[
 @pytest.fixture
 def nodes(spegel_binary: Path, lab: Lab) -> list[Node]:
     """Three nodes, each with a Spegel, that have found each other."""
-    return lab.add_nodes(3, spegel_binary)
+    nodes = lab.add_nodes(3)
+    lab.add_spegels(nodes, spegel_binary)
+    return nodes

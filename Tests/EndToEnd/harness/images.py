@@ -13,7 +13,7 @@ import json
 import platform
 import random
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ class Manifest:
     size: int
     config: str
     layers: list[str]
+    diff_ids: list[str]
     blobs: dict[str, int]
 
     @property
@@ -85,9 +86,12 @@ class Image:
 def build(
     directory: Path, registry: str, repository: str, *, tag: str = "1",
     layer_sizes: Sequence[int] = (1_500_000, 300_000, 20_000), architectures: Sequence[str] = (NATIVE,),
-    index: bool | None = None,
+    index: bool | None = None, layers_of: Image | None = None,
 ) -> Image:
-    """Writes an image with layers of about the given sizes (in bytes) for each of the platforms."""
+    """Writes an image with layers of about the given sizes (in bytes) for each of the platforms.
+
+    With `layers_of`, they lie on top of the layers of another image of the same repository.
+    """
     image = Image(registry, repository, tag, directory / f"{repository}-{tag}".replace("/", "-"))
     blobs = image.layout / "blobs" / "sha256"
     blobs.mkdir(parents=True)
@@ -99,7 +103,10 @@ def build(
 
     descriptors = []
     for architecture in architectures:
-        manifest = _build_manifest(store, f"{repository}:{tag}/{architecture}", architecture, layer_sizes)
+        base = layers_of.manifest(architecture) if layers_of else None
+        for digest in base.layers if base else ():
+            store((layers_of.layout / "blobs" / digest.replace(":", "/")).read_bytes())
+        manifest = _build_manifest(store, f"{repository}:{tag}/{architecture}", architecture, layer_sizes, base)
         image.manifests.append(manifest)
         descriptors.append({
             "mediaType": _MANIFEST, "digest": manifest.digest, "size": manifest.size,
@@ -118,14 +125,20 @@ def build(
     return image
 
 
-def _build_manifest(store, seed: str, architecture: str, layer_sizes: Sequence[int]) -> Manifest:
-    layers, diff_ids, blobs = [], [], {}
-    for number, size in enumerate(layer_sizes):
+def _build_manifest(
+    store: Callable[[bytes], tuple[str, int]], seed: str, architecture: str, layer_sizes: Sequence[int],
+    base: Manifest | None,
+) -> Manifest:
+    layers = list(base.layers) if base else []
+    diff_ids = list(base.diff_ids) if base else []
+    blobs = {digest: base.blobs[digest] for digest in layers}
+    for number, size in enumerate(layer_sizes, start=len(layers)):
         archive = _layer(f"{seed}/{number}", number, size)
         digest, length = store(_gzip(archive))
-        layers.append({"mediaType": _LAYER, "digest": digest, "size": length})
+        layers.append(digest)
         diff_ids.append("sha256:" + hashlib.sha256(archive).hexdigest())
         blobs[digest] = length
+    descriptors = [{"mediaType": _LAYER, "digest": layer, "size": blobs[layer]} for layer in layers]
     config, config_size = store(_json({
         "architecture": architecture, "os": "linux", "config": {"Cmd": ["/bin/true"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
@@ -133,9 +146,9 @@ def _build_manifest(store, seed: str, architecture: str, layer_sizes: Sequence[i
     blobs[config] = config_size
     digest, size = store(_json({
         "schemaVersion": 2, "mediaType": _MANIFEST,
-        "config": {"mediaType": _CONFIG, "digest": config, "size": config_size}, "layers": layers,
+        "config": {"mediaType": _CONFIG, "digest": config, "size": config_size}, "layers": descriptors,
     }))
-    return Manifest(architecture, digest, size, config, [layer["digest"] for layer in layers], blobs)
+    return Manifest(architecture, digest, size, config, layers, diff_ids, blobs)
 
 
 def _layer(seed: str, number: int, size: int) -> bytes:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import images, registry
@@ -40,21 +41,32 @@ class Lab:
             self.close()
             raise
 
-    def add_nodes(self, count: int, spegel: Path | None = None) -> list[Node]:
-        """Adds nodes, all ready. With a Spegel each, they have formed one network."""
-        new = [self._add_node(spegel) for _ in range(count)]
+    def add_nodes(self, count: int) -> list[Node]:
+        """Adds nodes whose containerds run and pull from the source registry."""
+        new = [self._add_node() for _ in range(count)]
         for node in new:
             node.containerd.wait_until_ready()
-        if spegel:
-            for node in new:
-                configure(spegel, node.containerd.registry_configuration)
-                node.spegel.start()
-            for node in new:
-                node.spegel.wait_until_ready()
-        else:
-            for node in new:
-                use_source_registry(node)
+            use_source_registry(node)
         return new
+
+    def add_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
+        """Gives nodes a Spegel each, from which they pull first, and waits until all are ready."""
+        self.prepare_spegels(nodes, binary, options)
+        for node in nodes:
+            # What the Spegel's own command is to write takes the place of what the laboratory wrote.
+            shutil.rmtree(node.containerd.registry_configuration / registry.NAME)
+            configure(binary, node.containerd.registry_configuration)
+            node.spegel.start()
+        for node in nodes:
+            node.spegel.wait_until_ready()
+
+    def prepare_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
+        """The same without a start."""
+        # Every node is told of all, itself among them.
+        bootstrap = [f"/ip4/{node.host.address}/tcp/{ROUTER_PORT}" for node in nodes]
+        for node in nodes:
+            node.spegel = Spegel(binary, node.host, node.containerd, node.directory / "spegel", bootstrap)
+            node.spegel.options.update(options)
 
     def push(self, repository: str, **arguments) -> Image:
         """Builds an image and pushes it to the source registry. The arguments are those of `images.build`."""
@@ -84,16 +96,12 @@ class Lab:
     def close(self) -> None:
         self._closing.close()
 
-    def _add_node(self, spegel: Path | None) -> Node:
+    def _add_node(self) -> Node:
         number = len(self.nodes) + 1
         host = self.network.add_host(f"node{number}", f"10.1.0.{number}")
         node = Node(self.installation, host, self.directory / host.name)
         self.nodes.append(node)
         self._closing.callback(node.close)
-        if spegel:
-            # Every node is told of the first three, itself perhaps among them.
-            bootstrap = [f"/ip4/10.1.0.{peer}/tcp/{ROUTER_PORT}" for peer in (1, 2, 3)]
-            node.spegel = Spegel(spegel, host, node.containerd, node.directory / "spegel", bootstrap)
         node.containerd.start()
         return node
 
