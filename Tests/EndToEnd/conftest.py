@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from harness.containerd import Installation
-from harness.lab import Lab
-from harness.network import remove_stale_namespaces
+from harness.lab import Lab, remove_stale_labs
 from harness.node import Node
 
 _TOOLS = (
@@ -59,7 +58,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         missing.append("containerd")
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)} (scripts/install-test-tools installs them)", returncode=3)
-    remove_stale_namespaces()
+    remove_stale_labs()
 
 
 def pytest_report_header() -> list[str]:

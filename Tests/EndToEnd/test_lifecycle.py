@@ -13,7 +13,7 @@ import pytest
 from harness.lab import Lab
 from harness.node import Node
 from harness.process import eventually
-from harness.spegel import REGISTRY_PORT, blob_path
+from harness.spegel import REGISTRY_PORT, blob_path, flags
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -95,18 +95,36 @@ def test_port_in_use_is_named(nodes: list[Node], tmp_path: Path):
     assert nodes[0].spegel.is_ready()
 
 
-@pytest.mark.parametrize(("arguments", "culprit"), [
-    (["telepathy"], "telepathy"),
-    (["configuration", "--containerd-registry-config-path=/dev/null/certs.d", "--mirrored-registries=http://a.lab",
-      "--mirror-targets=http://127.0.0.1:5000"], "/dev/null/certs.d"),
-    (["configuration", "--mirror-targets=nonsense"], "nonsense"),
-], ids=["command", "folder", "target"])
-def test_mistake_of_other_commands_is_named(spegel_binary: Path, arguments: list[str], culprit: str):
+def test_unknown_command_is_named(spegel_binary: Path):
+    code, output = _run_to_failure([spegel_binary, "telepathy"])
+    assert code in (1, 64), output
+    _assert_clear(output, "telepathy")
+
+
+@pytest.mark.parametrize("mistake", [
+    {"containerd-registry-config-path": "/dev/null/certs.d"},
+    {"mirror-targets": "nonsense"},
+    {"mirrored-registries": "ftp://registry.lab"},
+    {"resolve-tags": "perhaps"},
+], ids=lambda mistake: next(iter(mistake)))
+def test_mistake_of_configuration_is_named(spegel_binary: Path, tmp_path: Path, mistake: dict[str, str]):
+    [culprit] = mistake.values()
+    code, output = _run_to_failure([spegel_binary, "configuration", *flags({
+        "log-level": "error",
+        "containerd-registry-config-path": str(tmp_path),
+        "mirrored-registries": "http://registry.lab:5000",
+        "mirror-targets": "http://127.0.0.1:5000",
+        **mistake,
+    })])
+    assert code in (1, 64), output
+    _assert_clear(output, culprit)
+    assert not list(tmp_path.iterdir()), "nothing is written before all is found right"
+
+
+def _run_to_failure(command: list[str | os.PathLike]) -> tuple[int, str]:
     done = subprocess.run(
-        [spegel_binary, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, timeout=15, env={**os.environ, "LOG_LEVEL": "error"})
-    assert done.returncode in (1, 64), done.stdout
-    _assert_clear(done.stdout, culprit)
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=15)
+    return done.returncode, done.stdout
 
 
 def _assert_clear(output: str, culprit: str) -> None:

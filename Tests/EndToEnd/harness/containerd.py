@@ -43,7 +43,7 @@ class Installation:
 @functools.cache
 def snapshotter() -> str:
     """overlayfs where the machine can mount it on the temporary folder, else the one that only copies."""
-    with tempfile.TemporaryDirectory(prefix="spegel-e2e-") as folder:
+    with tempfile.TemporaryDirectory(prefix="spegel-overlay-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             Path(folder, name).mkdir()
         options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"

@@ -12,7 +12,7 @@ from pathlib import Path
 from . import images, registry
 from .containerd import Installation
 from .images import Image
-from .network import Network
+from .network import PREFIX, Network, is_stale, remove_stale_namespaces
 from .node import Node
 from .process import eventually, tail
 from .registry import SourceRegistry
@@ -27,8 +27,9 @@ class Lab:
         self.nodes: list[Node] = []
         self._closing = contextlib.ExitStack()
         # Not pytest's own folder: the path of a Unix socket may have 107 bytes at most.
-        self.directory = Path(tempfile.mkdtemp(prefix="spegel-e2e-"))
-        if not os.environ.get("SPEGEL_E2E_KEEP"):
+        keep = os.environ.get("SPEGEL_E2E_KEEP")
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{'kept' if keep else os.getpid()}-"))
+        if not keep:
             self._closing.callback(shutil.rmtree, self.directory, ignore_errors=True)
         try:
             self.network = Network(self.directory)
@@ -116,3 +117,11 @@ server = "{registry.URL}"
 [host."{registry.URL}"]
 capabilities = ["pull", "resolve"]
 ''')
+
+
+def remove_stale_labs() -> None:
+    """Removes what runs left behind that were killed before they could clean up."""
+    remove_stale_namespaces()
+    for entry in Path(tempfile.gettempdir()).iterdir():
+        if is_stale(entry.name):
+            shutil.rmtree(entry, ignore_errors=True)

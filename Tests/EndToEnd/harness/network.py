@@ -19,7 +19,8 @@ from pathlib import Path
 from .process import run
 
 _NAMESPACES = Path("/run/netns")
-_PREFIX = "spegel-e2e"
+#: What all that a test run makes is named after, followed by the run's pid.
+PREFIX = "spegel-e2e"
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 _serial = itertools.count(1)
@@ -27,12 +28,15 @@ _serial = itertools.count(1)
 
 def remove_stale_namespaces() -> None:
     """Removes the namespaces of runs that were killed before they could clean up."""
-    if not _NAMESPACES.is_dir():
-        return
-    for entry in _NAMESPACES.iterdir():
-        match = re.fullmatch(rf"{_PREFIX}-(\d+)-.*", entry.name)
-        if match and not Path(f"/proc/{match[1]}").exists():
+    for entry in _NAMESPACES.iterdir() if _NAMESPACES.is_dir() else ():
+        if is_stale(entry.name):
             run(["ip", "netns", "delete", entry.name])
+
+
+def is_stale(name: str) -> bool:
+    """Whether a name is one that a test run gave, and that run is over."""
+    match = re.match(rf"{PREFIX}-(\d+)-", name)
+    return match is not None and not Path(f"/proc/{match[1]}").exists()
 
 
 class Namespace:
@@ -128,7 +132,7 @@ class Network:
     """A bridge and the hosts on it. Names of hosts resolve on all of them through `hosts_file`."""
 
     def __init__(self, directory: Path):
-        self.prefix = f"{_PREFIX}-{os.getpid()}-{next(_serial)}"
+        self.prefix = f"{PREFIX}-{os.getpid()}-{next(_serial)}"
         self.hosts_file = directory / "hosts"
         self.hosts_file.write_text("127.0.0.1 localhost\n::1 localhost\n")
         self.hosts: list[Host] = []

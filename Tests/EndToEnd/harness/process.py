@@ -92,6 +92,7 @@ class Process:
     def stop(self, grace: float = 5.0) -> int:
         """Asks it to end, and kills it when it has not within `grace` seconds."""
         self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)  # a stopped process would not notice
         try:
             return self._popen.wait(grace)
         except subprocess.TimeoutExpired:
