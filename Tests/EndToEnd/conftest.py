@@ -1,0 +1,115 @@
+"""Fixtures: what to test (from the environment) and a laboratory for each test.
+
+SPEGEL_BIN       the Spegel to test; tests that need one fail without it
+CONTAINERD_BIN   a containerd to use in place of the machine's own (its ctr next to it, or on the PATH)
+CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
+SPEGEL_E2E_KEEP  when set, the folders of the nodes are left behind
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.containerd import Installation
+from harness.lab import Lab, remove_stale_labs
+from harness.node import Node
+
+_TOOLS = (
+    "docker-registry", "ip", "nsenter", "openssl", "runc", "setpriv", "skopeo", "ss", "tc", "unshare")
+_lab = pytest.StashKey[Lab]()
+
+
+def _main_installation() -> Installation | None:
+    containerd = os.environ.get("CONTAINERD_BIN") or shutil.which("containerd")
+    if not containerd:
+        return None
+    sibling = Path(containerd).with_name("ctr")
+    ctr = sibling if sibling.exists() else shutil.which("ctr")
+    return Installation(Path(containerd), Path(ctr)) if ctr else None
+
+
+def _installations() -> list[Installation]:
+    found = [_main_installation()]
+    second = os.environ.get("CONTAINERD2_DIR")
+    if second:
+        found.append(Installation(Path(second, "containerd"), Path(second, "ctr")))
+    return [installation for installation in found if installation]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_containerd: runs with each containerd that there is, not only the main")
+    # A SIGTERM takes the laboratory down as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    if os.geteuid() != 0:
+        pytest.exit("the end-to-end tests make network namespaces: run them as root", returncode=3)
+    missing = [tool for tool in _TOOLS if not shutil.which(tool)]
+    if not _installations():
+        missing.append("containerd")
+    if missing:
+        pytest.exit(f"not installed: {', '.join(missing)} (scripts/install-test-tools installs them)", returncode=3)
+    remove_stale_labs()
+
+
+def pytest_report_header() -> list[str]:
+    versions = ", ".join(installation.version for installation in _installations())
+    return [f"containerd: {versions or 'none'}", f"spegel: {os.environ.get('SPEGEL_BIN') or 'none (SPEGEL_BIN)'}"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "installation" in metafunc.fixturenames:
+        installations = _installations()
+        if not metafunc.definition.get_closest_marker("every_containerd"):
+            installations = installations[:1]
+        names = [f"containerd-{installation.version}" for installation in installations]
+        metafunc.parametrize("installation", installations, ids=names)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Shows the last lines of every log of the laboratory with each failure."""
+    report = yield
+    if report.failed and _lab in item.stash:
+        report.sections.extend(item.stash[_lab].report())
+    return report
+
+
+@pytest.fixture
+def spegel_binary() -> Path:
+    """The Spegel under test."""
+    binary = os.environ.get("SPEGEL_BIN")
+    if not binary:
+        pytest.fail("SPEGEL_BIN is not set: it must name the spegel to test", pytrace=False)
+    if not os.access(binary, os.X_OK):
+        pytest.fail(f"SPEGEL_BIN names {binary}, which is not an executable file", pytrace=False)
+    return Path(binary).resolve()
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Lab]:
+    """A network with a source registry and no nodes yet."""
+    lab = Lab(installation)
+    request.node.stash[_lab] = lab
+    try:
+        yield lab
+    finally:
+        del request.node.stash[_lab]
+        lab.close()
+
+
+@pytest.fixture
+def nodes(spegel_binary: Path, lab: Lab) -> list[Node]:
+    """Three nodes, each with a Spegel, that have found each other."""
+    nodes = lab.add_nodes(3)
+    lab.add_spegels(nodes, spegel_binary)
+    return nodes

@@ -1,0 +1,191 @@
+"""A containerd of a node's own: its own root, state, socket and registry configuration."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from .cri import ImageService
+from .network import Host
+from .process import Process, eventually, run
+
+NAMESPACE = "k8s.io"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The programs of one version of containerd."""
+
+    containerd: Path
+    ctr: Path
+
+    @functools.cached_property
+    def version(self) -> str:
+        output = run([self.containerd, "--version"])
+        found = re.search(r"\b\d+\.\d+\.\d+\S*", output)
+        if not found:
+            raise RuntimeError(f"{self.containerd} --version names no version: {output!r}")
+        return found[0]
+
+    @property
+    def major(self) -> int:
+        return int(self.version.split(".")[0])
+
+
+@functools.cache
+def snapshotter() -> str:
+    """overlayfs where the machine can mount it on the temporary folder, else the one that only copies."""
+    with tempfile.TemporaryDirectory(prefix="spegel-overlay-") as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            Path(folder, name).mkdir()
+        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
+        mount = ["unshare", "--mount", "mount", "-t", "overlay", "overlay", "-o", options, f"{folder}/merged"]
+        return "overlayfs" if subprocess.run(mount, capture_output=True).returncode == 0 else "native"
+
+
+class PullFailed(Exception):
+    """containerd could not pull an image; the text is its own."""
+
+
+class Containerd:
+    """One containerd on one host, with a client for each of its two ways to pull."""
+
+    def __init__(self, installation: Installation, host: Host, directory: Path):
+        directory.mkdir()
+        self.installation = installation
+        self.root = directory / "root"
+        self.socket = directory / "containerd.sock"
+        self.registry_configuration = directory / "certs.d"
+        self.registry_configuration.mkdir()
+        self.log = directory / "containerd.log"
+        self.process: Process | None = None
+        self.images = ImageService(self.socket)
+        self._host = host
+        self._configuration = directory / "config.toml"
+        self._configuration.write_text(_configuration(installation.major, directory))
+
+    @property
+    def content_path(self) -> Path:
+        return self.root / "io.containerd.content.v1.content"
+
+    def start(self) -> None:
+        command = self._host.command([self.installation.containerd, "--config", self._configuration])
+        self.process = Process("containerd", command, self.log)
+
+    def wait_until_ready(self) -> None:
+        eventually(self._answers, f"containerd on {self._host.name} answers", timeout=20)
+
+    def close(self) -> None:
+        self.images.close()
+        if self.process:
+            self.process.stop()
+
+    def pull_with_cri(self, name: str, timeout: float) -> None:
+        try:
+            self.images.pull(name, timeout)
+        except grpc.RpcError as error:
+            raise PullFailed(f"{error.code().name}: {error.details()}") from None
+
+    def pull_with_ctr(self, name: str, timeout: float, architecture: str | None = None) -> None:
+        platform = ["--platform", f"linux/{architecture}"] if architecture else []
+        command = self._ctr(
+            "images", "pull", "--snapshotter", snapshotter(), "--hosts-dir", self.registry_configuration,
+            *platform, name)
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                timeout=timeout)
+        except subprocess.TimeoutExpired:
+            raise PullFailed(f"ctr images pull {name} took longer than {timeout:g} s") from None
+        if done.returncode != 0:
+            # Without the bars that show the progress.
+            words = [line for line in done.stdout.splitlines() if line.startswith(("ctr:", "time="))]
+            raise PullFailed("\n".join(words) or done.stdout[-1000:])
+
+    def content(self) -> set[str]:
+        """The digests of all that it holds."""
+        return set(run(self._ctr("content", "ls", "--quiet")).split())
+
+    def names(self) -> set[str]:
+        """The names of all images that it holds."""
+        return set(run(self._ctr("images", "ls", "--quiet")).split())
+
+    def remove_all_images(self) -> None:
+        """Removes every image and waits until their content has been collected."""
+        names = self.names()
+        if names:
+            run(self._ctr("images", "rm", "--sync", *sorted(names)))
+        eventually(lambda: not self.content(), f"containerd on {self._host.name} has collected the content")
+
+    def _ctr(self, *arguments: str | os.PathLike) -> list[str | os.PathLike]:
+        return self._host.command(
+            [self.installation.ctr, "--address", self.socket, "--namespace", NAMESPACE, *arguments])
+
+    def _answers(self) -> bool:
+        if not self.process.is_running:
+            raise AssertionError(f"containerd on {self._host.name} ended with {self.process.exit_code}")
+        try:
+            self.images.names(timeout=2)
+        except grpc.RpcError:
+            return False
+        return True
+
+
+def _configuration(major: int, directory: Path) -> str:
+    """containerd's configuration file: version 2 of its format up to containerd 1.7, version 3 from 2.0 on."""
+
+    def quoted(name: str) -> str:
+        return json.dumps(str(directory / name))
+
+    common = f"""\
+root = {quoted("root")}
+state = {quoted("state")}
+disabled_plugins = [
+  "io.containerd.nri.v1.nri", "io.containerd.internal.v1.restart", "io.containerd.internal.v1.tracing",
+  "io.containerd.tracing.processor.v1.otlp", "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+[grpc]
+address = {quoted("containerd.sock")}
+[ttrpc]
+address = {quoted("containerd.sock.ttrpc")}
+[debug]
+level = "debug"
+[plugins."io.containerd.internal.v1.opt"]
+path = {quoted("opt")}
+"""
+    if major < 2:
+        return "version = 2\n" + common + f"""\
+[plugins."io.containerd.grpc.v1.cri"]
+restrict_oom_score_adj = true
+stream_server_address = "127.0.0.1"
+stream_server_port = "0"
+[plugins."io.containerd.grpc.v1.cri".cni]
+conf_dir = {quoted("cni")}
+[plugins."io.containerd.grpc.v1.cri".containerd]
+snapshotter = "{snapshotter()}"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = {quoted("certs.d")}
+"""
+    return "version = 3\n" + common + f"""\
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "{snapshotter()}"
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = {quoted("certs.d")}
+[plugins."io.containerd.cri.v1.runtime"]
+restrict_oom_score_adj = true
+[plugins."io.containerd.cri.v1.runtime".cni]
+conf_dir = {quoted("cni")}
+[plugins."io.containerd.grpc.v1.cri"]
+stream_server_address = "127.0.0.1"
+stream_server_port = "0"
+"""

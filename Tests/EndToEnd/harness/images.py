@@ -1,0 +1,175 @@
+"""Container images made from a seed: small root file systems whose content does not compress.
+
+The same arguments give the same digests. Each image lies in an OCI layout of its own, from which skopeo
+copies it to a registry unchanged.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import platform
+import random
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_INDEX = "application/vnd.oci.image.index.v1+json"
+_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG = "application/vnd.oci.image.config.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+#: The architecture of this machine, in the words of OCI, and one that it is not.
+NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+FOREIGN = "arm64" if NATIVE == "amd64" else "amd64"
+
+
+@dataclass
+class Manifest:
+    """One platform's image: its manifest, and the digests and sizes of all that it names."""
+
+    architecture: str
+    digest: str
+    size: int
+    config: str
+    layers: list[str]
+    diff_ids: list[str]
+    blobs: dict[str, int]
+
+    @property
+    def total_bytes(self) -> int:
+        return self.size + sum(self.blobs.values())
+
+
+@dataclass
+class Image:
+    """An image in an OCI layout. `digest` is that of its index if it has one, else of its manifest."""
+
+    registry: str
+    repository: str
+    tag: str
+    layout: Path
+    digest: str = ""
+    size: int = 0
+    manifests: list[Manifest] = field(default_factory=list)
+
+    @property
+    def by_tag(self) -> str:
+        return f"{self.registry}/{self.repository}:{self.tag}"
+
+    @property
+    def by_digest(self) -> str:
+        return f"{self.registry}/{self.repository}@{self.digest}"
+
+    def name(self, by: str) -> str:
+        return {"tag": self.by_tag, "digest": self.by_digest}[by]
+
+    @property
+    def has_index(self) -> bool:
+        return self.digest != self.manifests[0].digest
+
+    def manifest(self, architecture: str = NATIVE) -> Manifest:
+        return next(manifest for manifest in self.manifests if manifest.architecture == architecture)
+
+    def manifest_digests(self, architecture: str = NATIVE) -> list[str]:
+        """The index, if any, and the platform's manifest."""
+        return list(dict.fromkeys([self.digest, self.manifest(architecture).digest]))
+
+    def digests(self, architecture: str = NATIVE) -> set[str]:
+        """All that a node holds after it has pulled the image for that platform."""
+        return {*self.manifest_digests(architecture), *self.manifest(architecture).blobs}
+
+
+def build(
+    directory: Path, registry: str, repository: str, *, tag: str = "1",
+    layer_sizes: Sequence[int] = (1_500_000, 300_000, 20_000), architectures: Sequence[str] = (NATIVE,),
+    index: bool | None = None, layers_of: Image | None = None,
+) -> Image:
+    """Writes an image with layers of about the given sizes (in bytes) for each of the platforms.
+
+    With `layers_of`, they lie on top of the layers of another image of the same repository.
+    """
+    image = Image(registry, repository, tag, directory / f"{repository}-{tag}".replace("/", "-"))
+    blobs = image.layout / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+
+    def store(content: bytes) -> tuple[str, int]:
+        digest = hashlib.sha256(content).hexdigest()
+        (blobs / digest).write_bytes(content)
+        return f"sha256:{digest}", len(content)
+
+    descriptors = []
+    for architecture in architectures:
+        base = layers_of.manifest(architecture) if layers_of else None
+        for digest in base.layers if base else ():
+            store((layers_of.layout / "blobs" / digest.replace(":", "/")).read_bytes())
+        manifest = _build_manifest(store, f"{repository}:{tag}/{architecture}", architecture, layer_sizes, base)
+        image.manifests.append(manifest)
+        descriptors.append({
+            "mediaType": _MANIFEST, "digest": manifest.digest, "size": manifest.size,
+            "platform": {"architecture": architecture, "os": "linux"},
+        })
+    if index if index is not None else len(architectures) > 1:
+        image.digest, image.size = store(_json(
+            {"schemaVersion": 2, "mediaType": _INDEX, "manifests": descriptors}))
+        root = {"mediaType": _INDEX, "digest": image.digest, "size": image.size}
+    else:
+        image.digest, image.size = image.manifests[0].digest, image.manifests[0].size
+        root = dict(descriptors[0])
+    root["annotations"] = {"org.opencontainers.image.ref.name": tag}
+    (image.layout / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
+    (image.layout / "index.json").write_bytes(_json({"schemaVersion": 2, "manifests": [root]}))
+    return image
+
+
+def _build_manifest(
+    store: Callable[[bytes], tuple[str, int]], seed: str, architecture: str, layer_sizes: Sequence[int],
+    base: Manifest | None,
+) -> Manifest:
+    layers = list(base.layers) if base else []
+    diff_ids = list(base.diff_ids) if base else []
+    blobs = {digest: base.blobs[digest] for digest in layers}
+    for number, size in enumerate(layer_sizes, start=len(layers)):
+        archive = _layer(f"{seed}/{number}", number, size)
+        digest, length = store(_gzip(archive))
+        layers.append(digest)
+        diff_ids.append("sha256:" + hashlib.sha256(archive).hexdigest())
+        blobs[digest] = length
+    descriptors = [{"mediaType": _LAYER, "digest": layer, "size": blobs[layer]} for layer in layers]
+    config, config_size = store(_json({
+        "architecture": architecture, "os": "linux", "config": {"Cmd": ["/bin/true"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    }))
+    blobs[config] = config_size
+    digest, size = store(_json({
+        "schemaVersion": 2, "mediaType": _MANIFEST,
+        "config": {"mediaType": _CONFIG, "digest": config, "size": config_size}, "layers": descriptors,
+    }))
+    return Manifest(architecture, digest, size, config, layers, diff_ids, blobs)
+
+
+def _layer(seed: str, number: int, size: int) -> bytes:
+    """A tar archive that unpacks into a root file system, with `size` random bytes in one file."""
+    output = io.BytesIO()
+    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for folder in ("etc", "srv"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(entry)
+        content = random.Random(seed).randbytes(size)
+        entry = tarfile.TarInfo(f"srv/payload-{number}")
+        entry.size, entry.mode = len(content), 0o644
+        archive.addfile(entry, io.BytesIO(content))
+    return output.getvalue()
+
+
+def _gzip(content: bytes) -> bytes:
+    """A gzip stream with no date in it, and stored rather than deflated: the content would not shrink."""
+    return gzip.compress(content, compresslevel=0, mtime=0)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

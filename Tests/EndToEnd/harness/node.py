@@ -1,0 +1,78 @@
+"""A node of the cluster: a host with a containerd and, where the test wants it, a Spegel."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from .containerd import Containerd, Installation
+from .images import NATIVE, Image
+from .network import Host
+from .spegel import MIRRORED, Spegel, blob_path, manifest_path
+
+#: The two clients that pull: ctr, which resolves names itself, and a kubelet's CRI request.
+CLIENTS = ("ctr", "cri")
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull that succeeded."""
+
+    seconds: float
+    received_bytes: int
+
+
+class Node:
+    def __init__(self, installation: Installation, host: Host, directory: Path):
+        directory.mkdir()
+        self.name = host.name
+        self.host = host
+        self.directory = directory
+        self.containerd = Containerd(installation, host, directory / "containerd")
+        self.spegel: Spegel | None = None
+        self._executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+
+    def pull(
+        self, name: str, client: str = "ctr", *, architecture: str | None = None, timeout: float = 60.0,
+    ) -> Pull:
+        """Pulls an image through containerd; raises `PullFailed` with containerd's words."""
+        start, before = time.monotonic(), self.host.received_bytes()
+        if client == "cri":
+            assert architecture is None, "the CRI pulls the machine's own platform only"
+            self.containerd.pull_with_cri(name, timeout)
+        else:
+            self.containerd.pull_with_ctr(name, timeout, architecture)
+        return Pull(time.monotonic() - start, self.host.received_bytes() - before)
+
+    def start_pull(self, name: str, client: str = "ctr", *, timeout: float = 60.0) -> concurrent.futures.Future[Pull]:
+        """The same in the background."""
+        return self._executor.submit(self.pull, name, client, timeout=timeout)
+
+    def holds(self, image: Image, architecture: str = NATIVE) -> bool:
+        """Whether containerd has all content of the image for one platform (it verified the digests)."""
+        return image.digests(architecture) <= self.containerd.content()
+
+    def sees(self, image: Image, architecture: str = NATIVE) -> bool:
+        """Whether its Spegel finds all of the image, here or at a peer."""
+        return self._finds(image, architecture, {})
+
+    def serves(self, image: Image, architecture: str = NATIVE) -> bool:
+        """Whether its Spegel itself holds all of the image."""
+        return self._finds(image, architecture, MIRRORED)
+
+    def _finds(self, image: Image, architecture: str, headers: dict[str, str]) -> bool:
+        references = [image.tag, *image.manifest_digests(architecture)]
+        paths = [manifest_path(image.repository, reference) for reference in references]
+        paths += [blob_path(image.repository, digest) for digest in image.manifest(architecture).blobs]
+        return all(self.spegel.request("HEAD", path, headers).status == 200 for path in paths)
+
+    def logs(self) -> list[Path]:
+        return [self.containerd.log, *([self.spegel.log] if self.spegel else [])]
+
+    def close(self) -> None:
+        if self.spegel:
+            self.spegel.close()
+        self.containerd.close()
+        self._executor.shutdown()

@@ -1,0 +1,143 @@
+"""A node's Spegel: the program under test, run by the command line that users have."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import registry
+from .containerd import NAMESPACE, Containerd
+from .network import Host
+from .process import Process, eventually, run
+
+REGISTRY_PORT = 5000
+ROUTER_PORT = 5001
+
+#: Never forwarded by the Spegel that gets it: what it does not hold itself is 404.
+MIRRORED = {"X-Spegel-Mirrored": "true"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A finished HTTP response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def flags(options: Mapping[str, str | None]) -> list[str]:
+    """The options as a command line; an option without a value is left out."""
+    return [f"--{name}={value}" for name, value in options.items() if value is not None]
+
+
+def configure(binary: Path, folder: Path, options: Mapping[str, str | None] = {}) -> None:
+    """Runs `spegel configuration` on the folder in which containerd looks for its mirrors."""
+    run([binary, "configuration", *flags({
+        "log-level": "info",
+        "containerd-registry-config-path": str(folder),
+        "mirrored-registries": registry.URL,
+        "mirror-targets": f"http://127.0.0.1:{REGISTRY_PORT}",
+        **options,
+    })])
+
+
+class Spegel:
+    """One Spegel on one host, next to its containerd. It may be stopped and started again."""
+
+    def __init__(self, binary: Path, host: Host, containerd: Containerd, directory: Path, bootstrap: Sequence[str]):
+        directory.mkdir()
+        self.binary = binary
+        self.host = host
+        self.log = directory / "spegel.log"
+        self.data_directory = directory / "data"
+        self.process: Process | None = None
+        self.options: dict[str, str | None] = {
+            "log-level": "debug",
+            "data-dir": str(self.data_directory),
+            "mirrored-registries": registry.URL,
+            "registry-addr": f":{REGISTRY_PORT}",
+            "router-addr": f":{ROUTER_PORT}",
+            "metrics-addr": ":9090",
+            "containerd-sock": str(containerd.socket),
+            "containerd-namespace": NAMESPACE,
+            "containerd-content-path": str(containerd.content_path),
+            "containerd-registry-config-path": str(containerd.registry_configuration),
+            "bootstrap-kind": "static",
+            "static-bootstrap-peers": ",".join(bootstrap),
+            "mirror-resolve-timeout": "20ms",
+            "mirror-resolve-retries": "3",
+        }
+
+    def command(self, options: Mapping[str, str | None] = {}) -> list[str | os.PathLike]:
+        return self.host.command([self.binary, "registry", *flags({**self.options, **options})])
+
+    def start(self) -> None:
+        self.process = Process(f"spegel on {self.host.name}", self.command(), self.log)
+
+    def run_to_failure(self, options: Mapping[str, str | None], timeout: float) -> tuple[int, str]:
+        """Starts one that is expected to refuse its options; gives its exit code and all that it wrote."""
+        done = subprocess.run(
+            self.command(options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, timeout=timeout)
+        return done.returncode, done.stdout
+
+    def wait_until_ready(self, timeout: float = 20.0) -> None:
+        eventually(self.is_ready, f"Spegel on {self.host.name} is ready", timeout)
+
+    def is_ready(self) -> bool:
+        if not self.process.is_running:
+            raise AssertionError(f"{self.process.name} ended with {self.process.exit_code}")
+        try:
+            return self.request("GET", "/readyz").status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def request(self, method: str, path: str, headers: Mapping[str, str] = {}, timeout: float = 10.0) -> Answer:
+        """Asks it over HTTP from its own host, as its containerd does."""
+        connection = http.client.HTTPConnection("127.0.0.1", REGISTRY_PORT, timeout=timeout)
+        connection.sock = self.host.connect("127.0.0.1", REGISTRY_PORT, timeout)
+        try:
+            connection.request(method, path, headers=dict(headers))
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def peer_id(self) -> str:
+        """The peer id that belongs to the key in its data folder."""
+        key = run(["openssl", "pkey", "-in", self.data_directory / "private.key", "-pubout"])
+        der = base64.b64decode("".join(line for line in key.splitlines() if not line.startswith("-----")))
+        # The identity multihash of the protobuf {type: Ed25519, data: the last 32 bytes of the DER}.
+        return _base58(bytes([0x00, 36, 0x08, 1, 0x12, 32]) + der[-32:])
+
+    def key_fingerprint(self) -> str:
+        return hashlib.sha256((self.data_directory / "private.key").read_bytes()).hexdigest()
+
+    def close(self) -> None:
+        if self.process:
+            self.process.stop()
+
+
+def blob_path(repository: str, digest: str) -> str:
+    return f"/v2/{repository}/blobs/{digest}?ns={registry.NAME}"
+
+
+def manifest_path(repository: str, reference: str) -> str:
+    return f"/v2/{repository}/manifests/{reference}?ns={registry.NAME}"
+
+
+def _base58(content: bytes) -> str:
+    alphabet = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    number, text = int.from_bytes(content, "big"), ""
+    while number:
+        number, remainder = divmod(number, 58)
+        text = alphabet[remainder] + text
+    zeros = len(content) - len(content.lstrip(b"\0"))
+    return "1" * zeros + text

@@ -1,0 +1,136 @@
+"""How a node ends, and how it refuses to start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.lab import Lab
+from harness.node import Node
+from harness.process import eventually
+from harness.spegel import REGISTRY_PORT, blob_path, flags
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_a_node(nodes: list[Node], number: signal.Signals):
+    process = nodes[0].spegel.process
+    process.signal(number)
+    assert process.wait(timeout=5) == 0
+
+
+def test_transfer_is_finished_before_a_node_ends(lab: Lab, nodes: list[Node]):
+    one, two, _ = nodes
+    image = lab.push("lab/big", layer_sizes=(10_000_000,))
+    lab.share(image, [one])
+    [layer] = image.manifest().layers
+    one.host.shape(80)
+    with two.host.connect(one.host.address, REGISTRY_PORT, timeout=20) as connection:
+        path = blob_path(image.repository, layer)
+        connection.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: holder\r\nX-Spegel-Mirrored: true\r\nConnection: close\r\n\r\n".encode())
+        received = len(connection.recv(65536))
+        one.spegel.process.signal(signal.SIGTERM)
+        while chunk := connection.recv(65536):
+            received += len(chunk)
+    assert received > image.manifest().blobs[layer]
+    assert one.spegel.process.wait(timeout=5) == 0
+
+
+def test_containerd_comes_back(lab: Lab, nodes: list[Node]):
+    """A node outlives its containerd, and knows what changed meanwhile."""
+    one, two, _ = nodes
+    first, second = lab.push("lab/app", tag="1"), lab.push("lab/app", tag="2")
+    lab.share(first, [one])
+    one.containerd.process.kill()
+    time.sleep(1)
+    assert one.spegel.process.is_running
+    one.containerd.start()
+    one.containerd.wait_until_ready()
+    one.pull(second.by_tag)
+    eventually(lambda: one.serves(second), "Spegel on node1 serves the new image", timeout=15)
+    lab.wait_until_seen(second)
+    lab.registry.stop()
+    for image in (first, second):
+        two.pull(image.by_tag)
+        assert two.holds(image)
+
+
+_MISTAKES = {
+    "unknown flag": ({"registry-adr": ":5000"}, "registry-adr"),
+    "registry address": ({"registry-addr": "nonsense"}, "nonsense"),
+    "registry port": ({"registry-addr": ":99999"}, "99999"),
+    "router address": ({"router-addr": "10.1.0.1"}, "10.1.0.1"),
+    "address of another host": ({"registry-addr": "10.99.0.1:5000"}, "10.99.0.1"),
+    "bootstrap kind": ({"bootstrap-kind": "telepathy"}, "telepathy"),
+    "bootstrap peer": ({"static-bootstrap-peers": "/ip4/10.1.0.999/tcp/5001"}, "10.1.0.999"),
+    "mirrored registry": ({"mirrored-registries": "ftp://registry.lab"}, "ftp://registry.lab"),
+    "resolve timeout": ({"mirror-resolve-timeout": "soon"}, "soon"),
+    "resolve retries": ({"mirror-resolve-retries": "many"}, "many"),
+    "log level": ({"log-level": "loud"}, "loud"),
+    "containerd socket": ({"containerd-sock": "/nonexistent/containerd.sock"}, "/nonexistent/containerd.sock"),
+    "data folder": ({"data-dir": "/dev/null/data"}, "/dev/null/data"),
+}
+
+
+@pytest.mark.parametrize("mistake", _MISTAKES)
+def test_mistake_is_named(lab: Lab, spegel_binary: Path, mistake: str):
+    options, culprit = _MISTAKES[mistake]
+    [node] = lab.add_nodes(1)
+    lab.prepare_spegels([node], spegel_binary)
+    code, output = node.spegel.run_to_failure({"log-level": "error", **options}, timeout=15)
+    assert code in (1, 64), output
+    _assert_clear(output, culprit)
+
+
+def test_port_in_use_is_named(nodes: list[Node], tmp_path: Path):
+    spegel = nodes[0].spegel
+    code, output = spegel.run_to_failure({"log-level": "error", "data-dir": str(tmp_path / "data")}, timeout=15)
+    assert code in (1, 64), output
+    _assert_clear(output, str(REGISTRY_PORT))
+    assert nodes[0].spegel.is_ready()
+
+
+def test_unknown_command_is_named(spegel_binary: Path):
+    code, output = _run_to_failure([spegel_binary, "telepathy"])
+    assert code in (1, 64), output
+    _assert_clear(output, "telepathy")
+
+
+@pytest.mark.parametrize("mistake", [
+    {"containerd-registry-config-path": "/dev/null/certs.d"},
+    {"mirror-targets": "nonsense"},
+    {"mirrored-registries": "ftp://registry.lab"},
+    {"resolve-tags": "perhaps"},
+], ids=lambda mistake: next(iter(mistake)))
+def test_mistake_of_configuration_is_named(spegel_binary: Path, tmp_path: Path, mistake: dict[str, str]):
+    [culprit] = mistake.values()
+    code, output = _run_to_failure([spegel_binary, "configuration", *flags({
+        "log-level": "error",
+        "containerd-registry-config-path": str(tmp_path),
+        "mirrored-registries": "http://registry.lab:5000",
+        "mirror-targets": "http://127.0.0.1:5000",
+        **mistake,
+    })])
+    assert code in (1, 64), output
+    _assert_clear(output, culprit)
+    assert not list(tmp_path.iterdir()), "nothing is written before all is found right"
+
+
+def _run_to_failure(command: list[str | os.PathLike]) -> tuple[int, str]:
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=15)
+    return done.returncode, done.stdout
+
+
+def _assert_clear(output: str, culprit: str) -> None:
+    """One line says what is wrong, and names it; a line or two on how to get help may follow."""
+    help_starts = ("Usage:", "See '", "Help:")
+    lines = [line for line in output.splitlines() if line.strip() and not line.strip().startswith(help_starts)]
+    assert len(lines) == 1, output
+    assert culprit in lines[0]
+    assert "Fatal error" not in output
