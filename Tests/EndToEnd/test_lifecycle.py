@@ -16,7 +16,7 @@ from harness.process import eventually
 from harness.spegel import REGISTRY_PORT, blob_path, flags
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_signal_ends_a_node(nodes: list[Node], number: signal.Signals):
     process = nodes[0].spegel.process
     process.signal(number)

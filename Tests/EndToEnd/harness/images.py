@@ -1,7 +1,7 @@
 """Container images made from a seed: small root file systems whose content does not compress.
 
-The same arguments give the same digests. Each image lies in an OCI layout of its own, from which skopeo
-copies it to a registry unchanged.
+The same arguments give the same digests. Each image lies in a folder of its own, from which skopeo copies it
+to a registry unchanged.
 """
 
 from __future__ import annotations
@@ -17,10 +17,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+@dataclass(frozen=True)
+class MediaTypes:
+    index: str
+    manifest: str
+    config: str
+    layer: str
+
+
+OCI = MediaTypes(
+    index="application/vnd.oci.image.index.v1+json",
+    manifest="application/vnd.oci.image.manifest.v1+json",
+    config="application/vnd.oci.image.config.v1+json",
+    layer="application/vnd.oci.image.layer.v1.tar+gzip")
+DOCKER = MediaTypes(
+    index="application/vnd.docker.distribution.manifest.list.v2+json",
+    manifest="application/vnd.docker.distribution.manifest.v2+json",
+    config="application/vnd.docker.container.image.v1+json",
+    layer="application/vnd.docker.image.rootfs.diff.tar.gzip")
 
 #: The architecture of this machine, in the words of OCI, and one that it is not.
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
@@ -46,15 +61,21 @@ class Manifest:
 
 @dataclass
 class Image:
-    """An image in an OCI layout. `digest` is that of its index if it has one, else of its manifest."""
+    """An image in a folder of its own. `digest` is that of its index if it has one, else of its manifest."""
 
     registry: str
     repository: str
     tag: str
-    layout: Path
+    folder: Path
+    media_types: MediaTypes
     digest: str = ""
     size: int = 0
     manifests: list[Manifest] = field(default_factory=list)
+
+    @property
+    def skopeo_name(self) -> str:
+        """Where skopeo finds it: Docker's media types have no place in an OCI layout."""
+        return f"oci:{self.folder}:{self.tag}" if self.media_types is OCI else f"dir:{self.folder}"
 
     @property
     def by_tag(self) -> str:
@@ -87,13 +108,14 @@ def build(
     directory: Path, registry: str, repository: str, *, tag: str = "1",
     layer_sizes: Sequence[int] = (1_500_000, 300_000, 20_000), architectures: Sequence[str] = (NATIVE,),
     index: bool | None = None, layers_of: Image | None = None,
+    media_types: MediaTypes = OCI,
 ) -> Image:
     """Writes an image with layers of about the given sizes (in bytes) for each of the platforms.
 
     With `layers_of`, they lie on top of the layers of another image of the same repository.
     """
-    image = Image(registry, repository, tag, directory / f"{repository}-{tag}".replace("/", "-"))
-    blobs = image.layout / "blobs" / "sha256"
+    image = Image(registry, repository, tag, directory / f"{repository}-{tag}".replace("/", "-"), media_types)
+    blobs = image.folder / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
     def store(content: bytes) -> tuple[str, int]:
@@ -105,29 +127,50 @@ def build(
     for architecture in architectures:
         base = layers_of.manifest(architecture) if layers_of else None
         for digest in base.layers if base else ():
-            store((layers_of.layout / "blobs" / digest.replace(":", "/")).read_bytes())
-        manifest = _build_manifest(store, f"{repository}:{tag}/{architecture}", architecture, layer_sizes, base)
+            store((layers_of.folder / "blobs" / digest.replace(":", "/")).read_bytes())
+        manifest = _build_manifest(store, f"{repository}:{tag}/{architecture}", architecture, layer_sizes, media_types, base)
         image.manifests.append(manifest)
         descriptors.append({
-            "mediaType": _MANIFEST, "digest": manifest.digest, "size": manifest.size,
+            "mediaType": media_types.manifest, "digest": manifest.digest, "size": manifest.size,
             "platform": {"architecture": architecture, "os": "linux"},
         })
     if index if index is not None else len(architectures) > 1:
         image.digest, image.size = store(_json(
-            {"schemaVersion": 2, "mediaType": _INDEX, "manifests": descriptors}))
-        root = {"mediaType": _INDEX, "digest": image.digest, "size": image.size}
+            {"schemaVersion": 2, "mediaType": media_types.index, "manifests": descriptors}))
+        root = {"mediaType": media_types.index, "digest": image.digest, "size": image.size}
     else:
         image.digest, image.size = image.manifests[0].digest, image.manifests[0].size
         root = dict(descriptors[0])
-    root["annotations"] = {"org.opencontainers.image.ref.name": tag}
-    (image.layout / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
-    (image.layout / "index.json").write_bytes(_json({"schemaVersion": 2, "manifests": [root]}))
+    if media_types is OCI:
+        _write_layout(image, root)
+    else:
+        _write_directory(image)
     return image
+
+
+def _write_layout(image: Image, root: dict) -> None:
+    """What makes the folder an OCI layout."""
+    root["annotations"] = {"org.opencontainers.image.ref.name": image.tag}
+    (image.folder / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
+    (image.folder / "index.json").write_bytes(_json({"schemaVersion": 2, "manifests": [root]}))
+
+
+def _write_directory(image: Image) -> None:
+    """What makes the folder an image in skopeo's own form."""
+    blobs = image.folder / "blobs" / "sha256"
+    (image.folder / "version").write_text("Directory Transport Version: 1.1\n")
+    (image.folder / "manifest.json").hardlink_to(blobs / image.digest.partition(":")[2])
+    for manifest in image.manifests:
+        name = manifest.digest.partition(":")[2]
+        (image.folder / f"{name}.manifest.json").hardlink_to(blobs / name)
+        for name in (digest.partition(":")[2] for digest in manifest.blobs):
+            if not (image.folder / name).exists():
+                (image.folder / name).hardlink_to(blobs / name)
 
 
 def _build_manifest(
     store: Callable[[bytes], tuple[str, int]], seed: str, architecture: str, layer_sizes: Sequence[int],
-    base: Manifest | None,
+    media_types: MediaTypes, base: Manifest | None,
 ) -> Manifest:
     layers = list(base.layers) if base else []
     diff_ids = list(base.diff_ids) if base else []
@@ -138,15 +181,15 @@ def _build_manifest(
         layers.append(digest)
         diff_ids.append("sha256:" + hashlib.sha256(archive).hexdigest())
         blobs[digest] = length
-    descriptors = [{"mediaType": _LAYER, "digest": layer, "size": blobs[layer]} for layer in layers]
+    descriptors = [{"mediaType": media_types.layer, "digest": layer, "size": blobs[layer]} for layer in layers]
     config, config_size = store(_json({
         "architecture": architecture, "os": "linux", "config": {"Cmd": ["/bin/true"]},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }))
     blobs[config] = config_size
     digest, size = store(_json({
-        "schemaVersion": 2, "mediaType": _MANIFEST,
-        "config": {"mediaType": _CONFIG, "digest": config, "size": config_size}, "layers": descriptors,
+        "schemaVersion": 2, "mediaType": media_types.manifest,
+        "config": {"mediaType": media_types.config, "digest": config, "size": config_size}, "layers": descriptors,
     }))
     return Manifest(architecture, digest, size, config, layers, diff_ids, blobs)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .containerd import Containerd, Installation
 from .images import NATIVE, Image
@@ -14,6 +16,8 @@ from .spegel import MIRRORED, Spegel, blob_path, manifest_path
 
 #: The two clients that pull: ctr, which resolves names itself, and a kubelet's CRI request.
 CLIENTS = ("ctr", "cri")
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,9 @@ class Node:
             self.containerd.pull_with_ctr(name, timeout, architecture)
         return Pull(time.monotonic() - start, self.host.received_bytes() - before)
 
-    def start_pull(self, name: str, client: str = "ctr", *, timeout: float = 60.0) -> concurrent.futures.Future[Pull]:
-        """The same in the background."""
-        return self._executor.submit(self.pull, name, client, timeout=timeout)
+    def in_background(self, work: Callable[[], Result]) -> concurrent.futures.Future[Result]:
+        """Lets the node do something, one thing at a time, while the test goes on."""
+        return self._executor.submit(work)
 
     def holds(self, image: Image, architecture: str = NATIVE) -> bool:
         """Whether containerd has all content of the image for one platform (it verified the digests)."""

@@ -59,7 +59,7 @@ http: {{addr: ":{_PORT}"}}
         for image in images:
             run(self.host.command([
                 "skopeo", "--insecure-policy", "copy", "--quiet", "--all", "--preserve-digests",
-                "--dest-tls-verify=false", f"oci:{image.layout}:{image.tag}",
+                "--dest-tls-verify=false", image.skopeo_name,
                 f"docker://127.0.0.1:{_PORT}/{image.repository}:{image.tag}"]))
 
     def requests(self, client: Host | None = None) -> list[Request]:
