@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import Multiformats
 import NIOCore
@@ -73,4 +74,13 @@ func eventually(_ condition: @Sendable () -> Bool, sourceLocation: SourceLocatio
 func connectPlainly(to port: Int) async throws -> any Channel {
     try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .connect(host: "127.0.0.1", port: port).get()
+}
+
+/// How many descriptors this process has open.
+func openDescriptors() throws -> Int {
+    let directory = try #require(opendir("/proc/self/fd"))
+    defer { closedir(directory) }
+    var count = 0
+    while readdir(directory) != nil { count += 1 }
+    return count
 }

@@ -8,7 +8,7 @@ final class YamuxHandler: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     /// The most bytes of one write: the plaintext of one Noise message, so that each is full.
-    private static let maxWriteSize = 65519
+    private static let maxWriteSize = NoiseHandler.maximumPlaintextLength
 
     let remotePeer: PeerID
     let remoteAddress: Multiaddr
@@ -267,13 +267,14 @@ final class YamuxHandler: ChannelInboundHandler {
         guard !isReading, !isPumping, let context else { return }
         isPumping = true
         defer { isPumping = false }
-        var hasWritten = false
-        while context.channel.isWritable, let bytes = session.nextOutbound(maxBytes: Self.maxWriteSize) {
-            context.write(wrapOutboundOut(bytes), promise: nil)
-            hasWritten = true
-            handleEvents()
+        // Again after each flush: the channel may tell within it that it can take more, which is missed here.
+        while session.hasOutbound, context.channel.isWritable {
+            while context.channel.isWritable, let bytes = session.nextOutbound(maxBytes: Self.maxWriteSize) {
+                context.write(wrapOutboundOut(bytes), promise: nil)
+                handleEvents()
+            }
+            context.flush()
         }
-        if hasWritten { context.flush() }
     }
 
     // MARK: Life and death

@@ -42,7 +42,13 @@ extension YamuxSession {
             else { return false }
             current.remaining -= part.readableBytes
             // The stream may have been reset or closed for reading since the frame began.
-            if let id = current.streamID, streams[id]?.isDiscarding == false { events.append(.data(id, part)) }
+            if let id = current.streamID, let stream = streams[id] {
+                if stream.isDiscarding {
+                    consume(part.readableBytes, of: id)
+                } else {
+                    events.append(.data(id, part))
+                }
+            }
         }
         if current.remaining == 0 {
             body = nil

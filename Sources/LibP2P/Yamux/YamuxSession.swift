@@ -114,7 +114,7 @@ struct YamuxSession {
     /// A window update goes out when half the window was consumed, so that a steady reader never stalls
     /// the sender and an update is worth its frame.
     mutating func consume(_ count: Int, of id: UInt32) {
-        guard var stream = streams[id], !stream.isReceiveFinished, !stream.isDiscarding, count > 0 else { return }
+        guard var stream = streams[id], !stream.isReceiveFinished, count > 0 else { return }
         stream.consumed += count
         if stream.consumed >= stream.receiveWindowTarget / 2 {
             stream.receiveWindow += stream.consumed
@@ -132,7 +132,8 @@ struct YamuxSession {
         schedule(id)
     }
 
-    /// Drops what still comes on a stream, and grants the remote side no more window.
+    /// Drops what still comes on a stream. The remote side is granted window as if it was read, so that it can
+    /// come to its end; who does not want to wait for that resets the stream.
     mutating func stopReading(_ id: UInt32) {
         streams[id]?.isDiscarding = true
     }

@@ -17,7 +17,7 @@ struct YamuxStream {
     /// Received bytes that were consumed, but not yet granted again.
     var consumed = 0
     var isReceiveFinished = false
-    /// Whether nobody reads any more; what still comes is dropped, and no new window is granted.
+    /// Whether nobody reads any more, so that what still comes is dropped.
     var isDiscarding = false
 
     // Sending
