@@ -61,7 +61,7 @@ public final class Bootstrapper: Service {
 
     /// Seeks peers until the task is cancelled or the service shuts down.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 await self.seek()
                 do { try await self.pause() } catch { return }

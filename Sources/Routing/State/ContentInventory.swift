@@ -35,13 +35,13 @@ struct ContentInventory {
         }
 
         var tags: [String: Descriptor] = [:]
-        var shared: Set<Digest> = []
-        var others: Set<Digest> = []
+        // What images within the filter name, and what those outside of it do.
+        var visited: [Bool: Set<Digest>] = [:]
         let walker = ContentWalker(store: store, report: report)
         for image in try await store.images() {
             try Task.checkCancellation()
             let isShared = filter.allowsContent(ofImage: image.name)
-            try await walker.walk(from: image.target, visited: isShared ? &shared : &others) { digest in
+            try await walker.walk(from: image.target, visited: &visited[isShared, default: []]) { digest in
                 contents[digest]?.size
             } visit: { digest, size, mediaType in
                 contents[digest] = ContentIndex.Entry(size: size, mediaType: mediaType)
@@ -50,7 +50,7 @@ struct ContentInventory {
                 tags[name] = image.target
             }
         }
-        return ContentInventory(contents: contents, tags: tags, withheld: others.subtracting(shared))
+        return ContentInventory(contents: contents, tags: tags, withheld: (visited[false] ?? []).subtracting(visited[true] ?? []))
     }
 }
 

@@ -35,6 +35,7 @@ public final class StateTracker: Service {
         var advertised: Set<String> = []
         var synchronised = false
         var failure: String?
+        var retryDelay: Duration?
     }
 
     /// Makes a tracker; it works while ``run()`` does.
@@ -64,24 +65,31 @@ public final class StateTracker: Service {
 
     /// Follows the store until the task is cancelled or the service shuts down.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            var delay = self.configuration.retryDelay.first
+        await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 do {
-                    try await self.follow { delay = self.configuration.retryDelay.first }
+                    try await self.follow()
                 } catch is CancellationError {
                     return
                 } catch {
                     self.storeFailed(error)
                 }
-                do { try await Task.sleep(for: delay) } catch { return }
-                delay = min(delay * 2, self.configuration.retryDelay.longest)
+                do { try await Task.sleep(for: self.takeRetryDelay()) } catch { return }
             }
         }
     }
 
+    /// The wait before the next try; it doubles until the store was read again.
+    private func takeRetryDelay() -> Duration {
+        state.withLock { state in
+            let delay = state.retryDelay ?? configuration.retryDelay.first
+            state.retryDelay = min(delay * 2, configuration.retryDelay.longest)
+            return delay
+        }
+    }
+
     /// Watches the store from before it is first read, so that nothing falls between. Returns by throwing only.
-    private func follow(onSynchronised: @escaping @Sendable () -> Void) async throws {
+    private func follow() async throws {
         let pending = PendingChanges()
         try await withThrowingTaskGroup(of: Void.self) { group in
             let stream = store.changes()
@@ -97,17 +105,17 @@ public final class StateTracker: Service {
                 }
             }
             group.addTask {
-                try await self.work(off: pending, onSynchronised: onSynchronised)
+                try await self.work(off: pending)
             }
             try await group.next()
             group.cancelAll()
         }
     }
 
-    private func work(off pending: PendingChanges, onSynchronised: @Sendable () -> Void) async throws {
-        try await synchronise()
-        onSynchronised()
-        pending.setFullDue(.now + configuration.fullInterval)
+    /// Reads everything, then acts on changes as they come.
+    private func work(off pending: PendingChanges) async throws {
+        // A store whose watch begins by saying that anything may have changed is so read only once.
+        pending.add(.unknown)
         for await _ in pending.signals {
             try await Task.sleep(for: configuration.coalescingDelay)
             let changes = pending.take()
@@ -137,6 +145,7 @@ public final class StateTracker: Service {
             state.advertised = keys
             state.synchronised = true
             state.failure = nil
+            state.retryDelay = nil
             return (added, removed, first || recovered)
         }
         if !removed.isEmpty { await router.withdraw(removed.sorted()) }
