@@ -23,6 +23,7 @@ struct RealContainerdTests {
 
         try await withStore(socketPath: containerd.socketPath, contentPath: containerd.contentPath) { store in
             let version = try await store.verify()
+            print("tested with containerd \(version)")
             #expect(version.contains(".") && version.contains { $0.isNumber }, "\(version)")
             #expect(try await store.contentFolderProblem() == nil)
 
