@@ -1,4 +1,5 @@
 import ContentStore
+import OCI
 
 /// The changes that wait to be taken, in order, never more than a limit.
 ///
@@ -9,7 +10,7 @@ struct ChangeQueue: Sendable {
     /// What a change is about.
     private enum Subject: Hashable {
         case image(String)
-        case content(String)
+        case content(Digest)
     }
 
     /// How many changes may wait.
@@ -70,7 +71,7 @@ struct ChangeQueue: Sendable {
     private static func subject(of change: StoreChange) -> Subject? {
         switch change {
         case .imageUpdated(let name), .imageDeleted(let name): .image(name)
-        case .contentAdded(let digest): .content(digest.text)
+        case .contentAdded(let digest): .content(digest)
         case .unknown: nil
         }
     }

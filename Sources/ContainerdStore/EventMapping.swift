@@ -1,6 +1,6 @@
 import ContentStore
 import OCI
-import SwiftProtobuf
+internal import SwiftProtobuf
 
 /// What containerd's events mean to a node.
 enum EventMapping {

@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func readsContentEvents() throws {
-        let create = try Containerd_Events_ContentCreate.with {
+        let create = Containerd_Events_ContentCreate.with {
             $0.digest = digest
             $0.size = 7
         }

@@ -23,6 +23,7 @@ struct RealContainerdTests {
 
         try await withStore(socketPath: containerd.socketPath, contentPath: containerd.contentPath) { store in
             let version = try await store.verify()
+            print("tested with containerd \(version)")
             #expect(version.contains(".") && version.contains { $0.isNumber }, "\(version)")
             #expect(try await store.contentFolderProblem() == nil)
 
@@ -53,7 +54,8 @@ struct RealContainerdTests {
             #expect(try await store.openReader(absent) == nil)
         }
         try await withStore(socketPath: containerd.socketPath, namespace: "other") { store in
-            #expect(try await store.images().isEmpty)
+            let images = try await store.images()
+            #expect(images.isEmpty)
             #expect(try await store.contents().isEmpty)
             #expect(try await store.size(of: archive.manifest) == nil)
         }
@@ -89,7 +91,8 @@ struct RealContainerdTests {
         let elsewhere = try TemporaryFolder()
         try elsewhere.makeFolder("blobs/sha256")
         try await withStore(socketPath: containerd.socketPath, contentPath: elsewhere.path) { store in
-            #expect(try await store.contentFolderProblem()?.contains("lacks") == true)
+            let problem = try await store.contentFolderProblem()
+            #expect(problem?.contains("lacks") == true)
         }
     }
 
@@ -221,7 +224,7 @@ struct RealContainerdTests {
 
     private func peakMemory() -> Int {
         var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return usage.ru_maxrss
     }
 

@@ -113,12 +113,12 @@ nonisolated struct Containerd_Services_Content_V1_ReadContentRequest: Sendable {
   init() {}
 }
 
+/// The messages come in order. Where each belongs (field 1) is left out, since containerd counts it from the start of
+/// the part that was asked for, not from the start of the content.
 nonisolated struct Containerd_Services_Content_V1_ReadContentResponse: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
-
-  var offset: Int64 = 0
 
   var data: Data = Data()
 
@@ -321,7 +321,7 @@ nonisolated extension Containerd_Services_Content_V1_ReadContentRequest: SwiftPr
 
 nonisolated extension Containerd_Services_Content_V1_ReadContentResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ReadContentResponse"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}offset\0\u{1}data\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\u{2}data\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -329,7 +329,6 @@ nonisolated extension Containerd_Services_Content_V1_ReadContentResponse: SwiftP
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt64Field(value: &self.offset) }()
       case 2: try { try decoder.decodeSingularBytesField(value: &self.data) }()
       default: break
       }
@@ -337,9 +336,6 @@ nonisolated extension Containerd_Services_Content_V1_ReadContentResponse: SwiftP
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.offset != 0 {
-      try visitor.visitSingularInt64Field(value: self.offset, fieldNumber: 1)
-    }
     if !self.data.isEmpty {
       try visitor.visitSingularBytesField(value: self.data, fieldNumber: 2)
     }
@@ -347,7 +343,6 @@ nonisolated extension Containerd_Services_Content_V1_ReadContentResponse: SwiftP
   }
 
   static func ==(lhs: Containerd_Services_Content_V1_ReadContentResponse, rhs: Containerd_Services_Content_V1_ReadContentResponse) -> Bool {
-    if lhs.offset != rhs.offset {return false}
     if lhs.data != rhs.data {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
