@@ -87,6 +87,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         logger.info(message, metadata: ["path": "\(registryConfigPath)/\(name)"])
     }
 
+    @discardableResult
     func apply(editor: FolderEditor) throws -> Report {
         let folders = try validatedFolders()
         let backup = BackupFolder(configPath: registryConfigPath, editor: editor)
@@ -108,6 +109,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         return report
     }
 
+    @discardableResult
     static func restore(path: String, editor: FolderEditor) throws -> Report {
         var report = Report()
         guard try Files.status(path, followLinks: true) != nil else { return report }
