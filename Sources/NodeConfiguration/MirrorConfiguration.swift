@@ -144,7 +144,8 @@ public struct MirrorConfiguration: Hashable, Sendable {
             try editor.replace(target, with: file.content, mode: file.mode)
             report.written.append(name)
         }
-        let kept = Set(files.map(\.name))
+        // A file may stand in a folder of this folder.
+        let kept = Set(files.compactMap { $0.name.split(separator: "/").first.map(String.init) })
         for name in try Files.names(in: path) ?? [] where !kept.contains(name) {
             try editor.remove(path + "/" + name)
             report.removed.append(folder + "/" + name)
