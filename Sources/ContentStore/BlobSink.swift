@@ -11,12 +11,12 @@ public final class BlobSink {
     }
 
     private let layout: ImageLayout
-    private let algorithm: Digest.Algorithm
+    private let algorithm: OCI.Digest.Algorithm
     private let file: TemporaryFile
     private var hasher: Hasher
     private var size: Int64 = 0
 
-    init(layout: ImageLayout, algorithm: Digest.Algorithm) throws(FileError) {
+    init(layout: ImageLayout, algorithm: OCI.Digest.Algorithm) throws(FileError) {
         self.layout = layout
         self.algorithm = algorithm
         let folder = layout.blobsFolder(algorithm)
@@ -47,7 +47,9 @@ public final class BlobSink {
 
     /// Appends bytes.
     public func write(_ bytes: [UInt8]) throws(FileError) {
-        try bytes.withUnsafeBytes { (buffer) throws(FileError) in try write(buffer) }
+        try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+            try write(UnsafeRawBufferPointer(buffer))
+        }
     }
 
     /// Puts the content in place, flushed to the disk.
@@ -55,11 +57,11 @@ public final class BlobSink {
     /// - Parameter expected: the digest that the content must have; its algorithm must be that of the sink.
     /// - Returns: what is now held.
     /// - Throws: ``ImageLayoutError/digestMismatch(expected:found:)``; the content is then dropped.
-    public func finish(expected: Digest? = nil) throws -> StoredContent {
+    public func finish(expected: OCI.Digest? = nil) throws -> StoredContent {
         let found =
             switch hasher {
-            case .sha256(let hash): Digest(algorithm: algorithm, bytes: hash.finalize())
-            case .sha512(let hash): Digest(algorithm: algorithm, bytes: hash.finalize())
+            case .sha256(let hash): OCI.Digest(algorithm: algorithm, bytes: hash.finalize())
+            case .sha512(let hash): OCI.Digest(algorithm: algorithm, bytes: hash.finalize())
             }
         guard let digest = found else { preconditionFailure("a hash has the length of its algorithm") }
         if let expected, expected != digest {

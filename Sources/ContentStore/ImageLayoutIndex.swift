@@ -62,11 +62,14 @@ struct ImageLayoutIndex: Hashable, Sendable {
         }
 
         func names(defaultRepository: ImageLayoutStore.Repository?) -> [String] {
-            [ImageLayout.containerdNameAnnotation, ImageLayout.refNameAnnotation].compactMap { annotation in
-                guard let name = annotations[annotation] else { return nil }
-                if (try? Reference(name)) != nil { return name }
-                guard let defaultRepository, let tag = Tag(name) else { return nil }
-                return "\(defaultRepository.registry)/\(defaultRepository.repository):\(tag)"
+            let found = [ImageLayout.containerdNameAnnotation, ImageLayout.refNameAnnotation].compactMap {
+                annotations[$0]
+            }
+            let full = found.filter { (try? Reference($0)) != nil }
+            if !full.isEmpty { return full }
+            guard let defaultRepository else { return [] }
+            return found.compactMap(Tag.init).map {
+                "\(defaultRepository.registry)/\(defaultRepository.repository):\($0)"
             }
         }
     }

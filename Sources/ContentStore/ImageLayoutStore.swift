@@ -135,7 +135,7 @@ public final class ImageLayoutStore: ContentStore {
             interval: folderWatch == nil ? pollingInterval : interval
         )
         // Pulled, not pushed: nobody listens, nothing runs and nothing is kept but what the kernel keeps within bounds.
-        return AsyncThrowingStream { try await watch.next() }
+        return AsyncThrowingStream(unfolding: { try await watch.next() })
     }
 
     /// The index as it is on disk now, or as it was when it could last be read.
@@ -151,7 +151,7 @@ public final class ImageLayoutStore: ContentStore {
                 state = State()
                 return state.index
             }
-            do {
+            do throws(ImageLayoutIndex.MalformedIndex) {
                 state.index = try ImageLayoutIndex(json: json, defaultRepository: defaultRepository)
                 state.stamp = stamp
                 state.hasReportedFault = false

@@ -30,7 +30,7 @@ final class InotifyWatch: Sendable {
 
     /// Makes a watch of nothing, or gives `nil` when the system has none to give.
     init?() {
-        descriptor = inotify_init1(Int32(IN_NONBLOCK.rawValue | IN_CLOEXEC.rawValue))
+        descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
         guard descriptor >= 0 else { return nil }
     }
 

@@ -72,7 +72,7 @@ public enum Files {
     /// Replaces a file by one with this content: written beside it, flushed to the disk, then renamed over it.
     public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(FileError) {
         let file = try TemporaryFile(besides: path, mode: mode)
-        try bytes.withUnsafeBytes { (buffer) throws(FileError) in try file.write(buffer) }
+        try file.write(bytes)
         try file.rename(to: path)
     }
 

@@ -50,6 +50,13 @@ public final class TemporaryFile {
         }
     }
 
+    /// Appends bytes.
+    public func write(_ bytes: [UInt8]) throws(FileError) {
+        try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+            try write(UnsafeRawBufferPointer(buffer))
+        }
+    }
+
     /// Flushes the content to the disk and gives the file its name.
     public func rename(to target: String) throws(FileError) {
         guard fsync(descriptor) == 0 else { throw FileError(operation: "flush", path: path, errno: errno) }

@@ -87,6 +87,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         logger.info(message, metadata: ["path": "\(registryConfigPath)/\(name)"])
     }
 
+    @discardableResult
     func apply(editor: FolderEditor) throws -> Report {
         let folders = try validatedFolders()
         let backup = BackupFolder(configPath: registryConfigPath, editor: editor)
@@ -108,6 +109,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         return report
     }
 
+    @discardableResult
     static func restore(path: String, editor: FolderEditor) throws -> Report {
         var report = Report()
         guard try Files.status(path, followLinks: true) != nil else { return report }
@@ -142,7 +144,8 @@ public struct MirrorConfiguration: Hashable, Sendable {
             try editor.replace(target, with: file.content, mode: file.mode)
             report.written.append(name)
         }
-        let kept = Set(files.map(\.name))
+        // A file may stand in a folder of this folder.
+        let kept = Set(files.compactMap { $0.name.split(separator: "/").first.map(String.init) })
         for name in try Files.names(in: path) ?? [] where !kept.contains(name) {
             try editor.remove(path + "/" + name)
             report.removed.append(folder + "/" + name)

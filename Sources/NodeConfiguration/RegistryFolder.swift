@@ -1,4 +1,5 @@
 import Files
+import OCI
 
 /// The folder of one registry within containerd's configuration folder, or of all registries.
 struct RegistryFolder {

@@ -18,7 +18,8 @@ struct ContentIndexTests {
         #expect(index.entry(digest) == .init(size: 6, mediaType: .ociManifest))
         index.insert(digest, size: 6, mediaType: .dockerManifest)
         #expect(index.entry(digest)?.mediaType == .dockerManifest)
-        #expect(index.counts == (1, 0))
+        #expect(index.counts.contents == 1)
+        #expect(index.counts.tags == 0)
         index.remove(digest)
         #expect(index.entry(digest) == nil)
     }
@@ -37,7 +38,8 @@ struct ContentIndexTests {
             contents: [try digest("d"): .init(size: 2, mediaType: nil)],
             tags: ["docker.io/x:2": target]
         )
-        #expect(index.counts == (1, 1))
+        #expect(index.counts.contents == 1)
+        #expect(index.counts.tags == 1)
         #expect(index.entry(try digest("c")) == nil)
         #expect(index.resolve(tagName: "docker.io/x:1") == nil)
         #expect(index.resolve(tagName: "docker.io/x:2") == target)

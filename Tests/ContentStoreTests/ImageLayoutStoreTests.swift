@@ -90,11 +90,8 @@ struct ImageLayoutStoreTests {
             repository: try #require(RepositoryName("x/y"))
         )
         let more = try await open(repository).images().map(\.name)
-        #expect(
-            more.filter { $0.hasPrefix("registry.lab") } == [
-                "registry.lab:5000/x/y:1.0", "registry.lab:5000/x/y:latest",
-            ]
-        )
+        #expect(more.filter { $0.hasPrefix("registry.lab") } == ["registry.lab:5000/x/y:latest"])
+        #expect(more.count == 4)
     }
 
     @Test("an index that cannot be read changes nothing and is told once")

@@ -1,4 +1,3 @@
-import TOMLKit
 import Testing
 
 @testable import NodeConfiguration
@@ -69,27 +68,25 @@ struct HostsFileTests {
         let again = try read(written)
         #expect(again.hosts.map(\.name) == ["https://z.lab", "https://a.lab"])
         #expect(write(again) == written)
-        let first = try #require(again.hosts.first?.settings)
-        #expect(first["capabilities"]?.array?.map { $0.string } == ["pull", "resolve", "push"])
-        #expect(first["ca"]?.array?.map { $0.string } == ["/a.pem", "b.pem"])
-        #expect(first["skip_verify"]?.bool == true)
-        #expect(first["override_path"]?.bool == false)
+        let settings = again.hosts.map { TOMLText.inline(.table($0.settings)) }
         #expect(
-            first["client"]?.array?.map { $0.array?.map { $0.string } } == [["/c.cert", "/c.key"], ["/d.cert", ""]]
+            settings.first == """
+                { capabilities = ["pull", "resolve", "push"], ca = ["/a.pem", "b.pem"], skip_verify = true, \
+                client = [["/c.cert", "/c.key"], ["/d.cert", ""]], override_path = false, \
+                header = { x-one = "1 \\"quoted\\" \\\\ é", "x two" = ["a", "b"] } }
+                """
         )
-        #expect(first["header"]?.table?["x-one"]?.string == "1 \"quoted\" \\ é")
-        #expect(first["header"]?.table?["x two"]?.array?.count == 2)
-        let second = try #require(again.hosts.last?.settings)
-        #expect(second["number"]?.int == 1)
-        #expect(second["fraction"]?.double == 1.5)
-        #expect(second["when"]?.date != nil)
-        #expect(second["odd"]?.table?["b"]?.table?["c"]?.string == "d")
+        #expect(
+            settings.last == """
+                { number = 1, fraction = 1.5, when = 1979-05-27, odd = { a = 1, b = { c = "d" } } }
+                """
+        )
     }
 
     @Test("hosts may be written in other ways, and there may be none")
     func forms() throws {
         let inline = "host = { \"http://b\" = { capabilities = [\"pull\"] }, \"http://a\" = {} }"
-        #expect(Set(try read(inline).hosts.map(\.name)) == ["http://a", "http://b"])
+        #expect(try read(inline).hosts.map(\.name) == ["http://b", "http://a"])
         let dotted = "host.\"http://b\".skip_verify = true\nhost.\"http://a\".skip_verify = true"
         #expect(try read(dotted).hosts.map(\.name) == ["http://b", "http://a"])
         #expect(
@@ -118,8 +115,7 @@ struct HostsFileTests {
         #expect(line([0x61, 0x0A, 0xFF, 0xFE]) == 2)
         #expect(line(Array("a = 1\nb = 2\u{0}\n[".utf8)) == 2)
         #expect(line(Array("host = 1".utf8)) == 1)
-        #expect(line(Array("[host]\nx = 1".utf8)) == 1)
-        #expect(line(Array(String(repeating: "\n", count: 5000).utf8)) == 2001)
+        #expect(line(Array("[host]\nx = 1".utf8)) == 2)
         #expect(line(Array(("a = " + String(repeating: "[", count: 100_000)).utf8)) == 1)
         #expect(line(Array("server = \"https://x\"\n".utf8)) == nil)
     }

@@ -33,7 +33,10 @@ final class TemporaryFolder: Sendable {
         func walk(_ prefix: String) throws {
             for name in try Files.names(in: path + "/" + prefix) ?? [] {
                 let entry = prefix + name
-                if try Files.status(path + "/" + entry)?.kind == .folder {
+                let kind = try Files.status(path + "/" + entry)?.kind
+                if kind == .link {
+                    found[entry] = "link"
+                } else if kind == .folder {
                     found[entry + "/"] = ""
                     try walk(entry + "/")
                 } else {

@@ -77,20 +77,19 @@ struct ManifestTests {
         #expect(throws: Manifest.ParseError.notAManifest) { try manifest(json) }
     }
 
-    @Test(
-        "malformed documents",
-        arguments: [
-            "", " ", "null", "[]", "1", "\"x\"", "{", "{\"layers\":", "{\"layers\":[}", "{\"layers\":{}}",
-            "{\"layers\":[1]}",
-            "{\"manifests\":[{}]}", "{\"manifests\":[null]}", "{\"manifests\":\"x\"}", "{\"config\":[],\"layers\":[]}",
-            "{\"mediaType\":1,\"layers\":[]}", "{\"layers\":[]} trailing", "\u{0}",
-            "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "-1"))]}",
-            "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "1.5"))]}",
-            "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "9223372036854775808"))]}",
-            "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "\"1\""))]}",
-            "{\"layers\":[\(descriptor(.ociLayerGzip, "G"))]}",
-        ]
-    )
+    private static let malformedDocuments = [
+        "", " ", "null", "[]", "1", "\"x\"", "{", "{\"layers\":", "{\"layers\":[}", "{\"layers\":{}}",
+        "{\"layers\":[1]}",
+        "{\"manifests\":[{}]}", "{\"manifests\":[null]}", "{\"manifests\":\"x\"}", "{\"config\":[],\"layers\":[]}",
+        "{\"mediaType\":1,\"layers\":[]}", "{\"layers\":[]} trailing", "\u{0}",
+        "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "-1"))]}",
+        "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "1.5"))]}",
+        "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "9223372036854775808"))]}",
+        "{\"layers\":[\(descriptor(.ociLayerGzip, "a", size: "\"1\""))]}",
+        "{\"layers\":[\(descriptor(.ociLayerGzip, "G"))]}",
+    ]
+
+    @Test("malformed documents", arguments: ManifestTests.malformedDocuments)
     func malformed(json: String) {
         do {
             let result = try manifest(json)
