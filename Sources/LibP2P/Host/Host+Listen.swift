@@ -58,7 +58,7 @@ extension Host {
             .childChannelInitializer { [weak self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let self else { throw HostError.notRunning }
-                    accept(channel)
+                    self.accept(channel)
                 }
             }
         if ip.bytes.count == 16 {
