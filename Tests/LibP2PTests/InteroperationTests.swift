@@ -62,7 +62,7 @@ import Testing
         let port = UInt16(Self.environment("INTEROPERATION_PORT") ?? "") ?? 0
         try await withHost(port: port) { host in
             print("waiting for a dial of /ip4/127.0.0.1/tcp/\(port)/p2p/\(host.peerID)")
-            fflush(stdout)
+            fflush(nil)
             try await eventually { !host.connectedPeers.isEmpty }
             try await check(try #require(host.connectedPeers.first), host)
         }

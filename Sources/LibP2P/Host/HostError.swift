@@ -25,6 +25,7 @@ public enum HostError: Error, Sendable, CustomStringConvertible {
     /// The host is not started, or was shut down.
     case notRunning
 
+    /// What was expected and what came, for people.
     public var description: String {
         switch self {
         case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
@@ -62,6 +63,7 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A message whose length prefix is malformed or exceeds the reader's bound.
     case invalidMessage(reason: String)
 
+    /// What was expected and what came, for people.
     public var description: String {
         switch self {
         case .reset: "the stream was reset"

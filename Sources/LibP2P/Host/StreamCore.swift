@@ -147,6 +147,7 @@ final class StreamCore {
         closeWrite()
         guard !isReadClosed, failure == nil else { return }
         isReadClosed = true
+        grant(inbound.readableBytes)
         inbound = ByteBuffer()
         connection.stopReading(id)
         if let reader { reader.waiter.resume(.failure(StreamError.closed)) }

@@ -61,6 +61,7 @@ public enum MultistreamError: Error, Equatable, Sendable, CustomStringConvertibl
     /// The remote side made too many proposals, none of which is supported here.
     case tooManyAttempts(Int)
 
+    /// What was expected and what came, for people.
     public var description: String {
         switch self {
         case .malformedLine(let reason):

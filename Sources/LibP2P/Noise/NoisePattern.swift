@@ -140,6 +140,9 @@ struct NoisePattern: Sendable {
 
     private mutating func mix(_ own: PrivateKey, _ remote: PublicKey?) throws(NoiseError) {
         guard let remote, let secret = try? own.sharedSecretFromKeyAgreement(with: remote) else { throw .invalidKey }
+        // A remote key of low order makes the secret zero whatever the own key is (RFC 7748, section 6.1), and the
+        // library does not look.
+        guard secret.withUnsafeBytes({ $0.reduce(0, |) }) != 0 else { throw .invalidKey }
         symmetric.mixKey(secret)
     }
 }

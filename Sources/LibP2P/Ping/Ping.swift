@@ -33,6 +33,7 @@ enum Ping {
 
 /// A peer that answers a ping with other bytes than it was sent.
 public struct PingMismatch: Error, CustomStringConvertible {
+    /// What was expected and what came, for people.
     public var description: String { "ping: expected the bytes that were sent, found others" }
 }
 

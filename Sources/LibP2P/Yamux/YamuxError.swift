@@ -41,6 +41,7 @@ public enum YamuxError: Error, Equatable, Sendable, CustomStringConvertible {
     /// No stream has this id, or it can no longer be written to.
     case streamNotWritable(UInt32)
 
+    /// What was expected and what came, for people.
     public var description: String {
         switch self {
         case .protocolViolation(let reason): "yamux: protocol violation: \(reason)"

@@ -141,9 +141,15 @@ import Testing
         }
     }
 
-    @Test func refusesLowOrderKeys() {
+    // Points of small order on Curve25519: 0, 1, p - 1, p, p + 1, with p = 2^255 - 19.
+    @Test(arguments: [
+        String(repeating: "00", count: 32), "01" + String(repeating: "00", count: 31),
+        "ec" + String(repeating: "ff", count: 30) + "7f", "ed" + String(repeating: "ff", count: 30) + "7f",
+        "ee" + String(repeating: "ff", count: 30) + "7f",
+    ])
+    func refusesLowOrderKeys(key: String) {
         var responder = handshake(.responder)
-        #expect(throws: NoiseError.invalidKey) { try responder.receive([UInt8](repeating: 0, count: 32)) }
+        #expect(throws: NoiseError.invalidKey) { try responder.receive([UInt8](hex: key)) }
     }
 
     @Test func refusesLongMessages() {
