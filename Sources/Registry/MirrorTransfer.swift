@@ -140,7 +140,7 @@ struct MirrorTransfer {
 
     let request: Request
     private let limits: Limits
-    private let resolveDeadline: NIODeadline
+    private var resolveDeadline: NIODeadline
     private let lookupDeadline: NIODeadline
 
     private var lookupIsRunning = true
@@ -164,8 +164,8 @@ struct MirrorTransfer {
     init(_ request: Request, limits: Limits, now: NIODeadline) {
         self.request = request
         self.limits = limits
-        resolveDeadline = now + limits.resolveTimeout
         lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
+        resolveDeadline = lookupDeadline
     }
 
     /// When ``timePassed(now:)`` has to be called at the latest; `nil` when nothing but an event can change anything.
@@ -181,6 +181,12 @@ struct MirrorTransfer {
     var providerLimit: Int { limits.providers }
 
     // MARK: The lookup
+
+    /// The lookup is being carried out. From now on the resolve timeout runs: the time that a busy machine took to begin
+    /// says nothing of whether somebody has the content.
+    mutating func lookupStarted(now: NIODeadline) {
+        resolveDeadline = min(now + limits.resolveTimeout, lookupDeadline)
+    }
 
     /// A provider was found.
     mutating func found(_ provider: Provider, now: NIODeadline) -> [Action] {

@@ -1,8 +1,10 @@
 import ContentStore
+import Logging
 import NIOCore
 import NIOHTTP1
 import OCI
 import Routing
+import Synchronization
 
 extension RegistryConnection {
     /// Does what a request asks for.

@@ -70,7 +70,10 @@ extension LoopbackTests {
         @Test func peersAreNeverForwarded() async throws {
             let (mirror, holder, _, digest) = try await makePair()
             let answer = try await fetch(
-                mirror.address, "/v2/a/blobs/\(digest)", headers: ["X-Spegel-Mirrored: true"])
+                mirror.address,
+                "/v2/a/blobs/\(digest)",
+                headers: ["X-Spegel-Mirrored: true"]
+            )
             #expect(answer.status == 404 && answer.text.contains("BLOB_UNKNOWN"))
             #expect(holder.server.metrics.outcomes[.local] == 0)
             await mirror.server.shutdown()

@@ -78,6 +78,7 @@ private struct World {
                 return perform(transfer.lookupEnded(now: now))
             }
             return perform(transfer.found(providers.removeFirst(), now: now))
+        case 9 where Bool.random(using: &random): transfer.lookupStarted(now: now)
         case 2:
             if transfer.deadline == nil { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)

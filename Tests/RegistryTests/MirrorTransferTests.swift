@@ -19,8 +19,14 @@ struct MirrorTransferTests {
         range: ByteRange? = nil
     ) -> MirrorTransfer {
         let request = MirrorTransfer.Request(
-            isHead: isHead, kind: kind, digest: byTag ? nil : Self.digest, range: range)
-        return MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+            isHead: isHead,
+            kind: kind,
+            digest: byTag ? nil : Self.digest,
+            range: range
+        )
+        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+        transfer.lookupStarted(now: start)
+        return transfer
     }
 
     private func provider(_ number: Int, addresses: Int = 1) throws -> Provider {
@@ -55,7 +61,8 @@ struct MirrorTransferTests {
         }
         #expect(sent.size == Self.size && !sent.isPartial)
         #expect(
-            transfer.received(bytes: 400, of: request.attempt, now: start) == .forward(head: nil, dropFirst: 0))
+            transfer.received(bytes: 400, of: request.attempt, now: start) == .forward(head: nil, dropFirst: 0)
+        )
         let end = transfer.ended(request.attempt, now: start)
         #expect(end == [.cancelLookup, .release(request.attempt), .finish])
         #expect(transfer.deadline == nil)
@@ -67,6 +74,15 @@ struct MirrorTransferTests {
         #expect(transfer.timePassed(now: start + .milliseconds(19)) == [])
         #expect(transfer.timePassed(now: start + .milliseconds(20)) == [.cancelLookup, .notFound])
         #expect(transfer.isFinished)
+    }
+
+    @Test func theResolveTimeoutRunsFromTheStartOfTheLookup() {
+        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: Self.digest, range: nil)
+        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+        #expect(transfer.timePassed(now: start + .milliseconds(500)) == [])
+        transfer.lookupStarted(now: start + .milliseconds(500))
+        #expect(transfer.timePassed(now: start + .milliseconds(519)) == [])
+        #expect(transfer.timePassed(now: start + .milliseconds(520)) == [.cancelLookup, .notFound])
     }
 
     @Test func anEmptyLookupIsNotFoundAtOnce() {
@@ -135,7 +151,8 @@ struct MirrorTransferTests {
         #expect(transfer.failures.isEmpty)
         transfer.connected(second.attempt, reused: false, now: start)
         #expect(
-            transfer.failed(second.attempt, .closed("reset"), now: start) == [.cancel(second.attempt), .notFound])
+            transfer.failed(second.attempt, .closed("reset"), now: start) == [.cancel(second.attempt), .notFound]
+        )
     }
 
     @Test func theNextPeerGoesOnInMidBlob() throws {
@@ -166,7 +183,8 @@ struct MirrorTransferTests {
         #expect(transfer.received(head(), of: second.attempt, now: start) == [])
         #expect(transfer.received(bytes: 200, of: second.attempt, now: start) == .drop)
         #expect(
-            transfer.received(bytes: 800, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 100))
+            transfer.received(bytes: 800, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 100)
+        )
         #expect(transfer.ended(second.attempt, now: start).last == .finish)
     }
 
@@ -236,7 +254,8 @@ struct MirrorTransferTests {
         let second = try #require(asked(transfer.received(wrong, of: first.attempt, now: start)))
         transfer.connected(second.attempt, reused: false, now: start)
         #expect(
-            transfer.received(head(length: 10, 206, range: "bytes 990-999/1000"), of: second.attempt, now: start) == [])
+            transfer.received(head(length: 10, 206, range: "bytes 990-999/1000"), of: second.attempt, now: start) == []
+        )
         guard case .forward(let sent?, 0) = transfer.received(bytes: 10, of: second.attempt, now: start) else {
             Issue.record("the bytes of the range are forwarded")
             return

@@ -55,11 +55,12 @@ final class TestStore: ContentStore {
         var size: Int64 { Int64(bytes.count) }
 
         func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
-            var rest = bytes[Int(range.lowerBound)..<Int(range.upperBound)]
-            return AsyncThrowingStream {
-                let chunk = Array(rest.prefix(100_000))
-                rest = rest.dropFirst(chunk.count)
-                return chunk.isEmpty ? nil : chunk
+            let part = bytes[Int(range.lowerBound)..<Int(range.upperBound)]
+            return AsyncThrowingStream { continuation in
+                for start in stride(from: part.startIndex, to: part.endIndex, by: 100_000) {
+                    continuation.yield(Array(part[start...].prefix(100_000)))
+                }
+                continuation.finish()
             }
         }
     }
