@@ -192,6 +192,48 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
+        @Test func closesConnectionsThatAreNotUsed() async throws {
+            let node = try await TestNode { $0.idleTimeout = .milliseconds(100) }
+            let ended = try await blocking {
+                let client = try RawClient(node.address)
+                try client.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                _ = try client.response()
+                return try client.read(upTo: 1).isEmpty
+            }
+            #expect(ended)
+            await node.server.shutdown()
+        }
+
+        @Test func closesConnectionsOfClientsThatTakeNothing() async throws {
+            let node = try await TestNode { $0.stallTimeout = .milliseconds(500) }
+            let (bytes, digest) = try makeContent(32 << 20)
+            node.store.add(bytes, as: digest)
+            let client = try RawClient(node.address, receiveBuffer: 64 << 10)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await TestNode.settle { node.server.metrics.requestsInFlight == 1 })
+            #expect(try await TestNode.settle { node.server.metrics.openConnections == 0 })
+            #expect(node.server.metrics.outcomes[.aborted] == 1)
+            _ = try? client.read(upTo: 1)
+            await node.server.shutdown()
+        }
+
+        @Test func aReaderThatFailsIsReplacedOrEndsTheAnswerCleanly() async throws {
+            let node = try await TestNode(readersOnly: true)
+            let peer = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(500_000)
+            for one in [node, peer] { one.store.add(bytes, as: digest) }
+            node.index.insert(digest, size: 500_000, mediaType: nil)
+            node.router.setProviders([peer.provider], of: digest.text)
+            node.store.readersFailAfter.withLock { $0 = 200_000 }
+            let cut = try await fetch(node.address, "/v2/a/blobs/\(digest)")
+            #expect(cut.status == 200 && !cut.isWhole && cut.body == Array(bytes.prefix(200_000)))
+            node.store.readersFailAfter.withLock { $0 = 0 }
+            let whole = try await fetch(node.address, "/v2/a/blobs/\(digest)")
+            #expect(whole.status == 200 && whole.body == bytes)
+            await node.server.shutdown()
+            await peer.server.shutdown()
+        }
+
         @Test func addressesThatCannotBeUsedAreNamed() async throws {
             let node = try await TestNode()
             let port = node.address.port ?? 0

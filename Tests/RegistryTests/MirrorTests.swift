@@ -67,6 +67,37 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
+        @Test func manyClientsOfOneKeyAllGetIt() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair(100_000)
+            let clients = try (0..<200).map { _ in try RawClient(mirror.address) }
+            for client in clients { try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n") }
+            let good = try await blocking {
+                try clients.count { try $0.response()?.body == bytes }
+            }
+            #expect(good == 200)
+            #expect(mirror.server.metrics.failedAttempts == 0)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func aLookupEndsAtTheTimeoutAndWithTheClient() async throws {
+            let router = EndlessRouter()
+            let hasty = try await TestNode(router: router) { $0.resolveTimeout = .milliseconds(20) }
+            let (_, digest) = try makeContent(0)
+            #expect(try await fetch(hasty.address, "/v2/a/blobs/\(digest)").status == 404)
+            #expect(try await TestNode.settle { router.lookups == 0 })
+            await hasty.server.shutdown()
+
+            let patient = try await TestNode(router: router) { $0.resolveTimeout = .seconds(100) }
+            var client: RawClient? = try RawClient(patient.address)
+            try client?.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await TestNode.settle { router.lookups == 1 })
+            client = nil
+            #expect(try await TestNode.settle { router.lookups == 0 })
+            #expect(patient.server.metrics.outcomes[.aborted] == 1)
+            await patient.server.shutdown()
+        }
+
         @Test func peersAreNeverForwarded() async throws {
             let (mirror, holder, _, digest) = try await makePair()
             let answer = try await fetch(

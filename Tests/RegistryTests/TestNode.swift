@@ -13,6 +13,8 @@ import Synchronization
 final class TestStore: ContentStore {
     private let folder: String
     private let readersOnly: Bool
+    /// After how many bytes a reader fails.
+    let readersFailAfter = Mutex<Int?>(nil)
     private let names = Mutex<[String]>([])
 
     init(readersOnly: Bool = false) {
@@ -41,7 +43,7 @@ final class TestStore: ContentStore {
 
     func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
         guard readersOnly, let file = try ContentFile.open(path: path(digest)) else { return nil }
-        return Reader(bytes: try file.readAll(limit: 1 << 26))
+        return Reader(bytes: try file.readAll(limit: 1 << 26), failsAfter: readersFailAfter.withLock { $0 })
     }
 
     func images() async throws -> [StoredImage] { [] }
@@ -52,12 +54,16 @@ final class TestStore: ContentStore {
 
     private struct Reader: ContentReader {
         var bytes: [UInt8]
+        var failsAfter: Int?
         var size: Int64 { Int64(bytes.count) }
 
         func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
             let part = bytes[Int(range.lowerBound)..<Int(range.upperBound)]
             return AsyncThrowingStream { continuation in
                 for start in stride(from: part.startIndex, to: part.endIndex, by: 100_000) {
+                    if let failsAfter, start >= failsAfter {
+                        return continuation.finish(throwing: RawClient.Failure(what: "the reader fails"))
+                    }
                     continuation.yield(Array(part[start...].prefix(100_000)))
                 }
                 continuation.finish()
@@ -80,6 +86,7 @@ struct TestNode {
         host: String = "127.0.0.1",
         readersOnly: Bool = false,
         readiness: Readiness = .ready("ready"),
+        router other: (any Router)? = nil,
         configure: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = RegistryConfiguration(host: host, port: 0)
@@ -97,7 +104,7 @@ struct TestNode {
             configuration: configuration,
             store: store,
             index: index,
-            router: router,
+            router: other ?? router,
             group: MultiThreadedEventLoopGroup.singleton,
             readiness: { readiness },
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -113,6 +120,25 @@ struct TestNode {
         }
         return condition()
     }
+}
+
+/// A router whose lookups find nobody and go on until they are given up.
+final class EndlessRouter: Router {
+    private let running = Mutex(0)
+
+    /// How many lookups are going on.
+    var lookups: Int { running.withLock { $0 } }
+
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        running.withLock { $0 += 1 }
+        return AsyncStream { continuation in
+            continuation.onTermination = { [self] _ in running.withLock { $0 -= 1 } }
+        }
+    }
+
+    func advertise(_ keys: [String]) async {}
+    func withdraw(_ keys: [String]) async {}
+    var readiness: Readiness { .ready("for ever") }
 }
 
 /// A peer that does as told on every request, and counts what it does.
