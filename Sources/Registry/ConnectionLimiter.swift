@@ -28,11 +28,21 @@ final class ConnectionLimiter: ChannelDuplexHandler {
     private let metrics: RegistryMetrics
     private var count = 0
     private var readIsHeld = false
+    /// `nil` once the server has ceased to listen.
+    private var context: ChannelHandlerContext?
 
     init(limit: Int, connections: OpenConnections, metrics: RegistryMetrics) {
         self.limit = max(1, limit)
         self.connections = connections
         self.metrics = metrics
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
     }
 
     func read(context: ChannelHandlerContext) {
@@ -48,20 +58,19 @@ final class ConnectionLimiter: ChannelDuplexHandler {
         count += 1
         connections.insert(channel)
         metrics.changeOpenConnections(by: 1)
-        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         channel.closeFuture.hop(to: context.eventLoop).whenComplete { [connections, metrics] _ in
             connections.remove(channel)
             metrics.changeOpenConnections(by: -1)
-            let (limiter, context) = bound.value
-            limiter.connectionClosed(context)
+            bound.value.connectionClosed()
         }
         context.fireChannelRead(data)
     }
 
-    private func connectionClosed(_ context: ChannelHandlerContext) {
+    private func connectionClosed() {
         count -= 1
         guard readIsHeld, count < limit else { return }
         readIsHeld = false
-        context.read()
+        context?.read()
     }
 }

@@ -76,6 +76,7 @@ final class MirrorSession: PeerConnectionUser {
         timer.deadline = transfer.deadline
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
+            eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }
             }
@@ -100,6 +101,11 @@ final class MirrorSession: PeerConnectionUser {
 
     // MARK: Events
 
+    private func lookupStarted() {
+        transfer.lookupStarted(now: .now())
+        if client != nil { timer.deadline = transfer.deadline }
+    }
+
     private func found(_ provider: Provider) {
         perform(transfer.found(provider, now: .now()))
     }
@@ -109,7 +115,11 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     private func timePassed() {
-        perform(transfer.timePassed(now: .now()))
+        // What happened before the deadline but waits its turn on a busy event loop comes first.
+        eventLoop.assumeIsolated().execute { [weak self] in
+            guard let self else { return }
+            perform(transfer.timePassed(now: .now()))
+        }
     }
 
     func peerConnected(_ attempt: MirrorTransfer.AttemptID) {

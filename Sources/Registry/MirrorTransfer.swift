@@ -14,108 +14,6 @@ import Routing
 ///
 /// Attempts have identifiers, so that more than one can be under way once slow peers are hedged.
 struct MirrorTransfer {
-    /// What the client asks for.
-    struct Request: Hashable, Sendable {
-        /// Whether only the head is wanted.
-        var isHead: Bool
-        /// Whether it is a manifest or a blob.
-        var kind: DistributionRequest.Kind
-        /// The digest, unless it is asked for by tag.
-        var digest: Digest?
-        /// The range that is wanted; only ever of a blob, and not with HEAD.
-        var range: ByteRange?
-    }
-
-    /// How long and how often peers are tried.
-    struct Limits: Hashable, Sendable {
-        var resolveTimeout: TimeAmount = .milliseconds(20)
-        var lookupTimeout: TimeAmount = .seconds(1)
-        var connectTimeout: TimeAmount = .milliseconds(200)
-        var headTimeout: TimeAmount = .seconds(2)
-        var progressTimeout: TimeAmount = .seconds(2)
-        /// How many providers are tried.
-        var providers = 3
-        /// How many addresses of each are tried.
-        var addressesPerProvider = 4
-    }
-
-    /// Tells an attempt at a peer from all others of the same transfer.
-    typealias AttemptID = Int
-
-    /// A request to a peer.
-    struct PeerRequest: Hashable, Sendable {
-        var attempt: AttemptID
-        var peerID: String
-        var address: SocketAddress
-        var asked: PeerResponseHead.Asked
-        /// Whether a connection that was used before may serve.
-        var mayReuse: Bool
-    }
-
-    /// What the driver has to do. After `finish`, `cutShort`, `notFound` and `rangeNotSatisfiable` nothing follows.
-    enum Action: Hashable, Sendable {
-        /// Connect to a peer and send it the request.
-        case ask(PeerRequest)
-        /// Close the connection of an attempt.
-        case cancel(AttemptID)
-        /// The answer of an attempt was read to its end; its connection may serve again.
-        case release(AttemptID)
-        /// No more providers are wanted.
-        case cancelLookup
-        /// Send the response head to the client.
-        case sendHead(MirroredContent)
-        /// The answer to the client is complete.
-        case finish
-        /// Send what is buffered, then close the client's connection cleanly: nobody has the rest.
-        case cutShort
-        /// Answer 404.
-        case notFound
-        /// Answer 416; the size of the whole content is given.
-        case rangeNotSatisfiable(size: Int64)
-    }
-
-    /// What to do with a chunk of a peer's body.
-    enum BodyAction: Hashable, Sendable {
-        /// Nothing: it is of an attempt that was given up, or the client has these bytes already.
-        case drop
-        /// Forward it, less so many bytes at its start; before that, send the head if there is one.
-        case forward(head: MirroredContent?, dropFirst: Int)
-        /// The peer has sent too much.
-        case fail([Action])
-    }
-
-    /// Why an attempt failed.
-    enum Failure: Hashable, Sendable, CustomStringConvertible {
-        case cannotConnect(String)
-        case connectTimeout
-        case closed(String)
-        case malformed(String)
-        case headTimeout
-        case progressTimeout
-        case refused(PeerRefusal)
-        case tooLong
-
-        var description: String {
-            switch self {
-            case .cannotConnect(let reason): "cannot connect: \(reason)"
-            case .connectTimeout: "the connection was not made in time"
-            case .closed(let reason): "the connection was closed: \(reason)"
-            case .malformed(let reason): "the answer is malformed: \(reason)"
-            case .headTimeout: "no answer in time"
-            case .progressTimeout: "the body has stalled"
-            case .refused(let refusal): refusal.description
-            case .tooLong: "the body is longer than announced"
-            }
-        }
-    }
-
-    /// An attempt that failed, for the log.
-    struct FailedAttempt: Hashable, Sendable {
-        var peerID: String
-        var address: SocketAddress
-        var failure: Failure
-    }
-
     private struct Candidate {
         var provider: Provider
         var addressIndex = 0
@@ -140,7 +38,7 @@ struct MirrorTransfer {
 
     let request: Request
     private let limits: Limits
-    private let resolveDeadline: NIODeadline
+    private var resolveDeadline: NIODeadline
     private let lookupDeadline: NIODeadline
 
     private var lookupIsRunning = true
@@ -164,8 +62,8 @@ struct MirrorTransfer {
     init(_ request: Request, limits: Limits, now: NIODeadline) {
         self.request = request
         self.limits = limits
-        resolveDeadline = now + limits.resolveTimeout
         lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
+        resolveDeadline = lookupDeadline
     }
 
     /// When ``timePassed(now:)`` has to be called at the latest; `nil` when nothing but an event can change anything.
@@ -181,6 +79,12 @@ struct MirrorTransfer {
     var providerLimit: Int { limits.providers }
 
     // MARK: The lookup
+
+    /// The lookup is being carried out. From now on the resolve timeout runs: the time that a busy machine took to begin
+    /// says nothing of whether somebody has the content.
+    mutating func lookupStarted(now: NIODeadline) {
+        resolveDeadline = min(now + limits.resolveTimeout, lookupDeadline)
+    }
 
     /// A provider was found.
     mutating func found(_ provider: Provider, now: NIODeadline) -> [Action] {

@@ -123,7 +123,12 @@ extension PeerResponseHead {
             if request.kind == .manifest, length > Manifest.maximumSize { throw .tooLarge(length) }
             return (
                 MirroredContent(
-                    size: length, range: 0..<length, isPartial: false, mediaType: mediaType, digest: digest), 0
+                    size: length,
+                    range: 0..<length,
+                    isPartial: false,
+                    mediaType: mediaType,
+                    digest: digest
+                ), 0
             )
         case (.range(let range), 206):
             let (found, size) = try checkedRange(length: length)

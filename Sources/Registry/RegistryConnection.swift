@@ -3,6 +3,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import OCI
+import Synchronization
 
 /// One client's connection: takes its requests one after the other, has them answered, and sees to it that nothing on
 /// it lasts for ever. While a request is being answered nothing is read, so a client cannot pile up work.
@@ -47,6 +48,7 @@ final class RegistryConnection: ChannelInboundHandler {
     private var queue = CircularBuffer<Inbound>(initialCapacity: 4)
     private var isProcessingQueue = false
     private var headHasBegun = false
+    private var readBroughtParts = false
     private var lastExchangeID = 0
 
     private(set) var context: ChannelHandlerContext?
@@ -108,7 +110,7 @@ final class RegistryConnection: ChannelInboundHandler {
 
     /// RFC 9110, section 10.1.1.
     private func meetExpectation(of head: HTTPRequestHead) {
-        guard head.version >= .http1_1, let expectation = head.headers.first(name: "Expect") else { return }
+        guard head.version.minor >= 1, let expectation = head.headers.first(name: "Expect") else { return }
         guard expectation.lowercased() == "100-continue" else {
             begin(head, keepsAlive: false)
             return answer(.reject(.expectationFailed, "only 100-continue can be expected"))
@@ -123,7 +125,7 @@ final class RegistryConnection: ChannelInboundHandler {
         exchange = Exchange(
             id: lastExchangeID,
             isHead: head.method == .HEAD,
-            isOldVersion: head.version < .http1_1,
+            isOldVersion: head.version.minor < 1,
             keepsAlive: keepsAlive,
             started: .now()
         )
@@ -196,7 +198,8 @@ final class RegistryConnection: ChannelInboundHandler {
                 metadata: [
                     "key": "\(settled.content?.key ?? "")", "status": "\(settled.status)",
                     "bytes": "\(settled.enqueuedBytes)", "outcome": "\(outcome?.rawValue ?? "")",
-                ])
+                ]
+            )
         }
         if settled.isLocal {
             let bytes = outcome == .aborted ? max(0, settled.lastProgress) : settled.enqueuedBytes
@@ -279,16 +282,18 @@ final class RegistryConnection: ChannelInboundHandler {
         case .lingering, .closed: return
         case .idle, .receiving, .responding: break
         }
+        readBroughtParts = true
         guard queue.count < Self.maximumQueuedParts else { return context.close(promise: nil) }
         queue.append(.part(unwrapInboundIn(data)))
         processQueue()
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
+        defer { readBroughtParts = false }
         switch state {
         case .idle:
             // Bytes have come, but no whole head: from now on it must not dawdle.
-            if !headHasBegun {
+            if !headHasBegun, !readBroughtParts {
                 headHasBegun = true
                 timer.deadline = .now() + TimeAmount(services.configuration.requestTimeout)
             }

@@ -159,7 +159,10 @@ public final class RegistryServer: Service {
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
-                    minimum: 512, initial: 2048, maximum: RegistryConnection.maximumReadSize)
+                    minimum: 512,
+                    initial: 2048,
+                    maximum: RegistryConnection.maximumReadSize
+                )
             )
             .childChannelInitializer { [services, pools] channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -79,7 +79,8 @@ extension RegistryServices {
         }
         guard request.content.kind == .manifest else { return .file(file, digest, .octetStream) }
         if let mediaType, mediaType.isServedAsManifest { return .file(file, digest, mediaType) }
-        guard let bytes = try? file.readAll(limit: Manifest.maximumSize), let manifest = try? Manifest(json: bytes) else {
+        guard let bytes = try? file.readAll(limit: Manifest.maximumSize), let manifest = try? Manifest(json: bytes)
+        else {
             return .absent
         }
         if let entry { index.insert(digest, size: entry.size, mediaType: manifest.mediaType) }

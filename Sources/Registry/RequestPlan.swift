@@ -43,7 +43,7 @@ extension RequestPlan {
     private static func plan(_ head: HTTPRequestHead, _ configuration: RegistryConfiguration) -> RequestPlan {
         // RFC 9112, section 3.2.
         let hosts = head.headers["Host"].count
-        guard hosts == 1 || (hosts == 0 && head.version < .http1_1) else {
+        guard hosts == 1 || (hosts == 0 && head.version.minor < 1) else {
             return .reject(.badRequest, "a request has exactly one Host header")
         }
         guard head.uri.utf8.count <= DistributionRequest.maximumLength else {

@@ -1,0 +1,312 @@
+import ContentStore
+import Glibc
+import NIOCore
+import OCI
+import Routing
+import Testing
+
+@testable import Registry
+
+extension LoopbackTests {
+    /// What a node answers with the content of others.
+    @Suite(.serialized, .timeLimit(.minutes(3))) struct MirrorTests {
+        /// A mirror that holds nothing and a holder at another address.
+        private func makePair(_ size: Int = 500_000) async throws
+            -> (mirror: TestNode, holder: TestNode, bytes: [UInt8], digest: Digest)
+        {
+            let mirror = try await TestNode()
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(size)
+            holder.store.add(bytes, as: digest)
+            mirror.router.setProviders([holder.provider], of: digest.text)
+            return (mirror, holder, bytes, digest)
+        }
+
+        @Test func relaysFromAPeerOverOneConnection() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let path = "/v2/library/test/blobs/\(digest)?ns=docker.io"
+            try await blocking {
+                let client = try RawClient(mirror.address)
+                for _ in 0..<5 {
+                    try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                    let answer = try client.response()
+                    #expect(answer?.status == 200 && answer?.body == bytes)
+                    #expect(answer?.headers["docker-content-digest"] == digest.text)
+                }
+                try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\nRange: bytes=-7\r\n\r\n")
+                let part = try client.response()
+                #expect(part?.status == 206 && part?.body == Array(bytes.suffix(7)))
+                try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\nRange: bytes=500000-\r\n\r\n")
+                #expect(try client.response()?.status == 416)
+                try client.send("HEAD \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                #expect(try client.response(isHead: true)?.headers["content-length"] == "500000")
+            }
+            #expect(try await TestNode.settle { mirror.server.metrics.outcomes[.mirrored] == 7 })
+            // A 416 gives up its connection; all else goes over one that is kept.
+            #expect(try await TestNode.settle { holder.server.metrics.openConnections == 1 })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            #expect(mirror.server.metrics.peerConnections == 0)
+        }
+
+        @Test func resolvesTagsAtPeers() async throws {
+            let (mirror, holder, _, digest) = try await makePair(10)
+            let json = Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
+            holder.store.add(json, as: digest)
+            let target = Descriptor(mediaType: .ociIndex, digest: digest, size: Int64(json.count))
+            holder.index.setTag("docker.io/library/test:1", to: target)
+            mirror.router.setProviders([holder.provider], of: "docker.io/library/test:1")
+            let path = "/v2/library/test/manifests/1?ns=docker.io"
+            let answer = try await fetch(mirror.address, path)
+            #expect(answer.status == 200 && answer.body == json)
+            #expect(answer.headers["content-type"] == MediaType.ociIndex.text)
+            #expect(answer.headers["docker-content-digest"] == digest.text)
+            let head = try await fetch(mirror.address, path, method: "HEAD")
+            #expect(head.status == 200 && head.headers["docker-content-digest"] == digest.text)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func manyClientsOfOneKeyAllGetIt() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair(100_000)
+            let clients = try (0..<200).map { _ in try RawClient(mirror.address) }
+            for client in clients { try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n") }
+            let good = try await blocking {
+                try clients.count { try $0.response()?.body == bytes }
+            }
+            #expect(good == 200)
+            #expect(mirror.server.metrics.failedAttempts == 0)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func aLookupEndsAtTheTimeoutAndWithTheClient() async throws {
+            let router = EndlessRouter()
+            let hasty = try await TestNode(router: router) { $0.resolveTimeout = .milliseconds(20) }
+            let (_, digest) = try makeContent(0)
+            #expect(try await fetch(hasty.address, "/v2/a/blobs/\(digest)").status == 404)
+            #expect(try await TestNode.settle { router.lookups == 0 })
+            await hasty.server.shutdown()
+
+            let patient = try await TestNode(router: router) { $0.resolveTimeout = .seconds(100) }
+            var client: RawClient? = try RawClient(patient.address)
+            try client?.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await TestNode.settle { router.lookups == 1 })
+            client = nil
+            #expect(try await TestNode.settle { router.lookups == 0 })
+            #expect(patient.server.metrics.outcomes[.aborted] == 1)
+            await patient.server.shutdown()
+        }
+
+        @Test func peersAreNeverForwarded() async throws {
+            let (mirror, holder, _, digest) = try await makePair()
+            let answer = try await fetch(
+                mirror.address,
+                "/v2/a/blobs/\(digest)",
+                headers: ["X-Spegel-Mirrored: true"]
+            )
+            #expect(answer.status == 404 && answer.text.contains("BLOB_UNKNOWN"))
+            #expect(holder.server.metrics.outcomes[.local] == 0)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func settingsRestrictWhatIsMirrored() async throws {
+            let (_, digest) = try makeContent(1)
+            let docker = try #require(RegistryName("docker.io"))
+            let node = try await TestNode {
+                $0.resolveTags = false
+                $0.mirroredRegistries = [docker]
+            }
+            node.store.add([1], as: digest)
+            let target = Descriptor(mediaType: .ociIndex, digest: digest, size: 1)
+            node.index.setTag("docker.io/a:1", to: target)
+            #expect(try await fetch(node.address, "/v2/a/manifests/1?ns=docker.io").status == 404)
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)?ns=docker.io").status == 200)
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)?ns=quay.io").status == 404)
+            await node.server.shutdown()
+        }
+
+        @Test(arguments: 0..<9)
+        func failsOverToTheNextPeer(kind: Int) async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let size = bytes.count
+            let other = try makeContent(0, seed: 9).digest
+            let (bad, provider) = try await ScriptedPeer.start { _ in
+                let ok = "HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n"
+                switch kind {
+                case 0: return [.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")]
+                case 1: return [.send("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")]
+                case 2: return [.send("\(ok)Docker-Content-Digest: \(other)\r\n\r\n")]
+                case 3: return []
+                case 4: return [.send("\(ok)\r\n")]
+                case 5: return [.send("\(ok)\r\n"), .bytes(Array(bytes.prefix(100_000)))]
+                case 6: return [.send("\(ok)\r\n"), .bytes(Array(bytes.prefix(100_000))), .close]
+                case 7: return [.send("no HTTP at all\r\n\r\n")]
+                default: return [.close]
+                }
+            }
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && answer.isWhole && answer.body == bytes)
+            #expect(mirror.server.metrics.failedAttempts == 1)
+            #expect(bad.requests.count == 1 && bad.requests.first?.contains("X-Spegel-Mirrored: true") == true)
+            // Only where bytes had gone out does the next peer go on in the middle.
+            let expected = kind == 5 || kind == 6 ? size - 100_000 : size
+            #expect(try await TestNode.settle { holder.server.metrics.localBytes == expected })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
+        @Test func aPeerThatRefusesConnectionsIsSkipped() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let gone = try await TestNode(host: "127.0.0.4")
+            await gone.server.shutdown()
+            mirror.router.setProviders([gone.provider, holder.provider], of: digest.text)
+            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes)
+            mirror.router.setProviders([gone.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 404 && answer.text.contains("BLOB_UNKNOWN"))
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func aBodyWithoutAnEndEndsCleanly() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let (bad, provider) = try await ScriptedPeer.start { _ in
+                [
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n"),
+                    .bytes(Array(bytes.prefix(1234))), .close,
+                ]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            // A reset would make the read fail instead of ending it.
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && !answer.isWhole && answer.body == Array(bytes.prefix(1234)))
+            #expect(try await TestNode.settle { mirror.server.metrics.outcomes[.cutShort] == 1 })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
+        @Test func aPooledConnectionThatHasDiedIsReplaced() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let (peer, provider) = try await ScriptedPeer.start { _ in
+                // The second request on each connection finds it closing.
+                [.send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"), .bytes(bytes), .close]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            for _ in 0..<20 {
+                let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+                #expect(answer.status == 200 && answer.body == bytes)
+            }
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await peer.stop()
+        }
+
+        @Test func aClientThatDoesNotReadHoldsThePeerBack() async throws {
+            let (mirror, holder, _, digest) = try await makePair()
+            let total = 4 << 30
+            let (peer, provider) = try await ScriptedPeer.start { _ in
+                [.send("HTTP/1.1 200 OK\r\nContent-Length: \(total)\r\n\r\n"), .endless]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            _ = try await blocking { try client.read(upTo: 10) }
+            var last = -1
+            // It comes to a halt once the sockets' buffers are full.
+            let halted = try await TestNode.settle {
+                usleep(100_000)
+                defer { last = peer.sentBytes }
+                return last == peer.sentBytes
+            }
+            #expect(halted && peer.sentBytes < 64 << 20)
+            #expect(mirror.server.metrics.mirrorsInFlight == 1)
+            client.reset()
+            #expect(try await TestNode.settle { mirror.server.metrics.peerConnections == 0 })
+            #expect(mirror.server.metrics.outcomes[.aborted] == 1)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await peer.stop()
+        }
+
+        @Test func abortedDownloadsLeaveNothingBehind() async throws {
+            let (mirror, holder, _, digest) = try await makePair(8 << 20)
+            mirror.store.add(Array(repeating: 0, count: 8 << 20), as: try makeContent(0, seed: 5).digest)
+            _ = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            let before = Self.openDescriptors()
+            for number in 0..<200 {
+                let seed: UInt8 = number % 4 == 0 ? 5 : 1
+                let path = "/v2/a/blobs/\(try makeContent(0, seed: seed).digest)"
+                try await blocking {
+                    let client = try RawClient(mirror.address)
+                    try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                    if number % 3 > 0 { _ = try client.read(upTo: 1000) }
+                    if number % 2 > 0 { client.reset() }
+                }
+            }
+            let settled = try await TestNode.settle {
+                let metrics = mirror.server.metrics
+                return metrics.openConnections == 0 && metrics.requestsInFlight == 0 && metrics.mirrorsInFlight == 0
+                    && holder.server.metrics.requestsInFlight == 0 && Self.openDescriptors() <= before
+            }
+            #expect(settled, "\(mirror.server.metrics), \(Self.openDescriptors()) descriptors, \(before) before")
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func shutdownLetsTransfersEnd() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair(8 << 20)
+            let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
+            let idle = try RawClient(mirror.address)
+            try idle.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await blocking { try idle.response()?.status } == 200)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await TestNode.settle { mirror.server.metrics.relayedBytes > 0 })
+            async let shutdown: Void = mirror.server.shutdown()
+            #expect(try await blocking { try idle.read(upTo: 1).isEmpty })
+            let answer = try await blocking { try client.response() }
+            #expect(answer?.body == bytes)
+            await shutdown
+            #expect(mirror.server.metrics.openConnections == 0)
+            #expect(throws: RawClient.Failure.self) { try RawClient(mirror.address) }
+            await holder.server.shutdown()
+        }
+
+        @Test func shutdownEndsAfterTheGrace() async throws {
+            let node = try await TestNode { $0.shutdownGrace = .milliseconds(50) }
+            let (bytes, digest) = try makeContent(32 << 20)
+            node.store.add(bytes, as: digest)
+            let client = try RawClient(node.address, receiveBuffer: 64 << 10)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            _ = try await blocking { try client.read(upTo: 1) }
+            await node.server.shutdown()
+            #expect(node.server.metrics.openConnections == 0)
+        }
+
+        @Test func connectionsBeyondTheLimitWait() async throws {
+            let node = try await TestNode { $0.maximumConnections = 1 }
+            var first: RawClient? = try RawClient(node.address)
+            try first?.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try first?.response()?.status == 200)
+            let second = try RawClient(node.address)
+            try second.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(node.server.metrics.openConnections == 1)
+            first = nil
+            #expect(try await blocking { try second.response()?.status } == 200)
+            #expect(node.server.metrics.openConnections == 1)
+            await node.server.shutdown()
+        }
+
+        private static func openDescriptors() -> Int {
+            guard let folder = opendir("/proc/self/fd") else { return -1 }
+            defer { closedir(folder) }
+            var count = 0
+            while readdir(folder) != nil { count += 1 }
+            return count
+        }
+    }
+}

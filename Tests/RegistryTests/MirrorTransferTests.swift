@@ -1,0 +1,290 @@
+import NIOCore
+import OCI
+import Routing
+import Testing
+
+@testable import Registry
+
+/// The rules of a mirrored request, one by one, without I/O.
+struct MirrorTransferTests {
+    static let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 7, count: 32))
+    static let size: Int64 = 1000
+
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    private func makeTransfer(
+        isHead: Bool = false,
+        kind: DistributionRequest.Kind = .blob,
+        byTag: Bool = false,
+        range: ByteRange? = nil
+    ) -> MirrorTransfer {
+        let request = MirrorTransfer.Request(
+            isHead: isHead,
+            kind: kind,
+            digest: byTag ? nil : Self.digest,
+            range: range
+        )
+        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+        transfer.lookupStarted(now: start)
+        return transfer
+    }
+
+    private func provider(_ number: Int, addresses: Int = 1) throws -> Provider {
+        let found = try (0..<addresses).map { try SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000 + $0) }
+        return Provider(peerID: "peer\(number)", addresses: found)
+    }
+
+    private func head(length: Int64 = Self.size, _ status: Int = 200, range: String? = nil) -> PeerResponseHead {
+        PeerResponseHead(
+            status: status,
+            contentLength: length,
+            contentType: "application/octet-stream",
+            contentRange: range,
+            digest: Self.digest?.text
+        )
+    }
+
+    private func asked(_ actions: [MirrorTransfer.Action]) -> MirrorTransfer.PeerRequest? {
+        for case .ask(let request) in actions { return request }
+        return nil
+    }
+
+    @Test func relaysFromTheFirstProvider() throws {
+        var transfer = makeTransfer()
+        let request = try #require(asked(transfer.found(try provider(1), now: start)))
+        #expect(request.asked == .whole)
+        transfer.connected(request.attempt, reused: false, now: start)
+        #expect(transfer.received(head(), of: request.attempt, now: start) == [])
+        guard case .forward(let sent?, 0) = transfer.received(bytes: 600, of: request.attempt, now: start) else {
+            Issue.record("the first bytes bring the head")
+            return
+        }
+        #expect(sent.size == Self.size && !sent.isPartial)
+        #expect(
+            transfer.received(bytes: 400, of: request.attempt, now: start) == .forward(head: nil, dropFirst: 0)
+        )
+        let end = transfer.ended(request.attempt, now: start)
+        #expect(end == [.cancelLookup, .release(request.attempt), .finish])
+        #expect(transfer.deadline == nil)
+    }
+
+    @Test func nobodyWithinTheResolveTimeoutIsNotFound() {
+        var transfer = makeTransfer()
+        #expect(transfer.deadline == start + .milliseconds(20))
+        #expect(transfer.timePassed(now: start + .milliseconds(19)) == [])
+        #expect(transfer.timePassed(now: start + .milliseconds(20)) == [.cancelLookup, .notFound])
+        #expect(transfer.isFinished)
+    }
+
+    @Test func theResolveTimeoutRunsFromTheStartOfTheLookup() {
+        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: Self.digest, range: nil)
+        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+        #expect(transfer.timePassed(now: start + .milliseconds(500)) == [])
+        transfer.lookupStarted(now: start + .milliseconds(500))
+        #expect(transfer.timePassed(now: start + .milliseconds(519)) == [])
+        #expect(transfer.timePassed(now: start + .milliseconds(520)) == [.cancelLookup, .notFound])
+    }
+
+    @Test func anEmptyLookupIsNotFoundAtOnce() {
+        var transfer = makeTransfer()
+        #expect(transfer.lookupEnded(now: start) == [.notFound])
+    }
+
+    @Test func theResolveTimeoutBoundsOnlyTheFirstProvider() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let failed = transfer.failed(first.attempt, .cannotConnect("refused"), now: start + .milliseconds(1))
+        #expect(failed == [.cancel(first.attempt)])
+        #expect(transfer.timePassed(now: start + .milliseconds(500)) == [])
+        let second = transfer.found(try provider(2), now: start + .milliseconds(600))
+        #expect(asked(second)?.peerID == "peer2")
+    }
+
+    @Test func theLookupHasADeadlineOfItsOwn() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.failed(first.attempt, .cannotConnect("refused"), now: start)
+        #expect(transfer.timePassed(now: start + .seconds(1)) == [.cancelLookup, .notFound])
+    }
+
+    @Test func asManyProvidersAsAllowedAreTried() throws {
+        var transfer = makeTransfer()
+        var actions: [MirrorTransfer.Action] = []
+        for number in 1...5 { actions += transfer.found(try provider(number), now: start) }
+        var peers: [String] = []
+        while let request = asked(actions) {
+            peers.append(request.peerID)
+            transfer.connected(request.attempt, reused: false, now: start)
+            actions = transfer.received(PeerResponseHead(status: 404), of: request.attempt, now: start)
+        }
+        #expect(peers == ["peer1", "peer2", "peer3"])
+        #expect(actions.last == .notFound)
+        #expect(transfer.failures.map(\.failure) == Array(repeating: .refused(.notFound), count: 3))
+    }
+
+    @Test func theOtherAddressesOfAProviderAreTried() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .cannotConnect("refused"), now: start)))
+        #expect(second.peerID == "peer1" && second.address.port == 5001)
+    }
+
+    @Test func aBlackHoledProviderIsAskedAgainLast() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        let late = start + .milliseconds(200)
+        let second = try #require(asked(transfer.timePassed(now: late)))
+        #expect(second.peerID == "peer2")
+        #expect(transfer.failures.map(\.failure) == [.connectTimeout])
+        #expect(second.attempt != first.attempt)
+    }
+
+    @Test func aReusedConnectionThatIsDeadIsReplacedOnce() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: true, now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
+        #expect(second.address == first.address && !second.mayReuse)
+        #expect(transfer.failures.isEmpty)
+        transfer.connected(second.attempt, reused: false, now: start)
+        #expect(
+            transfer.failed(second.attempt, .closed("reset"), now: start) == [.cancel(second.attempt), .notFound]
+        )
+    }
+
+    @Test func theNextPeerGoesOnInMidBlob() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 300, of: first.attempt, now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
+        #expect(second.asked.headerValue == "bytes=300-999")
+        transfer.connected(second.attempt, reused: false, now: start)
+        let answer = head(length: 700, 206, range: "bytes 300-999/1000")
+        #expect(transfer.received(answer, of: second.attempt, now: start) == [])
+        #expect(transfer.received(bytes: 700, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 0))
+        #expect(transfer.ended(second.attempt, now: start).last == .finish)
+    }
+
+    @Test func aPeerThatIgnoresTheRangeInMidBodyIsSkippedForward() throws {
+        var transfer = makeTransfer(kind: .manifest)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 300, of: first.attempt, now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
+        transfer.connected(second.attempt, reused: false, now: start)
+        #expect(transfer.received(head(), of: second.attempt, now: start) == [])
+        #expect(transfer.received(bytes: 200, of: second.attempt, now: start) == .drop)
+        #expect(
+            transfer.received(bytes: 800, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 100)
+        )
+        #expect(transfer.ended(second.attempt, now: start).last == .finish)
+    }
+
+    @Test func nobodyLeftInMidBodyCutsShort() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 1, of: first.attempt, now: start)
+        let end = transfer.failed(first.attempt, .closed("reset"), now: start)
+        #expect(end == [.cancel(first.attempt), .cutShort])
+    }
+
+    @Test func aHeadWithoutABodyCostsTheClientNothing() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        #expect(transfer.timePassed(now: start + .seconds(2)) == [.cancel(first.attempt), .notFound])
+    }
+
+    @Test func aTagIsNotGluedFromTwoManifests() throws {
+        var transfer = makeTransfer(kind: .manifest, byTag: true)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 10, of: first.attempt, now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
+        transfer.connected(second.attempt, reused: false, now: start)
+        var other = head(length: 990, 206, range: "bytes 10-999/1000")
+        other.digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 8, count: 32))?.text
+        #expect(transfer.received(other, of: second.attempt, now: start) == [.cancel(second.attempt), .cutShort])
+    }
+
+    @Test func aSlowClientIsNotHeldAgainstThePeer() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 10, of: first.attempt, now: start)
+        transfer.clientTakesBytes(false, now: start)
+        #expect(transfer.deadline == nil)
+        #expect(transfer.timePassed(now: start + .seconds(100)) == [])
+        transfer.clientTakesBytes(true, now: start + .seconds(100))
+        #expect(transfer.deadline == start + .seconds(102))
+        #expect(transfer.timePassed(now: start + .seconds(102)).last == .cutShort)
+    }
+
+    @Test func theClientLeaves() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        #expect(transfer.clientClosed() == [.cancelLookup, .cancel(first.attempt)])
+        #expect(transfer.found(try provider(2), now: start) == [])
+    }
+
+    @Test func rangesAreCheckedAndAnswered() throws {
+        var transfer = makeTransfer(range: .from(990))
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        let wrong = head(length: 10, 206, range: "bytes 980-989/1000")
+        let second = try #require(asked(transfer.received(wrong, of: first.attempt, now: start)))
+        transfer.connected(second.attempt, reused: false, now: start)
+        #expect(
+            transfer.received(head(length: 10, 206, range: "bytes 990-999/1000"), of: second.attempt, now: start) == []
+        )
+        guard case .forward(let sent?, 0) = transfer.received(bytes: 10, of: second.attempt, now: start) else {
+            Issue.record("the bytes of the range are forwarded")
+            return
+        }
+        #expect(sent.isPartial && sent.range == 990..<1000)
+    }
+
+    @Test func aRangeOutsideOfTheContentIsNotSatisfiable() throws {
+        var transfer = makeTransfer(range: .from(1000))
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        let answer = PeerResponseHead(status: 416, contentRange: "bytes */1000")
+        #expect(transfer.received(answer, of: first.attempt, now: start).last == .rangeNotSatisfiable(size: 1000))
+    }
+
+    @Test(arguments: [
+        PeerResponseHead(status: 500, contentLength: 1),
+        PeerResponseHead(status: 206, contentLength: 1000, contentRange: "bytes 0-999/1000"),
+        PeerResponseHead(status: 200),
+        PeerResponseHead(status: 200, contentLength: -1),
+        PeerResponseHead(status: 200, contentLength: 1000, contentEncoding: "gzip"),
+        PeerResponseHead(status: 200, contentLength: 1000, digest: "sha256:none"),
+        PeerResponseHead(status: 304, contentLength: 1000),
+    ])
+    func implausibleHeadsAreRefused(_ head: PeerResponseHead) throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        #expect(transfer.received(head, of: first.attempt, now: start) == [.cancel(first.attempt), .notFound])
+    }
+}

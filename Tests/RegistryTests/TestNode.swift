@@ -1,0 +1,252 @@
+import ContentStore
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import OCI
+import Routing
+import Synchronization
+
+@testable import Registry
+
+/// A store of files in a temporary folder; or one that can only be read, as where the files are out of reach.
+final class TestStore: ContentStore {
+    private let folder: String
+    private let readersOnly: Bool
+    /// After how many bytes a reader fails.
+    let readersFailAfter = Mutex<Int?>(nil)
+    private let names = Mutex<[String]>([])
+
+    init(readersOnly: Bool = false) {
+        var template = Array("/tmp/registry-tests-XXXXXX".utf8CString)
+        folder = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+        self.readersOnly = readersOnly
+    }
+
+    deinit {
+        for name in names.withLock({ $0 }) { unlink(name) }
+        rmdir(folder)
+    }
+
+    func path(_ digest: Digest) -> String { "\(folder)/\(digest.hex)" }
+
+    func add(_ bytes: [UInt8], as digest: Digest) {
+        let descriptor = open(path(digest), O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0o600)
+        _ = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        close(descriptor)
+        names.withLock { $0.append(path(digest)) }
+    }
+
+    func openFile(_ digest: Digest) throws -> ContentFile? {
+        readersOnly ? nil : try ContentFile.open(path: path(digest))
+    }
+
+    func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
+        guard readersOnly, let file = try ContentFile.open(path: path(digest)) else { return nil }
+        return Reader(bytes: try file.readAll(limit: 1 << 26), failsAfter: readersFailAfter.withLock { $0 })
+    }
+
+    func images() async throws -> [StoredImage] { [] }
+    func resolve(_ name: String) async throws -> Descriptor? { nil }
+    func contents() async throws -> [StoredContent] { [] }
+    func size(of digest: Digest) async throws -> Int64? { nil }
+    func changes() -> AsyncThrowingStream<StoreChange, any Error> { AsyncThrowingStream { $0.finish() } }
+
+    private struct Reader: ContentReader {
+        var bytes: [UInt8]
+        var failsAfter: Int?
+        var size: Int64 { Int64(bytes.count) }
+
+        func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
+            let part = bytes[Int(range.lowerBound)..<Int(range.upperBound)]
+            return AsyncThrowingStream { continuation in
+                for start in stride(from: part.startIndex, to: part.endIndex, by: 100_000) {
+                    if let failsAfter, start >= failsAfter {
+                        return continuation.finish(throwing: RawClient.Failure(what: "the reader fails"))
+                    }
+                    continuation.yield(Array(part[start...].prefix(100_000)))
+                }
+                continuation.finish()
+            }
+        }
+    }
+}
+
+/// A registry on loopback with a store, an index and a router of its own.
+struct TestNode {
+    let server: RegistryServer
+    let address: SocketAddress
+    let store: TestStore
+    let index: ContentIndex
+    let router: MemoryRouter
+
+    var provider: Provider { Provider(peerID: "node at \(address)", addresses: [address]) }
+
+    init(
+        host: String = "127.0.0.1",
+        readersOnly: Bool = false,
+        readiness: Readiness = .ready("ready"),
+        router other: (any Router)? = nil,
+        configure: (inout RegistryConfiguration) -> Void = { _ in }
+    ) async throws {
+        var configuration = RegistryConfiguration(host: host, port: 0)
+        configuration.headTimeout = .milliseconds(300)
+        configuration.progressTimeout = .milliseconds(300)
+        configuration.shutdownGrace = .seconds(2)
+        // The machine that runs the tests may be busy.
+        configuration.resolveTimeout = .seconds(2)
+        configuration.connectTimeout = .seconds(2)
+        configure(&configuration)
+        store = TestStore(readersOnly: readersOnly)
+        index = ContentIndex()
+        router = MemoryRouter()
+        server = RegistryServer(
+            configuration: configuration,
+            store: store,
+            index: index,
+            router: other ?? router,
+            group: MultiThreadedEventLoopGroup.singleton,
+            readiness: { readiness },
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
+        address = try await server.start()
+    }
+
+    /// Waits until a condition holds, at most 10 s.
+    static func settle(_ condition: () -> Bool) async throws -> Bool {
+        for _ in 0..<1000 {
+            if condition() { return true }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return condition()
+    }
+}
+
+/// A router whose lookups find nobody and go on until they are given up.
+final class EndlessRouter: Router {
+    private let running = Mutex(0)
+
+    /// How many lookups are going on.
+    var lookups: Int { running.withLock { $0 } }
+
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        running.withLock { $0 += 1 }
+        return AsyncStream { continuation in
+            continuation.onTermination = { [self] _ in running.withLock { $0 -= 1 } }
+        }
+    }
+
+    func advertise(_ keys: [String]) async {}
+    func withdraw(_ keys: [String]) async {}
+    var readiness: Readiness { .ready("for ever") }
+}
+
+/// A peer that does as told on every request, and counts what it does.
+final class ScriptedPeer: Sendable {
+    enum Step: Sendable {
+        case send(String)
+        case bytes([UInt8])
+        /// Sends zeros for as long as the other side takes them.
+        case endless
+        case close
+    }
+
+    private struct State {
+        var requests: [String] = []
+        var sentBytes = 0
+    }
+
+    private let state = Mutex(State())
+    private let channel = Mutex<(any Channel)?>(nil)
+    let script: @Sendable (String) -> [Step]
+
+    var requests: [String] { state.withLock { $0.requests } }
+    var sentBytes: Int { state.withLock { $0.sentBytes } }
+
+    private init(_ script: @escaping @Sendable (String) -> [Step]) {
+        self.script = script
+    }
+
+    /// Listens on a loopback address.
+    static func start(
+        host: String = "127.0.0.3",
+        _ script: @escaping @Sendable (String) -> [Step]
+    ) async throws -> (peer: ScriptedPeer, provider: Provider) {
+        let peer = ScriptedPeer(script)
+        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Handler(peer: peer))
+                }
+            }
+            .bind(host: host, port: 0).get()
+        peer.channel.withLock { $0 = channel }
+        guard let address = channel.localAddress else { throw RawClient.Failure(what: "no address") }
+        return (peer, Provider(peerID: "scripted at \(address)", addresses: [address]))
+    }
+
+    func stop() async throws {
+        try await channel.withLock { $0.take() }?.close()
+    }
+
+    private final class Handler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let peer: ScriptedPeer
+        private var received = ""
+
+        init(peer: ScriptedPeer) {
+            self.peer = peer
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            received += String(buffer: unwrapInboundIn(data))
+            guard received.hasSuffix("\r\n\r\n") else { return }
+            let request = received
+            received = ""
+            peer.state.withLock { $0.requests.append(request) }
+            for step in peer.script(request) {
+                switch step {
+                case .send(let text): write(context, ByteBuffer(string: text))
+                case .bytes(let bytes): write(context, ByteBuffer(bytes: bytes))
+                case .endless: pump(context)
+                case .close: context.close(promise: nil)
+                }
+            }
+        }
+
+        private func write(_ context: ChannelHandlerContext, _ buffer: ByteBuffer) {
+            peer.state.withLock { $0.sentBytes += buffer.readableBytes }
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        }
+
+        private func pump(_ context: ChannelHandlerContext) {
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenSuccess {
+                self.peer.state.withLock { $0.sentBytes += 1 << 20 }
+                self.pump(context)
+            }
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(repeating: 0, count: 1 << 20)), promise: promise)
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            context.close(promise: nil)
+        }
+    }
+}
+
+/// Content of so many bytes that tell their place, and a digest for it. Digests are not verified here.
+func makeContent(_ size: Int, seed: UInt8 = 1) throws -> (bytes: [UInt8], digest: Digest) {
+    var random = SeededGenerator(seed: UInt64(seed))
+    // A prime number of bytes over and over, so that no shift by a buffer's size goes unseen.
+    let block = (0..<min(size, 65_521)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(size)
+    while bytes.count < size { bytes += block.prefix(size - bytes.count) }
+    guard let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: seed, count: 32)) else {
+        throw RawClient.Failure(what: "no digest")
+    }
+    return (bytes, digest)
+}
