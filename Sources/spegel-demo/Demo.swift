@@ -14,7 +14,7 @@ struct Demo {
     static func main() async {
         let arguments = CommandLine.arguments
         guard arguments.count == 3 else {
-            fputs("usage: spegel-demo PATH-OF-SPEGEL WORK-FOLDER\n", stderr)
+            printError("usage: spegel-demo PATH-OF-SPEGEL WORK-FOLDER")
             exit(64)
         }
         do {
@@ -23,7 +23,7 @@ struct Demo {
             print("Interrupted; everything is stopped.")
             exit(130)
         } catch {
-            fputs("demo: \(error)\n", stderr)
+            printError("demo: \(error)")
             exit(1)
         }
     }
@@ -86,6 +86,12 @@ struct Demo {
         print("  404 in \(seconds(answer.time)): \(body)")
         print("  containerd would now go to the source registry.\n")
     }
+}
+
+/// Writes a line to standard error.
+func printError(_ text: String) {
+    let line = Array((text + "\n").utf8)
+    _ = write(STDERR_FILENO, line, line.count)
 }
 
 /// The person pressed Ctrl-C.

@@ -46,7 +46,8 @@ enum Main {
         var text = Spegel.message(for: error).split(separator: "\n").joined(separator: " ")
         if let note = prepared.note(onMessage: text) { text += " (\(note))" }
         if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
-        fputs("spegel: \(text)\n", stderr)
+        let line = Array("spegel: \(text)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
         exit(code.rawValue)
     }
 }

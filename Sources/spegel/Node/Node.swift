@@ -3,10 +3,12 @@ import ContentStore
 import LibP2P
 import Logging
 import Multiformats
+import NIOCore
 import NIOPosix
 import Registry
 import Routing
 import ServiceLifecycle
+import UnixSignals
 
 /// A node, put together from its parts: the store, the router, the state tracker, the registry.
 struct Node {

@@ -70,7 +70,8 @@ private struct ContainerdService: Service {
     /// Says which containerd this is, and what is wrong with its content folder.
     private func greet() async {
         do {
-            logger.info("Connected to containerd", metadata: ["version": "\(try await store.verify())"])
+            let version = try await store.verify()
+            logger.info("Connected to containerd", metadata: ["version": "\(version)"])
             if let problem = try await store.contentFolderProblem() {
                 logger.warning("Content is read through the socket of containerd", metadata: ["reason": "\(problem)"])
             }
