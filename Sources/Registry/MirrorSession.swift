@@ -8,7 +8,8 @@ import Routing
 protocol MirrorClient: AnyObject {
     /// Whether bytes that are written now leave soon.
     var takesBytes: Bool { get }
-    func mirrorSends(head: MirroredContent)
+    /// - Parameter source: the registry of the peer that the content begins to come from.
+    func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
     func mirrorFlushes()
     /// The answer ends; nothing follows.
@@ -135,7 +136,7 @@ final class MirrorSession: PeerConnectionUser {
         switch transfer.received(bytes: bytes.readableBytes, of: attempt, now: .now()) {
         case .drop: break
         case .forward(let head, let dropFirst):
-            if let head { client?.mirrorSends(head: head) }
+            if let head { client?.mirrorSends(head: head, source: transfer.lastAddress) }
             var bytes = bytes
             if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
             services.metrics.addRelayedBytes(bytes.readableBytes)
@@ -177,7 +178,7 @@ final class MirrorSession: PeerConnectionUser {
             case .release(let attempt):
                 if let peer = peers.removeValue(forKey: attempt) { pool.put(peer, now: .now()) }
             case .cancelLookup: lookup?.cancel()
-            case .sendHead(let content): client?.mirrorSends(head: content)
+            case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
             case .notFound: end(.notFound)

@@ -126,18 +126,19 @@ extension RegistryConnection: MirrorClient {
         context?.channel.isWritable ?? false
     }
 
-    func mirrorSends(head content: MirroredContent) {
+    func mirrorSends(head content: MirroredContent, source: SocketAddress?) {
         guard let kind = exchange?.content?.content.kind else { return }
-        send(
-            .content(
-                size: content.size,
-                range: content.range,
-                isPartial: content.isPartial,
-                mediaType: content.mediaType,
-                digest: content.digest,
-                kind: kind
-            )
+        var head = HTTPResponseHead.content(
+            size: content.size,
+            range: content.range,
+            isPartial: content.isPartial,
+            mediaType: content.mediaType,
+            digest: content.digest,
+            kind: kind
         )
+        // For people and tools that want to see where content comes from; containerd passes over it.
+        if let source { head.headers.add(name: sourceHeaderName, value: source.hostHeader) }
+        send(head)
     }
 
     func mirrorSends(body: ByteBuffer) {

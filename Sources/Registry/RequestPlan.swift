@@ -34,6 +34,9 @@ struct ContentRequest: Hashable, Sendable {
 /// The header that marks a request from another node.
 let mirroredHeaderName = "X-Spegel-Mirrored"
 
+/// The header of a relayed answer that names the registry of the peer that it comes from.
+let sourceHeaderName = "X-Spegel-Source"
+
 extension RequestPlan {
     /// Reads a request's head.
     init(_ head: HTTPRequestHead, configuration: RegistryConfiguration) {

@@ -1,3 +1,4 @@
+import NIOHTTP1
 import OCI
 
 /// A pull as containerd does it: the tag, then what it names, down to the layers; each digest is checked.

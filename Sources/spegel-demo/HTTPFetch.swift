@@ -10,7 +10,7 @@ enum HTTPFetch {
         var status: Int
         var headers: HTTPHeaders
         /// The digest and the size of the body.
-        var digest: Digest?
+        var digest: OCI.Digest?
         var size: Int64
         /// The body itself, when it is small.
         var body: [UInt8]?
@@ -52,7 +52,7 @@ enum HTTPFetch {
                     answer.body?.append(contentsOf: chunk.readableBytesView)
                     if answer.size > keptSize { answer.body = nil }
                 case .end:
-                    answer.digest = Digest(algorithm: .sha256, bytes: hash.finalize())
+                    answer.digest = OCI.Digest(algorithm: .sha256, bytes: hash.finalize())
                     answer.time = ContinuousClock.now - start
                     return answer
                 }
