@@ -30,8 +30,8 @@ import Testing
         let keys = (0..<200).map { Key("sha256:\($0)") }
         nodes[3].provide(keys)
         try await running(nodes) { _ in
-            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize == 7 } })
-            #expect(try await eventually { nodes.allSatisfy { $0 === nodes[3] || $0.recordCount == 200 } })
+            #expect(await eventually { nodes.allSatisfy { $0.routingTableSize == 7 } })
+            #expect(await eventually { nodes.allSatisfy { $0 === nodes[3] || $0.recordCount == 200 } })
             for node in nodes where node !== nodes[3] {
                 for key in keys.prefix(20) { #expect(await node.providers(of: key) == [nodes[3].localPeer]) }
             }
@@ -47,11 +47,11 @@ import Testing
         let nodes = try joined(50, in: network)
         let keys = (0..<10).map { Key("sha256:\($0)") }
         try await running(nodes) { _ in
-            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
+            #expect(await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
             nodes[17].provide(keys)
             for key in keys {
                 for node in nodes where node !== nodes[17] {
-                    #expect(try await eventually { await node.providers(of: key) == [nodes[17].localPeer] })
+                    #expect(await eventually { await node.providers(of: key) == [nodes[17].localPeer] })
                 }
             }
             // Half of them vanish; the records are at others still.
@@ -61,7 +61,7 @@ import Testing
             }
             let gone = Set(nodes.suffix(25).map(\.localPeer))
             var round = 0
-            let isCleaned = try await eventually {
+            let isCleaned = await eventually {
                 // Lookups in all directions meet everybody in the tables.
                 round += 1
                 for node in nodes.prefix(25) { _ = await node.providers(of: Key("nobody's \(round)")) }
@@ -80,11 +80,11 @@ import Testing
         let keys = (0..<20).map { Key("sha256:\($0)") }
         newcomer.provide(keys)
         try await running(nodes) { start in
-            #expect(try await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
+            #expect(await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
             start(newcomer)
             newcomer.peerAppeared(try testPeer(0))
             let all = nodes.map(\.localPeer)
-            let isPlaced = try await eventually {
+            let isPlaced = await eventually {
                 keys.allSatisfy { key in
                     let closest = Set(
                         all.sorted {
@@ -109,15 +109,15 @@ import Testing
         let keys = (0..<300).map { Key("sha256:\($0)") }
         nodes[1].provide(keys)
         try await running(nodes) { start in
-            #expect(try await eventually { nodes[0].recordCount == 300 && nodes[3].recordCount == 300 })
+            #expect(await eventually { nodes[0].recordCount == 300 && nodes[3].recordCount == 300 })
             let newcomer = try network.makeNode(50)
             start(newcomer)
             newcomer.peerAppeared(try testPeer(0))
-            #expect(try await eventually { newcomer.recordCount == 300 })
+            #expect(await eventually { newcomer.recordCount == 300 })
             #expect(await newcomer.providers(of: keys[7]) == [nodes[1].localPeer])
             // And a key that is new later reaches it as well.
             nodes[1].provide([Key("new")])
-            #expect(try await eventually { newcomer.recordCount == 301 })
+            #expect(await eventually { newcomer.recordCount == 301 })
         }
     }
 
@@ -127,14 +127,14 @@ import Testing
         let keys = (0..<10).map { Key("sha256:\($0)") }
         try await running(nodes) { start in
             nodes[1].provide(keys)
-            #expect(try await eventually { nodes[0].recordCount == 10 })
+            #expect(await eventually { nodes[0].recordCount == 10 })
             network.remove(nodes[0].localPeer)
             #expect(await nodes[1].providers(of: Key("other")) == [])
             #expect(nodes[1].routingTableSize == 0)
             // The same node, restarted: its records are gone, and come back without its doing.
             let restarted = try network.makeNode(0)
             start(restarted)
-            #expect(try await eventually { restarted.recordCount == 10 })
+            #expect(await eventually { restarted.recordCount == 10 })
         }
     }
 
@@ -162,9 +162,9 @@ import Testing
         nodes[1].peerAppeared(try testPeer(0))
         try await running(nodes) { _ in
             nodes[1].provide([Key("a"), Key("b")])
-            #expect(try await eventually { nodes[0].recordCount == 2 })
+            #expect(await eventually { nodes[0].recordCount == 2 })
             nodes[1].stopProviding([Key("a")])
-            #expect(try await eventually { nodes[0].recordCount == 1 })
+            #expect(await eventually { nodes[0].recordCount == 1 })
             #expect(await nodes[0].providers(of: Key("b")) == [nodes[1].localPeer])
         }
     }
@@ -173,17 +173,17 @@ import Testing
         let network = MemoryNetwork()
         let nodes = try joined(5, in: network)
         try await running(nodes) { _ in
-            #expect(try await eventually { nodes[0].routingTableSize == 4 && network.underWay == 0 })
+            #expect(await eventually { nodes[0].routingTableSize == 4 && network.underWay == 0 })
             for node in nodes.dropFirst() { network.silence(node.localPeer) }
             let search = Task { await nodes[0].providers(of: Key("a")) }
-            #expect(try await eventually { network.underWay >= 4 })
+            #expect(await eventually { network.underWay >= 4 })
             search.cancel()
             _ = await search.value
-            #expect(try await eventually { nodes[0].activeSearchCount == 0 })
+            #expect(await eventually { nodes[0].activeSearchCount == 0 })
             // Requests that were called off say nothing about the peers.
             #expect(nodes[0].routingTableSize == 4)
         }
-        #expect(try await eventually { network.underWay == 0 })
+        #expect(await eventually { network.underWay == 0 })
     }
 
     @Test func aSilentPeerIsGivenUpAfterTheDeadline() async throws {
@@ -192,7 +192,7 @@ import Testing
         let other = try network.makeNode(1)
         try await running([node, other]) { _ in
             node.peerAppeared(try testPeer(1))
-            #expect(try await eventually { node.routingTableSize == 1 })
+            #expect(await eventually { node.routingTableSize == 1 })
             network.silence(other.localPeer)
             #expect(await node.providers(of: Key("a")) == [])
             #expect(node.routingTableSize == 0)
@@ -205,11 +205,11 @@ import Testing
         let nodes = try joined(2, in: network)
         let search = Mutex<Task<Set<PeerID>, Never>?>(nil)
         try await running(nodes) { _ in
-            #expect(try await eventually { nodes[0].routingTableSize == 1 })
+            #expect(await eventually { nodes[0].routingTableSize == 1 })
             network.silence(nodes[1].localPeer)
             let task = Task { await nodes[0].providers(of: Key("a")) }
             search.withLock { $0 = task }
-            #expect(try await eventually { nodes[0].activeSearchCount == 1 })
+            #expect(await eventually { nodes[0].activeSearchCount == 1 })
         }
         #expect(await search.withLock { $0 }?.value == [])
         #expect(await nodes[0].providers(of: Key("b")) == [])
