@@ -84,9 +84,9 @@ final class MemoryNetwork: Sendable {
 
 /// Waits until a condition holds.
 ///
-/// - Returns: false if it did not within 20 seconds.
+/// - Returns: false if it did not within 60 seconds.
 func eventually(_ condition: () async -> Bool) async -> Bool {
-    let end = ContinuousClock.now + .seconds(20)
+    let end = ContinuousClock.now + .seconds(60)
     while await !condition() {
         guard ContinuousClock.now < end, !Task.isCancelled else { return false }
         try? await Task.sleep(for: .milliseconds(5))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Kademlia
 
-@Suite(.timeLimit(.minutes(2))) struct NodeTests {
+@Suite(.timeLimit(.minutes(5))) struct NodeTests {
     /// Runs nodes while the body runs.
     private func running(_ nodes: [KademliaNode], _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -52,7 +52,7 @@ import Testing
     @Test func among50AllFindWhatOneProvides() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(50, in: network)
-        let keys = (0..<10).map { Key("sha256:\($0)") }
+        let keys = (0..<4).map { Key("sha256:\($0)") }
         try await running(nodes) {
             #expect(await eventually { nodes.allSatisfy { $0.routingTableSize > 20 } })
             nodes[17].provide(keys)
