@@ -96,8 +96,17 @@ public final class Bootstrapper: Service {
         } catch {
             failure = "\(error)"
         }
-        if wasAlone, !host.connectedPeers.isEmpty { await node.bootstrap() }
+        if wasAlone { await join() }
         note(failure)
+    }
+
+    /// Waits until a peer that was connected to has passed its check, then learns of the others from it.
+    private func join() async {
+        let deadline = ContinuousClock.now + configuration.lonelyInterval
+        while node.routingTableSize == 0, !host.connectedPeers.isEmpty, ContinuousClock.now < deadline {
+            do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
+        }
+        if node.routingTableSize > 0 { await node.bootstrap() }
     }
 
     /// Dials all and gives the reason of one that failed, or `nil` when none did.
