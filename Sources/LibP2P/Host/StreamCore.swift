@@ -81,7 +81,8 @@ final class StreamCore {
         isWriteClosed = true
     }
 
-    /// Gives the waiting writers' bytes to the session as it has room.
+    /// Gives the waiting writers' bytes to the session as it has room. They are sent only when all is noted
+    /// down here, since that may make room and so lead back to here.
     func pumpWriters() {
         while let writer = writers.first {
             if writer.waiter.isResumed {
@@ -96,13 +97,13 @@ final class StreamCore {
             guard isTaken else {
                 writers[writers.startIndex].isBegun = writer.isBegun || rest.readableBytes < writer.bytes.readableBytes
                 writers[writers.startIndex].bytes = rest
-                return
+                return connection.pump()
             }
             writers.removeFirst()
             writer.timer.cancel()
             writer.waiter.resume(.success(()))
         }
-        if isWriteClosed { connection.finish(id) }
+        if isWriteClosed { connection.finish(id) } else { connection.pump() }
     }
 
     // MARK: From the program

@@ -90,11 +90,10 @@ final class YamuxHandler: ChannelInboundHandler {
 
     // MARK: For streams
 
-    /// Gives bytes of a stream to the session; `nil` when the stream cannot be written to.
+    /// Gives bytes of a stream to the session, whether there was room for all, without sending them yet; `nil` when
+    /// the stream cannot be written to.
     func send(_ bytes: inout ByteBuffer, on id: UInt32) -> Bool? {
-        guard let isTaken = try? session.write(&bytes, to: id) else { return nil }
-        pump()
-        return isTaken
+        try? session.write(&bytes, to: id)
     }
 
     func consume(_ count: Int, of id: UInt32) {
@@ -262,7 +261,7 @@ final class YamuxHandler: ChannelInboundHandler {
     // MARK: Sending
 
     /// Sends what the session has while the connection takes it.
-    private func pump() {
+    func pump() {
         // What a read causes leaves together after it; and `pump` may come back here through a writer.
         guard !isReading, !isPumping, let context else { return }
         isPumping = true
