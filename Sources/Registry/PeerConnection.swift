@@ -20,8 +20,9 @@ final class PeerConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
 
-    /// The most bytes that are read at a time.
-    static let maximumReadSize = 64 << 10
+    /// The most bytes that are read at a time. Nothing is read while the client's channel holds back more than
+    /// ``RegistryServer/writeBufferHigh``, so a transfer never has more than the two together in memory: 224 KiB.
+    static let maximumReadSize = 128 << 10
 
     let address: SocketAddress
     private let metrics: RegistryMetrics

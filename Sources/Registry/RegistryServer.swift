@@ -19,6 +19,9 @@ public final class RegistryServer: Service {
         var wasStarted = false
     }
 
+    /// How many bytes wait to be sent to a client, at least, before its channel takes no more.
+    static let writeBufferHigh = 96 << 10
+
     private let services: RegistryServices
     private let group: any EventLoopGroup
     /// The idle connections to peers of each event loop, made when they are first needed.
@@ -155,7 +158,7 @@ public final class RegistryServer: Service {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 128 << 10))
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: Self.writeBufferHigh))
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
