@@ -50,7 +50,7 @@ let package = Package(
             dependencies: [
                 "OCI", "ContentStore",
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
                 .product(name: "GRPCProtobuf", package: "grpc-swift-protobuf"),
@@ -147,19 +147,17 @@ let package = Package(
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats"], swiftSettings: strict),
         .testTarget(
             name: "ContentStoreTests",
-            dependencies: [
-                "ContentStore", "Files", "OCI",
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "Logging", package: "swift-log"),
-            ],
+            dependencies: ["ContentStore", "Files", "OCI", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ContainerdStoreTests",
             dependencies: [
                 "ContainerdStore", "ContentStore", "OCI",
-                .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             swiftSettings: strict
         ),
@@ -202,7 +200,7 @@ let package = Package(
         ),
         .testTarget(
             name: "NodeConfigurationTests",
-            dependencies: ["NodeConfiguration", "Files", "OCI", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["NodeConfiguration", "Files", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(

@@ -1,4 +1,5 @@
 import ContentStore
+import Glibc
 import Logging
 import NIOCore
 import OCI
@@ -61,6 +62,22 @@ public final class ContainerdStore: ContentStore {
         )
         folder = contentPath.map { ContentFolder(path: $0) }
         self.logger = logger
+    }
+
+    /// Finds out whether a path can be containerd's socket at all, so that a wrong one is told at start.
+    ///
+    /// A containerd that is not there yet is no fault: its socket may be missing from a folder that exists, or have
+    /// nobody behind it.
+    ///
+    /// - Returns: what is wrong with the path, or `nil` when it is, or may become, a socket to connect to.
+    public static func socketFault(path: String) -> ContainerdError? {
+        switch SocketProbe.problem(path: path) {
+        case nil, .notListening: return nil
+        case .socketMissing:
+            let folder = path.lastIndex(of: "/").map { path[...$0] } ?? "."
+            return access(String(folder), F_OK) == 0 ? nil : .socketMissing(path: path)
+        case let fault: return fault
+        }
     }
 
     /// Keeps the connection to containerd, until ``close()`` is called or the task is cancelled. May be called once.

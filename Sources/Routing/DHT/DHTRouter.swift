@@ -64,9 +64,11 @@ public final class DHTRouter: Router, Service {
         host.setHandler(for: protocolID) { [node, logger] stream in
             await Self.serve(stream, node: node, logger: logger)
         }
+        // Listened to before anybody is dialled, so that no peer is missed.
+        let events = host.events
         try await cancelWhenGracefulShutdown {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await self.followHost() }
+                group.addTask { await self.follow(events) }
                 group.addTask { await self.node.run() }
                 group.addTask { try await self.bootstrapper.run() }
                 try await group.next()
@@ -100,12 +102,14 @@ public final class DHTRouter: Router, Service {
     }
 
     /// Tells the DHT of the peers that speak its protocol.
-    private func followHost() async {
-        for await event in host.events {
+    private func follow(_ events: AsyncStream<HostEvent>) async {
+        for peer in host.connectedPeers {
+            if let info = host.identifyInfo(of: peer) { identified(peer, info) }
+        }
+        for await event in events {
             switch event {
             case .identified(let peer, let info):
-                guard info.protocols.contains(protocolID) else { continue }
-                node.peerAppeared(PeerInfo(id: peer, addresses: info.listenAddresses))
+                identified(peer, info)
             case .disconnected(let peer):
                 // It may have restarted without its records; when it comes back it is a new peer.
                 node.peerGone(peer)
@@ -113,6 +117,11 @@ public final class DHTRouter: Router, Service {
                 continue
             }
         }
+    }
+
+    private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
+        guard info.protocols.contains(protocolID) else { return }
+        node.peerAppeared(PeerInfo(id: peer, addresses: info.listenAddresses))
     }
 
     /// Answers the requests on one stream, one after another.

@@ -27,6 +27,7 @@ struct NodeStore {
                 services: []
             )
         }
+        if let fault = ContainerdStore.socketFault(path: options.containerdSock) { throw fault }
         let folder = options.containerdContentPath
         let hasFolder = !folder.isEmpty && access(folder, R_OK | X_OK) == 0
         let store = try ContainerdStore(
