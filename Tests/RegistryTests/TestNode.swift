@@ -90,8 +90,8 @@ struct TestNode {
         configure: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = RegistryConfiguration(host: host, port: 0)
-        configuration.headTimeout = .milliseconds(300)
-        configuration.progressTimeout = .milliseconds(300)
+        configuration.headTimeout = .seconds(1)
+        configuration.progressTimeout = .seconds(1)
         configuration.shutdownGrace = .seconds(2)
         // The machine that runs the tests may be busy.
         configuration.resolveTimeout = .seconds(2)
