@@ -205,7 +205,11 @@ let package = Package(
         ),
         .testTarget(
             name: "SpegelTests",
-            dependencies: ["spegel", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "spegel",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
     ],

@@ -45,31 +45,30 @@ extension Host {
                 && seen.insert(address.withoutPeerID).inserted
         }.prefix(configuration.maxDialAddresses)
         guard !addresses.isEmpty else { throw HostError.noAddresses(peer.id) }
-        return try await withThrowingTaskGroup(
-            of: (Multiaddr, Result<Connection, any Error>).self
-        ) { group in
+        // Neither the tasks nor the body throw: a throwing body that returns from within its loop over tuples is
+        // compiled wrongly by Swift 6.3 when optimised (a value is released twice).
+        let stagger = configuration.dialStagger
+        let race = await withTaskGroup(of: DialAttempt.self, returning: DialRace.self) { group in
             for (index, address) in addresses.enumerated() {
-                group.addTask { [self] in
-                    do {
-                        try await Task.sleep(for: configuration.dialStagger * index)
-                        return (address, .success(try await dial(address, expecting: peer.id)))
-                    } catch {
-                        return (address, .failure(error))
-                    }
-                }
+                group.addTask { await self.attempt(address, expecting: peer.id, after: stagger * index) }
             }
-            var attempts: [(address: Multiaddr, reason: String)] = []
-            for try await (address, result) in group {
-                switch result {
-                case .success(let connection):
-                    group.cancelAll()
-                    return connection
-                case .failure(let error):
-                    attempts.append((address, Self.describe(error)))
-                }
-            }
-            try Task.checkCancellation()
-            throw HostError.dialFailed(peer.id, attempts: attempts)
+            var race = DialRace()
+            while race.winner == nil, let attempt = await group.next() { race.add(attempt) }
+            group.cancelAll()
+            return race
+        }
+        if let winner = race.winner { return winner }
+        try Task.checkCancellation()
+        throw HostError.dialFailed(peer.id, attempts: race.failures)
+    }
+
+    /// Dials one address after a delay; gives the reason when it fails.
+    private func attempt(_ address: Multiaddr, expecting peer: PeerID, after delay: Duration) async -> DialAttempt {
+        do {
+            try await Task.sleep(for: delay)
+            return .connected(try await dial(address, expecting: peer))
+        } catch {
+            return .failed(address, reason: Self.describe(error))
         }
     }
 
@@ -123,6 +122,25 @@ extension Host {
         case let error as IOError where error.errnoCode == ENETUNREACH: "the network is unreachable"
         case ChannelError.connectTimeout(let time): "no answer within \(time.nanoseconds / 1_000_000) ms"
         default: "\(error)"
+        }
+    }
+}
+
+/// How the attempt at one address ended.
+private enum DialAttempt: Sendable {
+    case connected(Connection)
+    case failed(Multiaddr, reason: String)
+}
+
+/// The attempts at a peer's addresses so far.
+private struct DialRace: Sendable {
+    var winner: Connection?
+    var failures: [(address: Multiaddr, reason: String)] = []
+
+    mutating func add(_ attempt: DialAttempt) {
+        switch attempt {
+        case .connected(let connection): winner = connection
+        case .failed(let address, let reason): failures.append((address, reason))
         }
     }
 }
