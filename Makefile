@@ -24,7 +24,7 @@ test: ## Everything that CI runs: lint, unit tests, end-to-end tests
 
 .PHONY: test-unit
 test-unit: ## Unit and property tests, and the tests against a real containerd where it is installed
-	$(SWIFT) test
+	$(SWIFT) test --no-parallel
 
 .PHONY: test-e2e
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)

@@ -206,7 +206,7 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel",
+                "spegel", "OCI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import OCI
 import Testing
 
 @testable import spegel
@@ -120,14 +121,32 @@ struct ArgumentTests {
         #expect(ListenAddress(argument: address.description) == address)
     }
 
-    @Test func randomArgumentsNeverTrap() {
-        var generator = SystemRandomNumberGenerator()
+    @Test(arguments: [UInt64.random(in: 0...UInt64.max)])
+    func randomArgumentsNeverTrap(seed: UInt64) {
+        var generator = LinearGenerator(state: seed)
         let alphabet = Array("-=:,./ 0123456789abcmsh[]éµ\u{0}")
-        for _ in 0..<2000 {
-            let text = String((0..<Int.random(in: 0...20, using: &generator)).map { _ in alphabet.randomElement() ?? "-" })
-            _ = TimeSpan(argument: text)
-            _ = ListenAddress(argument: text)
-            _ = try? parse(["registry", text, text])
+        for _ in 0..<5000 {
+            let count = Int.random(in: 0...20, using: &generator)
+            let text = String((0..<count).map { _ in alphabet.randomElement(using: &generator) ?? "-" })
+            if let span = TimeSpan(argument: text) { #expect(span.duration >= .zero) }
+            if let address = ListenAddress(argument: text) {
+                #expect(ListenAddress(argument: address.description) == address)
+            }
         }
+        for _ in 0..<100 {
+            let line = (0..<4).map { _ in String((alphabet.shuffled(using: &generator)).prefix(6)) }
+            let prepared = PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
+            _ = try? Spegel.parseAsRoot(prepared.arguments)
+        }
+    }
+}
+
+/// Knuth's generator, so that a run can be repeated from its seed.
+private struct LinearGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ (state >> 29)
     }
 }

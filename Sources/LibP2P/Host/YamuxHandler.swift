@@ -26,6 +26,8 @@ final class YamuxHandler: ChannelInboundHandler {
     private var isReading = false
     private var hasReceivedSinceTick = false
     private var idleSince: NIODeadline?
+    /// When the peer must have answered the last ping, while it has not.
+    private var pingDeadline: NIODeadline?
     private var keepAlive: Scheduled<Void>?
     private(set) var closeReason: String?
 
@@ -278,9 +280,9 @@ final class YamuxHandler: ChannelInboundHandler {
 
     // MARK: Life and death
 
-    private func scheduleKeepAlive() {
+    private func scheduleKeepAlive(in delay: TimeAmount? = nil) {
         let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
-        keepAlive = eventLoop.scheduleTask(in: TimeAmount(settings.keepAliveInterval)) {
+        keepAlive = eventLoop.scheduleTask(in: delay ?? TimeAmount(settings.keepAliveInterval)) {
             loopBound.value.keepAliveTick()
         }
     }
@@ -296,19 +298,19 @@ final class YamuxHandler: ChannelInboundHandler {
         }
         if hasReceivedSinceTick {
             hasReceivedSinceTick = false
+            pingDeadline = nil
             return scheduleKeepAlive()
         }
+        let interval = TimeAmount(settings.keepAliveInterval)
+        if let pingDeadline {
+            guard now < pingDeadline else { return close(reason: "the peer answers no ping") }
+            return scheduleKeepAlive(in: min(interval, pingDeadline - now))
+        }
+        let timeout = TimeAmount(settings.keepAliveTimeout)
+        pingDeadline = now + timeout
         _ = session.ping()
         pump()
-        let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
-        keepAlive = eventLoop.scheduleTask(in: TimeAmount(settings.keepAliveTimeout)) {
-            let handler = loopBound.value
-            if handler.hasReceivedSinceTick {
-                handler.scheduleKeepAlive()
-            } else {
-                handler.close(reason: "the peer answers no ping")
-            }
-        }
+        scheduleKeepAlive(in: min(interval, timeout))
     }
 
     private func connectionEnded() {
