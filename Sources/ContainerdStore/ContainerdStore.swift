@@ -103,12 +103,13 @@ public final class ContainerdStore: ContentStore {
 
     /// Finds out whether content can be read from the content folder, and whether it is that of this containerd.
     ///
+    /// A containerd that holds nothing yet has not made the folder's parts either, so nothing can be said then.
+    ///
     /// - Returns: what is wrong, in one line that says what to do, or `nil` when nothing is or no folder was given.
     ///   Where something is wrong, content is still read over gRPC.
     public func contentFolderProblem() async throws -> String? {
-        guard let folder else { return nil }
-        if let problem = folder.problem(held: nil) { return problem }
-        return folder.problem(held: try await connection.contents().first?.digest)
+        guard let folder, let held = try await connection.contents().first?.digest else { return nil }
+        return folder.problem(held: held)
     }
 
     /// Whether a path fits into the address of a Unix socket.

@@ -1,46 +1,77 @@
-/// Changes that wait to be taken, each once, in the order in which they came; too many become one
-/// ``StoreChange/unknown``.
-struct ChangeQueue: Sendable {
-    private var changes: [StoreChange] = []
-    private var taken = 0
-    private var known: Set<StoreChange> = []
-    private let limit: Int
+import OCI
 
-    /// Makes an empty queue.
-    ///
-    /// - Parameter limit: the most changes that wait.
-    init(limit: Int = 4096) {
-        self.limit = limit
+/// The changes that wait to be taken, in order, never more than a limit.
+///
+/// A change that says the same as the last one waiting for the same image or content is dropped. When there are too
+/// many, all of them collapse into ``StoreChange/unknown``, which then stands for all that follow until
+/// it is taken: whoever takes it reads everything again, and so sees their effects.
+package struct ChangeQueue: Sendable {
+    /// What a change is about.
+    private enum Subject: Hashable {
+        case image(String)
+        case content(Digest)
+    }
+
+    /// How many changes may wait.
+    package let limit: Int
+
+    private var waiting: [StoreChange] = []
+    /// How many of the first in `waiting` have been taken.
+    private var taken = 0
+    /// The last change that waits, by what it is about.
+    private var last: [Subject: StoreChange] = [:]
+
+    /// Makes an empty queue for at most `limit` changes; the limit is at least 1.
+    package init(limit: Int = 4096) {
+        self.limit = max(1, limit)
     }
 
     /// How many changes wait.
-    var count: Int { changes.count - taken }
+    package var count: Int { waiting.count - taken }
 
-    /// Adds a change, unless it waits already.
-    mutating func append(_ change: StoreChange) {
-        guard !known.contains(.unknown), !known.contains(change) else { return }
-        if change == .unknown || count >= limit {
-            // Whoever reads everything again needs to know nothing else.
-            self = ChangeQueue(limit: limit)
-            changes = [.unknown]
-            known = [.unknown]
-        } else {
-            changes.append(change)
-            known.insert(change)
+    /// Adds a change.
+    package mutating func append(_ change: StoreChange) {
+        if count == 1, waiting.last == .unknown { return }
+        guard change != .unknown, count < limit else {
+            collapse()
+            return
         }
+        if let subject = Self.subject(of: change) {
+            if last[subject] == change { return }
+            last[subject] = change
+        }
+        waiting.append(change)
     }
 
     /// Takes the change that has waited longest.
-    mutating func popFirst() -> StoreChange? {
-        guard taken < changes.count else { return nil }
-        let change = changes[taken]
-        known.remove(change)
+    package mutating func popFirst() -> StoreChange? {
+        guard taken < waiting.count else { return nil }
+        let change = waiting[taken]
         taken += 1
-        // Not at each turn, since it moves all that wait.
-        if taken == changes.count || taken >= 1024 {
-            changes.removeFirst(taken)
+        if let subject = Self.subject(of: change), last[subject] == change {
+            last[subject] = nil
+        }
+        if taken == waiting.count {
+            waiting.removeAll()
+            taken = 0
+        } else if taken >= limit {
+            waiting.removeFirst(taken)
             taken = 0
         }
         return change
+    }
+
+    private mutating func collapse() {
+        waiting = [.unknown]
+        taken = 0
+        last.removeAll()
+    }
+
+    private static func subject(of change: StoreChange) -> Subject? {
+        switch change {
+        case .imageUpdated(let name), .imageDeleted(let name): .image(name)
+        case .contentAdded(let digest): .content(digest)
+        case .unknown: nil
+        }
     }
 }

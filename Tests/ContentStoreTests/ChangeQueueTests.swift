@@ -2,51 +2,97 @@ import Testing
 
 @testable import ContentStore
 
-@Suite("ChangeQueue")
-struct ChangeQueueTests {
-    @Test("keeps the order and each change once")
-    func order() {
-        var queue = ChangeQueue()
+@Suite struct ChangeQueueTests {
+    @Test func givesChangesInOrder() {
+        var queue = ChangeQueue(limit: 8)
         queue.append(.imageUpdated(name: "a"))
-        queue.append(.imageUpdated(name: "b"))
-        queue.append(.imageUpdated(name: "a"))
-        #expect(queue.count == 2)
-        #expect(queue.popFirst() == .imageUpdated(name: "a"))
-        queue.append(.imageUpdated(name: "a"))
-        #expect(queue.popFirst() == .imageUpdated(name: "b"))
-        #expect(queue.popFirst() == .imageUpdated(name: "a"))
+        queue.append(.imageDeleted(name: "b"))
+        #expect(drain(&queue) == [.imageUpdated(name: "a"), .imageDeleted(name: "b")])
         #expect(queue.popFirst() == nil)
     }
 
-    @Test("what needs everything to be read again says all")
-    func unknown() {
-        var queue = ChangeQueue()
+    @Test func dropsRepetitionsOfWhatWaits() {
+        var queue = ChangeQueue(limit: 8)
+        queue.append(.imageUpdated(name: "a"))
+        queue.append(.imageUpdated(name: "b"))
+        queue.append(.imageUpdated(name: "a"))
+        #expect(drain(&queue) == [.imageUpdated(name: "a"), .imageUpdated(name: "b")])
+        // What has been taken may have been acted upon already.
+        queue.append(.imageUpdated(name: "a"))
+        #expect(drain(&queue) == [.imageUpdated(name: "a")])
+    }
+
+    @Test func keepsTheLastWordOnAnImage() {
+        let changes: [StoreChange] = [.imageUpdated(name: "a"), .imageDeleted(name: "a"), .imageUpdated(name: "a")]
+        var queue = ChangeQueue(limit: 8)
+        for change in changes { queue.append(change) }
+        #expect(drain(&queue) == changes)
+    }
+
+    @Test func collapsesWhenFull() {
+        var queue = ChangeQueue(limit: 3)
+        for number in 0..<4 { queue.append(.imageUpdated(name: "\(number)")) }
+        queue.append(.imageDeleted(name: "0"))
+        #expect(drain(&queue) == [.unknown])
+        queue.append(.imageUpdated(name: "0"))
+        #expect(drain(&queue) == [.imageUpdated(name: "0")])
+    }
+
+    @Test func unknownStandsForAll() {
+        var queue = ChangeQueue(limit: 8)
         queue.append(.imageUpdated(name: "a"))
         queue.append(.unknown)
         queue.append(.imageUpdated(name: "b"))
-        #expect(queue.popFirst() == .unknown)
-        #expect(queue.popFirst() == nil)
-        queue.append(.imageUpdated(name: "c"))
-        #expect(queue.popFirst() == .imageUpdated(name: "c"))
+        #expect(drain(&queue) == [.unknown])
     }
 
-    @Test("too many changes become one")
-    func limit() {
-        var queue = ChangeQueue(limit: 3)
-        for name in ["a", "b", "c", "d", "e"] { queue.append(.imageUpdated(name: name)) }
-        #expect(queue.count == 1)
-        #expect(queue.popFirst() == .unknown)
-        #expect(queue.popFirst() == nil)
-    }
-
-    @Test("stays small and right however many go through")
-    func through() {
-        var queue = ChangeQueue(limit: 10)
-        queue.append(.imageUpdated(name: "-1"))
-        for number in 0..<5000 {
-            queue.append(.imageUpdated(name: "\(number)"))
-            #expect(queue.popFirst() == .imageUpdated(name: "\(number - 1)"))
-            #expect(queue.count == 1)
+    /// Whatever comes and goes: the queue stays within its limit, and the last thing said of each image is either
+    /// given last of all that is said of it, or is followed by `unknown`.
+    @Test(arguments: UInt64(1)...50)
+    func losesNothing(seed: UInt64) {
+        var random = SeededGenerator(state: seed)
+        let limit = Int.random(in: 1...12, using: &random)
+        var queue = ChangeQueue(limit: limit)
+        var given: [StoreChange] = []
+        var expected: [String: StoreChange] = [:]
+        for _ in 0..<400 {
+            if Int.random(in: 0..<3, using: &random) == 0 {
+                if let change = queue.popFirst() { given.append(change) }
+            } else {
+                let name = "\(Int.random(in: 0..<20, using: &random))"
+                let change: StoreChange =
+                    Bool.random(using: &random) ? .imageUpdated(name: name) : .imageDeleted(name: name)
+                expected[name] = change
+                queue.append(change)
+                // An unknown change, taken after this, covers it.
+            }
+            #expect(queue.count <= limit, "seed \(seed)")
         }
+        given += drain(&queue)
+        for (name, change) in expected {
+            let last = given.lastIndex { $0 == .imageUpdated(name: name) || $0 == .imageDeleted(name: name) }
+            let unknown = given.lastIndex(of: .unknown)
+            let isCovered = (unknown ?? -1) > (last ?? -1)
+            #expect(isCovered || last.map { given[$0] } == change, "seed \(seed), image \(name)")
+        }
+    }
+
+    private func drain(_ queue: inout ChangeQueue) -> [StoreChange] {
+        var changes: [StoreChange] = []
+        while let change = queue.popFirst() { changes.append(change) }
+        return changes
+    }
+}
+
+/// SplitMix64: enough for tests, and the same everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
     }
 }

@@ -112,9 +112,12 @@ struct ArgumentTests {
         #expect(TimeSpan(argument: text) == nil)
     }
 
-    @Test(arguments: [
-        (":5000", nil, 5000), ("0.0.0.0:1", "0.0.0.0", 1), ("[::]:5000", "::", 5000), ("[fd00::1]:65535", "fd00::1", 65535),
-    ] as [(String, String?, UInt16)])
+    @Test(
+        arguments: [
+            (":5000", nil, 5000), ("0.0.0.0:1", "0.0.0.0", 1), ("[::]:5000", "::", 5000),
+            ("[fd00::1]:65535", "fd00::1", 65535),
+        ] as [(String, String?, UInt16)]
+    )
     func addressesAreRead(_ text: String, _ host: String?, _ port: UInt16) throws {
         let address = try #require(ListenAddress(argument: text))
         #expect(address.host == host && address.port == port)

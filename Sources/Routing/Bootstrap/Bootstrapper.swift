@@ -119,7 +119,7 @@ public final class Bootstrapper: Service {
                         return nil
                     } catch {
                         logger.debug(
-                            "A peer to start from could not be reached",
+                            "a peer to start from could not be reached",
                             metadata: ["address": "\(address)", "reason": "\(error)"]
                         )
                         return "\(address): \(error)"
@@ -142,9 +142,9 @@ public final class Bootstrapper: Service {
         if becameAlone {
             var metadata: Logger.Metadata = [:]
             if let failure { metadata["reason"] = "\(failure)" }
-            logger.info("No other node is in reach; serving what is held here and looking on", metadata: metadata)
+            logger.info("no other node is in reach; serving what is held here and looking on", metadata: metadata)
         } else if joined {
-            logger.info("Joined the network", metadata: ["peers": "\(peers)"])
+            logger.info("joined the network", metadata: ["peers": "\(peers)"])
         }
     }
 }

@@ -138,7 +138,7 @@ public final class DHTRouter: Router, Service {
             stream.close()
         } catch {
             logger.debug(
-                "A stream of the DHT ended early",
+                "a stream of the DHT ended early",
                 metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
             )
             stream.reset()

@@ -50,7 +50,11 @@ struct ContentInventory {
                 tags[name] = image.target
             }
         }
-        return ContentInventory(contents: contents, tags: tags, withheld: (visited[false] ?? []).subtracting(visited[true] ?? []))
+        return ContentInventory(
+            contents: contents,
+            tags: tags,
+            withheld: (visited[false] ?? []).subtracting(visited[true] ?? [])
+        )
     }
 }
 

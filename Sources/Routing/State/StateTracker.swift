@@ -59,7 +59,9 @@ public final class StateTracker: Service {
     public var readiness: Readiness {
         state.withLock { state in
             if state.synchronised { return .ready("\(state.advertised.count) keys advertised") }
-            return .notReady(state.failure.map { "the content store cannot be read: \($0)" } ?? "reading the content store")
+            return .notReady(
+                state.failure.map { "the content store cannot be read: \($0)" } ?? "reading the content store"
+            )
         }
     }
 
@@ -153,7 +155,7 @@ public final class StateTracker: Service {
         if first || !added.isEmpty || !removed.isEmpty {
             logger.log(
                 level: first ? .info : .debug,
-                "Content store read",
+                "content store read",
                 metadata: [
                     "contents": "\(inventory.contents.count)", "tags": "\(inventory.tags.count)",
                     "advertised": "+\(added.count)", "withdrawn": "-\(removed.count)",
@@ -218,7 +220,7 @@ public final class StateTracker: Service {
     }
 
     private func reportUnreadable(_ digest: Digest, _ error: any Error) {
-        logger.debug("A manifest could not be read", metadata: ["digest": "\(digest)", "reason": "\(error)"])
+        logger.debug("a manifest could not be read", metadata: ["digest": "\(digest)", "reason": "\(error)"])
     }
 
     private func storeFailed(_ error: any Error) {
@@ -230,7 +232,7 @@ public final class StateTracker: Service {
         // Once for each outage; an admin needs the fact, not a line for each attempt.
         logger.log(
             level: isNews ? .warning : .debug,
-            "The content store cannot be followed; trying again until it can",
+            "the content store cannot be followed; trying again until it can",
             metadata: ["reason": "\(text)"]
         )
     }

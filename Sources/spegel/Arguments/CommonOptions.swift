@@ -10,7 +10,7 @@ struct CommonOptions: ParsableArguments {
 
     /// A logger that writes lines of text to standard error.
     func logger() -> Logger {
-        var logger = Logger(label: "spegel") { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "spegel") { _ in TextLogHandler() }
         logger.logLevel = logLevel
         return logger
     }

@@ -80,19 +80,22 @@ struct Node {
         try await host.start()
         // In the order of dependence: the first is started first and stopped last.
         let services: [any Service] = store.services + [HostService(host: host), router, tracker, registry, metrics]
+        // What the group says of itself below warning is of no use to an admin.
+        var quiet = logger
+        quiet.logLevel = max(.warning, logger.logLevel)
         var groupConfiguration = ServiceGroupConfiguration(
             services: services,
             gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: logger
+            logger: quiet
         )
         groupConfiguration.maximumGracefulShutdownDuration = .seconds(30)
         groupConfiguration.maximumCancellationDuration = .seconds(5)
         logger.info(
-            "Starting",
+            "starting",
             metadata: ["version": "\(Version.text)", "peer": "\(keyPair.peerID)", "store": "\(store.name)"]
         )
         try await ServiceGroup(configuration: groupConfiguration).run()
-        logger.info("Stopped")
+        logger.info("stopped")
     }
 }
 

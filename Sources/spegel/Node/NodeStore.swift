@@ -39,7 +39,7 @@ struct NodeStore {
         )
         if !hasFolder {
             logger.notice(
-                "The content folder of containerd is not within reach; content is read through the socket, which is slower",
+                "the content folder of containerd is not within reach; content is read through the socket, which is slower",
                 metadata: ["path": "\(folder)", "flag": "--containerd-content-path"]
             )
         }
@@ -72,9 +72,9 @@ private struct ContainerdService: Service {
     private func greet() async {
         do {
             let version = try await store.verify()
-            logger.info("Connected to containerd", metadata: ["version": "\(version)"])
+            logger.info("connected to containerd", metadata: ["version": "\(version)"])
             if let problem = try await store.contentFolderProblem() {
-                logger.warning("Content is read through the socket of containerd", metadata: ["reason": "\(problem)"])
+                logger.warning("content is read through the socket of containerd", metadata: ["reason": "\(problem)"])
             }
         } catch {
             // The state tracker waits for containerd and tells of it.
