@@ -79,7 +79,9 @@ struct Node {
 
         try await host.start()
         // In the order of dependence: the first is started first and stopped last.
-        let services: [any Service] = store.services + [HostService(host: host), router, tracker, registry, metrics]
+        let services: [any Service] =
+            store.services
+            + [HostService(host: host), router, tracker, registry, metrics, StartupService(readiness: readiness)]
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
@@ -106,6 +108,20 @@ private struct HostService: Service {
     func run() async throws {
         try? await gracefulShutdown()
         await host.shutdown()
+    }
+}
+
+/// Gives back what the start needed once the node is ready, then only waits for the end.
+private struct StartupService: Service {
+    let readiness: @Sendable () -> Readiness
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
+            try await Task.sleep(for: .seconds(2))
+            StartupMemory.release()
+            try await gracefulShutdown()
+        }
     }
 }
 
