@@ -151,17 +151,20 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .testTarget(name: "OCITests", dependencies: ["OCI"], swiftSettings: strict),
-        .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats"], swiftSettings: strict),
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ContentStoreTests",
-            dependencies: ["ContentStore", "Files", "OCI", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "ContentStore", "Files", "OCI", "TestSupport", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "ContainerdStoreTests",
             dependencies: [
-                "ContainerdStore", "ContentStore", "OCI",
+                "ContainerdStore", "ContentStore", "OCI", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -172,7 +175,7 @@ let package = Package(
         .testTarget(
             name: "LibP2PTests",
             dependencies: [
-                "LibP2P", "Multiformats",
+                "LibP2P", "Multiformats", "TestSupport",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -183,7 +186,7 @@ let package = Package(
         ),
         .testTarget(
             name: "KademliaTests",
-            dependencies: ["Kademlia", "Multiformats", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["Kademlia", "Multiformats", "TestSupport", .product(name: "Logging", package: "swift-log")],
             swiftSettings: strict
         ),
         .testTarget(
@@ -197,7 +200,7 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "OCI",
+                "Registry", "Routing", "ContentStore", "OCI", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -208,13 +211,15 @@ let package = Package(
         ),
         .testTarget(
             name: "NodeConfigurationTests",
-            dependencies: ["NodeConfiguration", "Files", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "NodeConfiguration", "Files", "TestSupport", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "OCI",
+                "spegel", "OCI", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,6 +1,7 @@
 import ContentStore
 import OCI
 import SwiftProtobuf
+import TestSupport
 import Testing
 
 @testable import ContainerdStore
@@ -51,7 +52,7 @@ import Testing
 
     @Test(arguments: UInt64(1)...200)
     func anyPayloadIsRead(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         let payload = (0..<Int.random(in: 0..<40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random)
         }
         for topic in ["/images/create", "/images/update", "/images/delete", "/content/create"] {

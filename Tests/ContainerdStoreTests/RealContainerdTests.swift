@@ -1,6 +1,7 @@
 import ContentStore
 import Glibc
 import OCI
+import TestSupport
 import Testing
 
 @testable import ContainerdStore
@@ -229,7 +230,7 @@ struct RealContainerdTests {
     }
 
     private static func bytes(count: Int, seed: UInt64) -> [UInt8] {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         return (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import ContentStore
@@ -50,7 +51,7 @@ import Testing
     /// given last of all that is said of it, or is followed by `unknown`.
     @Test(arguments: UInt64(1)...50)
     func losesNothing(seed: UInt64) {
-        var random = SeededGenerator(state: seed)
+        var random = SeededGenerator(seed: seed)
         let limit = Int.random(in: 1...12, using: &random)
         var queue = ChangeQueue(limit: limit)
         var given: [StoreChange] = []
@@ -81,18 +82,5 @@ import Testing
         var changes: [StoreChange] = []
         while let change = queue.popFirst() { changes.append(change) }
         return changes
-    }
-}
-
-/// SplitMix64: enough for tests, and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -4,6 +4,7 @@ import Glibc
 import Logging
 import OCI
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("ImageLayoutStore")

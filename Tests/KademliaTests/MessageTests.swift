@@ -1,4 +1,5 @@
 import Multiformats
+import TestSupport
 import Testing
 
 @testable import Kademlia

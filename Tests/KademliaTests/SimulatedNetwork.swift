@@ -1,4 +1,5 @@
 import Multiformats
+import TestSupport
 
 @testable import Kademlia
 

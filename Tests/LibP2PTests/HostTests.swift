@@ -3,6 +3,7 @@ import Multiformats
 import NIOCore
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import LibP2P

@@ -1,6 +1,7 @@
 import Multiformats
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import LibP2P

@@ -4,6 +4,7 @@ import NIOCore
 import OCI
 import Routing
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Registry

@@ -6,6 +6,7 @@ import NIOPosix
 import OCI
 import Routing
 import Synchronization
+import TestSupport
 
 @testable import Registry
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import OCI
+import TestSupport
 import Testing
 
 @testable import spegel
@@ -126,7 +127,7 @@ struct ArgumentTests {
 
     @Test(arguments: [UInt64.random(in: 0...UInt64.max)])
     func randomArgumentsNeverTrap(seed: UInt64) {
-        var generator = LinearGenerator(state: seed)
+        var generator = SeededGenerator(seed: seed)
         let alphabet = Array("-=:,./ 0123456789abcmsh[]éµ\u{0}")
         for _ in 0..<5000 {
             let count = Int.random(in: 0...20, using: &generator)
@@ -141,15 +142,5 @@ struct ArgumentTests {
             let prepared = PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
             _ = try? Spegel.parseAsRoot(prepared.arguments)
         }
-    }
-}
-
-/// Knuth's generator, so that a run can be repeated from its seed.
-private struct LinearGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return state ^ (state >> 29)
     }
 }
