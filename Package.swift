@@ -130,9 +130,7 @@ let package = Package(
             swiftSettings: strict,
             linkerSettings: [
                 .unsafeFlags(
-                    [
-                        "-use-ld=lld", "-Xlinker", "--icf=safe", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs",
-                    ],
+                    ["-use-ld=lld", "-Xlinker", "--icf=safe"],
                     .when(platforms: [.linux], configuration: .release)
                 )
             ]

@@ -10,14 +10,20 @@ extension Host {
     ///
     /// `0.0.0.0` and `::` stand for the addresses of all interfaces; loopback addresses are left out if
     /// there are others. Empty before ``start()``.
+    ///
+    /// The machine is asked for its interfaces at most every ten seconds.
     public var listenAddresses: [Multiaddr] {
-        let bound = state.withLock { $0.bound }
+        let now = ContinuousClock.now
+        let (bound, cached) = state.withLock { ($0.bound, $0.reachable) }
         guard bound.contains(where: { $0.ipAddress?.isUnspecified == true }) else {
             return Multiaddr.reachable(bound: bound, interfaces: [])
         }
+        if let cached, now < cached.expiry { return cached.addresses }
         let devices = (try? System.enumerateDevices()) ?? []
         let interfaces = devices.compactMap { $0.address?.ipAddress }.compactMap { try? IPAddress($0) }
-        return Multiaddr.reachable(bound: bound, interfaces: interfaces)
+        let addresses = Multiaddr.reachable(bound: bound, interfaces: interfaces)
+        state.withLock { $0.reachable = (addresses, now + .seconds(10)) }
+        return addresses
     }
 
     /// Binds the listen addresses and begins to accept connections.

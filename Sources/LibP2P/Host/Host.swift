@@ -13,6 +13,8 @@ public final class Host: Sendable {
         var table: ConnectionTable
         var servers: [any Channel] = []
         var bound: [Multiaddr] = []
+        /// What the bound addresses stood for when the machine was last asked.
+        var reachable: (addresses: [Multiaddr], expiry: ContinuousClock.Instant)?
         var isStarted = false
         var subscribers: [UInt64: AsyncStream<HostEvent>.Continuation] = [:]
         var nextSubscriber: UInt64 = 0

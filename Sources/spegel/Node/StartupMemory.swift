@@ -2,37 +2,51 @@ import Glibc
 
 /// Gives memory back that only the start of the program needed.
 enum StartupMemory {
-    /// Drops the pages of the program's code from the resident set.
+    /// Drops the pages of the program's code and constants from the resident set.
     ///
     /// The start runs through far more code than a node at rest, and the kernel maps 64 KiB around each page that is
-    /// touched. Code is never written to, so what is needed again is mapped again from the page cache.
+    /// touched. What was never written to is mapped again from the page cache when it is needed again.
     static func release() {
-        guard let maps = fopen("/proc/self/maps", "re") else { return }
-        defer { fclose(maps) }
-        var program = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        let length = readlink("/proc/self/exe", &program, program.count - 1)
+        guard let file = fopen("/proc/self/smaps", "re") else { return }
+        defer { fclose(file) }
+        var name = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let length = readlink("/proc/self/exe", &name, name.count - 1)
         guard length > 0 else { return }
-        let path = String(decoding: program.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let program = text(of: name.prefix(length))
 
         var line = [CChar](repeating: 0, count: Int(PATH_MAX) + 256)
-        while fgets(&line, Int32(line.count), maps) != nil {
-            let text = String(
-                decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) },
-                as: UTF8.self
-            )
-            guard text.hasSuffix(" " + path), let range = codeRange(inMapsLine: text) else { continue }
-            guard let start = UnsafeMutableRawPointer(bitPattern: range.lowerBound) else { continue }
-            _ = madvise(start, range.count, MADV_DONTNEED)
+        var candidate: Range<UInt>?
+        while fgets(&line, Int32(line.count), file) != nil {
+            let text = text(of: line.prefix { $0 != 0 && $0 != 10 })
+            if text.hasSuffix(" " + program) {
+                candidate = readOnlyRange(inMapsLine: text)
+            } else if let range = candidate, let size = anonymousSize(inSmapsLine: text) {
+                candidate = nil
+                // A page that was written to, by the dynamic linker for one, is anonymous and would be lost.
+                guard size == 0, let start = UnsafeMutableRawPointer(bitPattern: range.lowerBound) else { continue }
+                _ = madvise(start, range.count, MADV_DONTNEED)
+            }
         }
     }
 
-    /// The addresses of a mapping that can be executed and not written: `START-END r-xp …`.
-    static func codeRange(inMapsLine line: String) -> Range<UInt>? {
+    /// The addresses of a private mapping that cannot be written to: `START-END r--p …` or `r-xp`.
+    static func readOnlyRange(inMapsLine line: String) -> Range<UInt>? {
         let fields = line.split(separator: " ", maxSplits: 2)
-        guard fields.count == 3, fields[1] == "r-xp" else { return nil }
+        guard fields.count == 3, ["r--p", "r-xp"].contains(fields[1]) else { return nil }
         let ends = fields[0].split(separator: "-")
         guard ends.count == 2, let start = UInt(ends[0], radix: 16), let end = UInt(ends[1], radix: 16), start < end
         else { return nil }
         return start..<end
+    }
+
+    /// The kilobytes of a line `Anonymous: 12 kB`, or `nil` for any other line.
+    static func anonymousSize(inSmapsLine line: String) -> Int? {
+        let fields = line.split(separator: " ")
+        guard fields.count == 3, fields[0] == "Anonymous:" else { return nil }
+        return Int(fields[1])
+    }
+
+    private static func text(of characters: ArraySlice<CChar>) -> String {
+        String(decoding: characters.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
