@@ -45,6 +45,7 @@ enum Main {
         if error is ExitCode { exit(code.rawValue) }
         var text = Spegel.message(for: error).split(separator: "\n").joined(separator: " ")
         if let note = prepared.note(onMessage: text) { text += " (\(note))" }
+        if !text.hasSuffix("."), !text.hasSuffix(")") { text += "." }
         if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
         let line = Array("spegel: \(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)

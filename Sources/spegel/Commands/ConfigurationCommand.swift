@@ -6,6 +6,7 @@ struct ConfigurationCommand: ParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configuration",
         abstract: "Write containerd's registry configuration so that it asks the mirror first.",
+        usage: "spegel configuration [OPTION …]",
         discussion: """
             What stood in the folder before is kept in its subfolder _backup.
 

@@ -6,6 +6,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registry",
         abstract: "Run the node: serve what is held here, mirror what other nodes hold.",
+        usage: "spegel registry [OPTION …]",
         discussion: """
             Example: spegel registry --mirrored-registries https://docker.io \
             --bootstrap-kind dns --dns-bootstrap-domain spegel-bootstrap.spegel.svc.cluster.local
