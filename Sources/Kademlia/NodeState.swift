@@ -69,7 +69,7 @@ struct NodeState: Sendable {
     /// The own keys, of those that were advertised, that a new peer ought to hold.
     private func keysFor(_ newcomer: PeerInfo, now: MonotonicTime) -> [Key] {
         let keys = schedule.keysNotDue(now: now)
-        guard table.count > replication else { return keys }
+        guard isLarge else { return keys }
         return keys.filter { key in
             table.closest(replication, to: key.position).contains { $0.id == newcomer.id }
         }
@@ -78,7 +78,7 @@ struct NodeState: Sendable {
     /// When the network turns out to be larger than K, what was sent to everybody known is advertised anew, to those who
     /// should have it; once an interval, so that a network about as large as K does not do so at each coming and going.
     private mutating func restartAdvertisingIfOutgrown(now: MonotonicTime) {
-        guard hasAdvertisedToAll, table.count > replication else { return }
+        guard hasAdvertisedToAll, isLarge else { return }
         if let lastRestart, now - lastRestart < configuration.reprovideInterval { return }
         hasAdvertisedToAll = false
         lastRestart = now
@@ -87,14 +87,18 @@ struct NodeState: Sendable {
 
     // MARK: - Own keys
 
-    /// Takes up keys that are due. In a network of at most K others they are queued for all of them; otherwise they are
-    /// returned, and each needs a lookup.
+    /// Whether there may be more peers than those of the table. K are what a lookup for the node's own id finds in a
+    /// network of any size, so only fewer than that are surely all.
+    private var isLarge: Bool { table.count >= replication }
+
+    /// Takes up keys that are due. In a network of fewer than K others they are queued for all of them; otherwise they
+    /// are returned, and each needs a lookup.
     mutating func takeUpDueKeys(now: MonotonicTime, isReachable: Bool) -> AdvertisingStep {
         // Without anybody to send to, or an address to be found at, keys stay due.
         guard isReachable, table.count > 0, outbox.pendingCount < configuration.maximumPendingRecords else {
             return .nothing
         }
-        guard table.count <= replication else {
+        guard !isLarge else {
             let keys = schedule.takeDue(now: now, limit: configuration.maximumConcurrentProvides * 4)
             return keys.isEmpty ? .nothing : .lookUp(keys)
         }
