@@ -52,7 +52,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     )
     var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
 
-    @Option(help: ArgumentHelp("The folder of containerd's registry configuration.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Accepted for old set-ups; only 'spegel configuration' uses it.", valueName: "dir"))
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"
 
     @Option(
