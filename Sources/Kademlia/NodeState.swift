@@ -13,6 +13,8 @@ struct NodeState: Sendable {
     var wantsSelfLookup = false
     var statistics = KademliaStatistics()
     private var lastSelfLookup: MonotonicTime
+    /// How long after the last lookup of the own neighbourhood the next one comes.
+    private var selfLookupInterval = Self.firstSelfLookupInterval
     /// Set while keys were advertised to all the few peers known, which need not be those closest in a larger network.
     private var hasAdvertisedToAll = false
     private var lastRestart: MonotonicTime?
@@ -147,12 +149,17 @@ struct NodeState: Sendable {
         return keys
     }
 
+    private static let firstSelfLookupInterval = Duration.seconds(1)
+
     /// Whether the node's own neighbourhood is to be looked up now; it is marked as looked up then.
+    ///
+    /// After a change it is looked up again in 1 s, 2 s, 4 s and so on up to the refresh interval: those who were asked
+    /// at first may have been joining themselves, and known hardly anybody.
     mutating func takeSelfLookup(now: MonotonicTime) -> Bool {
-        guard table.count > 0 else { return false }
-        guard wantsSelfLookup || now - lastSelfLookup >= configuration.routingTable.refreshInterval else {
-            return false
-        }
+        guard table.count > 0, wantsSelfLookup || now - lastSelfLookup >= selfLookupInterval else { return false }
+        selfLookupInterval =
+            wantsSelfLookup
+            ? Self.firstSelfLookupInterval : min(selfLookupInterval * 2, configuration.routingTable.refreshInterval)
         wantsSelfLookup = false
         lastSelfLookup = now
         return true
@@ -161,7 +168,7 @@ struct NodeState: Sendable {
     /// Whether a lookup for the table's sake is due.
     func needsRefresh(now: MonotonicTime) -> Bool {
         table.count > 0
-            && (wantsSelfLookup || now - lastSelfLookup >= configuration.routingTable.refreshInterval
+            && (wantsSelfLookup || now - lastSelfLookup >= selfLookupInterval
                 || !table.bucketsDueForRefresh(now: now).isEmpty)
     }
 }

@@ -1,3 +1,4 @@
+import ContentStore
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -189,7 +190,7 @@ final class PeerConnection: ChannelInboundHandler {
 /// An error in few words.
 func shortDescription(_ error: any Error) -> String {
     switch error {
-    case let error as IOError: error.description
+    case let error as IOError: systemErrorText(error.errnoCode)
     case let error as NIOConnectionError:
         error.connectionErrors.first.map { shortDescription($0.error) } ?? "no address could be reached"
     default: "\(error)"

@@ -24,4 +24,19 @@ import Testing
         }
         #expect(keys.contains(Key("b")))
     }
+
+    /// Those who were asked first may have known hardly anybody, so the neighbourhood is looked up again soon.
+    @Test func theNeighbourhoodIsLookedUpAgainSoonAndThenEverMoreRarely() throws {
+        var state = NodeState(localPeer: try testPeer(0).id, configuration: KademliaConfiguration(), now: .zero)
+        _ = state.table.insert(try testPeer(1), now: .zero)
+        state.wantsSelfLookup = true
+        var times: [Int] = []
+        for second in 0..<2500 where state.needsRefresh(now: .seconds(second)) {
+            if state.takeSelfLookup(now: .seconds(second)) { times.append(second) }
+        }
+        #expect(times == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1623, 2223])
+        state.wantsSelfLookup = true
+        let afterwards = [2500, 2500, 2501].map { state.takeSelfLookup(now: .seconds($0)) }
+        #expect(afterwards == [true, false, true])
+    }
 }

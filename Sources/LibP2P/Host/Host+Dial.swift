@@ -112,7 +112,8 @@ extension Host {
         }
     }
 
-    private static func describe(_ error: any Error) -> String {
+    /// Why a dial failed, in a few words.
+    package static func describe(_ error: any Error) -> String {
         switch error {
         case let error as NIOConnectionError:
             error.connectionErrors.first.map { describe($0.error) }

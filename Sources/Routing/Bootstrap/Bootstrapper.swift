@@ -118,11 +118,12 @@ public final class Bootstrapper: Service {
                         _ = try await host.connect(to: address)
                         return nil
                     } catch {
+                        let reason = Host.describe(error)
                         logger.debug(
                             "a peer to start from could not be reached",
-                            metadata: ["address": "\(address)", "reason": "\(error)"]
+                            metadata: ["address": "\(address)", "reason": "\(reason)"]
                         )
-                        return "\(address): \(error)"
+                        return "\(address): \(reason)"
                     }
                 }
             }
