@@ -30,17 +30,27 @@ test-unit: ## Unit and property tests, and the tests against a real containerd w
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
 
+.PHONY: test-fuzz
+test-fuzz: ## Feed every parser with a million mutated inputs (INPUTS=, SEED=, TARGETS=)
+	$(RELEASE) --product spegel-fuzz
+	.build/release/spegel-fuzz --inputs $(or $(INPUTS),1000000) $(if $(SEED),--seed $(SEED)) $(TARGETS)
+
+.PHONY: test-soak
+test-soak: ## Twelve nodes in one process under churn, ten minutes (DURATION=, SEED=)
+	$(RELEASE) --product spegel-soak
+	.build/release/spegel-soak --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
+
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput
 	@scripts/bench
 
 .PHONY: lint
 lint: ## Check the format
-	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests
+	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
 .PHONY: format
 format: ## Bring all sources into the format
-	$(SWIFT) format --in-place --recursive --parallel --configuration .swift-format Package.swift Sources Tests
+	$(SWIFT) format --in-place --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
 .PHONY: clean
 clean: ## Remove all that was built

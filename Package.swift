@@ -7,6 +7,13 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+let lld: [LinkerSetting] = [
+    .unsafeFlags(
+        ["-use-ld=lld", "-Xlinker", "--icf=safe"],
+        .when(platforms: [.linux], configuration: .release)
+    )
+]
+
 let package = Package(
     name: "spegel",
     platforms: [.macOS(.v15)],
@@ -136,12 +143,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict,
-            linkerSettings: [
-                .unsafeFlags(
-                    ["-use-ld=lld", "-Xlinker", "--icf=safe"],
-                    .when(platforms: [.linux], configuration: .release)
-                )
-            ]
+            linkerSettings: lld
         ),
         .executableTarget(
             name: "spegel-demo",
@@ -156,6 +158,34 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "spegel-fuzz",
+            dependencies: [
+                "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Registry", "NodeConfiguration",
+                "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            path: "Fuzz",
+            exclude: ["Corpus"],
+            swiftSettings: strict,
+            linkerSettings: lld
+        ),
+        .executableTarget(
+            name: "spegel-soak",
+            dependencies: [
+                "Multiformats", "LibP2P", "Kademlia", "Routing", "TestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Tests/Soak",
+            swiftSettings: strict,
+            linkerSettings: lld
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
@@ -238,3 +268,28 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The benchmarks bring dependencies that nothing else needs, so they are there only when asked for, as by
+// `make bench-micro`. Within this package they reach what is `package`, as they could not from one of their own.
+if Context.environment["SPEGEL_BENCHMARKS"] != nil {
+    // Its default traits count allocations by replacing malloc.
+    package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
+    package.targets.append(
+        .executableTarget(
+            name: "SpegelBenchmarks",
+            dependencies: [
+                "OCI", "Multiformats", "LibP2P", "Kademlia", "Registry", "TestSupport",
+                .product(name: "Benchmark", package: "benchmark"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Benchmarks/SpegelBenchmarks",
+            swiftSettings: strict,
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]
+        )
+    )
+}

@@ -2,9 +2,9 @@ import FoundationEssentials
 import OCI
 
 /// The images that the `index.json` of an image layout names.
-struct ImageLayoutIndex: Hashable, Sendable {
+package struct ImageLayoutIndex: Hashable, Sendable {
     /// The images by name. Where several entries have one name, the last one counts.
-    private(set) var images: [String: Descriptor] = [:]
+    package private(set) var images: [String: Descriptor] = [:]
 
     /// No images.
     init() {}
@@ -15,7 +15,7 @@ struct ImageLayoutIndex: Hashable, Sendable {
     ///
     /// - Parameter defaultRepository: what names that are only a tag belong to.
     /// - Throws: a text that says why the document is no index.
-    init(json: [UInt8], defaultRepository: ImageLayoutStore.Repository?) throws(MalformedIndex) {
+    package init(json: [UInt8], defaultRepository: ImageLayoutStore.Repository?) throws(MalformedIndex) {
         let document: Document
         do {
             document = try JSONDecoder().decode(Document.self, from: Data(json))
@@ -31,7 +31,7 @@ struct ImageLayoutIndex: Hashable, Sendable {
     }
 
     /// Why a document is no index.
-    struct MalformedIndex: Error {
+    package struct MalformedIndex: Error {
         var reason: String
     }
 

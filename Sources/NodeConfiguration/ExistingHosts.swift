@@ -1,19 +1,19 @@
 /// The hosts that an existing `hosts.toml` names, in the order of the file, which is the order in which containerd
 /// asks them.
-struct ExistingHosts {
+package struct ExistingHosts {
     /// A host and its settings.
-    struct Host {
-        var name: String
+    package struct Host {
+        package var name: String
         var settings: TOMLTable
     }
 
-    private(set) var hosts: [Host] = []
+    package private(set) var hosts: [Host] = []
 
     /// Reads a file.
     ///
     /// - Parameter path: where it stands, for the error.
     /// - Throws: ``NodeConfigurationError/malformedFile(path:line:reason:)``
-    init(content: [UInt8], path: String) throws(NodeConfigurationError) {
+    package init(content: [UInt8], path: String) throws(NodeConfigurationError) {
         let document: TOMLTable
         do {
             document = try TOMLParser.parse(content)

@@ -1,12 +1,12 @@
 /// A `hosts.toml` as it is written.
-struct HostsFile {
-    private(set) var text = ""
+package struct HostsFile {
+    package private(set) var text = ""
 
     /// Begins a file.
     ///
     /// - Parameter server: the registry itself, which is asked last; without one containerd takes the name in the
     ///   reference.
-    init(server: String?) {
+    package init(server: String?) {
         if let server { text += "server = \(TOMLText.quoted(server))\n" }
     }
 
@@ -21,7 +21,7 @@ struct HostsFile {
     }
 
     /// Adds a host of an existing file with all its settings.
-    mutating func append(_ host: ExistingHosts.Host) {
+    package mutating func append(_ host: ExistingHosts.Host) {
         append(host.settings, at: ["host", host.name])
     }
 

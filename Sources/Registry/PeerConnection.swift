@@ -84,7 +84,7 @@ final class PeerConnection: ChannelInboundHandler {
             }
     }
 
-    private static func makeDecoder() -> HTTPResponseDecoder {
+    static func makeDecoder() -> HTTPResponseDecoder {
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = 8 << 10
         limits.maxHeaderListSize = 32 << 10

@@ -183,7 +183,7 @@ public final class RegistryServer: Service {
             }
     }
 
-    private static func makeDecoder() -> HTTPRequestDecoder {
+    static func makeDecoder() -> HTTPRequestDecoder {
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderFieldSize = 8 << 10
         limits.maxHeaderListSize = 32 << 10

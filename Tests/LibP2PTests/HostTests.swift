@@ -249,6 +249,19 @@ extension LoopbackTests {
             }
         }
 
+        @Test func aHostThatHasEndedIsHeldByNobody() async throws {
+            weak var ended: Host?
+            try await withHosts(2) { hosts in
+                let host = hosts[0]
+                ended = host
+                // As a DHT does that answers on the host and dials through it.
+                host.setHandler(for: "/test/1.0.0") { _ in _ = host.peerID }
+                try await hosts[1].connect(to: host.info)
+            }
+            for _ in 0..<1000 where ended != nil { try await Task.sleep(for: .milliseconds(10)) }
+            #expect(ended == nil)
+        }
+
         @Test func unspecifiedAddressesStandForInterfaces() throws {
             let interfaces = try ["127.0.0.1", "10.0.0.7", "::1", "fe80::1", "2001:db8::7"].map { try IPAddress($0) }
             let bound = try [Multiaddr("/ip4/0.0.0.0/tcp/5001"), Multiaddr("/ip6/::/tcp/5001")]

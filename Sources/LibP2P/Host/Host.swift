@@ -67,6 +67,9 @@ public final class Host: Sendable {
         state.withLock { $0.table.connections[peer]?.map(\.remoteAddress) ?? [] }
     }
 
+    /// How many handlers of streams and exchanges of identify run.
+    package var runningTaskCount: Int { tasks.count }
+
     /// What a connected peer told of itself; `nil` before it did.
     public func identifyInfo(of peer: PeerID) -> IdentifyInfo? {
         state.withLock { $0.table.identified[peer] }
@@ -171,6 +174,8 @@ public final class Host: Sendable {
             group.cancelAll()
         }
         tasks.cancelAll()
+        // A handler may hold whatever holds this host.
+        handlers.removeAll()
         let subscribers = state.withLock { state in
             defer { state.subscribers = [:] }
             return Array(state.subscribers.values)

@@ -17,4 +17,14 @@ final class ProtocolHandlers: Sendable {
     func set(_ handler: @escaping Handler, for protocolID: String) -> Bool {
         handlers.withLock { $0.updateValue(handler, forKey: protocolID) == nil }
     }
+
+    /// Takes all handlers back, and with them whatever they hold on to.
+    func removeAll() {
+        let removed = handlers.withLock { handlers in
+            defer { handlers = [:] }
+            return handlers
+        }
+        // What the handlers held ends here, outside of the lock.
+        _ = removed
+    }
 }

@@ -28,7 +28,7 @@ public struct IdentifyInfo: Equatable, Sendable {
     /// Decodes a message.
     ///
     /// - Throws: `BinaryDecodingError` when the bytes are no such message.
-    init(message bytes: ByteBuffer) throws {
+    package init(message bytes: ByteBuffer) throws {
         let message = try IdentifyMessage(serializedBytes: Array(bytes.readableBytesView))
         publicKey = Array(message.publicKey)
         listenAddresses = message.listenAddrs.compactMap { try? Multiaddr(bytes: Array($0)) }
@@ -38,10 +38,10 @@ public struct IdentifyInfo: Equatable, Sendable {
         agentVersion = message.agentVersion
     }
 
-    init() {}
+    package init() {}
 
     /// The message, without as many of the last addresses, then protocols, as exceed the limit.
-    func encoded() throws -> ByteBuffer {
+    package func encoded() throws -> ByteBuffer {
         var message = IdentifyMessage()
         message.publicKey = Data(publicKey)
         message.listenAddrs = listenAddresses.map { Data($0.bytes) }
@@ -58,7 +58,7 @@ public struct IdentifyInfo: Equatable, Sendable {
     }
 
     /// Takes over what a push tells; what it leaves out stays as it was.
-    mutating func merge(push: IdentifyInfo) {
+    package mutating func merge(push: IdentifyInfo) {
         if !push.publicKey.isEmpty { publicKey = push.publicKey }
         if !push.listenAddresses.isEmpty { listenAddresses = push.listenAddresses }
         if !push.protocols.isEmpty { protocols = push.protocols }

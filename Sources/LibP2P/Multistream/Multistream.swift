@@ -1,7 +1,7 @@
 import NIOCore
 
 /// Names and limits of multistream-select 1.0.0 (libp2p/specs, connections/README.md).
-enum Multistream {
+package enum Multistream {
     /// The line with which both sides begin.
     static let header = "/multistream/1.0.0"
     /// A listener's refusal of a proposal.
@@ -13,7 +13,7 @@ enum Multistream {
     static let maxLineLength = 1024
     /// How many lines after the header a listener answers before it gives up on a dialer that never
     /// proposes what it has; dialers know of a handful of protocols for one purpose.
-    static let maxAttempts = 32
+    package static let maxAttempts = 32
 
     /// Appends `line` as a message: its length with the newline, its text, the newline.
     static func write(_ line: String, to buffer: inout ByteBuffer) {
@@ -39,7 +39,7 @@ enum Multistream {
 }
 
 /// What a negotiation asks of whoever drives it.
-enum MultistreamAction: Equatable {
+package enum MultistreamAction: Equatable {
     /// Send these bytes to the remote side.
     case send(ByteBuffer)
     /// Both sides agree. `leftover` is what came after the negotiation: the protocol's first bytes.

@@ -4,7 +4,7 @@ import NIOCore
 ///
 /// The header and the first proposal leave together, before the listener has said anything, which saves
 /// a round trip; the listener's header and answer may come in any segmentation.
-struct MultistreamDialer {
+package struct MultistreamDialer {
     private enum State {
         case idle
         case awaitingHeader
@@ -18,12 +18,12 @@ struct MultistreamDialer {
     private var buffer = ByteBuffer()
 
     /// - Parameter protocols: The acceptable protocols, the preferred one first.
-    init(protocols: [String]) {
+    package init(protocols: [String]) {
         self.protocols = protocols
     }
 
     /// Begins the negotiation. To be called once, before ``receive(_:)``.
-    mutating func start() -> [MultistreamAction] {
+    package mutating func start() -> [MultistreamAction] {
         guard case .idle = state else { return [] }
         guard let first = protocols.first else { return fail(.noneSupported([])) }
         state = .awaitingHeader
@@ -34,7 +34,7 @@ struct MultistreamDialer {
     }
 
     /// Takes bytes from the listener. After the end of the negotiation they are no longer this type's matter.
-    mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
+    package mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
         if case .finished = state { return [] }
         var bytes = bytes
         buffer.writeBuffer(&bytes)

@@ -4,7 +4,7 @@ import NIOCore
 ///
 /// What a dialer sends behind a proposal, before it is accepted, is kept as leftover bytes: a dialer that
 /// is sure of its protocol need not wait for the answer.
-struct MultistreamListener {
+package struct MultistreamListener {
     private enum State {
         case awaitingHeader
         case awaitingProposal
@@ -20,7 +20,7 @@ struct MultistreamListener {
     /// - Parameters:
     ///   - supported: The protocols to accept.
     ///   - maxAttempts: How many lines to answer before giving up.
-    init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts) {
+    package init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts) {
         self.supported = supported
         self.maxAttempts = maxAttempts
     }
@@ -28,14 +28,14 @@ struct MultistreamListener {
     /// Begins the negotiation. To be called once, before ``receive(_:)``.
     ///
     /// The header leaves at once, since a dialer may wait for it before it proposes.
-    func start() -> [MultistreamAction] {
+    package func start() -> [MultistreamAction] {
         var bytes = ByteBuffer()
         Multistream.write(Multistream.header, to: &bytes)
         return [.send(bytes)]
     }
 
     /// Takes bytes from the dialer. After the end of the negotiation they are no longer this type's matter.
-    mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
+    package mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
         if case .finished = state { return [] }
         var bytes = bytes
         buffer.writeBuffer(&bytes)

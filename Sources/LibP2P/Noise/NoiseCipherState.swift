@@ -1,5 +1,5 @@
 import Crypto
-internal import FoundationEssentials
+package import FoundationEssentials
 
 /// A key and the number of messages that were protected with it (Noise, section 5.1; ChaChaPoly, section 12.3).
 public struct NoiseCipherState: Sendable {
@@ -10,7 +10,7 @@ public struct NoiseCipherState: Sendable {
     /// The nonce of the next message. The highest value is reserved and never used.
     public private(set) var nonce: UInt64
 
-    init(key: SymmetricKey, nonce: UInt64 = 0) {
+    package init(key: SymmetricKey, nonce: UInt64 = 0) {
         self.key = key
         self.nonce = nonce
     }
@@ -18,7 +18,7 @@ public struct NoiseCipherState: Sendable {
     /// Protects one message and moves on to the next nonce.
     ///
     /// - Throws: ``NoiseError/nonceExhausted``.
-    mutating func encrypt(
+    package mutating func encrypt(
         _ plaintext: some DataProtocol,
         authenticating associatedData: some DataProtocol
     ) throws(NoiseError) -> ChaChaPoly.SealedBox {
@@ -37,7 +37,7 @@ public struct NoiseCipherState: Sendable {
     ///
     /// - Throws: ``NoiseError/messageTooShort(expected:actual:)``, ``NoiseError/authenticationFailed``,
     ///   ``NoiseError/nonceExhausted``.
-    mutating func decrypt<Message: DataProtocol>(
+    package mutating func decrypt<Message: DataProtocol>(
         _ message: Message,
         authenticating associatedData: some DataProtocol
     ) throws(NoiseError) -> Data {

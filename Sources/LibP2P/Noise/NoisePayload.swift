@@ -4,7 +4,7 @@ import Multiformats
 internal import SwiftProtobuf
 
 /// What a node says about itself inside of the handshake (libp2p/specs, noise, "The libp2p Handshake Payload").
-struct NoisePayload: Hashable, Sendable {
+package struct NoisePayload: Hashable, Sendable {
     /// Lists of more multiplexers than this are taken for none.
     static let maximumMuxerCount = 100
     private static let signaturePrefix = Array("noise-libp2p-static-key:".utf8)
@@ -14,7 +14,7 @@ struct NoisePayload: Hashable, Sendable {
     let muxers: [String]
 
     /// The statement of the owner of `keyPair` that `staticKey` is its Noise key.
-    init(
+    package init(
         keyPair: KeyPair,
         staticKey: Curve25519.KeyAgreement.PublicKey,
         muxers: [String]
@@ -29,7 +29,7 @@ struct NoisePayload: Hashable, Sendable {
     }
 
     /// Reads the statement of the other end and checks that it is about `staticKey`.
-    init(
+    package init(
         serialized: [UInt8],
         verifiedFor staticKey: Curve25519.KeyAgreement.PublicKey
     ) throws(NoiseError) {
@@ -51,7 +51,7 @@ struct NoisePayload: Hashable, Sendable {
         guard isValid else { throw .invalidSignature }
     }
 
-    func serialized() throws(NoiseError) -> [UInt8] {
+    package func serialized() throws(NoiseError) -> [UInt8] {
         var message = ProtoNoiseHandshakePayload()
         message.identityKey = Data(publicKey.protobuf)
         message.identitySig = Data(signature)

@@ -1,22 +1,24 @@
 /// The limits of a yamux session.
-struct YamuxConfiguration: Equatable {
+package struct YamuxConfiguration: Equatable {
     /// The window with which each stream begins, by the specification: 256 KiB.
-    static let initialWindow = 256 * 1024
+    package static let initialWindow = 256 * 1024
 
     /// The most streams that the remote side may have open at once; what exceeds it is reset.
-    var maxInboundStreams = 256
+    package var maxInboundStreams = 256
     /// The most opened streams that the remote side has not yet acknowledged
     /// (libp2p/specs yamux/README.md, "ACK backlog").
-    var maxUnacknowledgedStreams = 256
+    package var maxUnacknowledgedStreams = 256
     /// How many bytes of a stream the remote side may have sent before this side took them: the bound of
     /// what a stream holds in memory. At least ``initialWindow``; the excess is granted when it opens.
-    var receiveWindow = YamuxConfiguration.initialWindow
+    package var receiveWindow = YamuxConfiguration.initialWindow
     /// How many bytes of a stream may wait to be sent.
-    var maxQueuedBytesPerStream = 64 * 1024
+    package var maxQueuedBytesPerStream = 64 * 1024
     /// The most bytes of data in a sent frame. With 16 KiB a stream waits no longer than that for each
     /// other stream, and the header costs less than a thousandth.
-    var maxFrameSize = 16 * 1024
+    package var maxFrameSize = 16 * 1024
     /// How many answers (pings and resets) may wait to be sent. A peer that asks for more without reading
     /// them is flooding; at 12 bytes each this holds 12 KiB.
-    var maxQueuedControlFrames = 1024
+    package var maxQueuedControlFrames = 1024
+
+    package init() {}
 }

@@ -4,7 +4,7 @@ extension YamuxSession {
     /// Takes bytes from the connection, in whatever segments they came.
     ///
     /// The bytes of a data frame are handed on as they come: nothing is held here but an incomplete header.
-    mutating func receive(_ bytes: ByteBuffer) {
+    package mutating func receive(_ bytes: ByteBuffer) {
         guard failure == nil else { return }
         var bytes = bytes
         if input.readableBytes > 0 {

@@ -2,14 +2,14 @@ import NIOCore
 
 extension YamuxSession {
     /// Whether ``nextOutbound(maxBytes:)`` has anything to give.
-    var hasOutbound: Bool { !controlFrames.isEmpty || !round.isEmpty }
+    package var hasOutbound: Bool { !controlFrames.isEmpty || !round.isEmpty }
 
     /// Takes the next frames to send.
     ///
     /// - Parameter maxBytes: The most bytes to return; one write of the layer below. At least twice the size
     ///   of a frame header.
     /// - Returns: Whole frames, or `nil` when there is nothing to send.
-    mutating func nextOutbound(maxBytes: Int) -> ByteBuffer? {
+    package mutating func nextOutbound(maxBytes: Int) -> ByteBuffer? {
         guard hasOutbound else { return nil }
         var buffer = ByteBuffer()
         while buffer.readableBytes + YamuxFrameHeader.size <= maxBytes, let frame = controlFrames.popFirst() {

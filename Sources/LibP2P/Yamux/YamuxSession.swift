@@ -8,15 +8,15 @@ import NIOCore
 /// more: so its back-pressure reaches each stream's queue, and a frame is cut no sooner than it can leave.
 ///
 /// Streams with something to send take turns, a frame each.
-struct YamuxSession {
+package struct YamuxSession {
     /// The side of the connection, which says whose stream ids are odd.
-    enum Role: Equatable {
+    package enum Role: Equatable {
         case dialer
         case listener
     }
 
     /// Something that the driver has to know of.
-    enum Event: Equatable {
+    package enum Event: Equatable {
         /// The remote side opened a stream.
         case opened(UInt32)
         /// Bytes came. They count against the window until ``YamuxSession/consume(_:of:)``.
@@ -68,22 +68,22 @@ struct YamuxSession {
         var finishes: Bool
     }
 
-    init(role: Role, configuration: YamuxConfiguration = YamuxConfiguration()) {
+    package init(role: Role, configuration: YamuxConfiguration = YamuxConfiguration()) {
         self.role = role
         self.configuration = configuration
         nextStreamID = role == .dialer ? 1 : 2
     }
 
     /// How many streams are open or half open, by either side.
-    var streamCount: Int { streams.count }
+    package var streamCount: Int { streams.count }
 
     /// Takes the next event, in the order in which they happened.
-    mutating func nextEvent() -> Event? {
+    package mutating func nextEvent() -> Event? {
         events.popFirst()
     }
 
     /// Opens a stream and returns its id. It may be written to at once.
-    mutating func openStream() throws(YamuxError) -> UInt32 {
+    package mutating func openStream() throws(YamuxError) -> UInt32 {
         if let failure { throw failure }
         guard !hasReceivedGoAway, !hasSentGoAway else { throw .goingAway }
         guard unacknowledgedCount < configuration.maxUnacknowledgedStreams else {
@@ -100,7 +100,7 @@ struct YamuxSession {
     /// Queues as much of `bytes` for a stream as its queue has room for, and takes that off their front.
     ///
     /// - Returns: Whether all was taken. If not, ``Event/writable(_:)`` says when to try the rest.
-    mutating func write(_ bytes: inout ByteBuffer, to id: UInt32) throws(YamuxError) -> Bool {
+    package mutating func write(_ bytes: inout ByteBuffer, to id: UInt32) throws(YamuxError) -> Bool {
         guard let stream = streams[id], !stream.isFinishRequested else { throw .streamNotWritable(id) }
         let room = max(0, configuration.maxQueuedBytesPerStream - stream.queuedBytes)
         if let part = bytes.readSlice(length: min(room, bytes.readableBytes)) { streams[id]?.enqueue(part) }
@@ -113,7 +113,7 @@ struct YamuxSession {
     ///
     /// A window update goes out when half the window was consumed, so that a steady reader never stalls
     /// the sender and an update is worth its frame.
-    mutating func consume(_ count: Int, of id: UInt32) {
+    package mutating func consume(_ count: Int, of id: UInt32) {
         guard var stream = streams[id], !stream.isReceiveFinished, count > 0 else { return }
         stream.consumed += count
         if stream.consumed >= stream.receiveWindowTarget / 2 {
@@ -126,7 +126,7 @@ struct YamuxSession {
     }
 
     /// Ends this side's direction of a stream after what is queued.
-    mutating func finish(_ id: UInt32) {
+    package mutating func finish(_ id: UInt32) {
         guard streams[id]?.isFinishRequested == false else { return }
         streams[id]?.isFinishRequested = true
         schedule(id)
@@ -134,12 +134,12 @@ struct YamuxSession {
 
     /// Drops what still comes on a stream. The remote side is granted window as if it was read, so that it can
     /// come to its end; who does not want to wait for that resets the stream.
-    mutating func stopReading(_ id: UInt32) {
+    package mutating func stopReading(_ id: UInt32) {
         streams[id]?.isDiscarding = true
     }
 
     /// Ends both directions of a stream at once and forgets it.
-    mutating func reset(_ id: UInt32) {
+    package mutating func reset(_ id: UInt32) {
         guard let stream = streams[id] else { return }
         forget(id)
         // The remote side has not heard of a stream whose first frame is still here.
@@ -148,7 +148,7 @@ struct YamuxSession {
     }
 
     /// Queues a ping; the answer is an ``Event/pong(_:)`` with the same value.
-    mutating func ping() -> UInt32 {
+    package mutating func ping() -> UInt32 {
         let value = nextPing
         nextPing &+= 1
         queueControl(YamuxFrameHeader(kind: .ping, flags: .syn, streamID: 0, length: value))
@@ -156,7 +156,7 @@ struct YamuxSession {
     }
 
     /// Announces that this side goes away: it opens no stream, and resets those that the remote side opens.
-    mutating func goAway(_ reason: YamuxGoAwayReason) {
+    package mutating func goAway(_ reason: YamuxGoAwayReason) {
         guard !hasSentGoAway else { return }
         hasSentGoAway = true
         controlFrames.append(YamuxFrameHeader(kind: .goAway, flags: [], streamID: 0, length: reason.code))

@@ -1,0 +1,108 @@
+import NIOCore
+import NIOEmbedded
+import NIOHTTP1
+import OCI
+import Registry
+
+extension FuzzTarget {
+    private static let digestText = "sha256:" + String(repeating: "0", count: 64)
+
+    /// Heads of requests and of peers' answers, from the bytes on.
+    static let http: [FuzzTarget] = [
+        FuzzTarget(
+            name: "registry-request",
+            dictionary: words,
+            samples: {
+                [
+                    Sample(
+                        name: "blob.txt",
+                        bytes: Array(
+                            "GET /v2/a/blobs/\(digestText)?ns=x.io HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9\r\n\r\n".utf8
+                        )
+                    ),
+                    Sample(
+                        name: "tag.txt",
+                        bytes: Array(
+                            "HEAD http://h/v2/a/manifests/1?ns=x.io HTTP/1.1\r\nhost: h\r\nX-Spegel-Mirrored: true\r\n\r\n"
+                                .utf8
+                        )
+                    ),
+                ]
+            },
+            run: { input in
+                heads(of: input, handler: ByteToMessageHandler(HeadReading.makeRequestDecoder())) {
+                    (part: HTTPServerRequestPart) in
+                    guard case .head(let head) = part else { return false }
+                    return HeadReading.asksForContent(head)
+                }
+            }
+        ),
+        FuzzTarget(
+            name: "peer-response",
+            dictionary: words,
+            samples: {
+                [
+                    Sample(
+                        name: "whole.txt",
+                        bytes: Array(
+                            ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nContent-Type: application/octet-stream\r\n"
+                                + "Docker-Content-Digest: \(digestText)\r\n\r\n0123456789").utf8
+                        )
+                    ),
+                    Sample(
+                        name: "part.txt",
+                        bytes: Array(
+                            "HTTP/1.1 206 Partial Content\r\nContent-Length: 10\r\nContent-Range: bytes 10-19/100\r\n\r\n"
+                                .utf8
+                        )
+                    ),
+                ]
+            },
+            run: { input in
+                heads(of: input, handler: ByteToMessageHandler(HeadReading.makeResponseDecoder()), request: .GET) {
+                    (part: HTTPClientResponsePart) in
+                    guard case .head(let head) = part else { return false }
+                    let digest = try? Digest(digestText)
+                    let whole = HeadReading.isRelayed(head, kind: .blob, digest: digest, range: nil)
+                    let part = HeadReading.isRelayed(
+                        head,
+                        kind: .blob,
+                        digest: digest,
+                        range: .closed(first: 10, last: 19)
+                    )
+                    let manifest = HeadReading.isRelayed(head, kind: .manifest, digest: nil, range: nil)
+                    return whole || part || manifest
+                }
+            }
+        ),
+    ]
+
+    private static let words = [
+        "HTTP/1.1", "\r\n", "\r\n\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n", "Content-Range: bytes ",
+        "bytes */0",
+        "Content-Encoding: gzip\r\n", "9223372036854775807", "-1", "416", "206", "200", "HEAD", "Host: ",
+        "100 Continue",
+    ].map { Array($0.utf8) }
+
+    /// Whether a head in the input is taken as valid.
+    private static func heads<Part>(
+        of input: [UInt8],
+        handler: any ChannelHandler,
+        request: HTTPMethod? = nil,
+        isValid: (Part) -> Bool
+    ) -> Bool {
+        let channel = EmbeddedChannel(handler: handler)
+        defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
+        if let request {
+            // An answer is read only after its request was written.
+            let head = HTTPRequestHead(version: .http1_1, method: request, uri: "/")
+            _ = try? channel.writeOutbound(HTTPClientRequestPart.head(head))
+        }
+        _ = try? channel.writeInbound(ByteBuffer(bytes: input))
+        var isTaken = false
+        while let part = try? channel.readInbound(as: Part.self) {
+            if isValid(part) { isTaken = true }
+        }
+        return isTaken
+    }
+}

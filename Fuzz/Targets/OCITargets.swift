@@ -1,0 +1,72 @@
+import OCI
+
+extension FuzzTarget {
+    private static let digest = "sha256:" + String(repeating: "0a", count: 32)
+    private static let longDigest = "sha512:" + String(repeating: "0b", count: 64)
+
+    /// Names, references, and what a client asks for.
+    static let oci: [FuzzTarget] = [
+        .text("digest", dictionary: ["sha256:", "sha512:", ":", "g", "A"], samples: [digest, longDigest]) { text in
+            guard let digest = try? Digest(text) else { return false }
+            check(digest.text == text && (try? Digest(digest.text)) == digest, "a digest reads as itself")
+            _ = digest.hex
+            return true
+        },
+        .text(
+            "reference",
+            dictionary: ["/", ":", "@", "sha256:", "[::1]", ":5000", "..", "__", "-", "."],
+            samples: [
+                "docker.io/library/alpine:3.20", "[fd00::1]:5000/a/b_c/d.e-f:latest", "example.com/x@" + digest,
+                "example.com:443/x/y:v1@" + longDigest,
+            ]
+        ) { text in
+            guard let reference = try? Reference(text) else { return false }
+            check((try? Reference(reference.description)) == reference, "a reference reads as itself")
+            _ = reference.tagName
+            return true
+        },
+        .text(
+            "distribution-path",
+            dictionary: [
+                "/v2/", "/manifests/", "/blobs/", "?ns=", "&ns=", "%2F", "%3A", "%00", "%", "sha256:", "//", "?",
+            ],
+            samples: [
+                "/v2/", "/v2/library/alpine/manifests/3.20?ns=docker.io",
+                "/v2/a/b/blobs/" + digest + "?ns=example.com%3A5000",
+                "/v2/a/manifests/" + longDigest, "/v2/manifests/blobs/manifests/latest?x=1&ns=[::1]",
+            ]
+        ) { text in
+            guard let path = try? DistributionRequest.parse(target: text) else { return false }
+            if case .content(let content) = path {
+                check((try? DistributionRequest.parse(target: content.path)) == path, "a path reads as itself")
+                _ = content.notFound.json
+            }
+            return true
+        },
+        .text(
+            "byte-range",
+            dictionary: ["bytes=", "bytes ", "-", "/", ",", "*", "0", "9223372036854775807", "9223372036854775808"],
+            samples: ["bytes=0-99", "bytes=100-", "bytes=-5", "bytes 0-99/1000", "bytes 9-9/10"]
+        ) { text in
+            if let (range, size) = ByteRange.parse(contentRange: text) {
+                check(
+                    range.lowerBound >= 0 && range.upperBound <= size && !range.isEmpty,
+                    "a content range is in its content"
+                )
+                check(
+                    ByteRange.parse(contentRange: ByteRange.contentRange(range, size: size))?.range == range,
+                    "it reads as itself"
+                )
+                return true
+            }
+            guard case .single(let range) = ByteRange.parse(header: text) else { return false }
+            for size: Int64 in [0, 1, 100, .max] {
+                if let resolved = range.resolved(size: size) {
+                    check(resolved.lowerBound >= 0 && resolved.upperBound <= size, "a range is in its content")
+                }
+            }
+            check(ByteRange.parse(header: range.headerValue) == .single(range), "a range reads as itself")
+            return true
+        },
+    ]
+}

@@ -1,0 +1,101 @@
+import LibP2P
+import NIOCore
+
+extension FuzzTarget {
+    /// A whole yamux session, fed with bytes, whose program reads, echoes and closes. The highest bit of the first byte of
+    /// an input says which role the session has, the lowest ones how the rest is cut into segments.
+    static let yamux: [FuzzTarget] = [
+        FuzzTarget(
+            name: "yamux",
+            dictionary: [
+                [0, 0, 0, 1, 0, 0, 0, 1], [0, 0, 0, 2], [0, 0, 0, 4], [0, 0, 0, 8], [0, 1, 0, 0], [0, 2, 0, 1],
+                [0, 3, 0, 0],
+                [0, 1, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF],
+            ],
+            samples: {
+                try [(YamuxSession.Role.listener, UInt8(0)), (.listener, 7), (.dialer, 0x80), (.dialer, 0x83)]
+                    .enumerated().map { number, form in
+                        Sample(
+                            name: "\(number).bin",
+                            bytes: [form.1] + (try session(for: form.0, pings: number % 2 == 1))
+                        )
+                    }
+            },
+            run: { input in
+                var session = YamuxSession(role: (input.first ?? 0) & 0x80 == 0 ? .listener : .dialer)
+                var program = YamuxProgram()
+                program.open(&session)
+                for segment in Segments(input) {
+                    session.receive(segment)
+                    program.answer(&session)
+                }
+                return !program.hasFailed && program.eventCount > 0
+            }
+        )
+    ]
+
+    /// What a peer sends to a session of this role: streams opened, written to, finished and reset.
+    private static func session(for role: YamuxSession.Role, pings: Bool) throws -> [UInt8] {
+        var peer = YamuxSession(role: role == .listener ? .dialer : .listener)
+        var ids: [UInt32] = []
+        for number in 0..<3 {
+            let id = try peer.openStream()
+            ids.append(id)
+            var bytes = ByteBuffer(repeating: UInt8(number), count: 20 * number + 5)
+            _ = try peer.write(&bytes, to: id)
+        }
+        if pings { _ = peer.ping() }
+        var bytes: [UInt8] = []
+        while let frames = peer.nextOutbound(maxBytes: 4096) { bytes += frames.readableBytesView }
+        peer.finish(ids[0])
+        peer.reset(ids[1])
+        if pings { peer.goAway(.normal) }
+        while let frames = peer.nextOutbound(maxBytes: 4096) { bytes += frames.readableBytesView }
+        return bytes
+    }
+}
+
+/// A program over a yamux session that does a bit of everything.
+private struct YamuxProgram {
+    var hasFailed = false
+    var eventCount = 0
+
+    /// Opens streams of its own, so that answers to them mean something.
+    mutating func open(_ session: inout YamuxSession) {
+        for _ in 0..<2 {
+            guard let id = try? session.openStream() else { continue }
+            var bytes = ByteBuffer(repeating: 0x61, count: 300)
+            _ = try? session.write(&bytes, to: id)
+        }
+        drain(&session)
+    }
+
+    mutating func answer(_ session: inout YamuxSession) {
+        while let event = session.nextEvent() {
+            eventCount += 1
+            switch event {
+            case .opened(let id):
+                var bytes = ByteBuffer(repeating: 0x62, count: 64)
+                _ = try? session.write(&bytes, to: id)
+                if id % 5 == 0 { session.stopReading(id) }
+            case .data(let id, let bytes):
+                var copy = bytes
+                session.consume(bytes.readableBytes, of: id)
+                _ = try? session.write(&copy, to: id)
+                if id % 7 == 0 { session.reset(id) }
+            case .finished(let id): session.finish(id)
+            case .failed: hasFailed = true
+            case .reset, .writable, .closed, .pong, .goingAway: break
+            }
+            check(session.streamCount <= YamuxConfiguration().maxInboundStreams + 2, "streams are bounded")
+        }
+        drain(&session)
+    }
+
+    /// Sends into nowhere.
+    private func drain(_ session: inout YamuxSession) {
+        while let bytes = session.nextOutbound(maxBytes: 4096) {
+            check(bytes.readableBytes <= 4096, "a write is as long as was asked for")
+        }
+    }
+}

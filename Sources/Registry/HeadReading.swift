@@ -1,0 +1,41 @@
+import NIOHTTP1
+import OCI
+
+/// The reading and judging of heads alone, with no connection behind it: what the fuzzer and the benchmarks feed.
+package enum HeadReading {
+    /// A decoder of clients' requests, with the limits of a client's connection.
+    package static func makeRequestDecoder() -> HTTPRequestDecoder { RegistryServer.makeDecoder() }
+
+    /// A decoder of peers' answers, with the limits of a connection to a peer.
+    package static func makeResponseDecoder() -> HTTPResponseDecoder { PeerConnection.makeDecoder() }
+
+    /// Whether a request's head asks for content.
+    package static func asksForContent(_ head: HTTPRequestHead) -> Bool {
+        guard case .content = RequestPlan(head, configuration: RegistryConfiguration(host: "", port: 0)) else {
+            return false
+        }
+        return true
+    }
+
+    /// Whether a peer's answer is relayed to a client who asked for all of some content, or for a range of it.
+    package static func isRelayed(
+        _ head: HTTPResponseHead,
+        kind: DistributionRequest.Kind,
+        digest: Digest?,
+        range: ByteRange?
+    ) -> Bool {
+        let head = PeerResponseHead(head)
+        let request = MirrorTransfer.Request(isHead: false, kind: kind, digest: digest, range: range)
+        let asked: PeerResponseHead.Asked = range.map { .range($0) } ?? .whole
+        _ = head.unsatisfiableSize(asked: asked)
+        guard let content = try? head.content(asked: asked, for: request).content else { return false }
+        // What one peer has promised, another one is asked to continue.
+        let middle = content.range.lowerBound + (content.range.upperBound - content.range.lowerBound) / 2
+        if middle < content.range.upperBound {
+            let rest = PeerResponseHead.Asked.rest(of: content, from: middle)
+            _ = rest.headerValue
+            _ = try? head.content(asked: rest, for: request)
+        }
+        return true
+    }
+}

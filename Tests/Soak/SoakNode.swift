@@ -1,0 +1,110 @@
+import Kademlia
+import LibP2P
+import Logging
+import Multiformats
+import NIOPosix
+import Routing
+
+/// A node of the cluster: a host, its router, and the task that runs it.
+final class SoakNode: Sendable {
+    let host: Host
+    let router: DHTRouter
+    /// Since when it lives.
+    let start: ContinuousClock.Instant
+    private let running: Task<Void, Never>
+
+    /// Starts a node that looks for others at `bootstrap`.
+    ///
+    /// - Parameter address: an address of loopback that no other node has.
+    init(
+        keyPair: KeyPair,
+        address: String,
+        bootstrap: [Multiaddr],
+        timing: SoakTiming,
+        logger: Logger
+    ) async throws {
+        var settings = HostConfiguration(
+            listenAddresses: [try Multiaddr("/ip4/\(address)/tcp/0")],
+            agentVersion: "spegel-soak"
+        )
+        settings.shutdownTimeout = .seconds(5)
+        settings.streamLinger = .seconds(2)
+        let host = Host(
+            configuration: settings,
+            keyPair: keyPair,
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: logger
+        )
+        try await host.start()
+        let router = DHTRouter(
+            host: host,
+            protocolPrefix: "/soak",
+            registryPort: 5000,
+            source: StaticBootstrap(bootstrap),
+            kademlia: timing.kademlia,
+            bootstrap: timing.bootstrap,
+            logger: logger
+        )
+        self.host = host
+        self.router = router
+        start = ContinuousClock.now
+        running = Task { try? await router.run() }
+    }
+
+    var peerID: String { "\(host.peerID)" }
+
+    /// Ends the node; with `keys` it takes them back from the others before, as one that leaves in order does.
+    func stop(withdrawing keys: [String]) async {
+        if !keys.isEmpty {
+            await router.withdraw(keys)
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        running.cancel()
+        await running.value
+        await host.shutdown()
+    }
+
+    /// The peers that are found to provide a key, and how long that took; what was found until `deadline` counts.
+    func providers(of key: String, deadline: Duration) async -> (peers: Set<String>, time: Duration) {
+        let begin = ContinuousClock.now
+        let lookup = Task { [router] in
+            var found: Set<String> = []
+            for await provider in router.providers(of: key, limit: 64) { found.insert(provider.peerID) }
+            return found
+        }
+        let limit = Task {
+            try await Task.sleep(for: deadline)
+            lookup.cancel()
+        }
+        let found = await lookup.value
+        limit.cancel()
+        return (found, ContinuousClock.now - begin)
+    }
+}
+
+/// How long records live and how often things are done, so that a short run sees all of it.
+struct SoakTiming {
+    /// How long a record lives without being renewed.
+    let timeToLive: Duration
+
+    /// How long after its advert, or after a node's start, a key must be found.
+    let settling = Duration.seconds(3)
+
+    /// The settings of the DHT.
+    var kademlia: KademliaConfiguration {
+        var configuration = KademliaConfiguration()
+        configuration.providerStore.timeToLive = timeToLive
+        configuration.reprovideInterval = timeToLive / 2
+        configuration.routingTable.refreshInterval = timeToLive
+        configuration.requestTimeout = .seconds(3)
+        return configuration
+    }
+
+    /// The settings of the search for peers.
+    var bootstrap: Bootstrapper.Configuration {
+        var configuration = Bootstrapper.Configuration()
+        configuration.lonelyInterval = .milliseconds(300)
+        configuration.interval = .seconds(2)
+        return configuration
+    }
+}

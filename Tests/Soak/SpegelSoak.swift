@@ -1,0 +1,136 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import LibP2P
+import Logging
+import NIOPosix
+import Routing
+
+/// Runs a cluster under churn and checks that nothing is lost and nothing is left behind.
+@main
+struct SpegelSoak: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "spegel-soak",
+        abstract: "Run nodes in one process on loopback that join, leave, advertise and look up at random.",
+        discussion: """
+            Afterwards each node must hold the records of living nodes and no others; when all are ended, no descriptor, \
+            task, host or router may be left, and memory must have stayed flat.
+            """
+    )
+
+    @Option(help: ArgumentHelp("How long to run.", valueName: "seconds"))
+    var duration = 600
+
+    @Option(help: "How many nodes there are at most.")
+    var nodes = 12
+
+    @Option(help: "What is done follows from it; a random one by default. It is printed.")
+    var seed: UInt64?
+
+    func validate() throws {
+        guard duration > 0, (2...200).contains(nodes) else {
+            throw ValidationError("expected a positive duration, and from 2 to 200 nodes")
+        }
+    }
+
+    func run() async throws {
+        let seed = seed ?? UInt64.random(in: .min ... .max)
+        print("seed \(seed), \(nodes) nodes, \(duration) s")
+        // Whatever hangs ends here.
+        alarm(UInt32(duration) + 300)
+        let timing = SoakTiming(timeToLive: .seconds(min(20, max(4, duration / 5))))
+        var logger = Logger(label: "soak") { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = .notice
+        let before = try await restingDescriptors(timing: timing, logger: logger)
+
+        let cluster = SoakCluster(size: nodes, timing: timing, seed: seed, logger: logger)
+        var report = SoakReport()
+        let trend = try await churn(cluster)
+        report.add(lookups: cluster.lookups, deeds: cluster.deeds)
+        report.add(trend, duration: duration)
+        await settle(cluster, timing: timing, report: &report)
+        await cluster.empty()
+        await checkNothingIsLeft(of: cluster, descriptors: before, report: &report)
+        for line in report.lines { print(line) }
+        for failure in report.failures { print("FAILED: \(failure)") }
+        if !report.failures.isEmpty { throw ExitCode.failure }
+    }
+
+    /// The descriptors that the process needs by itself once it has had nodes: event loops, the clock's.
+    private func restingDescriptors(timing: SoakTiming, logger: Logger) async throws -> Int {
+        let cluster = SoakCluster(size: 2, timing: timing, seed: 0, logger: logger)
+        try await cluster.fill()
+        await cluster.empty()
+        _ = await eventually { cluster.hosts.allSatisfy { $0.object == nil } }
+        return ProcessState.openDescriptors
+    }
+
+    private func churn(_ cluster: SoakCluster) async throws -> MemoryTrend {
+        var trend = MemoryTrend()
+        let clock = ContinuousClock()
+        let begin = clock.now
+        try await cluster.fill()
+        while clock.now - begin < .seconds(duration) {
+            try await cluster.act()
+            try await clock.sleep(for: .milliseconds(10))
+            let minutes = (clock.now - begin) / .seconds(60)
+            // Four samples a second.
+            if Double(trend.count) < minutes * 240 {
+                trend.add(minutes: minutes, memory: ProcessState.residentMemory)
+            }
+        }
+        return trend
+    }
+
+    /// Waits until what is held is what should be: at most the life of a record, and some time to spare.
+    private func settle(_ cluster: SoakCluster, timing: SoakTiming, report: inout SoakReport) async {
+        let nodes = cluster.living
+        let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
+            nodes.allSatisfy {
+                $0.router.counts.records == cluster.expectedRecords(of: $0) && $0.router.counts.peers == nodes.count - 1
+            }
+        }
+        guard !isSettled else {
+            report.lines.append(
+                "each of \(nodes.count) nodes holds the records of the living alone, and knows all others"
+            )
+            return
+        }
+        for node in nodes {
+            let counts = node.router.counts
+            let expected = cluster.expectedRecords(of: node)
+            guard counts.records != expected || counts.peers != nodes.count - 1 else { continue }
+            report.failures.append(
+                "\(node.peerID): expected \(expected) records and \(nodes.count - 1) peers, it has \(counts.records) and \(counts.peers)"
+            )
+        }
+    }
+
+    private func checkNothingIsLeft(of cluster: SoakCluster, descriptors before: Int, report: inout SoakReport) async {
+        let isGone = await eventually { cluster.hosts.allSatisfy { $0.object == nil } }
+        let left = cluster.hosts.filter { $0.object != nil }
+        if !isGone {
+            report.failures.append("\(left.count) hosts and routers of \(cluster.hosts.count) are still alive")
+        }
+        let tasks = left.compactMap { ($0.object as? Host)?.runningTaskCount }.reduce(0, +)
+        if tasks > 0 { report.failures.append("\(tasks) tasks of ended hosts still run") }
+        let isClosed = await eventually { ProcessState.openDescriptors <= before }
+        if !isClosed {
+            report.failures.append(
+                "expected \(before) open descriptors as before, there are \(ProcessState.openDescriptors)"
+            )
+        }
+        if isGone, isClosed {
+            report.lines.append("no descriptor, task, host or router is left of \(cluster.deeds.joins) nodes")
+        }
+    }
+
+    private func eventually(within limit: Duration = .seconds(20), _ condition: () -> Bool) async -> Bool {
+        let deadline = ContinuousClock.now + limit
+        while !condition() {
+            guard ContinuousClock.now < deadline else { return false }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        return true
+    }
+}
