@@ -14,7 +14,7 @@ struct PreparedArguments {
     private var variables: [String: String] = [:]
 
     /// Switches that may be written without a value, meaning true.
-    private static let switches: Set<String> = ["--resolve-tags", "--prepend-existing"]
+    private static let switches: Set<String> = ["--resolve-tags", "--prepend-existing", "--strict"]
 
     init(arguments: [String], environment: [String: String], root: any ParsableCommand.Type) {
         let commands = root.configuration.subcommands

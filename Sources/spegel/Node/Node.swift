@@ -43,12 +43,12 @@ struct Node {
             source: try options.bootstrapSource(),
             logger: logger
         )
-        let registries = try options.registryNames()
+        let filter = try options.contentFilter()
         let tracker = StateTracker(
             store: store.content,
             index: index,
             router: router,
-            filter: ContentFilter(registries: registries, sharesTags: options.resolveTags.isOn),
+            filter: filter,
             logger: logger
         )
         let readiness: @Sendable () -> Readiness = { Readiness.all([router.readiness, tracker.readiness]) }
@@ -59,8 +59,7 @@ struct Node {
         )
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
-        configuration.resolveTags = options.resolveTags.isOn
-        configuration.mirroredRegistries = registries
+        configuration.filter = filter
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,
@@ -79,9 +78,12 @@ struct Node {
 
         try await host.start()
         // In the order of dependence: the first is started first and stopped last.
-        let services: [any Service] =
+        var services: [any Service] =
             store.services
             + [HostService(host: host), router, tracker, registry, metrics, StartupService(readiness: readiness)]
+        if let containerd = store.containerd {
+            services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
