@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.content import Content
 from harness.node import Node
 from harness.peers import IMPLEMENTATIONS, Peers
 from harness.process import eventually
@@ -71,9 +72,16 @@ def test_somebody_else_answers(peers: Peers, implementation: str, security: str,
 
 @each_implementation
 def test_quits_while_connected(peers: Peers, implementation: str) -> None:
-    ours, theirs = peers.node(), peers.other(implementation)
+    ours, bystander, theirs = peers.node(), peers.node(), peers.other(implementation)
+    ours.connect(bystander.address)
     ours.connect(theirs.address)
+    eventually(lambda: ours.known_peers == 2, "our node knows both")
+    content = Content.new()
+    ours.provide(content)
+    eventually(lambda: bystander.records == 1, "our second node holds the record")
+    eventually(lambda: ours.get_providers(theirs.id, content), "the other node holds the record")
     assert ours.quit() == 0
-    other = peers.node()
-    other.connect(theirs.address)
-    assert other.ping(theirs.id) > 0
+    # It has taken leave of its own kind, and the other one is none the worse for it.
+    eventually(lambda: bystander.records == 0, "our second node has forgotten the record")
+    assert bystander.connect(theirs.address) == theirs.id
+    assert bystander.ping(theirs.id) > 0

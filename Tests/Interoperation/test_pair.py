@@ -14,9 +14,10 @@ from harness.content import Content
 from harness.godaemon import GoPeer
 from harness.node import REGISTRY_PORT, Node, PythonPeer
 from harness.peers import IMPLEMENTATIONS, Peers
-from harness.process import eventually
+from harness.process import CommandError, eventually
 
 KAD = "/ipfs/kad/1.0.0"
+RECORDS = "/ipfs/records/1.0.0"
 SECURITY_IDS = {"tls": "/tls/1.0.0", "noise": "/noise"}
 
 
@@ -123,3 +124,30 @@ def test_finds_what_other_provides(pair: Pair) -> None:
         found = eventually(lambda: node.find_providers(content), "the provider is found")
         assert found == {pair.theirs.id: [f"127.0.0.1:{REGISTRY_PORT}"]}
     assert pair.ours.get_providers(pair.theirs.id, content) == {pair.theirs.id: pair.theirs.addresses}
+
+
+def test_records_protocol_is_for_ours_alone(pair: Pair) -> None:
+    """Our nodes tell each other of records by a protocol of their own. Others neither have it nor are sent it."""
+    assert RECORDS in pair.theirs.identify(pair.ours.id)["protocols"]
+    assert RECORDS not in pair.ours.identify(pair.theirs.id)["protocols"]
+    assert pair.ours.open_stream(pair.bystander.id, [RECORDS, KAD]) == RECORDS
+    # They decline, and the same stream goes on with the protocol that they have.
+    with pytest.raises(CommandError, match="support"):
+        pair.ours.open_stream(pair.theirs.id, [RECORDS])
+    assert pair.ours.open_stream(pair.theirs.id, [RECORDS, KAD]) == KAD
+
+    content = Content.new()
+    before = pair.bystander.records
+    pair.ours.provide(content)
+    eventually(lambda: pair.bystander.records == before + 1, "our second node has taken the record")
+    eventually(lambda: pair.ours.get_providers(pair.theirs.id, content), "the other node has taken the record")
+
+    # Of a withdrawal ours are told, and the others are not: there the record runs out.
+    pair.ours.stop_providing(content)
+    eventually(lambda: pair.bystander.records == before, "our second node has forgotten the record")
+    assert pair.ours.get_providers(pair.theirs.id, content) == {pair.ours.id: pair.ours.addresses}
+    # And they are none the worse for it.
+    another = Content.new()
+    pair.theirs.provide(another)
+    assert eventually(lambda: pair.ours.find_providers(another), "what the other node provides is found")
+    assert pair.ours.ping(pair.theirs.id) > 0

@@ -5,6 +5,7 @@ import Logging
 import Multiformats
 import NIOPosix
 import Routing
+import ServiceLifecycle
 
 /// A node that the interoperation tests steer: commands come as lines of JSON on standard input, and each is answered
 /// by one on standard output. The log goes to standard error.
@@ -50,22 +51,35 @@ struct InteroperationNode: AsyncParsableCommand {
             logger: logger
         )
         try await host.start()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                do { try await router.run() } catch {
-                    logger.error("the router ended", metadata: ["error": "\(error)"])
-                }
-            }
-            group.addTask { await Session(host: host, router: router, protocolPrefix: prefix).run() }
-            await group.next()
-            group.cancelAll()
-        }
-        await host.shutdown()
+        // In the order of dependence. The end of the session is what ends the others; a signal just kills.
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: HostService(host: host)),
+                .init(service: router),
+                .init(
+                    service: Session(host: host, router: router, protocolPrefix: prefix),
+                    successTerminationBehavior: .gracefullyShutdownGroup
+                ),
+            ],
+            logger: logger
+        )
+        configuration.maximumGracefulShutdownDuration = .seconds(10)
+        try await ServiceGroup(configuration: configuration).run()
     }
 
     private static func logger() -> Logger {
         var logger = Logger(label: "node")
         logger.logLevel = .debug
         return logger
+    }
+}
+
+/// Keeps the host until all that use it have ended.
+private struct HostService: Service {
+    let host: Host
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await host.shutdown()
     }
 }

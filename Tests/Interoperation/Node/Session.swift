@@ -6,15 +6,16 @@ import Multiformats
 import NIOCore
 import NIOPosix
 import Routing
+import ServiceLifecycle
 
 /// Carries out the commands that come in, one after another.
-struct Session {
+struct Session: Service {
     let host: Host
     let router: DHTRouter
     let protocolPrefix: String
 
     /// Says who the node is, then answers until the input ends or says so.
-    func run() async {
+    func run() async throws {
         tell(PeerAnswer(PeerInfo(id: host.peerID, addresses: host.listenAddresses)))
         while let line = await nextLine(), !Task.isCancelled {
             do {
