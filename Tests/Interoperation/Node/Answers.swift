@@ -21,6 +21,24 @@ struct PeerAnswer: Encodable {
     }
 }
 
+/// A connection, and what was agreed upon for it.
+struct ConnectionAnswer: Encodable {
+    var remoteAddress: String
+    var isInbound: Bool
+    var security: String
+    var muxer: String
+    var hasEarlyMuxer: Bool
+
+    init(_ info: ConnectionInfo) {
+        remoteAddress = "\(info.remoteAddress)"
+        isInbound = info.isInbound
+        security = info.security
+        muxer = info.muxer
+        hasEarlyMuxer = info.hasEarlyMuxer
+    }
+}
+
+/// What a peer told of itself.
 struct IdentifyAnswer: Encodable {
     var agentVersion: String
     var protocolVersion: String
@@ -40,6 +58,7 @@ struct IdentifyAnswer: Encodable {
     }
 }
 
+/// How full a node is.
 struct CountsAnswer: Encodable {
     var peers: Int
     var records: Int

@@ -19,8 +19,8 @@ struct InteroperationNode: AsyncParsableCommand {
     @Option(help: "The address to listen on.")
     var listen = "/ip4/127.0.0.1/tcp/0"
 
-    @Option(name: .customLong("security"), help: "A security protocol to take, tls or noise; both by default.")
-    var securities: [String] = []
+    @Option(name: .customLong("security"), help: "A security protocol to take: tls or noise; both by default.")
+    var securities: [Security] = []
 
     @Option(help: "What stands before /kad/1.0.0 in the name of the protocol.")
     var prefix = "/ipfs"
@@ -34,11 +34,13 @@ struct InteroperationNode: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         let logger = Self.logger()
+        var settings = HostConfiguration(
+            listenAddresses: [try Multiaddr(listen)],
+            agentVersion: "interoperation-node/1"
+        )
+        if !securities.isEmpty { settings.securities = securities.map(\.protocol) }
         let host = Host(
-            configuration: HostConfiguration(
-                listenAddresses: [try Multiaddr(listen)],
-                agentVersion: "interoperation-node/1"
-            ),
+            configuration: settings,
             keyPair: KeyPair(),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger
@@ -65,6 +67,17 @@ struct InteroperationNode: AsyncParsableCommand {
         )
         configuration.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    enum Security: String, ExpressibleByArgument {
+        case tls, noise
+
+        var `protocol`: SecurityProtocol {
+            switch self {
+            case .tls: .tls
+            case .noise: .noise
+            }
+        }
     }
 
     private static func logger() -> Logger {

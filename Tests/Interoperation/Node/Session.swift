@@ -36,7 +36,7 @@ struct Session: Service {
             host.disconnect(from: try peer(command))
             tell(Done())
         case .connections:
-            tell(host.remoteAddresses(of: try peer(command)).map { "\($0)" })
+            tell(host.connections(with: try peer(command)).map { ConnectionAnswer($0) })
         case .identify:
             tell(host.identifyInfo(of: try peer(command)).map { IdentifyAnswer($0) })
         case .ping:
