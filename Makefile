@@ -19,12 +19,17 @@ demo: ## Three nodes on loopback share an image: no root, no containerd, no Kube
 	@scripts/demo
 
 .PHONY: test
-test: ## Everything that CI runs: lint, unit tests, end-to-end tests
+test: ## Everything that CI runs: lint, unit, interoperation and end-to-end tests
 	@scripts/test
 
 .PHONY: test-unit
 test-unit: ## Unit and property tests, and the tests against a real containerd where it is installed
 	$(SWIFT) test --no-parallel
+
+.PHONY: test-interop
+test-interop: ## Nodes beside others of go-libp2p and py-libp2p (Linux on x86-64)
+	$(SWIFT) build --product interoperation-node
+	@scripts/test-interoperation
 
 .PHONY: test-e2e
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)

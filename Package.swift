@@ -187,6 +187,20 @@ let package = Package(
             swiftSettings: strict,
             linkerSettings: lld
         ),
+        // The node that the interoperation tests steer; it is in no image.
+        .executableTarget(
+            name: "interoperation-node",
+            dependencies: [
+                "Multiformats", "LibP2P", "Kademlia", "Routing",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/Interoperation/Node",
+            swiftSettings: strict
+        ),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats", "TestSupport"], swiftSettings: strict),

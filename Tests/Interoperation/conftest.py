@@ -1,0 +1,50 @@
+"""Fixtures: peers of this project and of others, stopped when their tests are over.
+
+INTEROPERATION_NODE      the interoperation-node to test
+INTEROPERATION_PYLIBP2P  the Python that has py-libp2p
+INTEROPERATION_P2PD      the daemon of go-libp2p
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from harness.peers import Peers
+
+_VARIABLES = ("INTEROPERATION_NODE", "INTEROPERATION_PYLIBP2P", "INTEROPERATION_P2PD")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A SIGTERM ends the peers as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.option.collectonly:
+        return
+    missing = [name for name in _VARIABLES if not os.access(os.environ.get(name, ""), os.X_OK)]
+    if missing:
+        pytest.exit(f"no such program: {', '.join(missing)} (scripts/test-interoperation sets them)", returncode=3)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    """Shows the last lines of every log with each failure."""
+    report = yield
+    if report.failed and Peers.latest:
+        report.sections.extend(Peers.latest.report())
+    return report
+
+
+@pytest.fixture
+def peers() -> Iterator[Peers]:
+    """The peers of one test; none at first."""
+    peers = Peers()
+    try:
+        yield peers
+    finally:
+        peers.close()

@@ -1,0 +1,1 @@
+"""What the interoperation tests steer: nodes of this project and of other implementations, as processes."""

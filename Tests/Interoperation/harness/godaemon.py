@@ -1,0 +1,114 @@
+"""go-libp2p's daemon, steered by its control socket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+from multiaddr import Multiaddr
+from p2pclient.libp2p_stubs.peer.id import ID
+from p2pclient.p2pclient import Client
+
+from .content import Content
+from .process import Process, eventually
+from .protobuf import fields
+
+_TIMEOUT = 20.0
+
+
+class GoPeer(Process):
+    """A node of go-libp2p, without anything that would seek or tell peers beyond those it is given."""
+
+    implementation = "go-libp2p"
+    # By ALPN or Noise's extension, as the security protocol is.
+    has_early_muxer = True
+
+    def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
+        socket = log.with_suffix(".sock")
+        flags = {
+            "listen": f"/unix{socket}",
+            "hostAddrs": "/ip4/127.0.0.1/tcp/0",
+            "b": "false",
+            "relay": "false",
+            "relayDiscovery": "false",
+            "autoRelay": "false",
+            "natPortMap": "false",
+            "dhtClient" if is_client else "dhtServer": "true",
+        }
+        if securities:
+            flags |= {name: str(name in securities).lower() for name in ("tls", "noise")}
+        command = [os.environ["INTEROPERATION_P2PD"], *(f"-{name}={value}" for name, value in flags.items())]
+        super().__init__(name, command, log)
+        self._client = Client(Multiaddr(f"/unix{socket}"))
+        eventually(lambda: socket.exists() or not self.is_running, f"{name} opens its control socket")
+        own_id, addresses = self._run(self._client.identify)
+        self.id = str(own_id)
+        self.addresses = [str(address) for address in addresses]
+
+    @property
+    def address(self) -> str:
+        return f"{self.addresses[0]}/p2p/{self.id}"
+
+    def connect(self, address: str) -> None:
+        place, _, peer = address.rpartition("/p2p/")
+        self._run(self._client.connect, ID.from_base58(peer), [Multiaddr(place)])
+
+    def identify(self, peer: str) -> dict[str, Any]:
+        """Reads the peer's identify message, which the daemon itself does not show."""
+
+        async def read() -> bytes:
+            _, stream = await self._client.stream_open(ID.from_base58(peer), ["/ipfs/id/1.0.0"])
+            async with stream:
+                return b"".join([part async for part in stream])
+
+        message = fields(self._run(read), is_delimited=True)
+        return {
+            "agentVersion": message[6][0].decode(),
+            "protocolVersion": message[5][0].decode(),
+            "protocols": [protocol.decode() for protocol in message[3]],
+            "listenAddresses": [str(Multiaddr(address)) for address in message[2]],
+            "observedAddress": str(Multiaddr(message[4][0])),
+        }
+
+    def ping(self, peer: str) -> float:
+        """The milliseconds until the echo; the daemon carries the bytes, and negotiates for the stream."""
+
+        async def echo() -> float:
+            _, stream = await self._client.stream_open(ID.from_base58(peer), ["/ipfs/ping/1.0.0"])
+            question = os.urandom(32)
+            async with stream:
+                start = anyio.current_time()
+                await stream.send(question)
+                answer = b""
+                while len(answer) < len(question):
+                    answer += await stream.receive(len(question) - len(answer))
+                assert answer == question, "the echo is what was sent"
+                return (anyio.current_time() - start) * 1000
+
+        return self._run(echo)
+
+    def find_peer(self, target: str) -> list[str]:
+        """The addresses of a peer, which it seeks in the DHT if need be."""
+        info = self._run(self._client.dht_find_peer, ID.from_base58(target))
+        return [str(address) for address in info.addrs]
+
+    def closest_peers(self, content: Content) -> list[str]:
+        """The peers closest to some content, as far as it finds them."""
+        return [str(peer) for peer in self._run(self._client.dht_get_closest_peers, content.multihash)]
+
+    def provide(self, content: Content) -> None:
+        self._run(self._client.dht_provide, content.cid)
+
+    def find_providers(self, content: Content, limit: int = 20) -> dict[str, list[str]]:
+        found = self._run(self._client.dht_find_providers, content.cid, limit)
+        return {str(info.peer_id): [str(address) for address in info.addrs] for info in found}
+
+    def _run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        async def bounded() -> Any:
+            with anyio.fail_after(_TIMEOUT):
+                return await function(*arguments)
+
+        return anyio.run(bounded)

@@ -1,0 +1,153 @@
+"""A node of this project and one of another implementation, for each security protocol and with either as the dialler.
+
+The bystander is a second node of this project, which the other one does not know at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from harness.content import Content
+from harness.godaemon import GoPeer
+from harness.node import REGISTRY_PORT, Node, PythonPeer
+from harness.peers import IMPLEMENTATIONS, Peers
+from harness.process import CommandError, eventually
+
+KAD = "/ipfs/kad/1.0.0"
+RECORDS = "/ipfs/records/1.0.0"
+SECURITY_IDS = {"tls": "/tls/1.0.0", "noise": "/noise"}
+
+
+@dataclass
+class Pair:
+    security: str
+    dialler: str
+    ours: Node
+    theirs: PythonPeer | GoPeer
+    bystander: Node
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        (implementation, security, dialler)
+        for implementation in IMPLEMENTATIONS
+        for security in SECURITY_IDS
+        for dialler in ("ours", "theirs")
+    ],
+    ids="-".join,
+)
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    implementation, security, dialler = request.param
+    peers = Peers()
+    try:
+        ours, bystander, theirs = peers.node(security), peers.node(security), peers.other(implementation)
+        bystander.connect(ours.address)
+        eventually(lambda: ours.known_peers == 1 and bystander.known_peers == 1, "our two nodes know each other")
+        if dialler == "ours":
+            assert ours.connect(theirs.address) == theirs.id
+        else:
+            theirs.connect(ours.address)
+        eventually(lambda: ours.known_peers == 2, "the other node is in our routing table")
+        yield Pair(security, dialler, ours, theirs, bystander)
+    finally:
+        peers.close()
+
+
+def test_negotiation(pair: Pair) -> None:
+    [connection] = pair.ours.connections(pair.theirs.id)
+    assert connection["isInbound"] == (pair.dialler == "theirs")
+    assert connection["security"] == SECURITY_IDS[pair.security]
+    assert connection["muxer"] == "/yamux/1.0.0"
+    assert connection["hasEarlyMuxer"] == pair.theirs.has_early_muxer
+    if isinstance(pair.theirs, PythonPeer):
+        [connection] = pair.theirs.connections(pair.ours.id)
+        assert connection == {
+            "isInbound": pair.dialler == "ours",
+            "security": SECURITY_IDS[pair.security],
+            "muxer": "/yamux/1.0.0",
+        }
+
+
+def test_identify(pair: Pair) -> None:
+    theirs = eventually(lambda: pair.ours.identify(pair.theirs.id), "the other node has identified itself")
+    assert theirs["id"] == pair.theirs.id
+    assert theirs["listenAddresses"] == pair.theirs.addresses
+    assert {KAD, "/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"} <= set(theirs["protocols"])
+    # The agent is what says that this is another implementation indeed.
+    assert theirs["agentVersion"].startswith({"go-libp2p": "p2pd", "py-libp2p": "py-libp2p"}[pair.theirs.implementation])
+
+    ours = pair.theirs.identify(pair.ours.id)
+    assert ours["agentVersion"] == "interoperation-node/1"
+    assert ours["listenAddresses"] == pair.ours.addresses
+    assert {KAD, "/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"} <= set(ours["protocols"])
+
+    # The one that was dialled is told the address at which it was; Go dials from where it listens, too.
+    ours_observed, theirs_observed = theirs["observedAddress"], ours["observedAddress"]
+    dialled, other = (pair.theirs, ours_observed) if pair.dialler == "ours" else (pair.ours, theirs_observed)
+    assert [theirs_observed if pair.dialler == "ours" else ours_observed] == dialled.addresses
+    assert other.startswith("/ip4/127.0.0.1/tcp/")
+
+
+def test_ping(pair: Pair) -> None:
+    for _ in range(3):
+        assert 0 < pair.ours.ping(pair.theirs.id) < 10_000
+        assert 0 <= pair.theirs.ping(pair.ours.id) < 10_000
+
+
+def test_find_node(pair: Pair) -> None:
+    # The other node can know the bystander from ours alone.
+    assert pair.theirs.find_peer(pair.bystander.id) == pair.bystander.addresses
+    # And now it names it to ours.
+    named = pair.ours.find_node(pair.theirs.id, target=pair.bystander.id)
+    assert named[pair.bystander.id] == pair.bystander.addresses
+
+
+def test_provides_to_other(pair: Pair) -> None:
+    content = Content.new()
+    pair.ours.provide(content)
+    named = eventually(lambda: pair.ours.get_providers(pair.theirs.id, content), "the other node holds the record")
+    assert named == {pair.ours.id: pair.ours.addresses}
+    assert pair.theirs.find_providers(content) == {pair.ours.id: pair.ours.addresses}
+
+
+def test_finds_what_other_provides(pair: Pair) -> None:
+    content = Content.new()
+    assert pair.ours.find_providers(content) == {}
+    before = pair.ours.records
+    pair.theirs.provide(content)
+    eventually(lambda: pair.ours.records == before + 1, "our node has taken the record")
+    for node in (pair.ours, pair.bystander):
+        found = eventually(lambda: node.find_providers(content), "the provider is found")
+        assert found == {pair.theirs.id: [f"127.0.0.1:{REGISTRY_PORT}"]}
+    assert pair.ours.get_providers(pair.theirs.id, content) == {pair.theirs.id: pair.theirs.addresses}
+
+
+def test_records_protocol_is_for_ours_alone(pair: Pair) -> None:
+    """Our nodes tell each other of records by a protocol of their own. Others neither have it nor are sent it."""
+    assert RECORDS in pair.theirs.identify(pair.ours.id)["protocols"]
+    assert RECORDS not in pair.ours.identify(pair.theirs.id)["protocols"]
+    assert pair.ours.open_stream(pair.bystander.id, [RECORDS, KAD]) == RECORDS
+    # They decline, and the same stream goes on with the protocol that they have.
+    with pytest.raises(CommandError, match="support"):
+        pair.ours.open_stream(pair.theirs.id, [RECORDS])
+    assert pair.ours.open_stream(pair.theirs.id, [RECORDS, KAD]) == KAD
+
+    content = Content.new()
+    before = pair.bystander.records
+    pair.ours.provide(content)
+    eventually(lambda: pair.bystander.records == before + 1, "our second node has taken the record")
+    eventually(lambda: pair.ours.get_providers(pair.theirs.id, content), "the other node has taken the record")
+
+    # Of a withdrawal ours are told, and the others are not: there the record runs out.
+    pair.ours.stop_providing(content)
+    eventually(lambda: pair.bystander.records == before, "our second node has forgotten the record")
+    assert pair.ours.get_providers(pair.theirs.id, content) == {pair.ours.id: pair.ours.addresses}
+    # And they are none the worse for it.
+    another = Content.new()
+    pair.theirs.provide(another)
+    assert eventually(lambda: pair.ours.find_providers(another), "what the other node provides is found")
+    assert pair.ours.ping(pair.theirs.id) > 0
