@@ -144,11 +144,14 @@ public final class SimulatedNetwork {
 
     private func scheduleTimer(of node: Int32) {
         let index = Int(node)
-        guard nodes[index].isUp, let deadline = nodes[index].machine.nextDeadline else { return }
+        guard nodes[index].isUp, let deadline = deadline(of: &nodes[index].machine) else { return }
         if let timer = nodes[index].timer, timer <= deadline { return }
         nodes[index].timer = deadline
         queue.push(.timer(node), at: max(deadline, now))
     }
+
+    /// Inout, as otherwise the whole machine is copied.
+    private func deadline(of machine: inout KademliaMachine) -> MonotonicTime? { machine.nextDeadline }
 
     private func fireTimer(of node: Int32) {
         let index = Int(node)
