@@ -18,7 +18,8 @@ let package = Package(
     name: "spegel",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "spegel", targets: ["spegel"])
+        .executable(name: "spegel", targets: ["spegel"]),
+        .executable(name: "spegel-sim", targets: ["spegel-sim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -201,6 +202,19 @@ let package = Package(
             path: "Tests/Interoperation/Node",
             swiftSettings: strict
         ),
+        .target(
+            name: "Simulation",
+            dependencies: ["Multiformats", "Kademlia"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "spegel-sim",
+            dependencies: [
+                "Simulation", "Kademlia",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict
+        ),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats", "TestSupport"], swiftSettings: strict),
@@ -241,6 +255,11 @@ let package = Package(
         .testTarget(
             name: "KademliaTests",
             dependencies: ["Kademlia", "Multiformats", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["Simulation", "Kademlia", "Multiformats", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -12,10 +12,13 @@ struct AdmissionQueue: Sendable {
         var info: PeerInfo
         var notBefore: MonotonicTime
         var attempts: Int
+        /// Which came first of those due at one time.
+        let arrival: UInt64
         var isBeingChecked = false
     }
 
     private var entries: [PeerID: Entry] = [:]
+    private var arrivals: UInt64 = 0
     private let limit: Int
 
     init(limit: Int) {
@@ -35,14 +38,19 @@ struct AdmissionQueue: Sendable {
             return true
         }
         guard entries.count < limit else { return false }
-        entries[info.id] = Entry(info: info, notBefore: now, attempts: 0)
+        enter(info, notBefore: now, attempts: 0)
         return true
+    }
+
+    private mutating func enter(_ info: PeerInfo, notBefore: MonotonicTime, attempts: Int) {
+        entries[info.id] = Entry(info: info, notBefore: notBefore, attempts: attempts, arrival: arrivals)
+        arrivals &+= 1
     }
 
     /// Puts in a peer that was in the routing table and failed.
     mutating func addFailed(_ info: PeerInfo, now: MonotonicTime) {
         guard entries[info.id] == nil, entries.count < limit, let delay = Self.retryDelays.first else { return }
-        entries[info.id] = Entry(info: info, notBefore: now + delay, attempts: 1)
+        enter(info, notBefore: now + delay, attempts: 1)
     }
 
     /// When the next peer is to be checked that is not being checked already; nil if there is none.
@@ -53,19 +61,17 @@ struct AdmissionQueue: Sendable {
     /// How many peers are being checked.
     private(set) var checking = 0
 
-    /// The peers to check now, such that at most `limit` are being checked at a time.
+    /// The peers to check now, those that have waited longest first, such that at most `limit` are being checked at a
+    /// time.
     mutating func take(now: MonotonicTime, limit: Int) -> [PeerInfo] {
         guard checking < limit, !entries.isEmpty else { return [] }
-        var room = limit - checking
-        var taken: [PeerInfo] = []
-        for (id, entry) in entries where !entry.isBeingChecked && entry.notBefore <= now {
-            guard room > 0 else { break }
-            room -= 1
-            checking += 1
-            entries[id]?.isBeingChecked = true
-            taken.append(entry.info)
-        }
-        return taken
+        let due = entries.values
+            .filter { !$0.isBeingChecked && $0.notBefore <= now }
+            .sorted { ($0.notBefore, $0.arrival) < ($1.notBefore, $1.arrival) }
+            .prefix(limit - checking)
+        for entry in due { entries[entry.info.id]?.isBeingChecked = true }
+        checking += due.count
+        return due.map(\.info)
     }
 
     /// Notes that a peer has passed its check, or is none to be checked any more.

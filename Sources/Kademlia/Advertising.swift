@@ -132,7 +132,9 @@ struct Advertising: Sendable {
     }
 
     private func claim(of position: KeySpacePosition, _ kind: RecordUpdate.Kind) -> KeyRegion? {
-        jobs.values.first { $0.kind == kind && $0.claim.contains(position) }?.claim
+        // The widest, so that the same jobs always give the same answer.
+        jobs.values.lazy.filter { $0.kind == kind && $0.claim.contains(position) }.map(\.claim)
+            .min { $0.prefixLength < $1.prefixLength }
     }
 
     func jobCount(_ kind: RecordUpdate.Kind) -> Int { jobs.values.count { $0.kind == kind } }

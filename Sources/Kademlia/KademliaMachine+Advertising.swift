@@ -42,7 +42,8 @@ extension KademliaMachine {
         advertising.withdraw = own
         own.removeAll()
         outbox.dropWaiting()
-        for job in advertising.jobs.keys { abandon(job) }
+        // In order, so that the same input always gives the same output.
+        for job in advertising.jobs.keys.sorted(by: { $0.number < $1.number }) { abandon(job) }
         advertising.jobs = [:]
         for peer in table.peers { tell(peer) }
         // In a small network these are all the holders.

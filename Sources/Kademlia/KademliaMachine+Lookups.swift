@@ -139,8 +139,16 @@ extension KademliaMachine {
 
 extension Multiaddr {
     /// Whether the address is one of those this project dials: an IP address or a name, a TCP port, and no more.
+    ///
+    /// Asked for each peer of each answer, so it makes no text of the address.
     var isDialable: Bool {
-        guard host != nil, let port = tcpPort, port != 0, withoutPeerID.components.count == 2 else { return false }
-        return ipAddress.map { !$0.isUnspecified } ?? true
+        let components = if case .p2p = components.last { components.dropLast() } else { components[...] }
+        guard components.count == 2, case .tcp(let port) = components.last, port != 0 else { return false }
+        return switch components.first {
+        case .ip4(let address): address.rawValue != 0
+        case .ip6: ipAddress.map { !$0.isUnspecified } ?? false
+        case .dns, .dns4, .dns6, .dnsaddr: true
+        default: false
+        }
     }
 }

@@ -259,19 +259,27 @@ public struct RoutingTable: Sendable {
         // c - 1, and so on down.
         let shared = localPosition.commonPrefixLength(with: target)
         var result: [PeerInfo] = []
-        func append(_ entries: some Sequence<Entry>) {
-            let sorted = entries.map { (distance: $0.position.distance(to: target), info: $0.info) }
-                .sorted { $0.distance < $1.distance }
-            result += sorted.prefix(limit - result.count).lazy.map(\.info)
+        // Places are sorted, not peers, most of which are not among the closest.
+        func append(_ range: Range<Int>) {
+            var places: [(distance: KeySpaceDistance, bucket: Int, index: Int)] = []
+            for bucket in range {
+                for index in buckets[bucket].entries.indices {
+                    places.append((buckets[bucket].entries[index].position.distance(to: target), bucket, index))
+                }
+            }
+            places.sort { $0.distance < $1.distance }
+            for place in places.prefix(limit - result.count) {
+                result.append(buckets[place.bucket].entries[place.index].info)
+            }
         }
         if shared < buckets.count {
-            append(buckets[shared].entries)
-            if result.count < limit { append(buckets[(shared + 1)...].lazy.flatMap(\.entries)) }
+            append(shared..<shared + 1)
+            if result.count < limit { append(shared + 1..<buckets.count) }
         }
         var index = min(shared, buckets.count)
         while index > 0, result.count < limit {
             index -= 1
-            append(buckets[index].entries)
+            append(index..<index + 1)
         }
         return result
     }
