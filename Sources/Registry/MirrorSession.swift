@@ -1,3 +1,5 @@
+import CoreMetrics
+import Glibc
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -39,6 +41,10 @@ final class MirrorSession: PeerConnectionUser {
     private var transfer: MirrorTransfer
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
+    private var lookupStart = NIODeadline.now()
+    private var lookupIsCounted = false
+    private let registryLabel: String
+    private let counters: RegistryCounters.PerRegistry
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
@@ -56,6 +62,8 @@ final class MirrorSession: PeerConnectionUser {
         self.pool = pool
         self.eventLoop = eventLoop
         logger = services.logger
+        registryLabel = services.counters.labels.label(request.content.registry)
+        counters = services.counters.registry(registryLabel)
         timer = LazyTimer(eventLoop: eventLoop)
         let digest: Digest? = if case .digest(let digest) = request.content.target { digest } else { nil }
         transfer = MirrorTransfer(
@@ -103,16 +111,26 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Events
 
     private func lookupStarted() {
+        lookupStart = .now()
         transfer.lookupStarted(now: .now())
         if client != nil { timer.deadline = transfer.deadline }
     }
 
     private func found(_ provider: Provider) {
+        countLookup(.found)
         perform(transfer.found(provider, now: .now()))
     }
 
     private func lookupEnded() {
+        countLookup(.notFound)
         perform(transfer.lookupEnded(now: .now()))
+    }
+
+    /// Only the first provider counts: whoever waits, waits for that one.
+    private func countLookup(_ outcome: RegistryCounters.Lookup) {
+        guard client != nil, !lookupIsCounted else { return }
+        lookupIsCounted = true
+        services.counters.countLookup(outcome, nanoseconds: (NIODeadline.now() - lookupStart).nanoseconds)
     }
 
     private func timePassed() {
@@ -140,6 +158,7 @@ final class MirrorSession: PeerConnectionUser {
             var bytes = bytes
             if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
             services.metrics.addRelayedBytes(bytes.readableBytes)
+            counters.peerReceivedBytes.increment(by: bytes.readableBytes)
             client?.mirrorSends(body: bytes)
         case .fail(let actions): perform(actions)
         }
@@ -222,6 +241,7 @@ final class MirrorSession: PeerConnectionUser {
 
     private func end(_ ending: MirrorEnding) {
         guard let client else { return }
+        count(ending)
         self.client = nil
         timer.stop()
         lookup?.cancel()
@@ -232,6 +252,28 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addFailedAttempts(transfer.failures.count)
         log(ending)
         client.mirrorEnds(ending)
+    }
+
+    private func count(_ ending: MirrorEnding) {
+        countLookup(ending == .clientGone ? .cancelled : .timedOut)
+        for failed in transfer.failures { services.counters.countFailure(failed.failure) }
+        let isHit: Bool
+        switch ending {
+        case .complete: isHit = true
+        case .cutShort, .notFound, .rangeNotSatisfiable: isHit = false
+        case .clientGone:
+            // Who leaves before there is an answer says nothing of whether there would have been one.
+            guard transfer.content != nil else { return }
+            isHit = true
+        }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        services.counters.countMirrored(
+            registry: registryLabel,
+            isHit: isHit,
+            isExternal: request.isExternal,
+            now: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+        )
     }
 
     private func log(_ ending: MirrorEnding) {
@@ -248,8 +290,8 @@ final class MirrorSession: PeerConnectionUser {
             "registry": "\(request.content.registry?.text ?? "")",
             "repository": "\(request.content.repository)",
             "key": "\(request.key)",
-            "bytes": "\(transfer.sentBytes)",
-            "milliseconds": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)",
+            "bytes": .stringConvertible(transfer.sentBytes),
+            "duration": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)ms",
             "outcome": "\(outcome)",
         ]
         if let peer = transfer.lastPeerID, let address = transfer.lastAddress {

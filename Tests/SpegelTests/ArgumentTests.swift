@@ -8,7 +8,7 @@ import Testing
 
 struct ArgumentTests {
     func parse(_ line: [String], _ environment: [String: String] = [:]) throws -> RegistryCommand {
-        let prepared = PreparedArguments(arguments: line, environment: environment, root: Spegel.self)
+        let prepared = try PreparedArguments(arguments: line, environment: environment, root: Spegel.self)
         return try #require(try Spegel.parseAsRoot(prepared.arguments) as? RegistryCommand)
     }
 
@@ -94,7 +94,7 @@ struct ArgumentTests {
 
     @Test func anErrorNamesTheVariableThatCausedIt() throws {
         let environment = ["MIRROR_RESOLVE_RETRIES": "many"]
-        let prepared = PreparedArguments(arguments: ["registry"], environment: environment, root: Spegel.self)
+        let prepared = try PreparedArguments(arguments: ["registry"], environment: environment, root: Spegel.self)
         let error = try #require(throws: (any Error).self) { try Spegel.parseAsRoot(prepared.arguments) }
         let note = prepared.note(onMessage: Spegel.message(for: error))
         #expect(note == "set by the environment variable MIRROR_RESOLVE_RETRIES")
@@ -126,7 +126,7 @@ struct ArgumentTests {
     }
 
     @Test(arguments: [UInt64.random(in: 0...UInt64.max)])
-    func randomArgumentsNeverTrap(seed: UInt64) {
+    func randomArgumentsNeverTrap(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let alphabet = Array("-=:,./ 0123456789abcmsh[]éµ\u{0}")
         for _ in 0..<5000 {
@@ -139,7 +139,7 @@ struct ArgumentTests {
         }
         for _ in 0..<100 {
             let line = (0..<4).map { _ in String((alphabet.shuffled(using: &generator)).prefix(6)) }
-            let prepared = PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
+            let prepared = try PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
             _ = try? Spegel.parseAsRoot(prepared.arguments)
         }
     }

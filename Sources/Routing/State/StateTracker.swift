@@ -36,6 +36,8 @@ public final class StateTracker: Service {
         var synchronised = false
         var failure: String?
         var retryDelay: Duration?
+        /// Since when a change is being acted on.
+        var busySince: SuspendingClock.Instant?
     }
 
     /// Makes a tracker; it works while ``run()`` does.
@@ -65,7 +67,22 @@ public final class StateTracker: Service {
         }
     }
 
-    /// Follows the store until the task is cancelled or the service shuts down.
+    /// When the tracker last took up something new to do, or now while it has nothing to do.
+    public var lastMove: SuspendingClock.Instant {
+        state.withLock { $0.busySince ?? .now }
+    }
+
+    /// The keys that are advertised.
+    public var advertisedKeys: Set<String> {
+        state.withLock { $0.advertised }
+    }
+
+    /// Why the store cannot be followed now; `nil` when it can, or when that is not known yet.
+    public var storeFailure: String? {
+        state.withLock { $0.failure }
+    }
+
+    /// Follows the store until the task is cancelled or the service shuts down; then all keys are withdrawn.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
@@ -79,6 +96,11 @@ public final class StateTracker: Service {
                 do { try await Task.sleep(for: self.takeRetryDelay()) } catch { return }
             }
         }
+        let keys = state.withLock { state in
+            defer { state.advertised = [] }
+            return state.advertised
+        }
+        if !keys.isEmpty { await router.withdraw(keys.sorted()) }
     }
 
     /// The wait before the next try; it doubles until the store was read again.
@@ -121,6 +143,8 @@ public final class StateTracker: Service {
         for await _ in pending.signals {
             try await Task.sleep(for: configuration.coalescingDelay)
             let changes = pending.take()
+            state.withLock { $0.busySince = .now }
+            defer { state.withLock { $0.busySince = nil } }
             if changes.contains(.unknown) {
                 try await synchronise()
                 pending.setFullDue(.now + configuration.fullInterval)

@@ -52,7 +52,7 @@ struct ConfigurationCommand: ParsableCommand, SettableCommand {
     }
 
     func run() throws {
-        _ = try mirrors().apply(logger: common.logger())
+        _ = try mirrors().apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
     }
 
     private func mirrors() throws -> MirrorConfiguration {

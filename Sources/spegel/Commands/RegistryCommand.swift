@@ -19,6 +19,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "mirrored-registries", "mirror-resolve-timeout", "mirror-resolve-retries", "resolve-tags",
             "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
+            "debug-web-enabled", "shutdown-grace",
         ]
 
     @OptionGroup var common: CommonOptions
@@ -29,7 +30,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Where other nodes reach the router (libp2p).", valueName: "address"))
     var routerAddr = ListenAddress(host: nil, port: 5001)
 
-    @Option(help: ArgumentHelp("Where /metrics is served.", valueName: "address"))
+    @Option(help: ArgumentHelp("Where /metrics, /readyz, /livez and /debug/ are served.", valueName: "address"))
     var metricsAddr = ListenAddress(host: nil, port: 9090)
 
     @Option(help: ArgumentHelp("The folder that keeps the identity of the node.", valueName: "dir"))
@@ -85,6 +86,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
     var kademliaPrefix = "/spegel"
 
+    @Option(help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool"))
+    var debugWebEnabled = Switch(true)
+
+    @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time"))
+    var shutdownGrace = TimeSpan(.seconds(25), text: "25s")
+
     func validate() throws {
         guard (1...100).contains(mirrorResolveRetries) else {
             throw ValidationError("--mirror-resolve-retries must be between 1 and 100, it is \(mirrorResolveRetries).")
@@ -100,6 +107,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     }
 
     func run() async throws {
-        try await Node(self).run()
+        let output = common.logOutput()
+        let logger = output.logger(label: "spegel", level: common.logLevel)
+        try await StopSignals.run(Node(self, output: output, logger: logger), logger: logger)
     }
 }
