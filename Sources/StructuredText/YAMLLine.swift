@@ -22,7 +22,10 @@ struct YAMLLine {
         let hasMark = bytes.starts(with: [0xEF, 0xBB, 0xBF])
         var lines: [YAMLLine] = []
         var hasContent = false
-        let parts = bytes.dropFirst(hasMark ? 3 : 0).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let parts = bytes.dropFirst(hasMark ? 3 : 0).split(
+            separator: UInt8(ascii: "\n"),
+            omittingEmptySubsequences: false
+        )
         for (index, part) in parts.enumerated() {
             let raw = part.last == UInt8(ascii: "\r") ? part.dropLast() : part
             let text = raw.drop { $0 == UInt8(ascii: " ") }

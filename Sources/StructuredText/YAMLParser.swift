@@ -16,7 +16,9 @@ public struct YAMLParser {
         var parser = YAMLParser(lines: try YAMLLine.split(text))
         guard try parser.peek() != nil else { return .null }
         let value = try parser.block(indentedBy: 0)
-        if let line = try parser.peek() { throw YAMLError(line: line.number, reason: "this does not belong to what stands above") }
+        if let line = try parser.peek() {
+            throw YAMLError(line: line.number, reason: "this does not belong to what stands above")
+        }
         return value
     }
 
@@ -85,7 +87,8 @@ public struct YAMLParser {
         return .object(members)
     }
 
-    private mutating func value(_ rest: ArraySlice<UInt8>, of line: YAMLLine, indent: Int) throws(YAMLError) -> JSONValue
+    private mutating func value(_ rest: ArraySlice<UInt8>, of line: YAMLLine, indent: Int) throws(YAMLError)
+        -> JSONValue
     {
         guard YAMLScanner.isEnd(rest) else { return try inline(rest, of: line, parent: indent) }
         position += 1
@@ -102,7 +105,8 @@ public struct YAMLParser {
     }
 
     /// A scalar or a flow collection that begins on this line.
-    private mutating func inline(_ text: ArraySlice<UInt8>, of line: YAMLLine, parent: Int) throws(YAMLError) -> JSONValue
+    private mutating func inline(_ text: ArraySlice<UInt8>, of line: YAMLLine, parent: Int) throws(YAMLError)
+        -> JSONValue
     {
         position += 1
         let start = text.drop { $0 == UInt8(ascii: " ") }
@@ -110,6 +114,14 @@ public struct YAMLParser {
             return .string(try blockScalar(header: start, of: line, parent: parent))
         }
         var scanner = YAMLScanner(start, line: line.number)
+        // Lines that surely belong to it are taken together, so that none is scanned again and again.
+        let isFlow = start.first == UInt8(ascii: "[") || start.first == UInt8(ascii: "{")
+        var open = isFlow ? YAMLScanner.openBrackets(in: start) : 0
+        while open > 0, position < lines.count {
+            scanner.append(lines[position].raw)
+            open += YAMLScanner.openBrackets(in: lines[position].raw)
+            position += 1
+        }
         while true {
             if let value = try scanner.value() { return value }
             // A flow collection goes on in the next line.

@@ -68,44 +68,6 @@ struct YAMLScanner {
         }
     }
 
-    /// Whether only blanks and a comment are left.
-    static func isEnd(_ text: ArraySlice<UInt8>) -> Bool {
-        let rest = text.drop(while: isBlank)
-        guard let first = rest.first else { return true }
-        return first == UInt8(ascii: "#") && (rest.startIndex == text.startIndex) == false
-    }
-
-    /// The text of a block scalar: as it stands, or with its lines joined.
-    static func join(_ lines: [ArraySlice<UInt8>], isLiteral: Bool, chomping: UInt8?) -> String {
-        var lines = lines
-        var trailing = 0
-        while lines.last?.isEmpty == true {
-            lines.removeLast()
-            trailing += 1
-        }
-        var text: [UInt8] = []
-        var pending = 0
-        for (index, line) in lines.enumerated() {
-            if index > 0 {
-                if isLiteral {
-                    text.append(UInt8(ascii: "\n"))
-                } else if line.isEmpty {
-                    pending += 1
-                    continue
-                } else if pending > 0 {
-                    text.append(contentsOf: repeatElement(UInt8(ascii: "\n"), count: pending))
-                    pending = 0
-                } else {
-                    text.append(UInt8(ascii: " "))
-                }
-            }
-            text.append(contentsOf: line)
-        }
-        if !lines.isEmpty, chomping != UInt8(ascii: "-") { text.append(UInt8(ascii: "\n")) }
-        if chomping == UInt8(ascii: "+") { text.append(contentsOf: repeatElement(UInt8(ascii: "\n"), count: trailing)) }
-        return String(decoding: text, as: UTF8.self)
-    }
-
     // MARK: Values
 
     private mutating func item(inFlow: Bool) throws -> JSONValue {
@@ -198,13 +160,17 @@ struct YAMLScanner {
             if inFlow {
                 if [UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}")].contains(byte) { break }
                 let next = position + 1 < bytes.count ? bytes[position + 1] : nil
-                if byte == UInt8(ascii: ":"), Self.isBreak(next) || next == UInt8(ascii: ",") || next == UInt8(ascii: "}") {
+                if byte == UInt8(ascii: ":"),
+                    Self.isBreak(next) || next == UInt8(ascii: ",") || next == UInt8(ascii: "}")
+                {
                     break
                 }
             }
             position += 1
         }
-        return Self.trimmed(bytes[start..<position])
+        // What follows is a comment only with a blank before it.
+        while position > start, Self.isBlank(bytes[position - 1]) { position -= 1 }
+        return bytes[start..<position]
     }
 
     private mutating func quoted() throws(YAMLError) -> String {
@@ -276,41 +242,5 @@ struct YAMLScanner {
     private func error(_ reason: String) -> YAMLError {
         let lines = bytes[..<min(position, bytes.count)].count { $0 == UInt8(ascii: "\n") }
         return YAMLError(line: line + lines, reason: reason)
-    }
-
-    // MARK: Scalars
-
-    /// What a plain scalar means in YAML's core schema.
-    private static func resolve(_ bytes: ArraySlice<UInt8>) -> JSONValue {
-        let text = String(decoding: bytes, as: UTF8.self)
-        switch text {
-        case "", "~", "null", "Null", "NULL": return .null
-        case "true", "True", "TRUE": return .bool(true)
-        case "false", "False", "FALSE": return .bool(false)
-        default: break
-        }
-        guard let first = bytes.first, (first >= 0x30 && first <= 0x39) || [0x2B, 0x2D, 0x2E].contains(first),
-            bytes.allSatisfy({ (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains($0) })
-        else { return .string(text) }
-        if let integer = Int64(text) { return .integer(integer) }
-        if let number = Double(text), number.isFinite { return .number(number) }
-        return .string(text)
-    }
-
-    private static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        var text = text
-        while let last = text.last, isBlank(last) { text = text.dropLast() }
-        return text
-    }
-
-    private static func isBlank(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
-    }
-
-    private static func isBreak(_ byte: UInt8?) -> Bool { byte.map(isBlank) ?? true }
-
-    private static func isIndicator(_ byte: UInt8) -> Bool {
-        byte == UInt8(ascii: "&") || byte == UInt8(ascii: "*") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "@")
-            || byte == UInt8(ascii: "`")
     }
 }

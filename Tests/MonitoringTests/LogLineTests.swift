@@ -60,7 +60,9 @@ struct LogLineTests {
                 var text = String.UnicodeScalarView()
                 for _ in 0..<Int.random(in: 0...20, using: &generator) {
                     let limit: UInt32 = Bool.random(using: &generator) ? 0xA0 : 0x11_0000
-                    if let scalar = Unicode.Scalar(UInt32.random(in: 0..<limit, using: &generator)) { text.append(scalar) }
+                    if let scalar = Unicode.Scalar(UInt32.random(in: 0..<limit, using: &generator)) {
+                        text.append(scalar)
+                    }
                 }
                 return String(text)
             }
@@ -75,7 +77,10 @@ struct LogLineTests {
     }
 
     @Test func numbersThatJSONHasNotAreNull() {
-        #expect(JSON.array([.number(.nan), .number(.infinity), .number(1), .null, .optional(nil)]).text == "[null,null,1.0,null,null]")
+        #expect(
+            JSON.array([.number(.nan), .number(.infinity), .number(1), .null, .optional(nil)]).text
+                == "[null,null,1.0,null,null]"
+        )
     }
 
     @Test func warningsAreSummarisedAndEventsAreNot() {

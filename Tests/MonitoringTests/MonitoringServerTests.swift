@@ -54,7 +54,9 @@ struct MonitoringServerTests {
             #expect(missing.hasPrefix("HTTP/1.1 404 "))
             let post = try await connection.ask("POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
             #expect(post.hasPrefix("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD\r\n"))
-            let long = try await connection.ask("GET /\(String(repeating: "x", count: 5000)) HTTP/1.1\r\nHost: x\r\n\r\n")
+            let long = try await connection.ask(
+                "GET /\(String(repeating: "x", count: 5000)) HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
             #expect(long.hasPrefix("HTTP/1.1 414 "))
         }
     }
@@ -147,10 +149,13 @@ struct MonitoringServerTests {
         }
     }
 
-    @Test(arguments: [
-        ("/a?key=1&key=2", "/a", ["key": "1"]), ("/a%2?b", "/a%2", ["b": ""]), ("/a?=x&&b=%zz#c?d=e", "/a", ["b": "%zz"]),
-        ("", "", [:]), ("?", "", [:]), ("/%C3%A9+", "/é+", [:]),
-    ] as [(String, String, [String: String])])
+    @Test(
+        arguments: [
+            ("/a?key=1&key=2", "/a", ["key": "1"]), ("/a%2?b", "/a%2", ["b": ""]),
+            ("/a?=x&&b=%zz#c?d=e", "/a", ["b": "%zz"]),
+            ("", "", [:]), ("?", "", [:]), ("/%C3%A9+", "/é+", [:]),
+        ] as [(String, String, [String: String])]
+    )
     func targetsAreRead(_ target: String, _ path: String, _ parameters: [String: String]) {
         let request = MonitoringRequest(target: target)
         #expect(request.path == path)

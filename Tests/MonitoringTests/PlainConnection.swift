@@ -45,7 +45,7 @@ final class PlainConnection: Sendable {
 
     func send(_ text: String) {
         let bytes = Array(text.utf8)
-        descriptor.withLock { _ = Glibc.send($0, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) }
+        descriptor.withLock { _ = Glibc.send($0, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
     }
 
     /// What comes until nothing has come for a while after the first bytes, or the time is over, or the end has come.

@@ -50,7 +50,11 @@ struct RepetitionLimiterTests {
         for _ in 0..<5000 {
             now += .milliseconds(Int.random(in: 0...3000, using: &generator))
             let message = "m\(Int.random(in: 0..<12, using: &generator))"
-            let (isWritten, before) = limiter.admit(message, details: Int.random(in: 0..<6, using: &generator), now: now)
+            let (isWritten, before) = limiter.admit(
+                message,
+                details: Int.random(in: 0..<6, using: &generator),
+                now: now
+            )
             if isWritten { written += 1 }
             told += before.map(\.count).reduce(0, +)
             #expect(limiter.messageCount <= 4, "seed \(seed)")

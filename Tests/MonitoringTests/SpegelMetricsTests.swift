@@ -36,7 +36,10 @@ struct SpegelMetricsTests {
         registry.collect { ProcessMetrics.collect(into: &$0) }
         let text = registry.text
         for family in ProcessMetrics.families {
-            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(family.name + " ") }, "\(family.name)")
+            let line = try #require(
+                text.split(separator: "\n").first { $0.hasPrefix(family.name + " ") },
+                "\(family.name)"
+            )
             let value = try #require(line.split(separator: " ").last.flatMap { Double($0) })
             #expect(value > 0, "\(line)")
         }

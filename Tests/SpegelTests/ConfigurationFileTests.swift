@@ -119,7 +119,11 @@ struct ConfigurationFileTests {
         #expect(read["data-dir"] == ["/a \"b\"\\c"])
         #expect(read["mirrored-registries"] == ["https://docker.io", "https://quay.io"])
         try withFile(text) { path in
-            let again = try PreparedArguments(arguments: ["registry", "--config=\(path)"], environment: [:], root: Spegel.self)
+            let again = try PreparedArguments(
+                arguments: ["registry", "--config=\(path)"],
+                environment: [:],
+                root: Spegel.self
+            )
             let other = try #require(try Spegel.parseAsRoot(again.arguments) as? RegistryCommand)
             let everything = EffectiveSettings(of: other)
             for name in RegistryCommand.settings where name != "config" {

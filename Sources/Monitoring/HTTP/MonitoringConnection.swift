@@ -103,7 +103,11 @@ final class MonitoringConnection: ChannelInboundHandler {
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenComplete { [weak self] _ in
             guard let self else { return }
-            if request.isKeepAlive { expect(within: configuration.idleTimeout) } else { self.context?.close(promise: nil) }
+            if request.isKeepAlive {
+                expect(within: configuration.idleTimeout)
+            } else {
+                self.context?.close(promise: nil)
+            }
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
     }

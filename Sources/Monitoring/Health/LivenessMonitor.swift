@@ -55,7 +55,9 @@ public final class LivenessMonitor: Service {
             for name in names + [Self.tasks] { state.liveness.watch(name, deadline: Self.deadline, now: .now) }
         }
         let heartbeats = zip(loops, names).map { loop, name in
-            loop.scheduleRepeatedTask(initialDelay: .zero, delay: TimeAmount(Self.interval)) { [weak self] _ in self?.beat(name) }
+            loop.scheduleRepeatedTask(initialDelay: .zero, delay: TimeAmount(Self.interval)) { [weak self] _ in
+                self?.beat(name)
+            }
         }
         try? await cancelWhenGracefulShutdown {
             while true {

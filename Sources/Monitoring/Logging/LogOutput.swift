@@ -69,7 +69,7 @@ public final class LogOutput: Service {
         let text = "\(message)"
         let (isWritten, before) = limiter.withLock { limiters in
             limiters[level, default: RepetitionLimiter()]
-                .admit(text, details: metadata.hashValue(), now: ContinuousClock.now - start)
+                .admit(text, details: metadata.fingerprint, now: ContinuousClock.now - start)
         }
         for summary in before { tell(summary, level) }
         if isWritten { writeLine(level, message, metadata) }
@@ -120,7 +120,7 @@ private struct OutputLogHandler: LogHandler {
 
 extension Logger.Metadata {
     /// The same for the same fields.
-    fileprivate func hashValue() -> Int {
+    fileprivate var fingerprint: Int {
         var hasher = Hasher()
         for (key, value) in sorted(by: { $0.key < $1.key }) {
             hasher.combine(key)

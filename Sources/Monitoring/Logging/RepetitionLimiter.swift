@@ -63,7 +63,8 @@ public struct RepetitionLimiter: Sendable {
             summaries += end(message, now: now)
         }
         if windows[message] == nil {
-            if windows.count >= limits.messages, let oldest = windows.min(by: { $0.value.start < $1.value.start })?.key {
+            if windows.count >= limits.messages, let oldest = windows.min(by: { $0.value.start < $1.value.start })?.key
+            {
                 summaries += end(oldest, now: now)
             }
             windows[message] = Window(start: now)

@@ -49,7 +49,8 @@ public final class MetricRegistry: Sendable {
         for table in tables {
             let family = table.family
             var samples = table.series.withLock { $0.map { ($0.key, PrometheusPage.Value($0.value)) } }
-            if case .histogram = family.kind {} else {
+            if case .histogram = family.kind {
+            } else {
                 samples += collected.samples(of: family).map { ($0.key, .number($0.value)) }
             }
             page.add(family, samples)
@@ -57,9 +58,14 @@ public final class MetricRegistry: Sendable {
         return page.text
     }
 
-    /// The series of a family for these dimensions, made when it is first asked for.
-    private func series(_ name: String, _ dimensions: [(String, String)]) -> MetricSeries? {
-        guard let table = tablesByName[name] else { return nil }
+    /// The series of a family for these dimensions, made when it is first asked for; `nil` when there is no such family
+    /// or it is of another kind.
+    private func series(
+        _ name: String,
+        _ dimensions: [(String, String)],
+        _ isWanted: (MetricFamily.Kind) -> Bool
+    ) -> MetricSeries? {
+        guard let table = tablesByName[name], isWanted(table.family.kind) else { return nil }
         let values = table.family.labelValues(dimensions)
         return table.series.withLock { series in
             if let known = series[values] { return known }
@@ -76,13 +82,13 @@ public final class MetricRegistry: Sendable {
 extension MetricRegistry: MetricsFactory {
     /// The handler of a counter that is among the families, else one that does nothing.
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
-        guard case .counter(let series) = series(label, dimensions) else { return NOOPMetricsHandler.instance }
+        guard case .counter(let series) = series(label, dimensions, { $0 == .counter }) else { return NOOPMetricsHandler.instance }
         return series
     }
 
     /// The handler of a gauge that is among the families, else one that does nothing.
     public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
-        guard case .gauge(let series) = series(label, dimensions) else { return NOOPMetricsHandler.instance }
+        guard case .gauge(let series) = series(label, dimensions, { $0 == .gauge }) else { return NOOPMetricsHandler.instance }
         return series
     }
 
@@ -92,7 +98,7 @@ extension MetricRegistry: MetricsFactory {
         dimensions: [(String, String)],
         aggregate: Bool
     ) -> any RecorderHandler {
-        switch series(label, dimensions) {
+        switch series(label, dimensions, { $0 != .counter }) {
         case .gauge(let series): series
         case .histogram(let series): series
         case .counter, nil: NOOPMetricsHandler.instance
@@ -101,7 +107,9 @@ extension MetricRegistry: MetricsFactory {
 
     /// The handler of a histogram of seconds that is among the families, else one that does nothing.
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
-        guard case .histogram(let series) = series(label, dimensions) else { return NOOPMetricsHandler.instance }
+        guard case .histogram(let series) = series(label, dimensions, { $0 != .counter && $0 != .gauge }) else {
+            return NOOPMetricsHandler.instance
+        }
         return series
     }
 

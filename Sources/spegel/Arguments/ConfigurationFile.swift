@@ -77,7 +77,7 @@ struct ConfigurationFile {
         case .array(let items):
             var all: [String] = []
             for item in items {
-                guard let texts = try texts(item, name: name, path: path), texts.count == 1 else {
+                guard let texts = try Self.texts(item, name: name, path: path), texts.count == 1 else {
                     throw Failure(description: "\(path): the list '\(name)' may only have simple values")
                 }
                 all += texts

@@ -1,3 +1,5 @@
+import ArgumentParser
+
 /// The settings of a command as they are in force, for `--print-config`.
 struct EffectiveSettings {
     /// What stands in the place of a secret.
@@ -58,7 +60,7 @@ struct EffectiveSettings {
         var values: [String: Value] = [:]
         for child in Mirror(reflecting: options).children {
             guard let label = child.label, label.hasPrefix("_"), let parsed = parsedValue(child.value) else { continue }
-            if parsed is CommonOptions {
+            if parsed is any ParsableArguments {
                 values.merge(read(parsed)) { $1 }
             } else {
                 values[settingName(label.dropFirst())] = value(parsed)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Monitoring
 import NodeConfiguration
 
 /// `spegel configuration`: has containerd ask the mirror.

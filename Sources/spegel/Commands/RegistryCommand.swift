@@ -1,4 +1,5 @@
 import ArgumentParser
+import Monitoring
 import OCI
 
 /// `spegel registry`: the node.

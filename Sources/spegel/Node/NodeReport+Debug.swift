@@ -1,4 +1,5 @@
 import ContentStore
+import Kademlia
 import LibP2P
 import Monitoring
 import Multiformats
@@ -122,12 +123,11 @@ extension NodeReport {
     /// Looks for a key as a request would, and tells who has it and how long it took to find out.
     private func resolve(_ key: String) async -> JSON {
         let start = ContinuousClock.now
-        let providers = Mutex<[JSON]>([])
+        let providers = FoundProviders()
         let isComplete = await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 for await provider in router.providers(of: key, limit: Self.lookupLimit) {
-                    let json = provider.json(after: ContinuousClock.now - start)
-                    providers.withLock { $0.append(json) }
+                    providers.add(provider.json(after: ContinuousClock.now - start))
                 }
                 return !Task.isCancelled
             }
@@ -143,9 +143,18 @@ extension NodeReport {
             ("key", .string(key)),
             ("complete", .bool(isComplete)),
             ("milliseconds", .number((ContinuousClock.now - start).milliseconds)),
-            ("providers", .array(providers.withLock { $0 })),
+            ("providers", .array(providers.all)),
         ])
     }
+}
+
+/// What a lookup has found so far.
+private final class FoundProviders: Sendable {
+    private let list = Mutex<[JSON]>([])
+
+    var all: [JSON] { list.withLock { $0 } }
+
+    func add(_ provider: JSON) { list.withLock { $0.append(provider) } }
 }
 
 extension Readiness {

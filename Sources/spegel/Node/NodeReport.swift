@@ -1,4 +1,5 @@
 import ContentStore
+import Kademlia
 import LibP2P
 import Monitoring
 import Multiformats
