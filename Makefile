@@ -8,7 +8,7 @@ BINARY := .build/release/spegel
 
 .PHONY: help
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the release binary, .build/release/spegel
@@ -33,6 +33,10 @@ test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput
 	@scripts/bench
+
+.PHONY: bench-containerd
+bench-containerd: build ## Measure how a node follows a containerd with 20,000 pieces of content (root)
+	@scripts/bench-containerd
 
 .PHONY: lint
 lint: ## Check the format

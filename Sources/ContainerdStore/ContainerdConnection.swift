@@ -21,8 +21,8 @@ final class ContainerdConnection: Sendable {
 
     let socketPath: String
     let namespace: String
-    private let deadlines: ContainerdStore.Deadlines
-    private let client: GRPCClient<HTTP2ClientTransport.Posix>
+    let deadlines: ContainerdStore.Deadlines
+    let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let state = Mutex(State())
 
     /// The most bytes of one message, enough for a listing of 100,000 images; containerd itself sends 16 MiB at most.
@@ -109,35 +109,42 @@ final class ContainerdConnection: Sendable {
         }
     }
 
-    /// The size of content in bytes, or `nil` when it is not held.
-    func size(of digest: Digest) async throws -> Int64? {
+    /// What is known of content, or `nil` when it is not held.
+    func info(of digest: Digest) async throws -> StoredContent? {
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
         let operation = "tell the size of content"
-        let size: Int64? = try await call(operation, within: deadlines.call) { options in
+        let info: Containerd_Services_Content_V1_Info? = try await call(operation, within: deadlines.call) { options in
             do {
                 let request = Containerd_Services_Content_V1_InfoRequest.with { $0.digest = digest.text }
-                return try await content.info(request, metadata: metadata, options: options).info.size
+                return try await content.info(request, metadata: metadata, options: options).info
             } catch let error as RPCError where error.code == .notFound {
                 return nil
             }
         }
-        if let size, size < 0 {
-            throw ContainerdError.malformedAnswer(operation: operation, detail: "\(digest) has \(size) bytes")
+        guard let info else { return nil }
+        guard info.size >= 0 else {
+            throw ContainerdError.malformedAnswer(operation: operation, detail: "\(digest) has \(info.size) bytes")
         }
-        return size
+        var labels = SourceLabels()
+        return StoredContent(digest: digest, size: info.size, sources: labels.sources(in: info.labels))
     }
 
     /// All content. What has no supported digest is left out.
-    func contents() async throws -> [StoredContent] {
+    ///
+    /// - Parameter isEnough: asked after each part of the listing; the rest is not listed once it says so.
+    func contents(until isEnough: @Sendable @escaping (Int) -> Bool = { _ in false }) async throws -> [StoredContent] {
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
         return try await call("list content", within: deadlines.listing) { options in
             try await content.list(.init(), metadata: metadata, options: options) { response in
                 var contents: [StoredContent] = []
+                var labels = SourceLabels()
                 for try await message in response.messages {
                     for info in message.info where info.size >= 0 {
                         guard let digest = try? Digest(info.digest) else { continue }
-                        contents.append(StoredContent(digest: digest, size: info.size))
+                        let sources = labels.sources(in: info.labels)
+                        contents.append(StoredContent(digest: digest, size: info.size, sources: sources))
                     }
+                    if isEnough(contents.count) { break }
                 }
                 return contents
             }
@@ -241,11 +248,11 @@ final class ContainerdConnection: Sendable {
 
     // MARK: Common to all calls
 
-    private var metadata: Metadata {
+    var metadata: Metadata {
         ["containerd-namespace": .string(namespace)]
     }
 
-    private func call<Answer: Sendable>(
+    func call<Answer: Sendable>(
         _ operation: String,
         within deadline: Duration?,
         _ body: (CallOptions) async throws -> Answer

@@ -103,13 +103,19 @@ public final class ContainerdStore: ContentStore {
 
     /// Finds out whether content can be read from the content folder, and whether it is that of this containerd.
     ///
-    /// A containerd that holds nothing yet has not made the folder's parts either, so nothing can be said then.
+    /// A containerd that holds nothing yet has not made the folder's parts either; then it only has to be there.
     ///
     /// - Returns: what is wrong, in one line that says what to do, or `nil` when nothing is or no folder was given.
     ///   Where something is wrong, content is still read over gRPC.
     public func contentFolderProblem() async throws -> String? {
-        guard let folder, let held = try await connection.contents().first?.digest else { return nil }
-        return folder.problem(held: held)
+        guard let folder else { return nil }
+        let held = try await connection.contents(until: { $0 > 0 }).first?.digest
+        return held == nil && access(folder.path, X_OK) == 0 ? nil : folder.problem(held: held)
+    }
+
+    /// How containerd is set up, as far as it tells.
+    public func setup() async throws -> ContainerdSetup {
+        try await connection.setup()
     }
 
     /// Whether a path fits into the address of a Unix socket.
@@ -139,9 +145,19 @@ extension ContainerdStore {
         try await connection.contents()
     }
 
+    /// What containerd knows of content of the namespace, or `nil` when it is not held.
+    public func content(_ digest: Digest) async throws -> StoredContent? {
+        try await connection.info(of: digest)
+    }
+
     /// The size in bytes of content of the namespace, or `nil` when it is not held.
     public func size(of digest: Digest) async throws -> Int64? {
-        try await connection.size(of: digest)
+        try await connection.info(of: digest)?.size
+    }
+
+    /// What lies in the content folder, whichever namespace it belongs to; nothing where no folder is within reach.
+    public func contentsAtHand() async throws -> [StoredContent] {
+        try await folder?.contents() ?? []
     }
 
     /// Opens content in containerd's content folder, or gives `nil` when it is not there, may not be read, or no
@@ -153,7 +169,7 @@ extension ContainerdStore {
     /// Opens content over gRPC, or gives `nil` when it is not held. It is read in chunks of 1 MiB, each asked for when
     /// the one before has been taken.
     public func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
-        guard let size = try await connection.size(of: digest) else { return nil }
+        guard let size = try await connection.info(of: digest)?.size else { return nil }
         return ContainerdReader(connection: connection, digest: digest, size: size)
     }
 

@@ -15,6 +15,15 @@ struct ContentFolder: Sendable {
         "\(path)/blobs/\(digest.algorithm.rawValue)/\(digest.hex)"
     }
 
+    /// The most content that is listed; what the folder holds beyond is not seen.
+    static let maximumContents = 1_000_000
+
+    /// All content that the folder holds; nothing where it may not be read.
+    func contents() async throws -> [StoredContent] {
+        guard access(path + "/blobs", R_OK | X_OK) == 0 else { return [] }
+        return try await BlobsFolder.contents(of: path + "/blobs", limit: Self.maximumContents)
+    }
+
     /// Opens the file that holds content, or gives `nil` when it is not there or may not be read.
     func open(_ digest: Digest) throws(ContentError) -> ContentFile? {
         do {

@@ -4,7 +4,8 @@ import OCI
 ///
 /// A change that says the same as the last one waiting for the same image or content is dropped. When there are too
 /// many, all of them collapse into ``StoreChange/unknown``, which then stands for all that follow until
-/// it is taken: whoever takes it reads everything again, and so sees their effects.
+/// it is taken: whoever takes it reads everything again, and so sees their effects. Of the deletions among them one is
+/// kept, ahead of it, since content may go some time after an image was deleted, of which nobody tells.
 package struct ChangeQueue: Sendable {
     /// What a change is about.
     private enum Subject: Hashable {
@@ -21,9 +22,9 @@ package struct ChangeQueue: Sendable {
     /// The last change that waits, by what it is about.
     private var last: [Subject: StoreChange] = [:]
 
-    /// Makes an empty queue for at most `limit` changes; the limit is at least 1.
+    /// Makes an empty queue for at most `limit` changes; the limit is at least 2.
     package init(limit: Int = 4096) {
-        self.limit = max(1, limit)
+        self.limit = max(2, limit)
     }
 
     /// How many changes wait.
@@ -31,9 +32,12 @@ package struct ChangeQueue: Sendable {
 
     /// Adds a change.
     package mutating func append(_ change: StoreChange) {
-        if count == 1, waiting.last == .unknown { return }
+        if count > 0, waiting.last == .unknown {
+            if count == 1, change.isDeletion { waiting.insert(change, at: taken) }
+            return
+        }
         guard change != .unknown, count < limit else {
-            collapse()
+            collapse(with: change)
             return
         }
         if let subject = Self.subject(of: change) {
@@ -61,8 +65,9 @@ package struct ChangeQueue: Sendable {
         return change
     }
 
-    private mutating func collapse() {
-        waiting = [.unknown]
+    private mutating func collapse(with change: StoreChange) {
+        let deletion = change.isDeletion ? change : waiting[taken...].last(where: \.isDeletion)
+        waiting = (deletion.map { [$0] } ?? []) + [.unknown]
         taken = 0
         last.removeAll()
     }

@@ -18,8 +18,14 @@ public protocol ContentStore: Sendable {
     /// All content, in no particular order.
     func contents() async throws -> [StoredContent]
 
+    /// What is known of a piece of content, or `nil` when it is not held.
+    func content(_ digest: Digest) async throws -> StoredContent?
+
     /// The size in bytes of a piece of content, or `nil` when it is not held.
     func size(of digest: Digest) async throws -> Int64?
+
+    /// The content that can be opened as files while the store itself cannot be asked; none where that is never so.
+    func contentsAtHand() async throws -> [StoredContent]
 
     /// Opens content as a file, or gives `nil` when it is not held or not kept in a file within reach.
     ///
@@ -56,11 +62,28 @@ public struct StoredContent: Hashable, Sendable {
     public var digest: Digest
     /// The size of the content in bytes.
     public var size: Int64
+    /// The repositories that it was pulled from, as far as the store knows; imported content has none.
+    public var sources: [ContentSource]
 
     /// Makes an entry.
-    public init(digest: Digest, size: Int64) {
+    public init(digest: Digest, size: Int64, sources: [ContentSource] = []) {
         self.digest = digest
         self.size = size
+        self.sources = sources
+    }
+}
+
+/// A repository that content was pulled from.
+public struct ContentSource: Hashable, Sendable {
+    /// The registry.
+    public var registry: RegistryName
+    /// The repository within it.
+    public var repository: RepositoryName
+
+    /// Names a repository.
+    public init(registry: RegistryName, repository: RepositoryName) {
+        self.registry = registry
+        self.repository = repository
     }
 }
 
@@ -74,6 +97,11 @@ public enum StoreChange: Hashable, Sendable {
     case contentAdded(Digest)
     /// Anything may have changed: everything must be read again.
     case unknown
+
+    /// Whether this tells that an image is gone.
+    public var isDeletion: Bool {
+        if case .imageDeleted = self { true } else { false }
+    }
 }
 
 /// Content that can be read in parts, from wherever it is.
@@ -87,6 +115,14 @@ public protocol ContentReader: Sendable {
 }
 
 extension ContentStore {
+    /// What is known of a piece of content: its size.
+    public func content(_ digest: Digest) async throws -> StoredContent? {
+        try await size(of: digest).map { StoredContent(digest: digest, size: $0) }
+    }
+
+    /// None: the store is there whenever its files are.
+    public func contentsAtHand() async throws -> [StoredContent] { [] }
+
     /// Reads a whole document, such as a manifest, or gives `nil` when it is not held.
     ///
     /// - Parameter limit: the most bytes that are read.

@@ -9,18 +9,7 @@ import Synchronization
 /// expected to rename finished files into place, as ``ImageLayoutWriter`` does.
 public final class ImageLayoutStore: ContentStore {
     /// A repository of a registry.
-    public struct Repository: Hashable, Sendable {
-        /// The registry.
-        public var registry: RegistryName
-        /// The repository within it.
-        public var repository: RepositoryName
-
-        /// Names a repository.
-        public init(registry: RegistryName, repository: RepositoryName) {
-            self.registry = registry
-            self.repository = repository
-        }
-    }
+    public typealias Repository = ContentSource
 
     /// The most pieces of content that are listed; what a folder holds beyond is not seen.
     public static let maximumContents = 1_000_000
@@ -66,28 +55,14 @@ public final class ImageLayoutStore: ContentStore {
 
     /// All files that stand under a digest.
     public func contents() async throws -> [StoredContent] {
-        var contents: [StoredContent] = []
-        for algorithm in Digest.Algorithm.allCases {
-            guard let folder = try FolderReader(layout.blobsFolder(algorithm)) else { continue }
-            while let name = try folder.next() {
-                guard let digest = try? Digest(algorithm.rawValue + ":" + name),
-                    let status = try folder.status(of: name), status.kind == .file
-                else { continue }
-                guard contents.count < Self.maximumContents else {
-                    logger.warning(
-                        "the image layout holds more content than is looked at",
-                        metadata: ["path": "\(layout.path)", "limit": "\(Self.maximumContents)"]
-                    )
-                    return contents
-                }
-                contents.append(StoredContent(digest: digest, size: status.size))
-                if contents.count.isMultiple(of: 4096) {
-                    try Task.checkCancellation()
-                    await Task.yield()
-                }
-            }
+        let contents = try await BlobsFolder.contents(of: layout.blobsFolder, limit: Self.maximumContents + 1)
+        if contents.count > Self.maximumContents {
+            logger.warning(
+                "the image layout holds more content than is looked at",
+                metadata: ["path": "\(layout.path)", "limit": "\(Self.maximumContents)"]
+            )
         }
-        return contents
+        return Array(contents.prefix(Self.maximumContents))
     }
 
     /// The size of the file that stands under a digest.

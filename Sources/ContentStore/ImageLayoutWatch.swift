@@ -44,6 +44,7 @@ actor ImageLayoutWatch {
         while true {
             if let change = queue.popFirst() { return change }
             if let failure { throw failure }
+            await folders?.wait()
             do {
                 try await Task.sleep(for: interval)
             } catch {

@@ -27,10 +27,12 @@ final class InotifyWatch: Sendable {
     }
 
     private let descriptor: Int32
+    private let readiness: ReadinessThread?
 
     /// Makes a watch of nothing, or gives `nil` when the system has none to give.
     init?() {
         descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
+        readiness = descriptor >= 0 ? ReadinessThread(descriptor) : nil
         guard descriptor >= 0 else { return nil }
     }
 
@@ -49,6 +51,16 @@ final class InotifyWatch: Sendable {
             throw FileError(operation: "watch", path: path, errno: number)
         }
         return watch
+    }
+
+    /// Returns when something has happened, or the calling task is cancelled. One task may wait at a time.
+    func wait() async {
+        if let readiness {
+            await readiness.wait()
+        } else {
+            // Where there is no thread to be had, it is looked now and again.
+            try? await Task.sleep(for: .milliseconds(100))
+        }
     }
 
     /// Takes what has happened, at most about 1,000 events, without waiting.

@@ -51,4 +51,9 @@ public struct MediaType: Hashable, Sendable, Codable, CustomStringConvertible {
     public var isServedAsManifest: Bool {
         isIndex || isManifest
     }
+
+    /// Whether this is a layer of a container image, compressed or not.
+    public var isImageLayer: Bool {
+        text.hasPrefix("application/vnd.oci.image.layer.") || text.hasPrefix("application/vnd.docker.image.rootfs.")
+    }
 }

@@ -1,4 +1,4 @@
-import OCI
+import Routing
 
 /// The settings of a ``RegistryServer``. All times are wall-clock durations, all sizes are in bytes.
 public struct RegistryConfiguration: Sendable {
@@ -13,10 +13,8 @@ public struct RegistryConfiguration: Sendable {
     public var lookupTimeout: Duration = .seconds(1)
     /// How many providers are tried for one request.
     public var resolveRetries = 3
-    /// Whether tags are answered and looked up. Without, only content by digest is.
-    public var resolveTags = true
-    /// The registries whose content is mirrored; `nil` means all.
-    public var mirroredRegistries: Set<RegistryName>?
+    /// What is answered and looked up: of which registries and images, and whether by tag.
+    public var filter = ContentFilter()
 
     /// How long a connection to a peer may take.
     public var connectTimeout: Duration = .milliseconds(200)

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import OCI
+import Routing
 
 /// What a request's head asks this node to do. Pure: it depends on the head and the configuration alone.
 enum RequestPlan: Hashable, Sendable {
@@ -82,12 +83,7 @@ extension RequestPlan {
         _ head: HTTPRequestHead,
         _ configuration: RegistryConfiguration
     ) -> RequestPlan {
-        if let mirrored = configuration.mirroredRegistries, let registry = content.registry,
-            !mirrored.contains(registry)
-        {
-            return .refuse(content.notFound)
-        }
-        if case .tag = content.target, !configuration.resolveTags { return .refuse(content.notFound) }
+        guard configuration.filter.allows(content) else { return .refuse(content.notFound) }
         guard let key = content.key else {
             let message = "a manifest is found by its tag only when the parameter ns names its registry"
             return .refuse(DistributionError(.manifestUnknown, message))

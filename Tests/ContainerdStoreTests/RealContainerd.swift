@@ -19,15 +19,20 @@ final class RealContainerd: Sendable {
     var contentPath: String { "\(folder.path)/root/io.containerd.content.v1.content" }
 
     /// Makes the configuration and starts it.
-    init() async throws {
+    ///
+    /// - Parameter cri: the tables of the CRI plugin, in version 2 of the format; without them it does not run.
+    init(cri: String? = nil) async throws {
         folder = try TemporaryFolder()
+        let disabled = """
+            disabled_plugins = [
+              "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
+            ]
+            """
         let configuration = """
             version = 2
             root = "\(folder.path)/root"
             state = "\(folder.path)/state"
-            disabled_plugins = [
-              "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime",
-            ]
+            \(cri == nil ? disabled : "")
             [grpc]
               address = "\(folder.path)/containerd.sock"
             [ttrpc]
@@ -36,6 +41,7 @@ final class RealContainerd: Sendable {
               path = "\(folder.path)/opt"
             [plugins."io.containerd.nri.v1.nri"]
               disable = true
+            \(cri ?? "")
             """
         try folder.write("config.toml", Array(configuration.utf8))
         try await start()

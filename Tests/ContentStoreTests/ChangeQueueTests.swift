@@ -33,7 +33,7 @@ import Testing
     @Test func collapsesWhenFull() {
         var queue = ChangeQueue(limit: 3)
         for number in 0..<4 { queue.append(.imageUpdated(name: "\(number)")) }
-        queue.append(.imageDeleted(name: "0"))
+        queue.append(.imageUpdated(name: "0"))
         #expect(drain(&queue) == [.unknown])
         queue.append(.imageUpdated(name: "0"))
         #expect(drain(&queue) == [.imageUpdated(name: "0")])
@@ -47,12 +47,26 @@ import Testing
         #expect(drain(&queue) == [.unknown])
     }
 
+    @Test func remembersADeletionWhenAllCollapse() {
+        var queue = ChangeQueue(limit: 3)
+        queue.append(.imageDeleted(name: "a"))
+        queue.append(.imageDeleted(name: "b"))
+        for number in 0..<9 { queue.append(.imageUpdated(name: "\(number)")) }
+        queue.append(.imageDeleted(name: "c"))
+        #expect(drain(&queue) == [.imageDeleted(name: "b"), .unknown])
+        // One that comes after the collapse is kept, too.
+        queue.append(.unknown)
+        queue.append(.imageDeleted(name: "d"))
+        queue.append(.imageDeleted(name: "e"))
+        #expect(drain(&queue) == [.imageDeleted(name: "d"), .unknown])
+    }
+
     /// Whatever comes and goes: the queue stays within its limit, and the last thing said of each image is either
     /// given last of all that is said of it, or is followed by `unknown`.
     @Test(arguments: UInt64(1)...50)
     func losesNothing(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        let limit = Int.random(in: 1...12, using: &random)
+        let limit = Int.random(in: 2...12, using: &random)
         var queue = ChangeQueue(limit: limit)
         var given: [StoreChange] = []
         var expected: [String: StoreChange] = [:]

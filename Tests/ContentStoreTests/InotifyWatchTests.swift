@@ -29,6 +29,34 @@ struct InotifyWatchTests {
         #expect(events.map(\.isOverflow) == [false, false, true])
     }
 
+    @Test("waits until something happens, again and again, and no longer than its task", .timeLimit(.minutes(1)))
+    func waiting() async throws {
+        let folder = try TemporaryFolder()
+        let watch = try #require(InotifyWatch())
+        _ = try watch.add(folder.path)
+        for number in 0..<20 {
+            async let waited: Void = watch.wait()
+            if number.isMultiple(of: 2) { try await Task.sleep(for: .milliseconds(5)) }
+            try folder.write("x", to: "file-\(number)")
+            await waited
+            var names: [String] = []
+            while names.isEmpty { names = try watch.read().map(\.name) }
+            #expect(names.contains("file-\(number)"))
+            while !(try watch.read()).isEmpty {}
+        }
+        for _ in 0..<20 {
+            let waiter = Task { await watch.wait() }
+            if Bool.random() { await Task.yield() }
+            waiter.cancel()
+            await waiter.value
+        }
+        // A waiter that was cancelled leaves the way free for the next.
+        async let waited: Void = watch.wait()
+        try folder.write("x", to: "last")
+        await waited
+        #expect(try !watch.read().isEmpty)
+    }
+
     @Test("a record that is cut short ends the list")
     func cut() {
         let bytes = record(watch: 1, mask: UInt32(IN_CREATE), length: 64, name: [65, 0])

@@ -122,8 +122,7 @@ extension LoopbackTests {
             let (_, digest) = try makeContent(1)
             let docker = try #require(RegistryName("docker.io"))
             let node = try await TestNode {
-                $0.resolveTags = false
-                $0.mirroredRegistries = [docker]
+                $0.filter = ContentFilter(registries: [docker], sharesTags: false)
             }
             node.store.add([1], as: digest)
             let target = Descriptor(mediaType: .ociIndex, digest: digest, size: 1)

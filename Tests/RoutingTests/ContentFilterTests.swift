@@ -17,8 +17,52 @@ struct ContentFilterTests {
         let filter = ContentFilter(registries: [try #require(RegistryName("docker.io"))])
         #expect(filter.tagName(ofImage: "quay.io/x/y:1") == nil)
         #expect(filter.tagName(ofImage: "docker.io/x/y:1") != nil)
-        #expect(!filter.allowsContent(ofImage: "quay.io/x/y:1"))
+        #expect(filter.verdict(ofImage: "quay.io/x/y:1") == .withheld)
+        #expect(filter.verdict(ofImage: "docker.io/x/y:1") == .shared)
         // A name that says nothing of its registry is no reason to hold content back.
-        #expect(filter.allowsContent(ofImage: "imported"))
+        #expect(filter.verdict(ofImage: "imported") == .unsaid)
+        #expect(!filter.sharesAllContent)
+    }
+
+    /// As with Spegel v0.7: what a pattern is found in is left out.
+    @Test func patternsLeaveOutWhatTheyAreFoundIn() throws {
+        let filter = ContentFilter(excluded: [
+            try ReferencePattern(":latest$"), try ReferencePattern("^quay.io/secret/"),
+        ])
+        #expect(filter.verdict(ofImage: "docker.io/x/y:1") == .shared)
+        #expect(filter.verdict(ofImage: "docker.io/x/y:latest") == .withheld)
+        #expect(filter.verdict(ofImage: "quay.io/secret/y:1") == .withheld)
+        // By digest an image has no tag.
+        let digest = "sha256:" + String(repeating: "a", count: 64)
+        #expect(filter.verdict(ofImage: "docker.io/x/y@\(digest)") == .shared)
+        #expect(filter.verdict(ofImage: "quay.io/secret/y@\(digest)") == .withheld)
+        #expect(filter.verdict(ofImage: digest) == .unsaid)
+        #expect(filter.tagName(ofImage: "docker.io/x/y:latest") == nil)
+    }
+
+    @Test(
+        arguments: [
+            ("/v2/x/manifests/1?ns=docker.io", true), ("/v2/x/manifests/latest?ns=docker.io", false),
+            ("/v2/x/manifests/1?ns=quay.io", false), ("/v2/x/manifests/1", true),
+            ("/v2/secret/x/manifests/DIGEST?ns=docker.io", false), ("/v2/x/blobs/DIGEST?ns=docker.io", true),
+            ("/v2/x/blobs/DIGEST?ns=quay.io", false), ("/v2/x/blobs/DIGEST", true),
+        ] as [(String, Bool)]
+    )
+    func requestsAreHeldToTheSame(_ target: String, _ isAllowed: Bool) throws {
+        let filter = ContentFilter(
+            registries: [try #require(RegistryName("docker.io"))],
+            excluded: [try ReferencePattern(":latest$"), try ReferencePattern("/secret/")]
+        )
+        let digest = "sha256:" + String(repeating: "a", count: 64)
+        let path = try DistributionRequest.parse(target: target.replacing("DIGEST", with: digest))
+        guard case .content(let request) = path else {
+            Issue.record("no request: \(target)")
+            return
+        }
+        #expect(filter.allows(request) == isAllowed)
+        var byDigest = filter
+        byDigest.sharesTags = false
+        let isTag = if case .tag = request.target { true } else { false }
+        #expect(byDigest.allows(request) == (isAllowed && !isTag))
     }
 }

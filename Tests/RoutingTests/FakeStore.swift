@@ -10,6 +10,9 @@ final class FakeStore: ContentStore {
         var images: [String: Descriptor] = [:]
         var documents: [Digest: [UInt8]] = [:]
         var sizes: [Digest: Int64] = [:]
+        var sources: [Digest: [ContentSource]] = [:]
+        var hanging: Set<String> = []
+        var atHand: [StoredContent] = []
         var isAway = false
         var readings = 0
         var watchers: [AsyncThrowingStream<StoreChange, any Error>.Continuation] = []
@@ -42,6 +45,26 @@ final class FakeStore: ContentStore {
         }
     }
 
+    func setSources(of digest: Digest, _ names: String...) {
+        let sources = names.compactMap { name -> ContentSource? in
+            guard let reference = try? Reference(name + ":1") else { return nil }
+            return ContentSource(registry: reference.registry, repository: reference.repository)
+        }
+        state.withLock { $0.sources[digest] = sources }
+    }
+
+    /// Whether calls about this name or digest get no answer.
+    func setHanging(_ subject: String, _ hangs: Bool = true) {
+        state.withLock { state in
+            if hangs { state.hanging.insert(subject) } else { state.hanging.remove(subject) }
+        }
+    }
+
+    /// What can be opened while calls fail.
+    func setAtHand(_ contents: [StoredContent]) {
+        state.withLock { $0.atHand = contents }
+    }
+
     /// Whether calls fail; going away ends all watches.
     func setAway(_ isAway: Bool) {
         let watchers = state.withLock { state in
@@ -62,7 +85,7 @@ final class FakeStore: ContentStore {
     }
 
     func resolve(_ name: String) async throws -> Descriptor? {
-        try check()
+        try await check(name)
         return state.withLock { $0.images[name] }
     }
 
@@ -70,7 +93,22 @@ final class FakeStore: ContentStore {
         try check()
         return state.withLock { state in
             state.readings += 1
-            return state.sizes.map { StoredContent(digest: $0.key, size: $0.value) }
+            return state.sizes.map {
+                StoredContent(digest: $0.key, size: $0.value, sources: state.sources[$0.key] ?? [])
+            }
+        }
+    }
+
+    func contentsAtHand() async throws -> [StoredContent] {
+        state.withLock { $0.atHand }
+    }
+
+    func content(_ digest: Digest) async throws -> StoredContent? {
+        try await check(digest.text)
+        return state.withLock { state in
+            state.sizes[digest].map {
+                StoredContent(digest: digest, size: $0, sources: state.sources[digest] ?? [])
+            }
         }
     }
 
@@ -82,7 +120,7 @@ final class FakeStore: ContentStore {
     func openFile(_ digest: Digest) throws -> ContentFile? { nil }
 
     func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
-        try check()
+        try await check(digest.text)
         return state.withLock { $0.documents[digest] }.map { MemoryReader(bytes: $0) }
     }
 
@@ -98,6 +136,11 @@ final class FakeStore: ContentStore {
 
     private func check() throws {
         if state.withLock({ $0.isAway }) { throw Failure() }
+    }
+
+    private func check(_ subject: String) async throws {
+        try check()
+        while state.withLock({ $0.hanging.contains(subject) }) { try await Task.sleep(for: .milliseconds(5)) }
     }
 }
 
@@ -120,8 +163,12 @@ func digest(_ digit: Character) throws -> Digest {
 }
 
 /// A manifest that names a configuration and layers.
-func manifest(config: Digest, layers: [Digest]) -> String {
-    let layers = layers.map { #"{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"\#($0)","size":7}"# }
+func manifest(
+    config: Digest,
+    layers: [Digest],
+    layerType: String = "application/vnd.oci.image.layer.v1.tar"
+) -> String {
+    let layers = layers.map { #"{"mediaType":"\#(layerType)","digest":"\#($0)","size":7}"# }
     return #"""
         {"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",
         "config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"\#(config)","size":3},
@@ -133,4 +180,14 @@ func manifest(config: Digest, layers: [Digest]) -> String {
 func index(manifests: [Digest], mediaType: String = "application/vnd.example.odd") -> String {
     let manifests = manifests.map { #"{"mediaType":"\#(mediaType)","digest":"\#($0)","size":9}"# }
     return #"{"schemaVersion":2,"manifests":[\#(manifests.joined(separator: ","))]}"#
+}
+
+extension Int {
+    /// A digest that is told from those of other numbers.
+    var digest: Digest {
+        get throws {
+            let digits = String(self, radix: 16)
+            return try Digest("sha256:" + String(repeating: "0", count: 64 - digits.utf8.count) + digits)
+        }
+    }
 }

@@ -10,23 +10,27 @@ struct StateTrackerTests {
     let store = FakeStore()
     let content = ContentIndex()
     let router = MemoryRouter()
+    let log = RecordingLog()
 
     /// Runs a tracker beside the body.
     func tracking(
         _ filter: ContentFilter = ContentFilter(),
+        fullInterval: Duration = .seconds(300),
         _ body: (StateTracker) async throws -> Void
     ) async throws {
         var configuration = StateTracker.Configuration()
         configuration.coalescingDelay = .milliseconds(1)
+        configuration.fullInterval = fullInterval
         configuration.collectionDelay = .milliseconds(50)
         configuration.retryDelay = (.milliseconds(5), .milliseconds(20))
+        configuration.itemDeadline = .milliseconds(100)
         let tracker = StateTracker(
             store: store,
             index: content,
             router: router,
             filter: filter,
             configuration: configuration,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            logger: Logger(label: "test") { [log] _ in log }
         )
         let task = Task { try await tracker.run() }
         defer { task.cancel() }

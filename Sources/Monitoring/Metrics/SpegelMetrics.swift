@@ -52,7 +52,7 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_advertised_content_digests",
             .gauge,
-            "Digests of content that are advertised; of content that several registries have, each counts.",
+            "Digests of content that are advertised.",
             labels: [registry]
         ),
         MetricFamily("spegel_advertised_keys", .gauge, "Keys that are advertised: tags and digests."),
@@ -155,6 +155,7 @@ public enum SpegelMetrics {
             .gauge,
             "Whether the content store, containerd's or another, can be followed: 1 or 0."
         ),
+        MetricFamily("spegel_store_outages_total", .counter, "How often the content store was lost."),
         MetricFamily("spegel_ready", .gauge, "Whether the node can do its work, as /readyz says: 1 or 0."),
         MetricFamily(
             "spegel_build_info",

@@ -8,8 +8,14 @@ import OCI
 struct ContentInventory {
     var contents: [Digest: ContentIndex.Entry] = [:]
     var tags: [String: Descriptor] = [:]
-    /// Content that only images outside of the filter name.
-    private var withheld: Set<Digest> = []
+    /// Content that is not shared.
+    var withheld: Set<Digest> = []
+    /// The names of the shared images that are references.
+    var images: Set<String> = []
+    /// How many shared pieces of content come from which registry; `nil` stands for those of which nobody knows.
+    var contentsByRegistry: [RegistryName?: Int] = [:]
+    /// How many images are held without any of their layers.
+    var imagesWithoutLayers = 0
 
     /// The keys to advertise: tag names and digests.
     var keys: Set<String> {
@@ -25,75 +31,79 @@ struct ContentInventory {
     static func read(
         _ store: any ContentStore,
         filter: ContentFilter,
-        report: @escaping (Digest, any Error) -> Void
+        limits: ContentGraph.Limits,
+        report: (Digest, any Error) -> Void
     ) async throws -> ContentInventory {
-        var contents: [Digest: ContentIndex.Entry] = [:]
-        let held = try await store.contents()
-        contents.reserveCapacity(held.count)
+        async let listedContents = store.contents()
+        async let listedImages = store.images()
+        let (held, images) = try await (listedContents, listedImages)
+        var inventory = ContentInventory()
+        inventory.contents.reserveCapacity(held.count)
         for content in held {
-            contents[content.digest] = ContentIndex.Entry(size: content.size, mediaType: nil)
+            inventory.contents[content.digest] = ContentIndex.Entry(size: content.size, mediaType: nil)
         }
-
-        var tags: [String: Descriptor] = [:]
-        // What images within the filter name, and what those outside of it do.
-        var visited: [Bool: Set<Digest>] = [:]
-        let walker = ContentWalker(store: store, report: report)
-        for image in try await store.images() {
-            try Task.checkCancellation()
-            let isShared = filter.allowsContent(ofImage: image.name)
-            try await walker.walk(from: image.target, visited: &visited[isShared, default: []]) { digest in
-                contents[digest]?.size
-            } visit: { digest, size, mediaType in
-                contents[digest] = ContentIndex.Entry(size: size, mediaType: mediaType)
-            }
-            if let name = filter.tagName(ofImage: image.name), contents[image.target.digest] != nil {
-                tags[name] = image.target
-            }
-        }
-        return ContentInventory(
-            contents: contents,
-            tags: tags,
-            withheld: (visited[false] ?? []).subtracting(visited[true] ?? [])
+        let contents = inventory.contents
+        let graph = try await ContentGraph.read(
+            store,
+            roots: images.map(\.target),
+            limits: limits,
+            held: { digest in contents.index(forKey: digest).map { contents[$0].key } },
+            report: report
         )
+        let named = inventory.add(images, graph: graph, filter: filter)
+        inventory.share(held, named: named, filter: filter)
+        return inventory
     }
-}
 
-/// Walks from an image down to its layers, through what is held of it.
-struct ContentWalker {
-    let store: any ContentStore
-    /// Told of each document that could not be read.
-    let report: (Digest, any Error) -> Void
-
-    /// Visits each piece of content below `root`, itself included, once in the life of `visited`.
-    ///
-    /// - Parameters:
-    ///   - size: the size in bytes of held content, `nil` for what is not held.
-    ///   - visit: told of what is held: digest, size, media type.
-    func walk(
-        from root: Descriptor,
-        visited: inout Set<Digest>,
-        size: (Digest) async throws -> Int64?,
-        visit: (Digest, Int64, MediaType) -> Void
-    ) async throws {
-        // The children of an index are manifests whatever their media types say.
-        var pending = [(descriptor: root, isDocument: true)]
-        while let (descriptor, isDocument) = pending.popLast() {
-            let digest = descriptor.digest
-            guard !visited.contains(digest), let heldSize = try await size(digest) else { continue }
-            visited.insert(digest)
-            guard isDocument || descriptor.mediaType.isServedAsManifest else {
-                visit(digest, heldSize, descriptor.mediaType)
-                continue
+    /// Enters the images, and what their content is; gives what they name, by what they say of it.
+    private mutating func add(
+        _ images: [StoredImage],
+        graph: ContentGraph,
+        filter: ContentFilter
+    ) -> [ContentFilter.Verdict: Set<Digest>] {
+        var named: [ContentFilter.Verdict: Set<Digest>] = [:]
+        var lacking: Set<Digest> = []
+        for image in images where contents[image.target.digest] != nil {
+            let verdict = filter.verdict(ofImage: image.name)
+            let registry = verdict == .shared ? (try? Reference(image.name))?.registry : nil
+            graph.walk(from: image.target, visited: &named[verdict, default: []]) { digest, mediaType in
+                contents[digest]?.mediaType = mediaType
+                if let registry { contentsByRegistry[registry, default: 0] += 1 }
             }
-            do {
-                guard let bytes = try await store.readDocument(digest) else { continue }
-                let manifest = try Manifest(json: bytes)
-                let isTyped = descriptor.mediaType != .octetStream
-                visit(digest, heldSize, isTyped ? descriptor.mediaType : manifest.mediaType)
-                pending += manifest.children.map { ($0, manifest.isIndex) }
-            } catch {
-                visit(digest, heldSize, descriptor.mediaType)
-                report(digest, error)
+            if registry != nil { self.images.insert(image.name) }
+            if let name = filter.tagName(ofImage: image.name) { tags[name] = image.target }
+            if graph.lacksAllLayers(below: image.target.digest) { lacking.insert(image.target.digest) }
+        }
+        imagesWithoutLayers = lacking.count
+        return named
+    }
+
+    /// Decides for each piece of content whether it is shared.
+    private mutating func share(
+        _ held: [StoredContent],
+        named: [ContentFilter.Verdict: Set<Digest>],
+        filter: ContentFilter
+    ) {
+        let shared = named[.shared] ?? []
+        let excluded = named[.withheld] ?? []
+        let unsaid = named[.unsaid] ?? []
+        for content in held where !shared.contains(content.digest) {
+            let source = content.sources.first(where: filter.allows)
+            let isShared =
+                if filter.sharesAllContent {
+                    true
+                } else if excluded.contains(content.digest) {
+                    false
+                } else if !content.sources.isEmpty {
+                    source != nil
+                } else {
+                    // Where it comes from cannot be told. What no image names may belong to a pull of anything.
+                    unsaid.contains(content.digest)
+                }
+            if isShared {
+                contentsByRegistry[source?.registry, default: 0] += 1
+            } else {
+                withheld.insert(content.digest)
             }
         }
     }

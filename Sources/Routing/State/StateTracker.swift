@@ -1,4 +1,5 @@
 import ContentStore
+import FoundationEssentials
 import Logging
 import OCI
 import ServiceLifecycle
@@ -18,23 +19,36 @@ public final class StateTracker: Service {
         public var collectionDelay: Duration = .seconds(2)
         /// The first and the longest wait before a store that failed is asked again.
         public var retryDelay: (first: Duration, longest: Duration) = (.milliseconds(250), .seconds(10))
+        /// How long one image or piece of content may hold up the rest.
+        public var itemDeadline: Duration = .seconds(5)
+        /// How long all documents together may take in a full reading; the rest is left for the next one.
+        public var documentsDeadline: Duration = .seconds(60)
 
         /// The defaults.
         public init() {}
     }
 
-    private let store: any ContentStore
-    private let index: ContentIndex
-    private let router: any Router
-    private let filter: ContentFilter
-    private let configuration: Configuration
-    private let logger: Logger
-    private let state = Mutex(State())
+    let store: any ContentStore
+    let index: ContentIndex
+    let router: any Router
+    let filter: ContentFilter
+    let configuration: Configuration
+    let logger: Logger
+    let state = Mutex(State())
 
-    private struct State {
+    struct State {
         var advertised: Set<String> = []
+        var withheld: Set<Digest> = []
+        /// The names of the shared images that are references.
+        var images: Set<String> = []
+        var contentsByRegistry: [RegistryName?: Int] = [:]
+        var imagesWithoutLayers = 0
         var synchronised = false
-        var failure: String?
+        /// How many pieces of content are shared from their files while the store has never been read.
+        var contentsAtHand = 0
+        var failure: (text: String, since: ContinuousClock.Instant)?
+        var outages = 0
+        var lastComparison: TrackerSnapshot.Comparison?
         var retryDelay: Duration?
         /// Since when a change is being acted on.
         var busySince: SuspendingClock.Instant?
@@ -61,9 +75,10 @@ public final class StateTracker: Service {
     public var readiness: Readiness {
         state.withLock { state in
             if state.synchronised { return .ready("\(state.advertised.count) keys advertised") }
-            return .notReady(
-                state.failure.map { "the content store cannot be read: \($0)" } ?? "reading the content store"
-            )
+            guard let failure = state.failure else { return .notReady("reading the content store") }
+            let atHand =
+                state.contentsAtHand > 0 ? "; \(state.contentsAtHand) pieces of content are shared meanwhile" : ""
+            return .notReady("the content store cannot be read: \(failure.text)\(atHand)")
         }
     }
 
@@ -77,9 +92,24 @@ public final class StateTracker: Service {
         state.withLock { $0.advertised }
     }
 
-    /// Why the store cannot be followed now; `nil` when it can, or when that is not known yet.
-    public var storeFailure: String? {
-        state.withLock { $0.failure }
+    /// What is known and advertised now.
+    public var snapshot: TrackerSnapshot {
+        let state = self.state.withLock { $0 }
+        let store: TrackerSnapshot.Store =
+            if let failure = state.failure {
+                .away(reason: failure.text, since: failure.since)
+            } else {
+                state.synchronised ? .followed : .starting
+            }
+        return TrackerSnapshot(
+            store: store,
+            outages: state.outages,
+            keys: state.advertised.count,
+            registries: TrackerSnapshot.registries(images: state.images, contents: state.contentsByRegistry),
+            withheldContents: state.withheld.count,
+            imagesWithoutLayers: state.imagesWithoutLayers,
+            lastComparison: state.lastComparison
+        )
     }
 
     /// Follows the store until the task is cancelled or the service shuts down; then all keys are withdrawn.
@@ -91,7 +121,7 @@ public final class StateTracker: Service {
                 } catch is CancellationError {
                     return
                 } catch {
-                    self.storeFailed(error)
+                    await self.storeFailed(error)
                 }
                 do { try await Task.sleep(for: self.takeRetryDelay()) } catch { return }
             }
@@ -129,6 +159,15 @@ public final class StateTracker: Service {
                 }
             }
             group.addTask {
+                for await _ in pending.recheckSignals {
+                    while let due = pending.nextRecheck {
+                        try await Task.sleep(until: due)
+                        pending.addRechecks(now: .now)
+                    }
+                }
+                try Task.checkCancellation()
+            }
+            group.addTask {
                 try await self.work(off: pending)
             }
             try await group.next()
@@ -148,11 +187,13 @@ public final class StateTracker: Service {
             if changes.contains(.unknown) {
                 try await synchronise()
                 pending.setFullDue(.now + configuration.fullInterval)
-            } else {
-                try await apply(changes)
+            } else if !changes.isEmpty, await !apply(changes, pending: pending) {
+                try Task.checkCancellation()
+                // Something could not be asked. If it is the store as a whole, the next reading finds out.
+                pending.setFullDue(.now + configuration.collectionDelay)
             }
             if changes.contains(where: \.isDeletion) {
-                pending.setFullDue(.now + configuration.collectionDelay)
+                pending.setCollectionDue(.now + configuration.collectionDelay)
             }
         }
         try Task.checkCancellation()
@@ -160,19 +201,36 @@ public final class StateTracker: Service {
 
     /// Reads everything, and brings index and router to it.
     private func synchronise() async throws {
-        let inventory = try await ContentInventory.read(store, filter: filter, report: reportUnreadable)
+        let clock = ContinuousClock()
+        let start = clock.now
+        let limits = ContentGraph.Limits(document: configuration.itemDeadline, all: configuration.documentsDeadline)
+        var unreadable = 0
+        let inventory = try await ContentInventory.read(store, filter: filter, limits: limits) { digest, error in
+            unreadable += 1
+            reportUnreadable(digest, error)
+        }
         index.replace(contents: inventory.contents, tags: inventory.tags)
         let keys = inventory.keys
+        let end = clock.now
         let (added, removed, first) = state.withLock { state in
             let added = keys.subtracting(state.advertised)
             let removed = state.advertised.subtracting(keys)
-            let first = !state.synchronised
-            let recovered = state.failure != nil
+            let first = !state.synchronised || state.failure != nil
             state.advertised = keys
+            state.withheld = inventory.withheld
+            state.images = inventory.images
+            state.contentsByRegistry = inventory.contentsByRegistry
+            state.imagesWithoutLayers = inventory.imagesWithoutLayers
             state.synchronised = true
+            state.contentsAtHand = 0
             state.failure = nil
             state.retryDelay = nil
-            return (added, removed, first || recovered)
+            state.lastComparison = TrackerSnapshot.Comparison(
+                duration: end - start,
+                end: end,
+                endTime: Date().timeIntervalSince1970
+            )
+            return (added, removed, first)
         }
         if !removed.isEmpty { await router.withdraw(removed.sorted()) }
         if !added.isEmpty { await router.advertise(added.sorted()) }
@@ -183,75 +241,24 @@ public final class StateTracker: Service {
                 metadata: [
                     "contents": "\(inventory.contents.count)", "tags": "\(inventory.tags.count)",
                     "advertised": "+\(added.count)", "withdrawn": "-\(removed.count)",
+                    "withheld": "\(inventory.withheld.count)", "unreadable": "\(unreadable)",
+                    "duration": "\(end - start)",
                 ]
             )
         }
     }
 
-    /// Acts on single changes without reading everything.
-    private func apply(_ changes: Set<StoreChange>) async throws {
-        var added: Set<String> = []
-        var removed: Set<String> = []
-        // Deletions first: what was deleted and made again is then found by its update.
-        for change in changes.filter(\.isDeletion) + changes.filter({ !$0.isDeletion }) {
-            switch change {
-            case .imageUpdated(let name):
-                try await imageUpdated(name, added: &added, removed: &removed)
-            case .imageDeleted(let name):
-                if let tagName = filter.tagName(ofImage: name) {
-                    index.setTag(tagName, to: nil)
-                    removed.insert(tagName)
-                }
-            case .contentAdded(let digest):
-                guard let size = try await store.size(of: digest) else { continue }
-                index.insert(digest, size: size, mediaType: nil)
-                added.insert(digest.text)
-            case .unknown:
-                continue
-            }
-        }
-        let (newly, gone) = state.withLock { state in
-            let newly = added.subtracting(state.advertised)
-            let gone = removed.intersection(state.advertised)
-            state.advertised.formUnion(newly)
-            state.advertised.subtract(gone)
-            return (newly, gone)
-        }
-        if !gone.isEmpty { await router.withdraw(gone.sorted()) }
-        if !newly.isEmpty { await router.advertise(newly.sorted()) }
-    }
-
-    private func imageUpdated(_ name: String, added: inout Set<String>, removed: inout Set<String>) async throws {
-        guard let target = try await store.resolve(name) else { return }
-        guard filter.allowsContent(ofImage: name) else { return }
-        if let tagName = filter.tagName(ofImage: name) {
-            index.setTag(tagName, to: target)
-            removed.remove(tagName)
-            added.insert(tagName)
-        }
-        var visited: Set<Digest> = []
-        var found: [Digest: ContentIndex.Entry] = [:]
-        let walker = ContentWalker(store: store, report: reportUnreadable)
-        try await walker.walk(from: target, visited: &visited) { digest in
-            try await store.size(of: digest)
-        } visit: { digest, size, mediaType in
-            found[digest] = ContentIndex.Entry(size: size, mediaType: mediaType)
-        }
-        for (digest, entry) in found {
-            index.insert(digest, size: entry.size, mediaType: entry.mediaType)
-            added.insert(digest.text)
-        }
-    }
-
-    private func reportUnreadable(_ digest: Digest, _ error: any Error) {
+    func reportUnreadable(_ digest: Digest, _ error: any Error) {
         logger.debug("a manifest could not be read", metadata: ["digest": "\(digest)", "reason": "\(error)"])
     }
 
-    private func storeFailed(_ error: any Error) {
+    private func storeFailed(_ error: any Error) async {
         let text = "\(error)"
-        let isNews = state.withLock { state in
-            defer { state.failure = text }
-            return state.failure == nil
+        let (isNews, wasRead) = state.withLock { state in
+            let isNews = state.failure == nil
+            state.failure = (text, state.failure?.since ?? .now)
+            if isNews { state.outages += 1 }
+            return (isNews, state.synchronised)
         }
         // Once for each outage; an admin needs the fact, not a line for each attempt.
         logger.log(
@@ -259,16 +266,34 @@ public final class StateTracker: Service {
             "the content store cannot be followed; trying again until it can",
             metadata: ["reason": "\(text)"]
         )
+        if isNews, !wasRead { await shareContentAtHand() }
+    }
+
+    /// Shares what can be served without the store: the content whose files are within reach. Nothing is known of its
+    /// origin, so it is not advertised where that matters; it is served all the same to whoever knows the digest.
+    private func shareContentAtHand() async {
+        guard filter.sharesAllContent else { return }
+        do {
+            let contents = try await store.contentsAtHand()
+            guard !contents.isEmpty else { return }
+            let keys = Set(contents.map(\.digest.text))
+            for content in contents { index.insert(content.digest, size: content.size, mediaType: nil) }
+            state.withLock { state in
+                state.advertised.formUnion(keys)
+                state.contentsAtHand = contents.count
+            }
+            await router.advertise(keys.sorted())
+            logger.info(
+                "sharing what lies in the content folder meanwhile",
+                metadata: ["contents": "\(contents.count)"]
+            )
+        } catch {
+            logger.debug("the content folder cannot be listed", metadata: ["reason": "\(error)"])
+        }
     }
 }
 
 /// A store's stream of changes ended although nobody wanted it to.
 struct StoreWatchEnded: Error, CustomStringConvertible {
     var description: String { "the store no longer tells of changes" }
-}
-
-extension StoreChange {
-    fileprivate var isDeletion: Bool {
-        if case .imageDeleted = self { true } else { false }
-    }
 }

@@ -100,6 +100,26 @@ extension Logger.Level: @retroactive ExpressibleByArgument {
     }
 }
 
+/// The regular expressions of a list flag, separated by commas or spaces; a comma within brackets belongs to one.
+func patternItems(_ value: String) -> [String] {
+    var items: [String] = []
+    var item = ""
+    var depth = 0
+    var isEscaped = false
+    for character in value {
+        if !isEscaped, character.isWhitespace || (character == "," && depth == 0) {
+            if !item.isEmpty { items.append(item) }
+            (item, depth) = ("", 0)
+            continue
+        }
+        if !isEscaped, "([{".contains(character) { depth += 1 }
+        if !isEscaped, ")]}".contains(character) { depth = max(0, depth - 1) }
+        isEscaped = !isEscaped && character == "\\"
+        item.append(character)
+    }
+    return item.isEmpty ? items : items + [item]
+}
+
 /// The items of a list flag, which may be given several times, or separated by commas or spaces.
 func listItems(_ values: [String]) -> [String] {
     values.flatMap { $0.split { $0 == "," || $0.isWhitespace } }.map(String.init)

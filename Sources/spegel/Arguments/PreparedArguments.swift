@@ -15,7 +15,9 @@ struct PreparedArguments {
     private(set) var sources: [String: SettingSource] = [:]
 
     /// Switches that may be written without a value, meaning true.
-    private static let switches: Set<String> = ["--resolve-tags", "--prepend-existing", "--debug-web-enabled"]
+    private static let switches: Set<String> = [
+        "--resolve-tags", "--prepend-existing", "--strict", "--debug-web-enabled",
+    ]
 
     /// - Throws: ``ConfigurationFile/Failure``.
     init(arguments: [String], environment: [String: String], root: any ParsableCommand.Type) throws {

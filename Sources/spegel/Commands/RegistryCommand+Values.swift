@@ -2,6 +2,7 @@ import ArgumentParser
 import Multiformats
 import NodeConfiguration
 import OCI
+import Routing
 
 /// How a node finds its first peers.
 enum BootstrapKind: String, ExpressibleByArgument, CaseIterable {
@@ -22,6 +23,24 @@ extension RegistryCommand {
         let items = listItems(mirroredRegistries)
         guard !items.isEmpty else { return nil }
         return Set(try urls(mirroredRegistries, flag: "--mirrored-registries").map(\.host))
+    }
+
+    /// The images that the node shares.
+    func contentFilter() throws -> ContentFilter {
+        let patterns = registryFilters.flatMap(patternItems)
+        guard patterns.count <= 100 else {
+            throw ValidationError(
+                "--registry-filters takes at most 100 regular expressions, there are \(patterns.count)."
+            )
+        }
+        let excluded = try patterns.map { text in
+            do {
+                return try ReferencePattern(text)
+            } catch {
+                throw ValidationError("--registry-filters: '\(text.prefix(256))' is no regular expression: \(error).")
+            }
+        }
+        return ContentFilter(registries: try registryNames(), excluded: excluded, sharesTags: resolveTags.isOn)
     }
 
     /// How to bootstrap: as told, else by what was given.

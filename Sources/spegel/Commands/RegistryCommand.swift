@@ -18,7 +18,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         CommonOptions.settings + [
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
-            "mirrored-registries", "mirror-resolve-timeout", "mirror-resolve-retries", "resolve-tags",
+            "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
+            "resolve-tags",
             "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
             "debug-web-enabled", "shutdown-grace",
         ]
@@ -54,8 +55,18 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     )
     var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
 
-    @Option(help: ArgumentHelp("Accepted for old set-ups; only 'spegel configuration' uses it.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "The folder of containerd's registry configuration, to find out whether containerd looks there.",
+            valueName: "dir"
+        )
+    )
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+
+    @Option(
+        help: ArgumentHelp("Whether a containerd that is not set up for sharing ends the node.", valueName: "bool")
+    )
+    var strict = Switch(false)
 
     @Option(
         parsing: .upToNextOption,
@@ -63,13 +74,22 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     )
     var mirroredRegistries: [String] = []
 
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Regular expressions; an image is not shared when one is found in its REGISTRY/REPOSITORY[:TAG].",
+            valueName: "regex"
+        )
+    )
+    var registryFilters: [String] = []
+
     @Option(help: ArgumentHelp("How long to look for the first node that has a key.", valueName: "time"))
     var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
 
     @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
     var mirrorResolveRetries = 3
 
-    @Option(help: ArgumentHelp("Whether tags are answered; digests always are.", valueName: "bool"))
+    @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)
 
     @Option(help: ArgumentHelp("How other nodes are found: static or dns.", valueName: "kind"))
@@ -103,7 +123,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
         }
-        _ = try registryNames()
+        _ = try contentFilter()
         _ = try bootstrap()
     }
 

@@ -66,12 +66,12 @@ struct Node: Service {
             source: try options.bootstrapSource(),
             logger: logger
         )
-        let registries = try options.registryNames()
+        let filter = try options.contentFilter()
         let tracker = StateTracker(
             store: store.content,
             index: index,
             router: router,
-            filter: ContentFilter(registries: registries, sharesTags: options.resolveTags.isOn),
+            filter: filter,
             logger: logger
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
@@ -85,10 +85,9 @@ struct Node: Service {
         )
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
-        configuration.resolveTags = options.resolveTags.isOn
-        configuration.mirroredRegistries = registries
+        configuration.filter = filter
         configuration.shutdownGrace = options.shutdownGrace.duration
-        let labels = RegistryLabels(configured: registries)
+        let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,
@@ -124,9 +123,12 @@ struct Node: Service {
         try await host.start()
         // The first is started first and stopped last: at the end nothing is advertised any more before the registry
         // stops to listen, and what tells of the node is there for as long as there is something to tell.
-        let services: [any Service] =
+        var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, StartupService(readiness: readiness)]
+        if let containerd = store.containerd {
+            services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)

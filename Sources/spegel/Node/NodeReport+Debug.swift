@@ -43,6 +43,7 @@ extension NodeReport {
         let statistics = router.statistics
         let snapshot = registry.metrics
         let stalls = liveness.stalls
+        let tracked = tracker.snapshot
         return .object([
             ("version", .string(Version.text)),
             ("peer", .string("\(peerID)")),
@@ -53,9 +54,11 @@ extension NodeReport {
             (
                 "store",
                 .object([
-                    ("name", .string(storeName)), ("failure", .optional(tracker.storeFailure)),
-                    ("contents", .integer(held.contents)), ("tags", .integer(held.tags)),
-                    ("advertisedKeys", .integer(tracker.advertisedKeys.count)), ("tracker", tracker.readiness.json),
+                    ("name", .string(storeName)), ("state", .string(tracked.store.text)),
+                    ("outages", .integer(tracked.outages)), ("contents", .integer(held.contents)),
+                    ("tags", .integer(held.tags)), ("advertisedKeys", .integer(tracked.keys)),
+                    ("withheldContents", .integer(tracked.withheldContents)),
+                    ("imagesWithoutLayers", .integer(tracked.imagesWithoutLayers)),
                 ])
             ),
             (
@@ -155,6 +158,17 @@ private final class FoundProviders: Sendable {
     var all: [JSON] { list.withLock { $0 } }
 
     func add(_ provider: JSON) { list.withLock { $0.append(provider) } }
+}
+
+extension TrackerSnapshot.Store {
+    fileprivate var text: String {
+        switch self {
+        case .starting: "not read yet"
+        case .followed: "followed"
+        case .away(let reason, let since):
+            "away for \((ContinuousClock.now - since).components.seconds) s: \(reason)"
+        }
+    }
 }
 
 extension Readiness {

@@ -72,24 +72,24 @@ extension NodeReport {
         let held = index.counts
         metrics.set("spegel_held_contents", to: held.contents)
         metrics.set("spegel_held_tags", to: held.tags)
-        metrics.set("spegel_store_connected", to: tracker.storeFailure == nil ? 1 : 0)
         if case .ready = readiness() { metrics.set("spegel_ready", to: 1) } else { metrics.set("spegel_ready", to: 0) }
         metrics.set("spegel_build_info", [("version", Version.text)], to: 1)
         collectAdvertised(into: &metrics)
     }
 
     private func collectAdvertised(into metrics: inout CollectedMetrics) {
-        let keys = tracker.advertisedKeys
-        metrics.set("spegel_advertised_keys", to: keys.count)
-        // Each registry that has a tag is known by its name from now on.
-        var tags: [String: Int] = [:]
-        for key in keys {
-            guard let slash = key.firstIndex(of: "/") else { continue }
-            tags[String(key[..<slash]), default: 0] += 1
-        }
-        labels.learn(tags.keys.sorted())
-        for (registry, count) in tags {
-            metrics.set("spegel_advertised_image_tags", [("registry", labels.label(registry))], to: count)
+        let snapshot = tracker.snapshot
+        metrics.set("spegel_store_connected", to: snapshot.store == .followed ? 1 : 0)
+        metrics.set("spegel_store_outages_total", to: snapshot.outages)
+        metrics.set("spegel_advertised_keys", to: snapshot.keys)
+        // A registry whose images are held is known by its name from now on.
+        labels.learn(snapshot.registries.keys.filter { $0.contains(".") || $0.contains(":") }.sorted())
+        for (name, advertised) in snapshot.registries {
+            let registry = [("registry", labels.label(name))]
+            metrics.set("spegel_advertised_images", registry, to: advertised.images)
+            metrics.set("spegel_advertised_image_tags", registry, to: advertised.tags)
+            metrics.set("spegel_advertised_image_digests", registry, to: advertised.digests)
+            metrics.set("spegel_advertised_content_digests", registry, to: advertised.contents)
         }
     }
 }

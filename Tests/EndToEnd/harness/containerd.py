@@ -51,6 +51,15 @@ def snapshotter() -> str:
         return "overlayfs" if subprocess.run(mount, capture_output=True).returncode == 0 else "native"
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a test may set otherwise in a containerd's configuration."""
+
+    config_path: bool = True
+    discard_unpacked_layers: bool = False
+    cri: bool = True
+
+
 class PullFailed(Exception):
     """containerd could not pull an image; the text is its own."""
 
@@ -69,8 +78,13 @@ class Containerd:
         self.process: Process | None = None
         self.images = ImageService(self.socket)
         self._host = host
+        self._directory = directory
         self._configuration = directory / "config.toml"
-        self._configuration.write_text(_configuration(installation.major, directory))
+        self.configure(Settings())
+
+    def configure(self, settings: Settings) -> None:
+        """Writes the configuration file, which is read at the next start."""
+        self._configuration.write_text(_configuration(self.installation.major, self._directory, settings))
 
     @property
     def content_path(self) -> Path:
@@ -110,6 +124,10 @@ class Containerd:
             words = [line for line in done.stdout.splitlines() if line.startswith(("ctr:", "time="))]
             raise PullFailed("\n".join(words) or done.stdout[-1000:])
 
+    def import_image(self, archive: Path, base_name: str) -> None:
+        """Imports an archive, as on nodes without a registry: nothing says where its content comes from."""
+        run(self._ctr("images", "import", "--no-unpack", "--base-name", base_name, archive))
+
     def content(self) -> set[str]:
         """The digests of all that it holds."""
         return set(run(self._ctr("content", "ls", "--quiet")).split())
@@ -134,21 +152,26 @@ class Containerd:
             raise AssertionError(f"containerd on {self._host.name} ended with {self.process.exit_code}")
         try:
             self.images.names(timeout=2)
-        except grpc.RpcError:
-            return False
+        except grpc.RpcError as error:
+            # Without its CRI plugin it answers that it does not know the service.
+            return error.code() == grpc.StatusCode.UNIMPLEMENTED
         return True
 
 
-def _configuration(major: int, directory: Path) -> str:
+def _configuration(major: int, directory: Path, settings: Settings) -> str:
     """containerd's configuration file: version 2 of its format up to containerd 1.7, version 3 from 2.0 on."""
 
     def quoted(name: str) -> str:
         return json.dumps(str(directory / name))
 
+    cri = "" if settings.cri else """
+  "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime","""
+    config_path = f"config_path = {quoted('certs.d')}" if settings.config_path else ""
+    discard = json.dumps(settings.discard_unpacked_layers)
     common = f"""\
 root = {quoted("root")}
 state = {quoted("state")}
-disabled_plugins = [
+disabled_plugins = [{cri}
   "io.containerd.nri.v1.nri", "io.containerd.internal.v1.restart", "io.containerd.internal.v1.tracing",
   "io.containerd.tracing.processor.v1.otlp", "io.containerd.snapshotter.v1.aufs",
   "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
@@ -173,14 +196,16 @@ stream_server_port = "0"
 conf_dir = {quoted("cni")}
 [plugins."io.containerd.grpc.v1.cri".containerd]
 snapshotter = "{snapshotter()}"
+discard_unpacked_layers = {discard}
 [plugins."io.containerd.grpc.v1.cri".registry]
-config_path = {quoted("certs.d")}
+{config_path}
 """
     return "version = 3\n" + common + f"""\
 [plugins."io.containerd.cri.v1.images"]
 snapshotter = "{snapshotter()}"
+discard_unpacked_layers = {discard}
 [plugins."io.containerd.cri.v1.images".registry]
-config_path = {quoted("certs.d")}
+{config_path}
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.runtime".cni]

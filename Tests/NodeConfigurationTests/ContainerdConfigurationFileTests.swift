@@ -1,0 +1,91 @@
+import Testing
+
+@testable import NodeConfiguration
+
+struct ContainerdConfigurationFileTests {
+    let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+    }
+
+    private func read(_ text: String) throws -> ContainerdConfigurationFile? {
+        try folder.write(text, to: "config.toml")
+        return .read("/config.toml", root: folder.path)
+    }
+
+    @Test func readsTheTablesOfVersion2() throws {
+        let file = try #require(
+            try read(
+                """
+                version = 2
+                [plugins."io.containerd.grpc.v1.cri".containerd]
+                discard_unpacked_layers = true
+                [plugins."io.containerd.grpc.v1.cri".registry]
+                config_path = "/etc/containerd/certs.d"
+                """
+            )
+        )
+        #expect(file.version == 2 && file.discardsUnpackedLayers == true && !file.hasOldMirrors)
+        #expect(file.registryConfigPath == "/etc/containerd/certs.d")
+    }
+
+    @Test func readsTheTablesOfVersion3() throws {
+        let file = try #require(
+            try read(
+                """
+                version = 3
+                [plugins.'io.containerd.cri.v1.images']
+                discard_unpacked_layers = false
+                [plugins.'io.containerd.cri.v1.images'.registry]
+                config_path = ""
+                [plugins.'io.containerd.cri.v1.images'.registry.mirrors."docker.io"]
+                endpoint = ["https://mirror.example"]
+                """
+            )
+        )
+        #expect(file.version == 3 && file.discardsUnpackedLayers == false && file.hasOldMirrors)
+        #expect(file.registryConfigPath == "")
+    }
+
+    @Test func importedFilesWin() throws {
+        try folder.write(
+            "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/a'",
+            to: "conf.d/10-a.toml"
+        )
+        try folder.write("imports = ['/conf.d/*.toml', '/missing.toml']\n[broken", to: "conf.d/20-b.toml")
+        let file = try #require(
+            try read(
+                """
+                version = 3
+                imports = ["conf.d/*.toml"]
+                [plugins.'io.containerd.cri.v1.images'.registry]
+                config_path = "/b"
+                """
+            )
+        )
+        #expect(file.registryConfigPath == "/a")
+    }
+
+    @Test func saysNothingOfWhatIsNotThere() throws {
+        #expect(ContainerdConfigurationFile.read("/nothing.toml", root: folder.path) == nil)
+        #expect(try read("not toml") == nil)
+        let empty = try #require(try read(""))
+        #expect(empty.registryConfigPath == nil && empty.discardsUnpackedLayers == nil && empty.version == 1)
+        // Two that import each other.
+        let circle = try #require(try read("imports = ['/config.toml', 7]"))
+        #expect(circle.registryConfigPath == nil)
+    }
+
+    @Test(
+        arguments: [
+            (["containerd"], "/etc/containerd/config.toml"),
+            (["containerd", "--config", "/x.toml", "--log-level", "debug"], "/x.toml"),
+            (["containerd", "-c", "/x.toml"], "/x.toml"), (["containerd", "--config=/x.toml"], "/x.toml"),
+            (["containerd", "--config"], ""), ([], "/etc/containerd/config.toml"),
+        ] as [([String], String)]
+    )
+    func findsTheFileOfAProcess(_ words: [String], _ path: String) {
+        #expect(ContainerdConfigurationFile.path(inCommandLine: words) == path)
+    }
+}

@@ -1,0 +1,205 @@
+import ContentStore
+import OCI
+import Testing
+
+@testable import Routing
+
+/// Items that hang, stores that are away, and what the tracker tells of it.
+extension StateTrackerTests {
+    @Test func aDocumentThatHangsHoldsUpNothing() async throws {
+        let (slow, good) = (try digest("1"), try digest("2"))
+        let (one, two, three) = (try digest("3"), try digest("4"), try digest("5"))
+        addImage("docker.io/library/slow:1", manifest: slow, config: one, layers: [two])
+        addImage("docker.io/library/good:1", manifest: good, config: three, layers: [])
+        store.setHanging(slow.text)
+        let keys: Set = ["docker.io/library/slow:1", "docker.io/library/good:1"]
+        let digests = Set([slow, good, one, two, three].map(\.text))
+        try await tracking { _ in
+            try await expectAdvertised(keys.union(digests))
+            #expect(content.entry(three)?.mediaType == .ociConfig)
+            #expect(content.entry(one)?.mediaType == nil)
+            // It is read when it answers again.
+            store.setHanging(slow.text, false)
+            store.tell(.unknown)
+            for _ in 0..<1000 where content.entry(one)?.mediaType == nil {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(content.entry(one)?.mediaType == .ociConfig)
+        }
+    }
+
+    @Test func aChangeThatHangsHoldsUpNothing() async throws {
+        try await tracking { tracker in
+            while true {
+                if case .ready = tracker.readiness { break }
+                try await Task.sleep(for: .milliseconds(2))
+            }
+            let (m, config, blob) = (try digest("1"), try digest("2"), try digest("3"))
+            addImage("docker.io/library/good:1", manifest: m, config: config, layers: [])
+            addImage("docker.io/library/slow:1", manifest: m, config: config, layers: [])
+            store.add(blob, size: 1)
+            store.setHanging("docker.io/library/slow:1")
+            store.setHanging(blob.text)
+            store.tell(.contentAdded(blob))
+            for name in ["slow", "good"] { store.tell(.imageUpdated(name: "docker.io/library/\(name):1")) }
+            try await expectAdvertised(["docker.io/library/good:1", m.text, config.text])
+            // What could not be asked is found by the reading that follows.
+            store.setHanging("docker.io/library/slow:1", false)
+            store.setHanging(blob.text, false)
+            try await expectAdvertised([
+                "docker.io/library/good:1", "docker.io/library/slow:1", m.text, config.text, blob.text,
+            ])
+        }
+    }
+
+    @Test func whatNobodyTellsIsFoundInTheEnd() async throws {
+        let (old, new) = (try digest("1"), try digest("2"))
+        store.add(old, size: 1)
+        try await tracking(fullInterval: .milliseconds(10)) { _ in
+            try await expectAdvertised([old.text])
+            store.remove(old)
+            store.add(new, size: 1)
+            try await expectAdvertised([new.text])
+        }
+    }
+
+    @Test func collectionAfterABurstIsNoticed() async throws {
+        let (m, config) = (try digest("1"), try digest("2"))
+        addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
+        try await tracking { _ in
+            try await expectAdvertised(["docker.io/library/x:1", m.text, config.text])
+            store.set(image: "docker.io/library/x:1", to: nil)
+            store.tell(.imageDeleted(name: "docker.io/library/x:1"))
+            for number in 0..<5000 { store.tell(.imageUpdated(name: "docker.io/library/other:\(number)")) }
+            try await expectAdvertised([m.text, config.text])
+            for digest in [m, config] { store.remove(digest) }
+            try await expectAdvertised([])
+        }
+    }
+
+    @Test func anImageThatIsBackStays() async throws {
+        let (m, config) = (try digest("1"), try digest("2"))
+        addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
+        let keys: Set = ["docker.io/library/x:1", m.text, config.text]
+        try await tracking { _ in
+            try await expectAdvertised(keys)
+            // Deleted and pulled again before anybody looked.
+            let (blob, marker) = (try digest("3"), try digest("4"))
+            store.add(blob, size: 1)
+            store.tell(.imageDeleted(name: "docker.io/library/x:1"))
+            store.tell(.contentAdded(blob))
+            try await expectAdvertised(keys.union([blob.text]))
+            store.add(marker, size: 1)
+            store.tell(.contentAdded(marker))
+            try await expectAdvertised(keys.union([blob.text, marker.text]))
+        }
+    }
+
+    @Test func oddTypesAreWalked() async throws {
+        let (list, artifact) = (try digest("1"), try digest("2"))
+        let (config, layer, blob) = (try digest("3"), try digest("4"), try digest("5"))
+        let docker = "application/vnd.docker.distribution.manifest.v2+json"
+        let image = try digest("6")
+        store.add(list, document: index(manifests: [image], mediaType: docker))
+        store.add(
+            image,
+            document: manifest(
+                config: config,
+                layers: [layer],
+                layerType: "application/vnd.docker.image.rootfs.diff.tar.gzip"
+            )
+        )
+        let artifactJSON =
+            #"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","blobs":["#
+            + #"{"mediaType":"application/vnd.example.wasm","digest":"\#(blob)","size":1}]}"#
+        store.add(artifact, document: artifactJSON)
+        for digest in [config, layer, blob] { store.add(digest, size: 1) }
+        store.set(
+            image: "docker.io/library/x:1",
+            to: Descriptor(mediaType: .dockerManifestList, digest: list, size: 1)
+        )
+        let type = MediaType("application/vnd.oci.artifact.manifest.v1+json")
+        store.set(image: "docker.io/library/wasm:1", to: Descriptor(mediaType: type, digest: artifact, size: 1))
+        let digests = Set([list, artifact, image, config, layer, blob].map(\.text))
+        try await tracking { tracker in
+            try await expectAdvertised(digests.union(["docker.io/library/x:1", "docker.io/library/wasm:1"]))
+            #expect(content.entry(image)?.mediaType == .dockerManifest)
+            #expect(content.entry(blob)?.mediaType == MediaType("application/vnd.example.wasm"))
+            #expect(content.entry(artifact)?.mediaType == type)
+            #expect(tracker.snapshot.imagesWithoutLayers == 0)
+        }
+    }
+
+    @Test func sharesWhatLiesAtHandWhileTheStoreWasNeverThere() async throws {
+        let (blob, m, config) = (try digest("1"), try digest("2"), try digest("3"))
+        store.setAway(true)
+        store.setAtHand([StoredContent(digest: blob, size: 5)])
+        try await tracking { tracker in
+            try await expectAdvertised([blob.text])
+            #expect(content.entry(blob)?.size == 5)
+            guard case .notReady(let reason) = tracker.readiness, case .away = tracker.snapshot.store else {
+                Issue.record("ready without a store: \(tracker.readiness)")
+                return
+            }
+            #expect(reason.contains("1 pieces"), "\(reason)")
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(log.warnings.count == 1, "an outage is told once: \(log.warnings)")
+            // What was not the store's is withdrawn once it is there.
+            addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
+            store.setAway(false)
+            try await expectAdvertised(["docker.io/library/x:1", m.text, config.text])
+            #expect(tracker.snapshot.store == .followed && tracker.snapshot.outages == 1)
+        }
+    }
+
+    @Test func tellsWhatIsAdvertised() async throws {
+        let (a, b, c) = (try digest("a"), try digest("b"), try digest("c"))
+        addImage("docker.io/library/x:1", manifest: a, config: b, layers: [c])
+        addImage("docker.io/library/x:2", manifest: a, config: b, layers: [c])
+        addImage("docker.io/library/x@\(a)", manifest: a, config: b, layers: [c])
+        store.add(try digest("d"), size: 1)
+        try await tracking { tracker in
+            #expect(tracker.snapshot.lastComparison == nil && tracker.snapshot.store == .starting)
+            while tracker.snapshot.lastComparison == nil { try await Task.sleep(for: .milliseconds(2)) }
+            let docker = TrackerSnapshot.Advertised(tags: 2, digests: 1, contents: 3)
+            let unknown = TrackerSnapshot.Advertised(contents: 1)
+            #expect(tracker.snapshot.registries == ["docker.io": docker, "unknown": unknown])
+            #expect(docker.images == 3)
+            #expect(tracker.snapshot.keys == 6)
+            #expect((tracker.snapshot.lastComparison?.endTime ?? 0) > 1_700_000_000)
+            store.set(image: "docker.io/library/x:2", to: nil)
+            store.tell(.imageDeleted(name: "docker.io/library/x:2"))
+            for _ in 0..<1000 where tracker.snapshot.registries["docker.io"]?.tags == 2 {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            #expect(tracker.snapshot.registries["docker.io"]?.tags == 1)
+        }
+    }
+
+    @Test func registriesAreBounded() throws {
+        var images: [String] = []
+        for number in 0..<200 { images += (0...number).map { "r\(number).example/x:\($0)" } }
+        let registries = TrackerSnapshot.registries(images: images, contents: [nil: 7])
+        #expect(registries.count == TrackerSnapshot.maximumRegistries + 1)
+        #expect(registries.values.map(\.tags).reduce(0, +) == images.count)
+        #expect(registries.values.map(\.contents).reduce(0, +) == 7)
+        #expect(registries["r199.example"]?.tags == 200)
+        #expect((registries["other"]?.tags ?? 0) > 0)
+    }
+
+    @Test func findsImagesWithoutLayers() async throws {
+        let (m, config) = (try digest("1"), try digest("2"))
+        let (whole, other, layer) = (try digest("3"), try digest("4"), try digest("5"))
+        addImage("docker.io/library/discarded:1", manifest: m, config: config, layers: [])
+        store.add(m, document: manifest(config: config, layers: [try digest("9")]))
+        addImage("docker.io/library/whole:1", manifest: whole, config: other, layers: [layer])
+        // Another platform's manifest without its layers beside a whole one is as usual.
+        let list = try digest("6")
+        store.add(list, document: index(manifests: [m, whole]))
+        store.set(image: "docker.io/library/list:1", to: Descriptor(mediaType: .ociIndex, digest: list, size: 1))
+        try await tracking { tracker in
+            while tracker.snapshot.lastComparison == nil { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(tracker.snapshot.imagesWithoutLayers == 1)
+        }
+    }
+}
