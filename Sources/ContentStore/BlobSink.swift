@@ -1,32 +1,20 @@
-import Crypto
 import Files
 import OCI
 
 /// Content on its way into an image layout: written beside its place, hashed as it comes, and put in place at the end.
 /// When it is dropped before, nothing stays behind.
 public final class BlobSink {
-    private enum Hasher {
-        case sha256(SHA256)
-        case sha512(SHA512)
-    }
-
     private let layout: ImageLayout
-    private let algorithm: OCI.Digest.Algorithm
     private let file: TemporaryFile
-    private var hasher: Hasher
+    private var hasher: DigestHasher
     private var size: Int64 = 0
 
-    init(layout: ImageLayout, algorithm: OCI.Digest.Algorithm) throws(FileError) {
+    init(layout: ImageLayout, algorithm: Digest.Algorithm) throws(FileError) {
         self.layout = layout
-        self.algorithm = algorithm
         let folder = layout.blobsFolder(algorithm)
         try Files.makeFolder(folder)
         file = try TemporaryFile(besides: folder + "/blob", mode: 0o644)
-        hasher =
-            switch algorithm {
-            case .sha256: .sha256(SHA256())
-            case .sha512: .sha512(SHA512())
-            }
+        hasher = DigestHasher(algorithm)
     }
 
     /// Appends bytes.
@@ -34,14 +22,7 @@ public final class BlobSink {
     /// - Throws: `FileError` when the disk is full or fails.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
         try file.write(bytes)
-        switch hasher {
-        case .sha256(var hash):
-            hash.update(bufferPointer: bytes)
-            hasher = .sha256(hash)
-        case .sha512(var hash):
-            hash.update(bufferPointer: bytes)
-            hasher = .sha512(hash)
-        }
+        hasher.update(bytes)
         size += Int64(bytes.count)
     }
 
@@ -57,13 +38,8 @@ public final class BlobSink {
     /// - Parameter expected: the digest that the content must have; its algorithm must be that of the sink.
     /// - Returns: what is now held.
     /// - Throws: ``ImageLayoutError/digestMismatch(expected:found:)``; the content is then dropped.
-    public func finish(expected: OCI.Digest? = nil) throws -> StoredContent {
-        let found =
-            switch hasher {
-            case .sha256(let hash): OCI.Digest(algorithm: algorithm, bytes: hash.finalize())
-            case .sha512(let hash): OCI.Digest(algorithm: algorithm, bytes: hash.finalize())
-            }
-        guard let digest = found else { preconditionFailure("a hash has the length of its algorithm") }
+    public func finish(expected: Digest? = nil) throws -> StoredContent {
+        let digest = hasher.finish()
         if let expected, expected != digest {
             throw ImageLayoutError.digestMismatch(expected: expected, found: digest)
         }

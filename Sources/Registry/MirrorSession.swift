@@ -46,6 +46,11 @@ final class MirrorSession: PeerConnectionUser {
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
+    /// What is held back until its digest was checked, and the bytes of the budget that it takes.
+    private var held: HeldBody?
+    private var reserved = 0
+    /// When each attempt was made that has not sent a byte of its body yet.
+    private var asked: [MirrorTransfer.AttemptID: NIODeadline] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
 
@@ -73,7 +78,7 @@ final class MirrorSession: PeerConnectionUser {
                 digest: digest,
                 range: request.range
             ),
-            limits: services.transferLimits,
+            limits: services.limitsForTransfer(),
             now: started
         )
     }
@@ -117,6 +122,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     private func found(_ provider: Provider) {
+        if let digest = transfer.request.digest, services.isBarred(provider.peerID, digest) { return }
         countLookup(.found)
         perform(transfer.found(provider, now: .now()))
     }
@@ -151,17 +157,73 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerSentBody(_ bytes: ByteBuffer, _ attempt: MirrorTransfer.AttemptID) {
-        switch transfer.received(bytes: bytes.readableBytes, of: attempt, now: .now()) {
+        let now = NIODeadline.now()
+        if let since = asked.removeValue(forKey: attempt) { services.addFirstByteTime(now - since) }
+        let decision = transfer.received(bytes: bytes.readableBytes, of: attempt, now: now)
+        if !decision.actions.isEmpty { perform(decision.actions) }
+        switch decision.use {
         case .drop: break
         case .forward(let head, let dropFirst):
             if let head { client?.mirrorSends(head: head, source: transfer.lastAddress) }
-            var bytes = bytes
-            if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
-            services.metrics.addRelayedBytes(bytes.readableBytes)
-            counters.peerReceivedBytes.increment(by: bytes.readableBytes)
-            client?.mirrorSends(body: bytes)
-        case .fail(let actions): perform(actions)
+            forward(bytes, dropFirst: dropFirst)
+        case .hold(let content, let dropFirst):
+            if held == nil, !hold(content) {
+                if let head = transfer.cannotHold(content) {
+                    client?.mirrorSends(head: head, source: transfer.lastAddress)
+                }
+            }
+            forward(bytes, dropFirst: dropFirst)
         }
+    }
+
+    /// Passes bytes on to the client, by way of what is held back if something is.
+    private func forward(_ bytes: ByteBuffer, dropFirst: Int) {
+        var bytes = bytes
+        if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
+        services.metrics.addRelayedBytes(bytes.readableBytes)
+        counters.peerReceivedBytes.increment(by: bytes.readableBytes)
+        guard held != nil else {
+            client?.mirrorSends(body: bytes)
+            return
+        }
+        if let free = held?.take(bytes) { client?.mirrorSends(body: free) }
+    }
+
+    /// Begins to hold content back: whole if there is room for it.
+    ///
+    /// - Returns: whether there is.
+    private func hold(_ content: MirroredContent) -> Bool {
+        guard let algorithm = content.digest?.algorithm, let size = Int(exactly: content.size) else { return false }
+        guard services.holdBudget.reserve(size) else {
+            held = HeldBody(lastChunkHashedBy: algorithm)
+            return false
+        }
+        reserved = size
+        held = HeldBody(whole: size, algorithm: algorithm, allocator: ByteBufferAllocator())
+        return true
+    }
+
+    private func check(_ attempt: MirrorTransfer.AttemptID, _ content: MirroredContent) {
+        guard let held, let digest = content.digest else {
+            return perform(transfer.failed(attempt, .corrupt, now: .now()))
+        }
+        perform(transfer.checked(attempt, matches: held.matches(digest), now: .now()))
+    }
+
+    private func releaseHeld() {
+        held = nil
+        guard reserved > 0 else { return }
+        services.holdBudget.release(reserved)
+        reserved = 0
+    }
+
+    private func bar(_ peerID: String, _ digest: Digest) {
+        services.bar(peerID, digest)
+        services.metrics.addCorruptAnswer()
+        logger.warning(
+            "a peer sent content that is not what its digest says; it is not asked for it again for a while",
+            metadata: ["peer": "\(peerID)", "digest": "\(digest)", "key": "\(request.key)"]
+        )
     }
 
     func peerSentEnd(_ attempt: MirrorTransfer.AttemptID) {
@@ -193,11 +255,19 @@ final class MirrorSession: PeerConnectionUser {
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
-            case .cancel(let attempt): peers.removeValue(forKey: attempt)?.cancel()
+            case .cancel(let attempt):
+                asked[attempt] = nil
+                peers.removeValue(forKey: attempt)?.cancel()
             case .release(let attempt):
                 if let peer = peers.removeValue(forKey: attempt) { pool.put(peer, now: .now()) }
             case .cancelLookup: lookup?.cancel()
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
+            case .check(let attempt, let content): check(attempt, content)
+            case .sendHeld:
+                if let bytes = held?.bytes { client?.mirrorSends(body: bytes) }
+                releaseHeld()
+            case .discardHeld: releaseHeld()
+            case .bar(let peerID, let digest): bar(peerID, digest)
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
             case .notFound: end(.notFound)
@@ -210,6 +280,7 @@ final class MirrorSession: PeerConnectionUser {
     private func ask(_ peerRequest: MirrorTransfer.PeerRequest) {
         let head = requestHead(peerRequest)
         let attempt = peerRequest.attempt
+        asked[attempt] = .now()
         if peerRequest.mayReuse, let connection = pool.take(peerRequest.address) {
             peers[attempt] = connection
             transfer.connected(attempt, reused: true, now: .now())
@@ -248,8 +319,10 @@ final class MirrorSession: PeerConnectionUser {
         lookup = nil
         for peer in peers.values { peer.cancel() }
         peers.removeAll()
+        releaseHeld()
         services.metrics.changeMirrorsInFlight(by: -1)
         services.metrics.addFailedAttempts(transfer.failures.count)
+        services.metrics.addHedges(transfer.hedges)
         log(ending)
         client.mirrorEnds(ending)
     }

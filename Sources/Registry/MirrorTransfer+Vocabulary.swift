@@ -26,6 +26,12 @@ extension MirrorTransfer {
         var providers = 3
         /// How many addresses of each are tried.
         var addressesPerProvider = 4
+        /// How long a peer may take to the first byte of its body before a second one is asked beside it.
+        var hedgeDelay: TimeAmount = .milliseconds(250)
+        /// How many second peers are asked for one request.
+        var hedges = 2
+        /// The largest content, in bytes, that is held back until its digest was checked.
+        var checkedSize: Int64 = 8 << 20
     }
 
     /// Tells an attempt at a peer from all others of the same transfer.
@@ -53,6 +59,14 @@ extension MirrorTransfer {
         case cancelLookup
         /// Send the response head to the client.
         case sendHead(MirroredContent)
+        /// Check the digest of what was held back of an attempt, and tell the result at once.
+        case check(AttemptID, MirroredContent)
+        /// Send to the client what was held back.
+        case sendHeld
+        /// Forget what was held back.
+        case discardHeld
+        /// Do not ask a peer for this content again for a while: what it sent is not what the digest says.
+        case bar(peerID: String, Digest)
         /// The answer to the client is complete.
         case finish
         /// Send what is buffered, then close the client's connection cleanly: nobody has the rest.
@@ -63,14 +77,24 @@ extension MirrorTransfer {
         case rangeNotSatisfiable(size: Int64)
     }
 
-    /// What to do with a chunk of a peer's body.
-    enum BodyAction: Hashable, Sendable {
-        /// Nothing: it is of an attempt that was given up, or the client has these bytes already.
-        case drop
-        /// Forward it, less so many bytes at its start; before that, send the head if there is one.
-        case forward(head: MirroredContent?, dropFirst: Int)
-        /// The peer has sent too much.
-        case fail([Action])
+    /// What to do with a chunk of a peer's body, and what else.
+    struct BodyDecision: Hashable, Sendable {
+        /// What happens to the bytes.
+        enum Use: Hashable, Sendable {
+            /// Nothing: they are of an attempt that was given up, or the client has them already.
+            case drop
+            /// Forward them, less so many at their start; before that, send the head if there is one.
+            case forward(head: MirroredContent?, dropFirst: Int)
+            /// Hold them back, less so many at their start. Where there is no room for that much content,
+            /// ``MirrorTransfer/cannotHold(_:)`` is to be called, once.
+            case hold(MirroredContent, dropFirst: Int)
+        }
+
+        var use: Use
+        /// To be carried out before.
+        var actions: [Action] = []
+
+        static let drop = BodyDecision(use: .drop)
     }
 
     /// Why an attempt failed.
@@ -83,6 +107,7 @@ extension MirrorTransfer {
         case progressTimeout
         case refused(PeerRefusal)
         case tooLong
+        case corrupt
 
         var description: String {
             switch self {
@@ -94,6 +119,7 @@ extension MirrorTransfer {
             case .progressTimeout: "the body has stalled"
             case .refused(let refusal): refusal.description
             case .tooLong: "the body is longer than announced"
+            case .corrupt: "the content is not what its digest says"
             }
         }
     }

@@ -10,9 +10,9 @@ import Routing
 /// the last peer has failed, or 404 when no peer has sent a single byte of the content.
 ///
 /// A peer's response head is held back until the first byte of its body has come, so that a peer that answers and
-/// then falls silent costs the client nothing.
-///
-/// Attempts have identifiers, so that more than one can be under way once slow peers are hedged.
+/// then falls silent costs the client nothing. A peer that takes longer to send that byte than is usual is hedged: a
+/// second one is asked beside it, the first to send wins, and the other is given up. Small content is held back whole
+/// until its digest was checked, so that a wrong copy costs a try at the next peer and not the client's pull.
 struct MirrorTransfer {
     private struct Candidate {
         var provider: Provider
@@ -24,6 +24,8 @@ struct MirrorTransfer {
         case connecting
         case waitingForHead(reused: Bool)
         case receiving(MirroredContent, skip: Int64)
+        /// All of the body has come; the driver checks its digest.
+        case checking(MirroredContent)
     }
 
     private struct Attempt {
@@ -34,6 +36,18 @@ struct MirrorTransfer {
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
         var deadline: NIODeadline?
+        /// When a second peer is asked beside this one, unless a byte of the body has come.
+        var hedgeAt: NIODeadline
+    }
+
+    /// What happens to bytes before the client gets them.
+    private enum Delivery {
+        /// Nothing.
+        case direct
+        /// All are held back until the digest was checked.
+        case held
+        /// The last of them are held back until the digest was checked.
+        case trailing
     }
 
     let request: Request
@@ -45,17 +59,26 @@ struct MirrorTransfer {
     private var seenPeers: [String] = []
     private var candidates: [Candidate] = []
     private var lastAttemptID = 0
-    private var attempt: Attempt?
+    /// The attempts under way, the earlier first: at most two, and one only once a body has begun to come.
+    private var attempts: [Attempt] = []
+    /// The attempt whose body goes to the client.
+    private var winner: AttemptID?
+    private var delivery = Delivery.direct
     private var clientTakesBytes = true
 
     /// What was promised to the client; `nil` until the head was sent.
     private(set) var content: MirroredContent?
-    /// How many bytes of the body were given to the client.
+    /// How many bytes of the body were taken for the client, those held back included.
     private(set) var sentBytes: Int64 = 0
-    /// The peers that were asked last, and why those before were given up.
+    /// The peers whose bytes were taken.
+    private(set) var sources: [String] = []
+    /// The peer that was asked last, or whose body is being taken.
     private(set) var lastPeerID: String?
     private(set) var lastAddress: SocketAddress?
+    /// The peers that were given up, and why.
     private(set) var failures: [FailedAttempt] = []
+    /// How often a second peer was asked beside a slow one.
+    private(set) var hedges = 0
     /// Whether the last action was returned.
     private(set) var isFinished = false
 
@@ -69,9 +92,10 @@ struct MirrorTransfer {
     /// When ``timePassed(now:)`` has to be called at the latest; `nil` when nothing but an event can change anything.
     var deadline: NIODeadline? {
         guard !isFinished else { return nil }
-        var earliest = attempt?.deadline
+        var earliest = attempts.compactMap(\.deadline).min()
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
         if lookupIsRunning { consider(seenPeers.isEmpty ? resolveDeadline : lookupDeadline) }
+        if let hedgeAt, !candidates.isEmpty { consider(hedgeAt) }
         return earliest
     }
 
@@ -92,35 +116,36 @@ struct MirrorTransfer {
         guard !provider.addresses.isEmpty, !seenPeers.contains(provider.peerID) else { return [] }
         seenPeers.append(provider.peerID)
         candidates.append(Candidate(provider: provider))
-        return attempt == nil ? askNext(now: now) : []
+        return askNext(now: now)
     }
 
     /// The lookup has found all that it will.
     mutating func lookupEnded(now: NIODeadline) -> [Action] {
         guard !isFinished, lookupIsRunning else { return [] }
         lookupIsRunning = false
-        return attempt == nil ? askNext(now: now) : []
+        return askNext(now: now)
     }
 
     // MARK: The peers
 
     /// The connection of an attempt is there and the request was sent.
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
-        guard attempt?.id == id, case .connecting = attempt?.phase else { return }
-        attempt?.phase = .waitingForHead(reused: reused)
-        attempt?.deadline = now + limits.headTimeout
+        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
+        attempts[index].phase = .waitingForHead(reused: reused)
+        attempts[index].deadline = now + limits.headTimeout
     }
 
     /// The response head of an attempt has come.
     mutating func received(_ head: PeerResponseHead, of id: AttemptID, now: NIODeadline) -> [Action] {
-        guard let current = attempt, current.id == id, case .waitingForHead = current.phase else { return [] }
-        if let size = head.unsatisfiableSize(asked: current.asked) {
-            return end(with: [.cancel(id), .rangeNotSatisfiable(size: size)])
+        guard let index = index(of: id), case .waitingForHead = attempts[index].phase else { return [] }
+        let asked = attempts[index].asked
+        if let size = head.unsatisfiableSize(asked: asked) {
+            return end(with: cancelAll() + [.rangeNotSatisfiable(size: size)])
         }
         do {
-            let (content, skip) = try head.content(asked: current.asked, for: request)
-            attempt?.phase = .receiving(content, skip: skip)
-            attempt?.deadline = clientTakesBytes ? now + limits.progressTimeout : nil
+            let (content, skip) = try head.content(asked: asked, for: request)
+            attempts[index].phase = .receiving(content, skip: skip)
+            attempts[index].deadline = clientTakesBytes ? now + limits.progressTimeout : nil
             return []
         } catch {
             return failed(id, .refused(error), now: now)
@@ -128,48 +153,96 @@ struct MirrorTransfer {
     }
 
     /// So many bytes of the body of an attempt have come.
-    mutating func received(bytes count: Int, of id: AttemptID, now: NIODeadline) -> BodyAction {
-        guard let current = attempt, current.id == id, case .receiving(let promised, let skip) = current.phase,
-            count > 0
+    mutating func received(bytes count: Int, of id: AttemptID, now: NIODeadline) -> BodyDecision {
+        guard let index = index(of: id), case .receiving(let promised, let skip) = attempts[index].phase, count > 0
         else { return .drop }
-        if clientTakesBytes { attempt?.deadline = now + limits.progressTimeout }
+        let losers = choose(id)
+        if clientTakesBytes { attempts[0].deadline = now + limits.progressTimeout }
         let dropped = min(skip, Int64(count))
-        if dropped > 0 { attempt?.phase = .receiving(promised, skip: skip - dropped) }
+        if dropped > 0 { attempts[0].phase = .receiving(promised, skip: skip - dropped) }
         let useful = Int64(count) - dropped
-        guard useful > 0 else { return .drop }
+        guard useful > 0 else { return BodyDecision(use: .drop, actions: losers) }
         let total = promised.range.upperBound - promised.range.lowerBound
-        guard !request.isHead, useful <= total - sentBytes else { return .fail(failed(id, .tooLong, now: now)) }
+        guard !request.isHead, useful <= total - sentBytes else {
+            return BodyDecision(use: .drop, actions: losers + failed(id, .tooLong, now: now))
+        }
+        if content == nil, sentBytes == 0 { delivery = mayCheck(promised) ? .held : .direct }
         sentBytes += useful
-        guard content == nil else { return .forward(head: nil, dropFirst: Int(dropped)) }
-        content = promised
-        return .forward(head: promised, dropFirst: Int(dropped))
+        noteSource()
+        switch delivery {
+        case .held: return BodyDecision(use: .hold(promised, dropFirst: Int(dropped)), actions: losers)
+        case .direct, .trailing:
+            return BodyDecision(use: .forward(head: takeHead(promised), dropFirst: Int(dropped)), actions: losers)
+        }
+    }
+
+    /// There is no room to hold the content back. What was to be held goes on at once, but for the last bytes.
+    ///
+    /// - Returns: the head that is to be sent before.
+    mutating func cannotHold(_ promised: MirroredContent) -> MirroredContent? {
+        delivery = .trailing
+        return takeHead(promised)
     }
 
     /// The answer of an attempt has come to its end.
     mutating func ended(_ id: AttemptID, now: NIODeadline) -> [Action] {
-        guard let current = attempt, current.id == id else { return [] }
-        guard case .receiving(let promised, _) = current.phase else {
+        guard let index = index(of: id) else { return [] }
+        guard case .receiving(let promised, _) = attempts[index].phase else {
             return failed(id, .malformed("it has no head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
-        let head: [Action] = content == nil ? [.sendHead(promised)] : []
-        content = promised
-        return end(with: [.release(id)] + head + [.finish])
+        let losers = choose(id)
+        guard delivery == .direct else {
+            attempts[0].phase = .checking(promised)
+            attempts[0].deadline = nil
+            return losers + [.check(id, promised)]
+        }
+        let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
+        return end(with: losers + [.release(id)] + head + [.finish])
+    }
+
+    /// The digest of what was held back was checked.
+    mutating func checked(_ id: AttemptID, matches: Bool, now: NIODeadline) -> [Action] {
+        guard let index = index(of: id), case .checking(let promised) = attempts[index].phase else { return [] }
+        if matches {
+            let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
+            return end(with: [.release(id)] + head + [.sendHeld, .finish])
+        }
+        let bars: [Action] = promised.digest.map { digest in sources.map { .bar(peerID: $0, digest) } } ?? []
+        return bars + failed(id, .corrupt, now: now)
     }
 
     /// An attempt has failed; its connection is closed or is to be closed.
     mutating func failed(_ id: AttemptID, _ failure: Failure, now: NIODeadline) -> [Action] {
-        guard !isFinished, let current = attempt, current.id == id else { return [] }
-        attempt = nil
+        guard !isFinished, let index = index(of: id) else { return [] }
+        let current = attempts.remove(at: index)
         let cancel = Action.cancel(id)
-        if let content, isComplete(content) { return end(with: [cancel, .finish]) }
+        var discard: [Action] = []
+        if winner == id {
+            winner = nil
+            if failure != .corrupt, delivery == .direct, let content, isComplete(content) {
+                return end(with: [cancel, .finish])
+            }
+            switch delivery {
+            case .direct: break
+            case .held:
+                // Nothing has gone out, so the next peer begins anew: a digest must not be made of two peers' bytes.
+                sentBytes = 0
+                sources = []
+                discard = [.discardHeld]
+            case .trailing:
+                // What has gone out is part of wrong content, and no peer can make it right.
+                if failure == .corrupt {
+                    record(current, failure)
+                    return end(with: [cancel, .discardHeld, .cutShort])
+                }
+            }
+        }
         if case .waitingForHead(reused: true) = current.phase, case .closed = failure {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
-        failures.append(
-            FailedAttempt(peerID: current.candidate.provider.peerID, address: current.address, failure: failure)
-        )
+        record(current, failure)
         if case .connecting = current.phase {
             var other = current.candidate
             other.addressIndex += 1
@@ -178,7 +251,7 @@ struct MirrorTransfer {
                 if failure == .connectTimeout { candidates.append(other) } else { candidates.insert(other, at: 0) }
             }
         }
-        return [cancel] + askNext(now: now)
+        return [cancel] + discard + askNext(now: now)
     }
 
     // MARK: The client and the clock
@@ -187,14 +260,15 @@ struct MirrorTransfer {
     mutating func clientTakesBytes(_ takes: Bool, now: NIODeadline) {
         guard takes != clientTakesBytes else { return }
         clientTakesBytes = takes
-        guard case .receiving = attempt?.phase else { return }
-        attempt?.deadline = takes ? now + limits.progressTimeout : nil
+        for index in attempts.indices {
+            guard case .receiving = attempts[index].phase else { continue }
+            attempts[index].deadline = takes ? now + limits.progressTimeout : nil
+        }
     }
 
     /// The client has gone.
     mutating func clientClosed() -> [Action] {
-        guard !isFinished else { return [] }
-        return end(with: attempt.map { [.cancel($0.id)] } ?? [])
+        isFinished ? [] : end(with: cancelAll())
     }
 
     /// Time has passed.
@@ -204,31 +278,88 @@ struct MirrorTransfer {
         if lookupIsRunning, now >= (seenPeers.isEmpty ? resolveDeadline : lookupDeadline) {
             lookupIsRunning = false
             actions.append(.cancelLookup)
-            if attempt == nil { return actions + askNext(now: now) }
         }
-        guard let current = attempt, let deadline = current.deadline, now >= deadline else { return actions }
-        let failure: Failure =
-            switch current.phase {
-            case .connecting: .connectTimeout
-            case .waitingForHead: .headTimeout
-            case .receiving: .progressTimeout
-            }
-        return actions + failed(current.id, failure, now: now)
+        for attempt in attempts {
+            guard let deadline = attempt.deadline, now >= deadline, !isFinished else { continue }
+            let failure: Failure? =
+                switch attempt.phase {
+                case .connecting: .connectTimeout
+                case .waitingForHead: .headTimeout
+                case .receiving: .progressTimeout
+                case .checking: nil
+                }
+            if let failure { actions += failed(attempt.id, failure, now: now) }
+        }
+        return isFinished ? actions : actions + askNext(now: now)
     }
 
     // MARK: -
+
+    private func index(of id: AttemptID) -> Int? {
+        isFinished ? nil : attempts.firstIndex { $0.id == id }
+    }
+
+    /// When a second peer is to be asked beside the one that is slow to send.
+    private var hedgeAt: NIODeadline? {
+        guard winner == nil, attempts.count == 1, hedges < limits.hedges else { return nil }
+        return attempts.first?.hedgeAt
+    }
+
+    /// Makes an attempt the one whose body goes to the client; the others are given up.
+    private mutating func choose(_ id: AttemptID) -> [Action] {
+        guard winner != id, let chosen = attempts.first(where: { $0.id == id }) else { return [] }
+        winner = id
+        lastPeerID = chosen.candidate.provider.peerID
+        lastAddress = chosen.address
+        let losers = attempts.filter { $0.id != id }
+        attempts = [chosen]
+        // Whoever was only slower may still be of use if the winner fails.
+        candidates += losers.map(\.candidate)
+        return losers.map { .cancel($0.id) }
+    }
+
+    /// Whether content is small enough, and known well enough, to be checked before any of it goes out.
+    private func mayCheck(_ promised: MirroredContent) -> Bool {
+        promised.digest != nil && !promised.isPartial && promised.size <= limits.checkedSize
+    }
+
+    private mutating func takeHead(_ promised: MirroredContent) -> MirroredContent? {
+        guard content == nil else { return nil }
+        content = promised
+        return promised
+    }
+
+    private mutating func noteSource() {
+        guard let lastPeerID, sources.last != lastPeerID else { return }
+        sources.append(lastPeerID)
+    }
+
+    private mutating func record(_ attempt: Attempt, _ failure: Failure) {
+        failures.append(
+            FailedAttempt(peerID: attempt.candidate.provider.peerID, address: attempt.address, failure: failure)
+        )
+    }
 
     private func isComplete(_ content: MirroredContent) -> Bool {
         request.isHead || sentBytes == content.range.upperBound - content.range.lowerBound
     }
 
+    private func cancelAll() -> [Action] {
+        attempts.map { .cancel($0.id) }
+    }
+
+    /// Asks another peer if none is being asked, or if the one that is asked is slow. Ends when nobody is left.
     private mutating func askNext(now: NIODeadline) -> [Action] {
+        if !attempts.isEmpty {
+            guard let hedgeAt, now >= hedgeAt else { return [] }
+        }
         while !candidates.isEmpty {
             let candidate = candidates.removeFirst()
             guard let address = candidate.address else { continue }
+            if !attempts.isEmpty { hedges += 1 }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
-        if lookupIsRunning, seenPeers.count < limits.providers { return [] }
+        guard attempts.isEmpty, !(lookupIsRunning && seenPeers.count < limits.providers) else { return [] }
         return end(with: [content == nil ? .notFound : .cutShort])
     }
 
@@ -249,12 +380,15 @@ struct MirrorTransfer {
             } else {
                 .whole
             }
-        attempt = Attempt(
-            id: lastAttemptID,
-            candidate: candidate,
-            address: address,
-            asked: asked,
-            deadline: now + limits.connectTimeout
+        attempts.append(
+            Attempt(
+                id: lastAttemptID,
+                candidate: candidate,
+                address: address,
+                asked: asked,
+                deadline: now + limits.connectTimeout,
+                hedgeAt: now + limits.hedgeDelay
+            )
         )
         return .ask(
             PeerRequest(
@@ -269,7 +403,7 @@ struct MirrorTransfer {
 
     private mutating func end(with actions: [Action]) -> [Action] {
         isFinished = true
-        attempt = nil
+        attempts = []
         candidates.removeAll()
         let lookup: [Action] = lookupIsRunning ? [.cancelLookup] : []
         lookupIsRunning = false

@@ -23,6 +23,12 @@ public struct RegistryConfiguration: Sendable {
     /// How long a peer may send nothing in the middle of a body, while the client takes what comes.
     public var progressTimeout: Duration = .seconds(2)
 
+    /// Content up to so many bytes is held back until its digest was checked, so that a wrong copy costs a try at the
+    /// next peer.
+    public var checkedSize = 8 << 20
+    /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
+    public var maximumHeldBytes = 32 << 20
+
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
     /// The length of the system's queue of connections that wait to be accepted.

@@ -187,6 +187,7 @@ extension MirrorTransfer.Failure {
         case .headTimeout: "head_timeout"
         case .progressTimeout: "stalled"
         case .tooLong: "wrong_length"
+        case .corrupt: "corrupt"
         case .refused(let refusal):
             switch refusal {
             case .notFound: "not_found"

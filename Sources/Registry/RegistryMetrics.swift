@@ -28,6 +28,10 @@ public final class RegistryMetrics: Sendable {
         public var relayedBytes = 0
         /// Attempts at peers that failed since the start.
         public var failedAttempts = 0
+        /// Second peers that were asked beside a slow one since the start.
+        public var hedges = 0
+        /// Answers of peers that were not what their digest says, since the start.
+        public var corruptAnswers = 0
         /// Client connections that are open.
         public var openConnections = 0
         /// Connections to peers that are open, idle ones included.
@@ -47,6 +51,8 @@ public final class RegistryMetrics: Sendable {
     private let localBytes = Atomic(0)
     private let relayedBytes = Atomic(0)
     private let failedAttempts = Atomic(0)
+    private let hedges = Atomic(0)
+    private let corruptAnswers = Atomic(0)
     private let openConnections = Atomic(0)
     private let peerConnections = Atomic(0)
     private let requestsInFlight = Atomic(0)
@@ -68,6 +74,8 @@ public final class RegistryMetrics: Sendable {
             localBytes: localBytes.load(ordering: .relaxed),
             relayedBytes: relayedBytes.load(ordering: .relaxed),
             failedAttempts: failedAttempts.load(ordering: .relaxed),
+            hedges: hedges.load(ordering: .relaxed),
+            corruptAnswers: corruptAnswers.load(ordering: .relaxed),
             openConnections: openConnections.load(ordering: .relaxed),
             peerConnections: peerConnections.load(ordering: .relaxed),
             requestsInFlight: requestsInFlight.load(ordering: .relaxed),
@@ -88,6 +96,11 @@ public final class RegistryMetrics: Sendable {
 
     func addLocalBytes(_ count: Int) { localBytes.wrappingAdd(count, ordering: .relaxed) }
     func addRelayedBytes(_ count: Int) { relayedBytes.wrappingAdd(count, ordering: .relaxed) }
+    /// Transfers from peers that are under way now.
+    var currentMirrors: Int { mirrorsInFlight.load(ordering: .relaxed) }
+
+    func addHedges(_ count: Int) { hedges.wrappingAdd(count, ordering: .relaxed) }
+    func addCorruptAnswer() { corruptAnswers.wrappingAdd(1, ordering: .relaxed) }
     func addFailedAttempts(_ count: Int) { failedAttempts.wrappingAdd(count, ordering: .relaxed) }
     func changeOpenConnections(by change: Int) { openConnections.wrappingAdd(change, ordering: .relaxed) }
     func changePeerConnections(by change: Int) { peerConnections.wrappingAdd(change, ordering: .relaxed) }

@@ -74,6 +74,9 @@ public final class RegistryServer: Service {
     /// What the server has done and is doing.
     public var metrics: RegistryMetrics.Snapshot { services.metrics.snapshot }
 
+    /// The bytes reserved now for content that is held back until it was checked.
+    var heldBytes: Int { services.holdBudget.reserved }
+
     /// Listens.
     ///
     /// - Returns: the address that is listened on, with the port that the system chose where none was given.

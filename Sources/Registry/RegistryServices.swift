@@ -19,6 +19,9 @@ final class RegistryServices: Sendable {
     let transferLimits: MirrorTransfer.Limits
     /// Set once the server shuts down: every connection closes after its current answer.
     let isDraining = Atomic(false)
+    let holdBudget: HoldBudget
+    private let barredPeers = Mutex(BarredPeers())
+    private let firstByteTimes = Mutex(FirstByteTimes())
 
     init(
         configuration: RegistryConfiguration,
@@ -38,14 +41,41 @@ final class RegistryServices: Sendable {
         self.readiness = readiness
         self.stalls = stalls
         self.logger = logger
+        holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),
             connectTimeout: TimeAmount(configuration.connectTimeout),
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
-            providers: max(1, configuration.resolveRetries)
+            providers: max(1, configuration.resolveRetries),
+            checkedSize: Int64(configuration.checkedSize)
         )
+    }
+
+    /// So many transfers at a time are load and not a slow peer: second requests would only add to it.
+    private static let maximumMirrorsToHedge = 64
+
+    /// The limits of a transfer that begins now.
+    func limitsForTransfer() -> MirrorTransfer.Limits {
+        var limits = transferLimits
+        limits.hedgeDelay = firstByteTimes.withLock { $0.hedgeDelay }
+        if metrics.currentMirrors > Self.maximumMirrorsToHedge { limits.hedges = 0 }
+        return limits
+    }
+
+    /// Notes how long a peer took to the first byte of a body.
+    func addFirstByteTime(_ time: TimeAmount) {
+        firstByteTimes.withLock { $0.add(time) }
+    }
+
+    /// Has a peer not asked for some content for a while, since what it sent was wrong.
+    func bar(_ peerID: String, _ digest: Digest) {
+        barredPeers.withLock { $0.bar(peerID, digest, now: .now()) }
+    }
+
+    func isBarred(_ peerID: String, _ digest: Digest) -> Bool {
+        barredPeers.withLock { $0.isBarred(peerID, digest, now: .now()) }
     }
 }
 

@@ -53,8 +53,9 @@ extension LoopbackTests {
         }
 
         @Test func resolvesTagsAtPeers() async throws {
-            let (mirror, holder, _, digest) = try await makePair(10)
+            let (mirror, holder, _, _) = try await makePair(10)
             let json = Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
+            let digest = digestOf(json)
             holder.store.add(json, as: digest)
             let target = Descriptor(mediaType: .ociIndex, digest: digest, size: Int64(json.count))
             holder.index.setTag("docker.io/library/test:1", to: target)
@@ -155,7 +156,10 @@ extension LoopbackTests {
             mirror.router.setProviders([provider, holder.provider], of: digest.text)
             let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
             #expect(answer.status == 200 && answer.isWhole && answer.body == bytes)
-            #expect(mirror.server.metrics.failedAttempts == 1)
+            // A silent peer is not waited for: the other one is asked beside it.
+            let isHedged = kind == 3 || kind == 4
+            #expect(mirror.server.metrics.failedAttempts == (isHedged ? 0 : 1))
+            #expect(mirror.server.metrics.hedges == (isHedged ? 1 : 0))
             #expect(bad.requests.count == 1 && bad.requests.first?.contains("X-Spegel-Mirrored: true") == true)
             // Only where bytes had gone out does the next peer go on in the middle.
             let expected = kind == 5 || kind == 6 ? size - 100_000 : size
@@ -241,12 +245,13 @@ extension LoopbackTests {
 
         @Test func abortedDownloadsLeaveNothingBehind() async throws {
             let (mirror, holder, _, digest) = try await makePair(8 << 20)
-            mirror.store.add(Array(repeating: 0, count: 8 << 20), as: try makeContent(0, seed: 5).digest)
+            let zeros = [UInt8](repeating: 0, count: 8 << 20)
+            mirror.store.add(zeros, as: digestOf(zeros))
+            let paths = [digestOf(zeros), digest].map { "/v2/a/blobs/\($0)" }
             _ = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
             let before = Self.openDescriptors()
             for number in 0..<200 {
-                let seed: UInt8 = number % 4 == 0 ? 5 : 1
-                let path = "/v2/a/blobs/\(try makeContent(0, seed: seed).digest)"
+                let path = paths[number % 4 == 0 ? 0 : 1]
                 try await blocking {
                     let client = try RawClient(mirror.address)
                     try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -29,14 +29,31 @@ private struct World {
     private var providers: [Provider] = []
     private var lookupIsRunning = true
 
-    /// The open attempt: what it was asked, whether its head was sent, which bytes it sends next.
-    private var open: (request: MirrorTransfer.PeerRequest, hasHead: Bool, next: Int64, end: Int64)?
-    private var isConnected = false
+    private struct Open {
+        var request: MirrorTransfer.PeerRequest
+        var isConnected = false
+        var hasHead = false
+        /// Which bytes it sends next, and where they end.
+        var next: Int64 = 0
+        var end: Int64 = 0
+    }
+
+    /// The attempts under way, two at most.
+    private var open: [Open] = []
+    /// Peers whose copies are wrong.
+    private var corruptPeers: Set<String> = []
+    private let checkedSize: Int64
+    private let hasRoom: Bool
+    /// Bytes that are held back, all or the last ones, and whether some of all that came are wrong.
+    private var isHolding = false
+    /// Whether the last bytes of all that counts as received are held back by the driver.
+    private var isTrailing = false
+    private var held: Int64 = 0
+    private var hasTakenWrongBytes = false
 
     private var promised: MirroredContent?
     private var received: Int64 = 0
     private var ending: MirrorTransfer.Action?
-    private var someoneSentBytes = false
     private var asks = 0
 
     init(seed: UInt64) {
@@ -50,7 +67,12 @@ private struct World {
         }
         let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 1, count: 32))
         let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: digest, range: range)
-        transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: now)
+        var limits = MirrorTransfer.Limits()
+        checkedSize = Bool.random(using: &random) ? 0 : 2500
+        hasRoom = Int.random(in: 0..<4, using: &random) > 0
+        limits.checkedSize = checkedSize
+        limits.hedgeDelay = .milliseconds(Int64.random(in: 1...60, using: &random))
+        transfer = MirrorTransfer(request, limits: limits, now: now)
         self.random = random
     }
 
@@ -61,6 +83,7 @@ private struct World {
                 try SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000 + $0)
             }
             providers.append(Provider(peerID: "\(number)", addresses: addresses))
+            if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
         }
         for _ in 0..<2000 {
             if ending != nil { return check() }
@@ -85,9 +108,9 @@ private struct World {
             now = max(now, transfer.deadline ?? now)
             return perform(transfer.timePassed(now: now))
         case 3:
-            if let open, Int.random(in: 0..<3, using: &random) == 0 {
-                self.open = nil
-                return perform(transfer.failed(open.request.attempt, .closed("at random"), now: now))
+            if let index = open.indices.randomElement(using: &random), Int.random(in: 0..<3, using: &random) == 0 {
+                let failed = open.remove(at: index)
+                return perform(transfer.failed(failed.request.attempt, .closed("at random"), now: now))
             }
         default: return peerStep()
         }
@@ -95,41 +118,67 @@ private struct World {
     }
 
     private mutating func peerStep() -> String? {
-        guard let open else { return nil }
-        let attempt = open.request.attempt
-        guard isConnected else {
+        guard let index = open.indices.randomElement(using: &random) else { return nil }
+        let request = open[index].request
+        let attempt = request.attempt
+        guard open[index].isConnected else {
             if Bool.random(using: &random) {
-                isConnected = true
-                transfer.connected(attempt, reused: open.request.mayReuse && Bool.random(using: &random), now: now)
+                open[index].isConnected = true
+                transfer.connected(attempt, reused: request.mayReuse && Bool.random(using: &random), now: now)
                 return nil
             }
-            self.open = nil
+            open.remove(at: index)
             return perform(transfer.failed(attempt, .cannotConnect("refused"), now: now))
         }
-        guard open.hasHead else { return perform(transfer.received(makeHead(), of: attempt, now: now)) }
-        guard open.next < open.end else { return perform(transfer.ended(attempt, now: now)) }
-        let count = Int.random(in: 1...Int(open.end - open.next), using: &random)
-        self.open?.next += Int64(count)
-        someoneSentBytes = true
-        switch transfer.received(bytes: count, of: attempt, now: now) {
+        guard open[index].hasHead else {
+            return perform(transfer.received(makeHead(index), of: attempt, now: now))
+        }
+        let next = open[index].next
+        guard next < open[index].end else { return perform(transfer.ended(attempt, now: now)) }
+        let count = Int.random(in: 1...Int(open[index].end - next), using: &random)
+        open[index].next += Int64(count)
+        let decision = transfer.received(bytes: count, of: attempt, now: now)
+        if let problem = perform(decision.actions) { return problem }
+        let isWrong = corruptPeers.contains(request.peerID)
+        switch decision.use {
         case .drop: return nil
-        case .fail(let actions): return perform(actions)
         case .forward(let head, let dropped):
-            if let head {
-                if promised != nil { return "two heads" }
-                promised = head
+            if let problem = take(head: head) { return problem }
+            return take(count - dropped, at: next + Int64(dropped), isWrong: isWrong)
+        case .hold(let content, let dropped):
+            if content.size > checkedSize { return "large content is held back" }
+            if !isHolding {
+                isHolding = hasRoom
+                isTrailing = !hasRoom
+                if !hasRoom, let problem = take(head: transfer.cannotHold(content)) { return problem }
             }
-            guard let promised else { return "bytes before the head" }
-            let first = open.next + Int64(dropped)
-            if first != promised.range.lowerBound + received { return "byte \(first) came after \(received)" }
-            received += Int64(count - dropped)
-            return received > promised.range.upperBound - promised.range.lowerBound ? "too many bytes" : nil
+            guard isHolding else { return take(count - dropped, at: next + Int64(dropped), isWrong: isWrong) }
+            if promised != nil { return "bytes are held back after the head" }
+            if next + Int64(dropped) != content.range.lowerBound + held { return "held bytes out of order" }
+            held += Int64(count - dropped)
+            if isWrong { hasTakenWrongBytes = true }
+            return nil
         }
     }
 
+    private mutating func take(head: MirroredContent?) -> String? {
+        guard let head else { return nil }
+        if promised != nil { return "two heads" }
+        promised = head
+        return nil
+    }
+
+    private mutating func take(_ count: Int, at place: Int64, isWrong: Bool) -> String? {
+        guard let promised else { return "bytes before the head" }
+        if place != promised.range.lowerBound + received { return "byte \(place) came after \(received)" }
+        received += Int64(count)
+        if isWrong { hasTakenWrongBytes = true }
+        return received > promised.range.upperBound - promised.range.lowerBound ? "too many bytes" : nil
+    }
+
     /// An honest head most of the time, else a wrong one.
-    private mutating func makeHead() -> PeerResponseHead {
-        guard let request = open?.request else { return PeerResponseHead(status: 500) }
+    private mutating func makeHead(_ index: Int) -> PeerResponseHead {
+        let request = open[index].request
         var part: Range<Int64> = 0..<size
         var status = 206
         switch request.asked {
@@ -153,9 +202,9 @@ private struct World {
         case 5: head.contentLength = nil
         default: break
         }
-        open?.hasHead = true
-        open?.next = part.lowerBound
-        open?.end = part.lowerBound + (head.contentLength ?? 0)
+        open[index].hasHead = true
+        open[index].next = part.lowerBound
+        open[index].end = part.lowerBound + (head.contentLength ?? 0)
         return head
     }
 
@@ -165,16 +214,26 @@ private struct World {
             switch action {
             case .ask(let request):
                 asks += 1
-                if open != nil { return "two attempts at a time" }
-                if asks > 3 * 2 * 2 { return "too many attempts" }
-                open = (request, false, 0, 0)
-                isConnected = false
+                if open.count >= 2 { return "three attempts at a time" }
+                if asks > 3 * 2 * 2 * 3 { return "too many attempts" }
+                open.append(Open(request: request))
             case .cancel(let attempt), .release(let attempt):
-                if open?.request.attempt == attempt { open = nil }
+                open.removeAll { $0.request.attempt == attempt }
             case .cancelLookup: lookupIsRunning = false
             case .sendHead(let content):
-                if promised != nil { return "two heads" }
-                promised = content
+                if let problem = take(head: content) { return problem }
+            case .check(let attempt, _):
+                return perform(transfer.checked(attempt, matches: !hasTakenWrongBytes, now: now))
+            case .sendHeld:
+                received += held
+                held = 0
+                isHolding = false
+            case .discardHeld:
+                if promised == nil { hasTakenWrongBytes = false }
+                held = 0
+                isHolding = false
+            case .bar(let peerID, _):
+                if !corruptPeers.contains(peerID), !hasTakenWrongBytes { return "an honest peer is barred" }
             case .finish, .cutShort, .notFound, .rangeNotSatisfiable: ending = action
             }
         }
@@ -182,14 +241,16 @@ private struct World {
     }
 
     private func check() -> String? {
-        if open != nil { return "a connection is left" }
+        if !open.isEmpty { return "a connection is left" }
         if lookupIsRunning { return "the lookup is left" }
         switch ending {
         case .finish:
             guard let promised else { return "an end without a head" }
+            if hasTakenWrongBytes, !promised.isPartial, promised.size <= checkedSize { return "wrong bytes were sent" }
             return received == promised.range.upperBound - promised.range.lowerBound ? nil : "bytes are missing"
         case .cutShort:
             guard let promised, received > 0 else { return "cut short before the first byte" }
+            if isTrailing { return nil }
             return received < promised.range.upperBound - promised.range.lowerBound ? nil : "cut short after the end"
         case .notFound: return promised == nil ? nil : "404 after a head"
         default: return "416 though the range is in the content"

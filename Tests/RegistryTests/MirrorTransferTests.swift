@@ -16,7 +16,8 @@ struct MirrorTransferTests {
         isHead: Bool = false,
         kind: DistributionRequest.Kind = .blob,
         byTag: Bool = false,
-        range: ByteRange? = nil
+        range: ByteRange? = nil,
+        checkedSize: Int64 = 0
     ) -> MirrorTransfer {
         let request = MirrorTransfer.Request(
             isHead: isHead,
@@ -24,7 +25,9 @@ struct MirrorTransferTests {
             digest: byTag ? nil : Self.digest,
             range: range
         )
-        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+        var limits = MirrorTransfer.Limits()
+        limits.checkedSize = checkedSize
+        var transfer = MirrorTransfer(request, limits: limits, now: start)
         transfer.lookupStarted(now: start)
         return transfer
     }
@@ -44,6 +47,10 @@ struct MirrorTransferTests {
         )
     }
 
+    private func forwarded(dropFirst: Int) -> MirrorTransfer.BodyDecision {
+        MirrorTransfer.BodyDecision(use: .forward(head: nil, dropFirst: dropFirst))
+    }
+
     private func asked(_ actions: [MirrorTransfer.Action]) -> MirrorTransfer.PeerRequest? {
         for case .ask(let request) in actions { return request }
         return nil
@@ -55,13 +62,13 @@ struct MirrorTransferTests {
         #expect(request.asked == .whole)
         transfer.connected(request.attempt, reused: false, now: start)
         #expect(transfer.received(head(), of: request.attempt, now: start) == [])
-        guard case .forward(let sent?, 0) = transfer.received(bytes: 600, of: request.attempt, now: start) else {
+        guard case .forward(let sent?, 0) = transfer.received(bytes: 600, of: request.attempt, now: start).use else {
             Issue.record("the first bytes bring the head")
             return
         }
         #expect(sent.size == Self.size && !sent.isPartial)
         #expect(
-            transfer.received(bytes: 400, of: request.attempt, now: start) == .forward(head: nil, dropFirst: 0)
+            transfer.received(bytes: 400, of: request.attempt, now: start) == forwarded(dropFirst: 0)
         )
         let end = transfer.ended(request.attempt, now: start)
         #expect(end == [.cancelLookup, .release(request.attempt), .finish])
@@ -167,7 +174,9 @@ struct MirrorTransferTests {
         transfer.connected(second.attempt, reused: false, now: start)
         let answer = head(length: 700, 206, range: "bytes 300-999/1000")
         #expect(transfer.received(answer, of: second.attempt, now: start) == [])
-        #expect(transfer.received(bytes: 700, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 0))
+        #expect(
+            transfer.received(bytes: 700, of: second.attempt, now: start) == forwarded(dropFirst: 0)
+        )
         #expect(transfer.ended(second.attempt, now: start).last == .finish)
     }
 
@@ -183,7 +192,7 @@ struct MirrorTransferTests {
         #expect(transfer.received(head(), of: second.attempt, now: start) == [])
         #expect(transfer.received(bytes: 200, of: second.attempt, now: start) == .drop)
         #expect(
-            transfer.received(bytes: 800, of: second.attempt, now: start) == .forward(head: nil, dropFirst: 100)
+            transfer.received(bytes: 800, of: second.attempt, now: start) == forwarded(dropFirst: 100)
         )
         #expect(transfer.ended(second.attempt, now: start).last == .finish)
     }
@@ -256,7 +265,7 @@ struct MirrorTransferTests {
         #expect(
             transfer.received(head(length: 10, 206, range: "bytes 990-999/1000"), of: second.attempt, now: start) == []
         )
-        guard case .forward(let sent?, 0) = transfer.received(bytes: 10, of: second.attempt, now: start) else {
+        guard case .forward(let sent?, 0) = transfer.received(bytes: 10, of: second.attempt, now: start).use else {
             Issue.record("the bytes of the range are forwarded")
             return
         }

@@ -97,6 +97,8 @@ struct TestNode {
         // The machine that runs the tests may be busy.
         configuration.resolveTimeout = .seconds(2)
         configuration.connectTimeout = .seconds(2)
+        // Tests of what is checked before it goes out turn this on.
+        configuration.checkedSize = 0
         configure(&configuration)
         store = TestStore(readersOnly: readersOnly)
         index = ContentIndex()
@@ -238,7 +240,7 @@ final class ScriptedPeer: Sendable {
     }
 }
 
-/// Content of so many bytes that tell their place, and a digest for it. Digests are not verified here.
+/// Content of so many bytes that tell their place, and its digest.
 func makeContent(_ size: Int, seed: UInt8 = 1) throws -> (bytes: [UInt8], digest: Digest) {
     var random = SeededGenerator(seed: UInt64(seed))
     // A prime number of bytes over and over, so that no shift by a buffer's size goes unseen.
@@ -246,8 +248,11 @@ func makeContent(_ size: Int, seed: UInt8 = 1) throws -> (bytes: [UInt8], digest
     var bytes: [UInt8] = []
     bytes.reserveCapacity(size)
     while bytes.count < size { bytes += block.prefix(size - bytes.count) }
-    guard let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: seed, count: 32)) else {
-        throw RawClient.Failure(what: "no digest")
-    }
-    return (bytes, digest)
+    return (bytes, digestOf(bytes))
+}
+
+func digestOf(_ bytes: [UInt8]) -> Digest {
+    var hasher = DigestHasher(.sha256)
+    bytes.withUnsafeBytes { hasher.update($0) }
+    return hasher.finish()
 }

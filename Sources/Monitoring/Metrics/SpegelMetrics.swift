@@ -110,10 +110,20 @@ public enum SpegelMetrics {
                     "reason",
                     [
                         "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled",
-                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status",
+                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt",
                     ]
                 )
             ]
+        ),
+        MetricFamily(
+            "spegel_verification_failures_total",
+            .counter,
+            "Content of other nodes that was not what its digest says."
+        ),
+        MetricFamily(
+            "spegel_mirror_hedged_attempts_total",
+            .counter,
+            "Attempts at another node beside one that was slow."
         ),
         MetricFamily("spegel_registry_connections", .gauge, "Connections of clients that are open."),
         MetricFamily(

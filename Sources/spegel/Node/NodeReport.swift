@@ -57,6 +57,8 @@ extension NodeReport {
                 to: snapshot.outcomes[outcome] ?? 0
             )
         }
+        metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
+        metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
         metrics.set("spegel_registry_connections", to: snapshot.openConnections)
         metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)
 

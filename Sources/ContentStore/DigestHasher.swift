@@ -1,0 +1,45 @@
+internal import Crypto
+public import OCI
+
+/// Computes the digest of content that comes piece by piece.
+public struct DigestHasher {
+    private enum State {
+        case sha256(SHA256)
+        case sha512(SHA512)
+    }
+
+    private var state: State
+
+    /// A hasher that has seen nothing yet.
+    public init(_ algorithm: OCI.Digest.Algorithm) {
+        state =
+            switch algorithm {
+            case .sha256: .sha256(SHA256())
+            case .sha512: .sha512(SHA512())
+            }
+    }
+
+    /// Takes the next bytes.
+    public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        switch state {
+        case .sha256(var hash):
+            hash.update(bufferPointer: bytes)
+            state = .sha256(hash)
+        case .sha512(var hash):
+            hash.update(bufferPointer: bytes)
+            state = .sha512(hash)
+        }
+    }
+
+    /// The digest of all bytes so far.
+    public func finish() -> OCI.Digest {
+        let digest =
+            switch state {
+            case .sha256(let hash): OCI.Digest(algorithm: .sha256, bytes: hash.finalize())
+            case .sha512(let hash): OCI.Digest(algorithm: .sha512, bytes: hash.finalize())
+            }
+        // Each hash has the length of its algorithm, whatever was hashed.
+        guard let digest else { preconditionFailure("a hash has the length of its algorithm") }
+        return digest
+    }
+}

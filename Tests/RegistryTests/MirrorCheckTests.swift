@@ -1,0 +1,147 @@
+import ContentStore
+import NIOCore
+import OCI
+import Routing
+import Testing
+
+@testable import Registry
+
+extension LoopbackTests {
+    /// Content that is checked before it goes out, and peers that are slow, over real connections.
+    @Suite(.serialized, .timeLimit(.minutes(2))) struct MirrorCheckTests {
+        private func makeMirror(_ configure: (inout RegistryConfiguration) -> Void = { _ in }) async throws -> TestNode
+        {
+            try await TestNode {
+                $0.checkedSize = 1 << 20
+                configure(&$0)
+            }
+        }
+
+        /// A peer that sends other bytes than the digest says, as many as it should.
+        private func startCorruptPeer(_ bytes: [UInt8]) async throws -> (peer: ScriptedPeer, provider: Provider) {
+            var wrong = bytes
+            wrong[wrong.count / 2] ^= 1
+            let body = wrong
+            return try await ScriptedPeer.start { _ in
+                [.send("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n"), .bytes(body)]
+            }
+        }
+
+        @Test func aCorruptCopyCostsATryAtTheNextPeer() async throws {
+            let mirror = try await makeMirror()
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(700_000)
+            holder.store.add(bytes, as: digest)
+            let (bad, provider) = try await startCorruptPeer(bytes)
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            for _ in 0..<2 {
+                let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+                #expect(answer.status == 200 && answer.isWhole && answer.body == bytes)
+            }
+            // It is barred after the first time.
+            #expect(bad.requests.count == 1)
+            #expect(mirror.server.metrics.corruptAnswers == 1)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
+        @Test func theOnlyCopyBeingCorruptIsNotFound() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(10_000)
+            let (bad, provider) = try await startCorruptPeer(bytes)
+            mirror.router.setProviders([provider], of: digest.text)
+            for _ in 0..<2 {
+                #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)").status == 404)
+            }
+            #expect(bad.requests.count == 1)
+            await mirror.server.shutdown()
+            try await bad.stop()
+        }
+
+        @Test func withoutRoomTheEndOfCorruptContentIsHeldBack() async throws {
+            let mirror = try await makeMirror { $0.maximumHeldBytes = 1000 }
+            let (bytes, digest) = try makeContent(700_000)
+            let (bad, provider) = try await startCorruptPeer(bytes)
+            mirror.router.setProviders([provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && !answer.isWhole && answer.body.count < bytes.count)
+            #expect(mirror.server.metrics.corruptAnswers == 1)
+            #expect(mirror.server.metrics.outcomes[.cutShort] == 1)
+            await mirror.server.shutdown()
+            try await bad.stop()
+        }
+
+        @Test func manyAtATimeAreAllAnsweredWhenTheRoomIsSmall() async throws {
+            let mirror = try await makeMirror { $0.maximumHeldBytes = 1 << 20 }
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(400_000)
+            holder.store.add(bytes, as: digest)
+            mirror.router.setProviders([holder.provider], of: digest.text)
+            await withTaskGroup(of: Bool.self) { group in
+                for _ in 0..<32 {
+                    group.addTask {
+                        let answer = try? await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+                        return answer?.status == 200 && answer?.body == bytes
+                    }
+                }
+                for await isRight in group { #expect(isRight) }
+            }
+            #expect(mirror.server.metrics.corruptAnswers == 0)
+            #expect(try await TestNode.settle { mirror.server.heldBytes == 0 })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+    }
+}
+
+/// The parts that decide what is checked and when a peer is slow.
+struct MirrorCheckPartsTests {
+    @Test func theBudgetIsNeverExceeded() {
+        let budget = HoldBudget(limit: 10)
+        #expect(budget.reserve(6) && budget.reserve(4) && !budget.reserve(1))
+        budget.release(4)
+        #expect(budget.reserve(3) && !budget.reserve(.max))
+        #expect(budget.reserved == 9)
+    }
+
+    @Test func aPeerIsBarredForOneDigestAndAWhile() throws {
+        let digests = try (0..<2).map { try makeContent(1 + $0).digest }
+        let now = NIODeadline.uptimeNanoseconds(5)
+        var barred = BarredPeers()
+        barred.bar("peer", digests[0], now: now)
+        let answers = [
+            barred.isBarred("peer", digests[0], now: now),
+            barred.isBarred("peer", digests[1], now: now),
+            barred.isBarred("other", digests[0], now: now),
+            barred.isBarred("peer", digests[0], now: now + BarredPeers.duration),
+        ]
+        #expect(answers == [true, false, false, false])
+        #expect(barred.count == 0)
+    }
+
+    @Test func theOldestGiveWayWhenTooManyAreBarred() throws {
+        let digest = try makeContent(1).digest
+        var barred = BarredPeers()
+        for number in 0...BarredPeers.limit {
+            barred.bar("\(number)", digest, now: .uptimeNanoseconds(UInt64(number)))
+        }
+        let now = NIODeadline.uptimeNanoseconds(UInt64(BarredPeers.limit))
+        #expect(barred.count == BarredPeers.limit)
+        let isOldest = barred.isBarred("0", digest, now: now)
+        let isNewest = barred.isBarred("\(BarredPeers.limit)", digest, now: now)
+        #expect(!isOldest && isNewest)
+    }
+
+    @Test func whatIsUsualIsLearntFromWhatIsSeen() {
+        var times = FirstByteTimes()
+        #expect(times.hedgeDelay == FirstByteTimes.initialDelay)
+        for _ in 0..<100 { times.add(.microseconds(500)) }
+        #expect(times.hedgeDelay == FirstByteTimes.bounds.lowerBound)
+        for number in 0..<100 { times.add(.milliseconds(number % 2 == 0 ? 60 : 100)) }
+        #expect(times.hedgeDelay > .milliseconds(100) && times.hedgeDelay < .milliseconds(300))
+        for _ in 0..<100 { times.add(.seconds(60)) }
+        #expect(times.hedgeDelay == FirstByteTimes.bounds.upperBound)
+        times.add(.nanoseconds(-1))
+    }
+}

@@ -1,0 +1,213 @@
+import NIOCore
+import OCI
+import Routing
+import Testing
+
+@testable import Registry
+
+/// A second peer beside a slow one, and content that is checked before it goes out; without I/O.
+struct MirrorTransferHedgingTests {
+    static let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 7, count: 32))
+    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+    private func makeTransfer(checkedSize: Int64 = 0, isHead: Bool = false) -> MirrorTransfer {
+        var limits = MirrorTransfer.Limits()
+        limits.checkedSize = checkedSize
+        limits.hedgeDelay = .milliseconds(50)
+        let request = MirrorTransfer.Request(isHead: isHead, kind: .blob, digest: Self.digest, range: nil)
+        var transfer = MirrorTransfer(request, limits: limits, now: start)
+        transfer.lookupStarted(now: start)
+        return transfer
+    }
+
+    private func provider(_ number: Int) throws -> Provider {
+        Provider(peerID: "peer\(number)", addresses: [try SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000)])
+    }
+
+    private func head(length: Int64 = 1000, _ status: Int = 200, range: String? = nil) -> PeerResponseHead {
+        PeerResponseHead(
+            status: status,
+            contentLength: length,
+            contentType: "application/octet-stream",
+            contentRange: range
+        )
+    }
+
+    private func forwarded(dropFirst: Int) -> MirrorTransfer.BodyDecision {
+        MirrorTransfer.BodyDecision(use: .forward(head: nil, dropFirst: dropFirst))
+    }
+
+    private func asked(_ actions: [MirrorTransfer.Action]) -> MirrorTransfer.PeerRequest? {
+        for case .ask(let request) in actions { return request }
+        return nil
+    }
+
+    // MARK: Hedging
+
+    @Test func aSecondPeerIsAskedBesideASlowOne() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        #expect(transfer.deadline == start + .milliseconds(50))
+        #expect(transfer.timePassed(now: start + .milliseconds(49)) == [])
+        let second = try #require(asked(transfer.timePassed(now: start + .milliseconds(50))))
+        #expect(second.peerID == "peer2" && second.asked == .whole && transfer.hedges == 1)
+        transfer.connected(second.attempt, reused: false, now: start + .milliseconds(51))
+        // The first one answers first after all, but the second one is the first to send a byte.
+        #expect(transfer.received(head(), of: first.attempt, now: start + .milliseconds(52)) == [])
+        #expect(transfer.received(head(), of: second.attempt, now: start + .milliseconds(53)) == [])
+        let decision = transfer.received(bytes: 10, of: second.attempt, now: start + .milliseconds(54))
+        #expect(decision.actions == [.cancel(first.attempt)])
+        guard case .forward(.some, 0) = decision.use else {
+            Issue.record("the bytes of the winner are forwarded with the head")
+            return
+        }
+        #expect(transfer.lastPeerID == "peer2" && transfer.failures.isEmpty)
+        #expect(transfer.received(bytes: 10, of: first.attempt, now: start) == .drop)
+    }
+
+    @Test func aSlowPeerIsGoneBackToWhenTheWinnerFails() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        let second = try #require(asked(transfer.timePassed(now: start + .milliseconds(50))))
+        transfer.connected(second.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: second.attempt, now: start)
+        _ = transfer.received(bytes: 400, of: second.attempt, now: start)
+        let third = try #require(asked(transfer.failed(second.attempt, .closed("reset"), now: start)))
+        #expect(third.peerID == "peer1" && third.asked.headerValue == "bytes=400-999")
+    }
+
+    @Test func aProviderThatIsFoundLateIsAskedAtOnceBesideASlowOne() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        #expect(transfer.timePassed(now: start + .milliseconds(50)) == [])
+        let second = transfer.found(try provider(2), now: start + .milliseconds(60))
+        #expect(asked(second)?.peerID == "peer2")
+        // No third one while both are under way.
+        #expect(transfer.found(try provider(3), now: start + .milliseconds(200)) == [])
+    }
+
+    @Test func theSlowPeerStillCountsWhenTheSecondRefuses() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        let second = try #require(asked(transfer.timePassed(now: start + .milliseconds(50))))
+        transfer.connected(second.attempt, reused: false, now: start + .milliseconds(50))
+        let refused = transfer.received(PeerResponseHead(status: 404), of: second.attempt, now: start)
+        #expect(refused == [.cancel(second.attempt)])
+        #expect(!transfer.isFinished)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 1000, of: first.attempt, now: start)
+        #expect(transfer.ended(first.attempt, now: start) == [.release(first.attempt), .finish])
+    }
+
+    @Test func theFirstHeadWinsWhereThereIsNoBody() throws {
+        var transfer = makeTransfer(isHead: true)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        let second = try #require(asked(transfer.timePassed(now: start + .milliseconds(50))))
+        transfer.connected(second.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: second.attempt, now: start)
+        let end = transfer.ended(second.attempt, now: start)
+        #expect(end.contains(.cancel(first.attempt)) && end.last == .finish)
+    }
+
+    // MARK: Checking
+
+    @Test func smallContentIsHeldBackUntilItWasChecked() throws {
+        var transfer = makeTransfer(checkedSize: 1000)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        guard case .hold(let promised, 0) = transfer.received(bytes: 1000, of: first.attempt, now: start).use else {
+            Issue.record("small content is held back")
+            return
+        }
+        #expect(transfer.content == nil)
+        #expect(transfer.ended(first.attempt, now: start) == [.check(first.attempt, promised)])
+        let end = transfer.checked(first.attempt, matches: true, now: start)
+        #expect(end == [.cancelLookup, .release(first.attempt), .sendHead(promised), .sendHeld, .finish])
+    }
+
+    @Test func aWrongCopyCostsATryAtTheNextPeer() throws {
+        let digest = try #require(Self.digest)
+        var transfer = makeTransfer(checkedSize: 1000)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 1000, of: first.attempt, now: start)
+        _ = transfer.ended(first.attempt, now: start)
+        let actions = transfer.checked(first.attempt, matches: false, now: start)
+        let second = try #require(asked(actions))
+        #expect(actions.prefix(3) == [.bar(peerID: "peer1", digest), .cancel(first.attempt), .discardHeld])
+        #expect(second.peerID == "peer2" && second.asked == .whole)
+        #expect(transfer.failures.map(\.failure) == [.corrupt])
+    }
+
+    @Test func theOnlyCopyBeingWrongIsNotFound() throws {
+        var transfer = makeTransfer(checkedSize: 1000)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 1000, of: first.attempt, now: start)
+        _ = transfer.ended(first.attempt, now: start)
+        #expect(transfer.checked(first.attempt, matches: false, now: start).last == .notFound)
+    }
+
+    @Test func aPeerThatFailsWhileItsBytesAreHeldBackCostsTheClientNothing() throws {
+        var transfer = makeTransfer(checkedSize: 1000)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 300, of: first.attempt, now: start)
+        let actions = transfer.failed(first.attempt, .closed("reset"), now: start)
+        #expect(actions.contains(.discardHeld) && transfer.sentBytes == 0)
+        #expect(asked(actions)?.asked == .whole)
+    }
+
+    @Test func withoutRoomOnlyTheEndIsHeldBack() throws {
+        let digest = try #require(Self.digest)
+        var transfer = makeTransfer(checkedSize: 1000)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.found(try provider(2), now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        guard case .hold(let promised, 0) = transfer.received(bytes: 600, of: first.attempt, now: start).use else {
+            Issue.record("small content is held back")
+            return
+        }
+        #expect(transfer.cannotHold(promised) == promised)
+        #expect(transfer.received(bytes: 400, of: first.attempt, now: start) == forwarded(dropFirst: 0))
+        #expect(transfer.ended(first.attempt, now: start) == [.check(first.attempt, promised)])
+        let end = transfer.checked(first.attempt, matches: false, now: start)
+        // The client has wrong bytes: it must not get the end of them, and no other peer can mend them.
+        #expect(
+            end == [
+                .bar(peerID: "peer1", digest), .cancelLookup, .cancel(first.attempt), .discardHeld, .cutShort,
+            ]
+        )
+    }
+
+    @Test func largeContentIsNotHeldBack() throws {
+        var transfer = makeTransfer(checkedSize: 999)
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        guard case .forward(.some, 0) = transfer.received(bytes: 1, of: first.attempt, now: start).use else {
+            Issue.record("large content is forwarded")
+            return
+        }
+    }
+}
