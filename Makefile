@@ -8,7 +8,7 @@ BINARY := .build/release/spegel
 
 .PHONY: help
 help: ## List the tasks
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the release binary, .build/release/spegel
@@ -29,6 +29,10 @@ test-unit: ## Unit and property tests, and the tests against a real containerd w
 .PHONY: test-e2e
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
+
+.PHONY: test-formation
+test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP (root, Debian)
+	@scripts/test-formation
 
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput

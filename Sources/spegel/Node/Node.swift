@@ -36,11 +36,12 @@ struct Node {
             group: group,
             logger: logger
         )
+        let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
-            source: try options.bootstrapSource(),
+            source: bootstrap.source,
             logger: logger
         )
         let registries = try options.registryNames()
@@ -82,6 +83,8 @@ struct Node {
         let services: [any Service] =
             store.services
             + [HostService(host: host), router, tracker, registry, metrics, StartupService(readiness: readiness)]
+            // Stopped first: a Lease is let go before the transfers under way are waited for.
+            + bootstrap.services
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)

@@ -1,14 +1,22 @@
 /// Any JSON, for documents of which only a part is changed and the rest is kept.
-enum JSONValue: Hashable, Sendable, Codable {
+public enum JSONValue: Hashable, Sendable, Codable {
+    /// Nothing.
     case null
+    /// True or false.
     case bool(Bool)
+    /// A whole number of at most 64 bits.
     case integer(Int64)
+    /// Any other number.
     case number(Double)
+    /// A text.
     case string(String)
+    /// Values in order.
     case array([JSONValue])
+    /// Values by their keys.
     case object([String: JSONValue])
 
-    init(from decoder: any Decoder) throws {
+    /// Reads any value.
+    public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -27,7 +35,8 @@ enum JSONValue: Hashable, Sendable, Codable {
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    /// Writes the value.
+    public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
         case .null: try container.encodeNil()
