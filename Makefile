@@ -30,6 +30,10 @@ test-unit: ## Unit and property tests, and the tests against a real containerd w
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
 
+.PHONY: test-formation
+test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP (root, Debian)
+	@scripts/test-formation
+
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput
 	@scripts/bench

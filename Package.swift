@@ -37,6 +37,26 @@ let package = Package(
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
         .target(
+            name: "HTTPClient",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Kubernetes",
+            dependencies: [
+                "Files", "HTTPClient", "StructuredText",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "Multiformats",
             dependencies: [.product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict
@@ -44,7 +64,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files",
+                "OCI", "Files", "StructuredText",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -96,9 +116,11 @@ let package = Package(
         .target(
             name: "Routing",
             dependencies: [
-                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia",
+                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
+                "Files", "StructuredText",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -140,8 +162,8 @@ let package = Package(
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Routing", "Registry",
-                "NodeConfiguration", "Monitoring", "Files", "StructuredText",
+                "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
+                "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -172,6 +194,30 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "StructuredTextTests",
+            dependencies: ["StructuredText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HTTPClientTests",
+            dependencies: [
+                "HTTPClient", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "KubernetesTests",
+            dependencies: [
+                "Kubernetes", "HTTPClient", "StructuredText", "Files", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats", "TestSupport"], swiftSettings: strict),
         .testTarget(
@@ -216,8 +262,10 @@ let package = Package(
         .testTarget(
             name: "RoutingTests",
             dependencies: [
-                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia",
+                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
@@ -254,7 +302,7 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "OCI", "TestSupport", "Monitoring", "StructuredText",
+                "spegel", "Kubernetes", "OCI", "TestSupport", "Monitoring", "StructuredText",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kubernetes
 import Logging
 import OCI
 import TestSupport
@@ -24,10 +25,7 @@ struct ArgumentTests {
         #expect(command.containerdNamespace == "k8s.io")
         #expect(command.dataDir == "/var/lib/spegel")
         #expect(try command.registryNames() == nil)
-        guard case .none = try command.bootstrap() else {
-            Issue.record("bootstraps by default")
-            return
-        }
+        #expect(try command.bootstrap.places().isEmpty)
     }
 
     @Test func everySettingHasAVariable() throws {
@@ -68,15 +66,38 @@ struct ArgumentTests {
 
     @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {
         let peers = try parse(["registry", "--static-bootstrap-peers", "/ip4/10.0.0.1/tcp/5001"])
-        guard case .addresses(let addresses) = try peers.bootstrap() else {
+        guard case .addresses(let addresses)? = try peers.bootstrap.places().first else {
             Issue.record("not static")
             return
         }
         #expect(addresses.map { "\($0)" } == ["/ip4/10.0.0.1/tcp/5001"])
-        guard case .domain("x.svc") = try parse(["registry", "--dns-bootstrap-domain", "x.svc"]).bootstrap() else {
+        let dns = try parse(["registry", "--dns-bootstrap-domain", "x.svc"])
+        guard case .domain("x.svc")? = try dns.bootstrap.places().first else {
             Issue.record("not dns")
             return
         }
+        let http = try parse(["registry", "--http-bootstrap-peer", "http://10.0.0.1:5002/id"])
+        guard case .http(nil, let url?, _)? = try http.bootstrap.places().first else {
+            Issue.record("not http")
+            return
+        }
+        #expect("\(url)" == "http://10.0.0.1:5002/id")
+    }
+
+    @Test(arguments: [
+        ["--bootstrap-kind=kubernetes,dns"], ["--bootstrap-kind", "kubernetes", "dns"],
+        ["--bootstrap-kind=kubernetes", "--bootstrap-kind=dns", "--bootstrap-kind=dns"],
+    ])
+    func severalKindsMayBeGiven(_ line: [String]) throws {
+        let command = try parse(["registry", "--dns-bootstrap-domain=x.svc"] + line)
+        let places = try command.bootstrap.places()
+        #expect(places.count == 2)
+        guard case .election(let setting)? = places.first, case .domain? = places.last else {
+            Issue.record("not an election and DNS")
+            return
+        }
+        #expect(setting.name == "spegel-leader-election" && setting.namespace == nil && setting.kubeconfig == nil)
+        #expect(setting.timing == ElectionTiming())
     }
 
     @Test(arguments: [
@@ -86,6 +107,13 @@ struct ArgumentTests {
         ["--static-bootstrap-peers=/ip4/10.0.0.1"], ["--mirrored-registries=docker.io"], ["--log-level=loud"],
         ["--mirrored-registries=https://docker.io/library"], ["--resolve-tags=maybe"], ["--no-such-flag"],
         ["--kademlia-prefix=spegel"],
+        ["--bootstrap-kind=http"], ["--bootstrap-kind=dns,magic"], ["--http-bootstrap-peer=10.0.0.1:5002"],
+        ["--http-bootstrap-peer=http://h/id", "--http-bootstrap-ca=/ca"],
+        ["--http-bootstrap-peer=https://h/id", "--http-bootstrap-cert=/c"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-renew-deadline=10s"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
+        ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

@@ -82,13 +82,17 @@ public final class MetricRegistry: Sendable {
 extension MetricRegistry: MetricsFactory {
     /// The handler of a counter that is among the families, else one that does nothing.
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
-        guard case .counter(let series) = series(label, dimensions, { $0 == .counter }) else { return NOOPMetricsHandler.instance }
+        guard case .counter(let series) = series(label, dimensions, { $0 == .counter }) else {
+            return NOOPMetricsHandler.instance
+        }
         return series
     }
 
     /// The handler of a gauge that is among the families, else one that does nothing.
     public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
-        guard case .gauge(let series) = series(label, dimensions, { $0 == .gauge }) else { return NOOPMetricsHandler.instance }
+        guard case .gauge(let series) = series(label, dimensions, { $0 == .gauge }) else {
+            return NOOPMetricsHandler.instance
+        }
         return series
     }
 

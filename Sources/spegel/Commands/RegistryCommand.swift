@@ -19,10 +19,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags",
-            "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
-            "debug-web-enabled", "shutdown-grace",
-        ]
+            "resolve-tags", "kademlia-prefix", "debug-web-enabled", "shutdown-grace",
+        ] + BootstrapOptions.settings
 
     @OptionGroup var common: CommonOptions
 
@@ -92,17 +90,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)
 
-    @Option(help: ArgumentHelp("How other nodes are found: static or dns.", valueName: "kind"))
-    var bootstrapKind: BootstrapKind?
-
-    @Option(
-        parsing: .upToNextOption,
-        help: ArgumentHelp("Multiaddrs of nodes, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
-    )
-    var staticBootstrapPeers: [String] = []
-
-    @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
-    var dnsBootstrapDomain: String?
+    @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
     var kademliaPrefix = "/spegel"
@@ -124,7 +112,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
         }
         _ = try contentFilter()
-        _ = try bootstrap()
+        _ = try bootstrap.places()
     }
 
     func run() async throws {

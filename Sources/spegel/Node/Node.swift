@@ -59,11 +59,12 @@ struct Node: Service {
             group: group,
             logger: logger
         )
+        let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
-            source: try options.bootstrapSource(),
+            source: bootstrap.source,
             logger: logger
         )
         let filter = try options.contentFilter()
@@ -109,6 +110,7 @@ struct Node: Service {
             index: index,
             registry: registry,
             labels: labels,
+            elector: bootstrap.elector,
             liveness: liveness,
             readiness: readiness
         )
@@ -129,6 +131,8 @@ struct Node: Service {
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
         }
+        // A Lease is let go before the transfers under way are waited for.
+        services += bootstrap.services
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)

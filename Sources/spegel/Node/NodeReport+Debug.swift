@@ -1,5 +1,6 @@
 import ContentStore
 import Kademlia
+import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
@@ -71,6 +72,7 @@ extension NodeReport {
                     ("handledMessages", .integer(statistics.handledMessages)),
                 ])
             ),
+            ("election", elector.map { election($0.status) } ?? .null),
             (
                 "registry",
                 .object([
@@ -82,6 +84,13 @@ extension NodeReport {
                     ("failedAttempts", .integer(snapshot.failedAttempts)),
                 ])
             ),
+        ])
+    }
+
+    private func election(_ status: LeaderElector.Status) -> JSON {
+        .object([
+            ("leads", .bool(status.isLeader)), ("holder", .optional(status.holder)),
+            ("transitions", .integer(status.transitions)), ("error", .optional(status.error)),
         ])
     }
 

@@ -1,5 +1,6 @@
 import ContentStore
 import Kademlia
+import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
@@ -17,6 +18,8 @@ struct NodeReport: Sendable {
     let index: ContentIndex
     let registry: RegistryServer
     let labels: RegistryLabels
+    /// The election that the node takes part in, if it does.
+    let elector: LeaderElector?
     let liveness: LivenessMonitor
     let readiness: @Sendable () -> Readiness
     let started = ContinuousClock.now
@@ -70,6 +73,8 @@ extension NodeReport {
         metrics.set("spegel_dht_requests_total", to: statistics.requests)
         metrics.set("spegel_dht_failed_requests_total", to: statistics.failedRequests)
         metrics.set("spegel_dht_handled_messages_total", to: statistics.handledMessages)
+
+        if let status = elector?.status { metrics.set("spegel_leader", to: status.isLeader ? 1 : 0) }
 
         let held = index.counts
         metrics.set("spegel_held_contents", to: held.contents)
