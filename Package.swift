@@ -273,6 +273,7 @@ let package = Package(
             name: "RegistryTests",
             dependencies: [
                 "Registry", "Routing", "ContentStore", "OCI", "TestSupport", "Monitoring",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
