@@ -94,7 +94,7 @@ def test_debug_pages(lab: Lab, nodes: list[Node]):
         assert not _debug(two, f"/debug/content?key={quote(key)}")["held"]
         resolved = _debug(two, f"/debug/resolve?key={quote(key)}")
         assert [found["peer"] for found in resolved["providers"]] == [one.spegel.peer_id()]
-        assert resolved["complete"] and resolved["milliseconds"] < 5000
+        assert resolved["outcome"] in ("local", "found") and resolved["milliseconds"] < 5000
     state = _debug(one, "/debug/state")
     assert state["peer"] == one.spegel.peer_id() and state["ready"]["ready"] and state["stalls"] == []
     assert state["store"]["contents"] >= 3 and state["router"]["connectedPeers"] == 2

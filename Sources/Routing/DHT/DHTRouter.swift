@@ -53,12 +53,6 @@ public final class DHTRouter: Router, Service {
         )
     }
 
-    /// The peers in the routing table and where they are.
-    public var routingTablePeers: [PeerInfo] { node.routingTablePeers }
-
-    /// What the node of the DHT has done so far.
-    public var statistics: KademliaStatistics { node.statistics }
-
     /// How many peers are in the routing table, and how many records are held for others.
     public var counts: (peers: Int, records: Int) {
         (node.routingTableSize, node.recordCount)

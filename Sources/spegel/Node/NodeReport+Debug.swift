@@ -4,19 +4,16 @@ import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
-import NIOCore
 import OCI
 import Registry
 import Routing
-import Synchronization
 
 /// The pages below `/debug/`, in JSON. They tell what only an admin should know, so they can be turned off.
 extension NodeReport {
     /// The longest key that is looked for, in bytes.
     private static let maximumKeyLength = 1024
-    /// How long a lookup may take, and how many providers it may find.
+    /// How long a lookup may take.
     private static let lookupTimeout = Duration.seconds(5)
-    private static let lookupLimit = 20
 
     var debugRoutes: [String: MonitoringServer.Handler] {
         [
@@ -96,22 +93,23 @@ extension NodeReport {
 
     /// Who is connected, and who is in the routing table.
     private var peers: JSON {
-        let table = Dictionary(router.routingTablePeers.map { ($0.id, $0.addresses) }) { first, _ in first }
-        let connected = Set(host.connectedPeers)
-        let all = connected.union(table.keys).sorted { "\($0)" < "\($1)" }
+        let table = Dictionary(router.peers.map { ($0.id, $0) }) { first, _ in first }
+        let connected = Dictionary(host.connectedPeers.map { ("\($0)", $0) }) { first, _ in first }
         return .array(
-            all.map { peer in
-                let identity = host.identifyInfo(of: peer)
+            Set(table.keys).union(connected.keys).sorted().map { peer in
+                let known = table[peer]
+                let identity = connected[peer].flatMap { host.identifyInfo(of: $0) }
+                let connections = connected[peer].map { host.connections(with: $0) } ?? []
+                let addresses = known?.addresses ?? (identity?.listenAddresses ?? []).map { "\($0)" }
                 return .object([
-                    ("peer", .string("\(peer)")),
+                    ("peer", .string(peer)),
                     ("agent", .optional(identity?.agentVersion)),
-                    ("connected", .bool(connected.contains(peer))),
-                    ("remoteAddresses", .array(host.remoteAddresses(of: peer).map { .string("\($0)") })),
-                    ("inRoutingTable", .bool(table[peer] != nil)),
-                    (
-                        "addresses",
-                        .array((table[peer] ?? identity?.listenAddresses ?? []).map { .string("\($0)") })
-                    ),
+                    ("connected", .bool(connected[peer] != nil)),
+                    ("connections", .array(connections.map(\.json))),
+                    ("inRoutingTable", .bool(known != nil)),
+                    ("bucket", known.map { .integer($0.bucket) } ?? .null),
+                    ("idleMilliseconds", known.map { .number($0.idle.milliseconds) } ?? .null),
+                    ("addresses", .array(addresses.map { .string($0) })),
                 ])
             }
         )
@@ -132,41 +130,30 @@ extension NodeReport {
         ])
     }
 
-    /// Looks for a key as a request would, and tells who has it and how long it took to find out.
+    /// Looks for a key in the DHT, and tells who was asked, who has it, and how long each answer took.
     private func resolve(_ key: String) async -> JSON {
-        let start = ContinuousClock.now
-        let providers = FoundProviders()
-        let isComplete = await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                for await provider in router.providers(of: key, limit: Self.lookupLimit) {
-                    providers.add(provider.json(after: ContinuousClock.now - start))
-                }
-                return !Task.isCancelled
-            }
+        let summary = await withTaskGroup(of: SearchSummary?.self) { group in
+            group.addTask { await router.trace(key: key) }
             group.addTask {
                 try? await Task.sleep(for: Self.lookupTimeout)
-                return false
+                return nil
             }
-            let first = await group.next() ?? false
+            let first = await group.next() ?? nil
             group.cancelAll()
             return first
         }
+        guard let summary else {
+            return .object([("key", .string(key)), ("error", .string("the lookup has not ended in time"))])
+        }
         return .object([
             ("key", .string(key)),
-            ("complete", .bool(isComplete)),
-            ("milliseconds", .number((ContinuousClock.now - start).milliseconds)),
-            ("providers", .array(providers.all)),
+            ("outcome", .string("\(summary.outcome)")),
+            ("milliseconds", .number(summary.duration.milliseconds)),
+            ("hops", .integer(summary.hops)),
+            ("providers", .array((summary.trace?.providers ?? []).map(\.json))),
+            ("requests", .array((summary.trace?.requests ?? []).map(\.json))),
         ])
     }
-}
-
-/// What a lookup has found so far.
-private final class FoundProviders: Sendable {
-    private let list = Mutex<[JSON]>([])
-
-    var all: [JSON] { list.withLock { $0 } }
-
-    func add(_ provider: JSON) { list.withLock { $0.append(provider) } }
 }
 
 extension TrackerSnapshot.Store {
@@ -189,13 +176,39 @@ extension Readiness {
     }
 }
 
-extension Provider {
-    fileprivate func json(after time: Duration) -> JSON {
+extension ConnectionInfo {
+    fileprivate var json: JSON {
         .object([
-            ("peer", .string(peerID)),
-            ("registry", .array(addresses.map { .string("\($0.ipAddress ?? ""):\($0.port ?? 0)") })),
-            ("milliseconds", .number(time.milliseconds)),
+            ("address", .string("\(remoteAddress)")), ("inbound", .bool(isInbound)), ("security", .string(security)),
+            ("muxer", .string(muxer)), ("ageSeconds", .integer(Int(age.components.seconds))),
         ])
+    }
+}
+
+extension PeerInfo {
+    fileprivate var json: JSON {
+        .object([("peer", .string("\(id)")), ("addresses", .array(addresses.map { .string("\($0)") }))])
+    }
+}
+
+extension LookupTrace.Request {
+    fileprivate var json: JSON {
+        var members: [(String, JSON)] = [
+            ("peer", .string("\(peer.id)")),
+            ("addresses", .array(peer.addresses.map { .string("\($0)") })),
+            ("startMilliseconds", .number(start.milliseconds)),
+            ("milliseconds", duration.map { .number($0.milliseconds) } ?? .null),
+        ]
+        switch outcome {
+        case .answered(let closerPeers, let providers):
+            members += [
+                ("outcome", .string("answered")), ("closerPeers", .integer(closerPeers)),
+                ("providers", .integer(providers)),
+            ]
+        case .failed: members.append(("outcome", .string("failed")))
+        case .unanswered: members.append(("outcome", .string("unanswered")))
+        }
+        return .object(members)
     }
 }
 
