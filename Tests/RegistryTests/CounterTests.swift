@@ -83,16 +83,16 @@ extension LoopbackTests {
 
 struct RegistryLabelsTests {
     @Test func onlyConfiguredRegistriesHaveALabel() throws {
-        let labels = RegistryLabels(configured: [try RegistryName("registry.lab:5000")])
+        let labels = RegistryLabels(configured: [try #require(RegistryName("registry.lab:5000"))])
         labels.learn(["quay.io"])
         #expect(labels.label("registry.lab:5000") == "registry.lab:5000")
         #expect(labels.label("docker.io") == "other" && labels.label("quay.io") == "other")
         #expect(labels.label(nil) == "other")
     }
 
-    @Test func withoutAConfigurationWellKnownAndLearntOnesDo() throws {
+    @Test func withoutAConfigurationWellKnownAndLearntOnesDo() {
         let labels = RegistryLabels(configured: nil)
-        #expect(labels.label(try RegistryName("docker.io")) == "docker.io")
+        #expect(labels.label(RegistryName("docker.io")) == "docker.io")
         #expect(labels.label("registry.example") == "other")
         labels.learn(["registry.example"])
         #expect(labels.label("registry.example") == "registry.example")
