@@ -45,6 +45,8 @@ final class MirrorSession: PeerConnectionUser {
     private var lookupIsCounted = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
+    /// How many of the transfer's failures the router was told of.
+    private var reportedFailures = 0
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
     /// What is held back until its digest was checked, and the bytes of the budget that it takes.
     private var held: HeldBody?
@@ -252,6 +254,7 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Actions
 
     private func perform(_ actions: [MirrorTransfer.Action]) {
+        reportMissing()
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
@@ -275,6 +278,26 @@ final class MirrorSession: PeerConnectionUser {
             }
         }
         if client != nil { timer.deadline = transfer.deadline }
+    }
+
+    /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
+    private func reportMissing() {
+        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
+            services.router.reportMissing(failure.provider, of: request.key)
+        }
+        reportedFailures = transfer.failures.count
+    }
+
+    /// Tells the router of the peers that could be reached at none of their addresses that were tried.
+    private func reportUnreachable() {
+        let reached = Set(transfer.failures.filter { !$0.failure.isOfConnecting }.map(\.peerID))
+        var reported: Set<String> = []
+        for failure in transfer.failures where failure.failure.isOfConnecting {
+            // The one that was asked last may have answered since.
+            guard failure.peerID != transfer.lastPeerID || transfer.content == nil else { continue }
+            guard !reached.contains(failure.peerID), reported.insert(failure.peerID).inserted else { continue }
+            services.router.reportUnreachable(failure.provider)
+        }
     }
 
     private func ask(_ peerRequest: MirrorTransfer.PeerRequest) {
@@ -323,6 +346,7 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: -1)
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
+        if ending != .clientGone { reportUnreachable() }
         log(ending)
         client.mirrorEnds(ending)
     }

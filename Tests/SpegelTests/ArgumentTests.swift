@@ -106,7 +106,6 @@ struct ArgumentTests {
         ["--bootstrap-kind=static"], ["--bootstrap-kind=magic"], ["--static-bootstrap-peers=10.0.0.1:5001"],
         ["--static-bootstrap-peers=/ip4/10.0.0.1"], ["--mirrored-registries=docker.io"], ["--log-level=loud"],
         ["--mirrored-registries=https://docker.io/library"], ["--resolve-tags=maybe"], ["--no-such-flag"],
-        ["--kademlia-prefix=spegel"],
         ["--bootstrap-kind=http"], ["--bootstrap-kind=dns,magic"], ["--http-bootstrap-peer=10.0.0.1:5002"],
         ["--http-bootstrap-peer=http://h/id", "--http-bootstrap-ca=/ca"],
         ["--http-bootstrap-peer=https://h/id", "--http-bootstrap-cert=/c"],
@@ -114,6 +113,8 @@ struct ArgumentTests {
         ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
         ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
+        ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
+        ["--provider-refresh=0s"], ["--provider-ttl=25h"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

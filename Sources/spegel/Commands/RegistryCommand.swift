@@ -19,7 +19,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "kademlia-prefix", "debug-web-enabled", "shutdown-grace",
+            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
         ] + BootstrapOptions.settings
 
     @OptionGroup var common: CommonOptions
@@ -95,6 +95,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
     var kademliaPrefix = "/spegel"
 
+    @Option(
+        help: ArgumentHelp("How long it holds that a node has a key, unless the node says so again.", valueName: "time")
+    )
+    var providerTtl = TimeSpan(.seconds(600), text: "10m")
+
+    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time"))
+    var providerRefresh = TimeSpan(.seconds(540), text: "9m")
+
     @Option(help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool"))
     var debugWebEnabled = Switch(true)
 
@@ -110,6 +118,15 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         }
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
+        }
+        guard (Duration.seconds(1)...Duration.seconds(86_400)).contains(providerTtl.duration) else {
+            throw ValidationError("--provider-ttl must be between 1s and 24h, it is '\(providerTtl)'.")
+        }
+        guard providerRefresh.duration >= .milliseconds(100), providerRefresh.duration < providerTtl.duration else {
+            throw ValidationError(
+                "--provider-refresh must be at least 100ms and less than --provider-ttl (\(providerTtl)), it is "
+                    + "'\(providerRefresh)'."
+            )
         }
         _ = try contentFilter()
         _ = try bootstrap.places()

@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Kademlia
 import LibP2P
 import Logging
 import Monitoring
@@ -60,11 +61,15 @@ struct Node: Service {
             logger: logger
         )
         let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
+        var kademlia = KademliaConfiguration()
+        kademlia.providerStore.timeToLive = options.providerTtl.duration
+        kademlia.reprovideInterval = options.providerRefresh.duration
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
             source: bootstrap.source,
+            kademlia: kademlia,
             logger: logger
         )
         let filter = try options.contentFilter()
