@@ -19,7 +19,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
+            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
+            "shutdown-grace",
         ] + BootstrapOptions.settings
 
     @OptionGroup var common: CommonOptions
