@@ -45,6 +45,10 @@ test-soak: ## Twelve nodes in one process under churn, ten minutes (DURATION=, S
 	$(RELEASE) --product spegel-soak
 	.build/release/spegel-soak --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
+.PHONY: test-formation
+test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP (root, Debian)
+	@scripts/test-formation
+
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput
 	@scripts/bench

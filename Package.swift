@@ -27,6 +27,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         // Without its default traits the library needs no full Foundation, whose ICU data is 30 MB.
@@ -42,6 +43,27 @@ let package = Package(
     targets: [
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Files", swiftSettings: strict),
+        .target(name: "StructuredText", swiftSettings: strict),
+        .target(
+            name: "HTTPClient",
+            dependencies: [
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Kubernetes",
+            dependencies: [
+                "Files", "HTTPClient", "StructuredText",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
         .target(
             name: "Multiformats",
             dependencies: [.product(name: "Crypto", package: "swift-crypto")],
@@ -50,7 +72,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files",
+                "OCI", "Files", "StructuredText",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -102,9 +124,11 @@ let package = Package(
         .target(
             name: "Routing",
             dependencies: [
-                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia",
+                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
+                "Files", "StructuredText",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -114,6 +138,19 @@ let package = Package(
             name: "Registry",
             dependencies: [
                 "OCI", "ContentStore", "Routing",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "Monitoring",
+            dependencies: [
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -133,12 +170,11 @@ let package = Package(
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Routing", "Registry",
-                "NodeConfiguration",
+                "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
+                "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -216,6 +252,30 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .testTarget(
+            name: "StructuredTextTests",
+            dependencies: ["StructuredText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HTTPClientTests",
+            dependencies: [
+                "HTTPClient", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "KubernetesTests",
+            dependencies: [
+                "Kubernetes", "HTTPClient", "StructuredText", "Files", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
         .testTarget(name: "OCITests", dependencies: ["OCI", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "MultiformatsTests", dependencies: ["Multiformats", "TestSupport"], swiftSettings: strict),
         .testTarget(
@@ -265,19 +325,35 @@ let package = Package(
         .testTarget(
             name: "RoutingTests",
             dependencies: [
-                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia",
+                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
+                "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "OCI", "TestSupport",
+                "Registry", "Routing", "ContentStore", "OCI", "TestSupport", "Monitoring",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MonitoringTests",
+            dependencies: [
+                "Monitoring", "TestSupport",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -292,9 +368,10 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "OCI", "TestSupport",
+                "spegel", "Kubernetes", "OCI", "TestSupport", "Monitoring", "StructuredText",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),

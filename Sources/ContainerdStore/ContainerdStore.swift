@@ -103,14 +103,13 @@ public final class ContainerdStore: ContentStore {
 
     /// Finds out whether content can be read from the content folder, and whether it is that of this containerd.
     ///
-    /// A containerd that holds nothing yet has not made the folder's parts either; then it only has to be there.
+    /// A containerd that holds nothing yet may not have made the folder either, so nothing can be said then.
     ///
     /// - Returns: what is wrong, in one line that says what to do, or `nil` when nothing is or no folder was given.
     ///   Where something is wrong, content is still read over gRPC.
     public func contentFolderProblem() async throws -> String? {
-        guard let folder else { return nil }
-        let held = try await connection.contents(until: { $0 > 0 }).first?.digest
-        return held == nil && access(folder.path, X_OK) == 0 ? nil : folder.problem(held: held)
+        guard let folder, let held = try await connection.contents(until: { $0 > 0 }).first?.digest else { return nil }
+        return folder.problem(held: held)
     }
 
     /// How containerd is set up, as far as it tells.

@@ -1,6 +1,7 @@
 import Files
 import FoundationEssentials
 import OCI
+import StructuredText
 
 /// Makes an OCI image layout and adds images to it. Readers see a blob or an index whole or not at all.
 public struct ImageLayoutWriter: Sendable {

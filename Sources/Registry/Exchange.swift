@@ -15,6 +15,9 @@ struct Exchange {
     /// Whether another request may follow on the connection.
     var keepsAlive: Bool
     let started: NIODeadline
+    /// What it is counted under.
+    let handler: RegistryCounters.Handler
+    let method: String
 
     /// What is asked for, if it is content.
     var content: ContentRequest?
@@ -40,10 +43,12 @@ struct Exchange {
     /// The head of the answer until there is a first byte to follow it.
     var heldHead: HTTPResponseHead?
 
-    init(id: ID, isHead: Bool, isOldVersion: Bool, keepsAlive: Bool, started: NIODeadline) {
+    init(id: ID, head: HTTPRequestHead, keepsAlive: Bool, started: NIODeadline) {
         self.id = id
-        self.isHead = isHead
-        self.isOldVersion = isOldVersion
+        isHead = head.method == .HEAD
+        isOldVersion = head.version.minor < 1
+        handler = RegistryCounters.Handler(target: head.uri)
+        method = head.method == .GET || head.method == .HEAD ? head.method.rawValue : "other"
         self.keepsAlive = keepsAlive
         self.started = started
         lastProgressAt = started

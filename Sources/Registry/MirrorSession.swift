@@ -1,3 +1,5 @@
+import CoreMetrics
+import Glibc
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -39,6 +41,12 @@ final class MirrorSession: PeerConnectionUser {
     private var transfer: MirrorTransfer
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
+    private var lookupStart = NIODeadline.now()
+    private var lookupIsCounted = false
+    private let registryLabel: String
+    private let counters: RegistryCounters.PerRegistry
+    /// How many of the transfer's failures the router was told of.
+    private var reportedFailures = 0
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
     /// What is held back until its digest was checked, and the bytes of the budget that it takes.
     private var held: HeldBody?
@@ -61,6 +69,8 @@ final class MirrorSession: PeerConnectionUser {
         self.pool = pool
         self.eventLoop = eventLoop
         logger = services.logger
+        registryLabel = services.counters.labels.label(request.content.registry)
+        counters = services.counters.registry(registryLabel)
         timer = LazyTimer(eventLoop: eventLoop)
         let digest: Digest? = if case .digest(let digest) = request.content.target { digest } else { nil }
         transfer = MirrorTransfer(
@@ -108,17 +118,27 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Events
 
     private func lookupStarted() {
+        lookupStart = .now()
         transfer.lookupStarted(now: .now())
         if client != nil { timer.deadline = transfer.deadline }
     }
 
     private func found(_ provider: Provider) {
         if let digest = transfer.request.digest, services.isBarred(provider.peerID, digest) { return }
+        countLookup(.found)
         perform(transfer.found(provider, now: .now()))
     }
 
     private func lookupEnded() {
+        countLookup(.notFound)
         perform(transfer.lookupEnded(now: .now()))
+    }
+
+    /// Only the first provider counts: whoever waits, waits for that one.
+    private func countLookup(_ outcome: RegistryCounters.Lookup) {
+        guard client != nil, !lookupIsCounted else { return }
+        lookupIsCounted = true
+        services.counters.countLookup(outcome, nanoseconds: (NIODeadline.now() - lookupStart).nanoseconds)
     }
 
     private func timePassed() {
@@ -163,6 +183,7 @@ final class MirrorSession: PeerConnectionUser {
         var bytes = bytes
         if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
         services.metrics.addRelayedBytes(bytes.readableBytes)
+        counters.peerReceivedBytes.increment(by: bytes.readableBytes)
         guard held != nil else {
             client?.mirrorSends(body: bytes)
             return
@@ -233,6 +254,7 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Actions
 
     private func perform(_ actions: [MirrorTransfer.Action]) {
+        reportMissing()
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
@@ -256,6 +278,26 @@ final class MirrorSession: PeerConnectionUser {
             }
         }
         if client != nil { timer.deadline = transfer.deadline }
+    }
+
+    /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
+    private func reportMissing() {
+        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
+            services.router.reportMissing(failure.provider, of: request.key)
+        }
+        reportedFailures = transfer.failures.count
+    }
+
+    /// Tells the router of the peers that could be reached at none of their addresses that were tried.
+    private func reportUnreachable() {
+        let reached = Set(transfer.failures.filter { !$0.failure.isOfConnecting }.map(\.peerID))
+        var reported: Set<String> = []
+        for failure in transfer.failures where failure.failure.isOfConnecting {
+            // The one that was asked last may have answered since.
+            guard failure.peerID != transfer.lastPeerID || transfer.content == nil else { continue }
+            guard !reached.contains(failure.peerID), reported.insert(failure.peerID).inserted else { continue }
+            services.router.reportUnreachable(failure.provider)
+        }
     }
 
     private func ask(_ peerRequest: MirrorTransfer.PeerRequest) {
@@ -293,6 +335,7 @@ final class MirrorSession: PeerConnectionUser {
 
     private func end(_ ending: MirrorEnding) {
         guard let client else { return }
+        count(ending)
         self.client = nil
         timer.stop()
         lookup?.cancel()
@@ -303,8 +346,31 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: -1)
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
+        if ending != .clientGone { reportUnreachable() }
         log(ending)
         client.mirrorEnds(ending)
+    }
+
+    private func count(_ ending: MirrorEnding) {
+        countLookup(ending == .clientGone ? .cancelled : .timedOut)
+        for failed in transfer.failures { services.counters.countFailure(failed.failure) }
+        let isHit: Bool
+        switch ending {
+        case .complete: isHit = true
+        case .cutShort, .notFound, .rangeNotSatisfiable: isHit = false
+        case .clientGone:
+            // Who leaves before there is an answer says nothing of whether there would have been one.
+            guard transfer.content != nil else { return }
+            isHit = true
+        }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        services.counters.countMirrored(
+            registry: registryLabel,
+            isHit: isHit,
+            isExternal: request.isExternal,
+            now: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+        )
     }
 
     private func log(_ ending: MirrorEnding) {
@@ -321,8 +387,8 @@ final class MirrorSession: PeerConnectionUser {
             "registry": "\(request.content.registry?.text ?? "")",
             "repository": "\(request.content.repository)",
             "key": "\(request.key)",
-            "bytes": "\(transfer.sentBytes)",
-            "milliseconds": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)",
+            "bytes": .stringConvertible(transfer.sentBytes),
+            "duration": "\((NIODeadline.now() - started).nanoseconds / 1_000_000)ms",
             "outcome": "\(outcome)",
         ]
         if let peer = transfer.lastPeerID, let address = transfer.lastAddress {

@@ -10,7 +10,7 @@ extension RegistryConnection {
     func answer(_ plan: RequestPlan) {
         switch plan {
         case .base: send(HTTPResponseHead.base)
-        case .live: send(HTTPResponseHead.text(.ok, "alive"))
+        case .live: answerLiveness()
         case .ready: answerReadiness()
         case .refuse(let error):
             send(HTTPResponseHead.error(error), outcome: error.status == 404 ? .notFound : .rejected)
@@ -23,6 +23,14 @@ extension RegistryConnection {
             case .absent: mirror(request)
             }
         }
+    }
+
+    private func answerLiveness() {
+        let stalls = services.stalls()
+        guard stalls.isEmpty else {
+            return send(HTTPResponseHead.text(.serviceUnavailable, stalls.joined(separator: ", ")))
+        }
+        send(HTTPResponseHead.text(.ok, "alive"))
     }
 
     private func answerReadiness() {

@@ -122,14 +122,10 @@ final class RegistryConnection: ChannelInboundHandler {
     private func begin(_ head: HTTPRequestHead, keepsAlive: Bool) {
         lastExchangeID += 1
         state = .responding
-        exchange = Exchange(
-            id: lastExchangeID,
-            isHead: head.method == .HEAD,
-            isOldVersion: head.version.minor < 1,
-            keepsAlive: keepsAlive,
-            started: .now()
-        )
+        let exchange = Exchange(id: lastExchangeID, head: head, keepsAlive: keepsAlive, started: .now())
+        self.exchange = exchange
         services.metrics.changeRequestsInFlight(by: 1)
+        services.counters.changeInFlight(exchange.handler, by: 1)
         timer.deadline = .now() + Self.progressInterval
     }
 
@@ -201,10 +197,9 @@ final class RegistryConnection: ChannelInboundHandler {
                 ]
             )
         }
-        if settled.isLocal {
-            let bytes = outcome == .aborted ? max(0, settled.lastProgress) : settled.enqueuedBytes
-            services.metrics.addLocalBytes(Int(clamping: bytes))
-        }
+        let bytes = outcome == .aborted ? max(0, settled.lastProgress) : settled.enqueuedBytes
+        if settled.isLocal { services.metrics.addLocalBytes(Int(clamping: bytes)) }
+        count(settled, bytes: bytes)
     }
 
     private func linger() {

@@ -1,4 +1,5 @@
 import ContentStore
+import CoreMetrics
 import Glibc
 import Logging
 import NIOCore
@@ -37,6 +38,9 @@ public final class RegistryServer: Service {
     ///   - router: finds the nodes that hold what this one does not.
     ///   - group: the event loops; their life is the caller's affair.
     ///   - readiness: what `/readyz` answers.
+    ///   - stalls: what has not moved for too long; `/livez` fails while there is anything.
+    ///   - labels: the registries that metrics are told apart by.
+    ///   - metricsFactory: what is counted goes there.
     public init(
         configuration: RegistryConfiguration,
         store: any ContentStore,
@@ -44,6 +48,9 @@ public final class RegistryServer: Service {
         router: any Router,
         group: any EventLoopGroup,
         readiness: @escaping @Sendable () -> Readiness,
+        stalls: @escaping @Sendable () -> [String] = { [] },
+        labels: RegistryLabels = RegistryLabels(configured: nil),
+        metricsFactory: any MetricsFactory = NOOPMetricsHandler.instance,
         logger: Logger
     ) {
         services = RegistryServices(
@@ -52,6 +59,8 @@ public final class RegistryServer: Service {
             index: index,
             router: router,
             readiness: readiness,
+            stalls: stalls,
+            counters: RegistryCounters(factory: metricsFactory, labels: labels),
             logger: logger
         )
         self.group = group

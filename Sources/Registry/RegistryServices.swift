@@ -12,8 +12,10 @@ final class RegistryServices: Sendable {
     let index: ContentIndex
     let router: any Router
     let readiness: @Sendable () -> Readiness
+    let stalls: @Sendable () -> [String]
     let logger: Logger
     let metrics = RegistryMetrics()
+    let counters: RegistryCounters
     let transferLimits: MirrorTransfer.Limits
     /// Set once the server shuts down: every connection closes after its current answer.
     let isDraining = Atomic(false)
@@ -27,13 +29,17 @@ final class RegistryServices: Sendable {
         index: ContentIndex,
         router: any Router,
         readiness: @escaping @Sendable () -> Readiness,
+        stalls: @escaping @Sendable () -> [String],
+        counters: RegistryCounters,
         logger: Logger
     ) {
+        self.counters = counters
         self.configuration = configuration
         self.store = store
         self.index = index
         self.router = router
         self.readiness = readiness
+        self.stalls = stalls
         self.logger = logger
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         transferLimits = MirrorTransfer.Limits(

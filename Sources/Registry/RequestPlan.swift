@@ -30,10 +30,15 @@ struct ContentRequest: Hashable, Sendable {
     var range: ByteRange?
     /// Whether a peer asks, who must never be forwarded.
     var isFromPeer: Bool
+    /// Whether it comes from outside of the cluster, as whoever configures such a client tells with a header.
+    var isExternal = false
 }
 
 /// The header that marks a request from another node.
 let mirroredHeaderName = "X-Spegel-Mirrored"
+
+/// The header that marks a request from outside of the cluster; it only matters for metrics.
+let externalHeaderName = "X-Spegel-External"
 
 /// The header of a relayed answer that names the registry of the peer that it comes from.
 let sourceHeaderName = "X-Spegel-Source"
@@ -98,9 +103,14 @@ extension RequestPlan {
                 key: key,
                 isHead: head.method == .HEAD,
                 range: range,
-                isFromPeer: head.headers.first(name: mirroredHeaderName).map { $0.lowercased() == "true" } ?? false
+                isFromPeer: isTrue(head.headers.first(name: mirroredHeaderName)),
+                isExternal: isTrue(head.headers.first(name: externalHeaderName))
             )
         )
+    }
+
+    private static func isTrue(_ value: String?) -> Bool {
+        value?.lowercased() == "true"
     }
 
     /// RFC 9112, section 3.2.2: a server takes a target in absolute form, too.

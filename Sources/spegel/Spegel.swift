@@ -7,8 +7,8 @@ struct Spegel: AsyncParsableCommand {
         commandName: "spegel",
         abstract: "Share container images between the nodes of a cluster, straight from what their containerd holds.",
         discussion: """
-            Each flag can also be set by an environment variable: --registry-addr by REGISTRY_ADDR, and so on. A flag \
-            wins over its variable.
+            Each flag can also be set by an environment variable, --registry-addr by REGISTRY_ADDR and so on, and in a \
+            YAML file that --config names. A flag wins over its variable, and that over the file.
             """,
         version: Version.text,
         subcommands: [RegistryCommand.self, ConfigurationCommand.self, VersionCommand.self]
@@ -20,14 +20,21 @@ enum Main {
     static func main() async {
         // A peer that goes away is an error of that connection, never a signal to the process.
         signal(SIGPIPE, SIG_IGN)
-        let prepared = PreparedArguments(
-            arguments: Array(CommandLine.arguments.dropFirst()),
-            environment: Environment.current,
-            root: Spegel.self
-        )
+        let prepared: PreparedArguments
+        do {
+            prepared = try PreparedArguments(
+                arguments: Array(CommandLine.arguments.dropFirst()),
+                environment: Environment.current,
+                root: Spegel.self
+            )
+        } catch {
+            fail("\(error).", code: .validationFailure)
+        }
         do {
             var command = try Spegel.parseAsRoot(prepared.arguments)
-            if var asynchronous = command as? any AsyncParsableCommand {
+            if let settable = command as? any SettableCommand, settable.common.printConfig {
+                printSettings(of: settable, sources: prepared.sources)
+            } else if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
                 try command.run()
@@ -47,8 +54,21 @@ enum Main {
         if let note = prepared.note(onMessage: text) { text += " (\(note))" }
         if !text.hasSuffix("."), !text.hasSuffix(")") { text += "." }
         if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
+        fail(text, code: code)
+    }
+
+    private static func fail(_ text: String, code: ExitCode) -> Never {
         let line = Array("spegel: \(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
         exit(code.rawValue)
+    }
+
+    private static func printSettings(of command: some SettableCommand, sources: [String: SettingSource]) {
+        let type = type(of: command)
+        print(
+            EffectiveSettings(of: command)
+                .yaml(settings: type.settings, secrets: type.secretSettings, sources: sources),
+            terminator: ""
+        )
     }
 }

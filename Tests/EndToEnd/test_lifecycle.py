@@ -13,7 +13,7 @@ import pytest
 from harness.lab import Lab
 from harness.node import Node
 from harness.process import eventually
-from harness.spegel import REGISTRY_PORT, ROUTER_PORT, blob_path, flags
+from harness.spegel import METRICS_PORT, REGISTRY_PORT, ROUTER_PORT, blob_path, flags
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
@@ -90,7 +90,8 @@ def test_mistake_is_named(lab: Lab, spegel_binary: Path, mistake: str):
 def test_port_in_use_is_named(nodes: list[Node], tmp_path: Path):
     spegel = nodes[0].spegel
     free = {"registry-addr": ":6000", "router-addr": ":6001", "metrics-addr": ":6090"}
-    for flag, port in {"registry-addr": REGISTRY_PORT, "router-addr": ROUTER_PORT}.items():
+    ports = {"registry-addr": REGISTRY_PORT, "router-addr": ROUTER_PORT, "metrics-addr": METRICS_PORT}
+    for flag, port in ports.items():
         options = {"log-level": "error", "data-dir": str(tmp_path / "data"), **free, flag: f":{port}"}
         code, output = spegel.run_to_failure(options, timeout=15)
         assert code in (1, 64), output

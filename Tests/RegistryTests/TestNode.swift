@@ -1,4 +1,5 @@
 import ContentStore
+import CoreMetrics
 import Glibc
 import Logging
 import NIOCore
@@ -88,6 +89,8 @@ struct TestNode {
         readersOnly: Bool = false,
         readiness: Readiness = .ready("ready"),
         router other: (any Router)? = nil,
+        stalls: [String] = [],
+        metrics: any MetricsFactory = NOOPMetricsHandler.instance,
         configure: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = RegistryConfiguration(host: host, port: 0)
@@ -110,6 +113,8 @@ struct TestNode {
             router: other ?? router,
             group: MultiThreadedEventLoopGroup.singleton,
             readiness: { readiness },
+            stalls: { stalls },
+            metricsFactory: metrics,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         )
         address = try await server.start()

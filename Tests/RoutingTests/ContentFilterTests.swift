@@ -1,3 +1,4 @@
+import ContentStore
 import OCI
 import Testing
 
@@ -38,6 +39,27 @@ struct ContentFilterTests {
         #expect(filter.verdict(ofImage: "quay.io/secret/y@\(digest)") == .withheld)
         #expect(filter.verdict(ofImage: digest) == .unsaid)
         #expect(filter.tagName(ofImage: "docker.io/x/y:latest") == nil)
+    }
+
+    /// containerd's label says `registry.lab` of what came from `registry.lab:5000`.
+    @Test func labelsNameTheHostWithoutItsPort() throws {
+        func source(_ text: String, _ repository: String = "team/x") throws -> ContentSource {
+            ContentSource(
+                registry: try #require(RegistryName(text)),
+                repository: try #require(RepositoryName(repository))
+            )
+        }
+        var filter = ContentFilter(registries: [
+            try #require(RegistryName("registry.lab:5000")), try #require(RegistryName("docker.io")),
+        ])
+        #expect(try filter.allows(source("registry.lab")))
+        #expect(try filter.allows(source("registry.lab:5000")))
+        #expect(try filter.allows(source("docker.io")))
+        #expect(try !filter.allows(source("registry.lab:6000")))
+        #expect(try !filter.allows(source("other.lab")))
+        filter.excluded = [try ReferencePattern("^registry.lab:5000/secret/")]
+        #expect(try filter.allows(source("registry.lab")))
+        #expect(try !filter.allows(source("registry.lab", "secret/x")))
     }
 
     @Test(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kubernetes
 import Logging
 import OCI
 import TestSupport
@@ -8,7 +9,7 @@ import Testing
 
 struct ArgumentTests {
     func parse(_ line: [String], _ environment: [String: String] = [:]) throws -> RegistryCommand {
-        let prepared = PreparedArguments(arguments: line, environment: environment, root: Spegel.self)
+        let prepared = try PreparedArguments(arguments: line, environment: environment, root: Spegel.self)
         return try #require(try Spegel.parseAsRoot(prepared.arguments) as? RegistryCommand)
     }
 
@@ -24,10 +25,7 @@ struct ArgumentTests {
         #expect(command.containerdNamespace == "k8s.io")
         #expect(command.dataDir == "/var/lib/spegel")
         #expect(try command.registryNames() == nil)
-        guard case .none = try command.bootstrap() else {
-            Issue.record("bootstraps by default")
-            return
-        }
+        #expect(try command.bootstrap.places().isEmpty)
     }
 
     @Test func everySettingHasAVariable() throws {
@@ -68,15 +66,38 @@ struct ArgumentTests {
 
     @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {
         let peers = try parse(["registry", "--static-bootstrap-peers", "/ip4/10.0.0.1/tcp/5001"])
-        guard case .addresses(let addresses) = try peers.bootstrap() else {
+        guard case .addresses(let addresses)? = try peers.bootstrap.places().first else {
             Issue.record("not static")
             return
         }
         #expect(addresses.map { "\($0)" } == ["/ip4/10.0.0.1/tcp/5001"])
-        guard case .domain("x.svc") = try parse(["registry", "--dns-bootstrap-domain", "x.svc"]).bootstrap() else {
+        let dns = try parse(["registry", "--dns-bootstrap-domain", "x.svc"])
+        guard case .domain("x.svc")? = try dns.bootstrap.places().first else {
             Issue.record("not dns")
             return
         }
+        let http = try parse(["registry", "--http-bootstrap-peer", "http://10.0.0.1:5002/id"])
+        guard case .http(nil, let url?, _)? = try http.bootstrap.places().first else {
+            Issue.record("not http")
+            return
+        }
+        #expect("\(url)" == "http://10.0.0.1:5002/id")
+    }
+
+    @Test(arguments: [
+        ["--bootstrap-kind=kubernetes,dns"], ["--bootstrap-kind", "kubernetes", "dns"],
+        ["--bootstrap-kind=kubernetes", "--bootstrap-kind=dns", "--bootstrap-kind=dns"],
+    ])
+    func severalKindsMayBeGiven(_ line: [String]) throws {
+        let command = try parse(["registry", "--dns-bootstrap-domain=x.svc"] + line)
+        let places = try command.bootstrap.places()
+        #expect(places.count == 2)
+        guard case .election(let setting)? = places.first, case .domain? = places.last else {
+            Issue.record("not an election and DNS")
+            return
+        }
+        #expect(setting.name == "spegel-leader-election" && setting.namespace == nil && setting.kubeconfig == nil)
+        #expect(setting.timing == ElectionTiming())
     }
 
     @Test(arguments: [
@@ -85,7 +106,15 @@ struct ArgumentTests {
         ["--bootstrap-kind=static"], ["--bootstrap-kind=magic"], ["--static-bootstrap-peers=10.0.0.1:5001"],
         ["--static-bootstrap-peers=/ip4/10.0.0.1"], ["--mirrored-registries=docker.io"], ["--log-level=loud"],
         ["--mirrored-registries=https://docker.io/library"], ["--resolve-tags=maybe"], ["--no-such-flag"],
-        ["--kademlia-prefix=spegel"],
+        ["--bootstrap-kind=http"], ["--bootstrap-kind=dns,magic"], ["--http-bootstrap-peer=10.0.0.1:5002"],
+        ["--http-bootstrap-peer=http://h/id", "--http-bootstrap-ca=/ca"],
+        ["--http-bootstrap-peer=https://h/id", "--http-bootstrap-cert=/c"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-renew-deadline=10s"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
+        ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
+        ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
+        ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
+        ["--provider-refresh=0s"], ["--provider-ttl=25h"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }
@@ -94,7 +123,7 @@ struct ArgumentTests {
 
     @Test func anErrorNamesTheVariableThatCausedIt() throws {
         let environment = ["MIRROR_RESOLVE_RETRIES": "many"]
-        let prepared = PreparedArguments(arguments: ["registry"], environment: environment, root: Spegel.self)
+        let prepared = try PreparedArguments(arguments: ["registry"], environment: environment, root: Spegel.self)
         let error = try #require(throws: (any Error).self) { try Spegel.parseAsRoot(prepared.arguments) }
         let note = prepared.note(onMessage: Spegel.message(for: error))
         #expect(note == "set by the environment variable MIRROR_RESOLVE_RETRIES")
@@ -126,7 +155,7 @@ struct ArgumentTests {
     }
 
     @Test(arguments: [UInt64.random(in: 0...UInt64.max)])
-    func randomArgumentsNeverTrap(seed: UInt64) {
+    func randomArgumentsNeverTrap(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let alphabet = Array("-=:,./ 0123456789abcmsh[]éµ\u{0}")
         for _ in 0..<5000 {
@@ -139,7 +168,7 @@ struct ArgumentTests {
         }
         for _ in 0..<100 {
             let line = (0..<4).map { _ in String((alphabet.shuffled(using: &generator)).prefix(6)) }
-            let prepared = PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
+            let prepared = try PreparedArguments(arguments: ["registry"] + line, environment: [:], root: Spegel.self)
             _ = try? Spegel.parseAsRoot(prepared.arguments)
         }
     }

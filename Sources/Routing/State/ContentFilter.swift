@@ -45,9 +45,12 @@ public struct ContentFilter: Hashable, Sendable {
         return allows(registry, request.repository, tag)
     }
 
-    /// Whether content that was pulled from a repository may be shared.
+    /// Whether content that was pulled from a repository may be shared. containerd's label names the host of the
+    /// registry without its port.
     func allows(_ source: ContentSource) -> Bool {
-        allows(source.registry, source.repository, nil)
+        guard let registries else { return allows(source.registry, source.repository, nil) }
+        let meant = registries.filter { $0 == source.registry || $0.host == source.registry.text }
+        return !meant.isEmpty && meant.allSatisfy { allows($0, source.repository, nil) }
     }
 
     /// What the name of an image says of its content.
@@ -70,5 +73,13 @@ public struct ContentFilter: Hashable, Sendable {
         guard !excluded.isEmpty else { return true }
         let name = "\(registry.text)/\(repository.text)" + (tag.map { ":" + $0.text } ?? "")
         return !excluded.contains { $0.matches(name) }
+    }
+}
+
+extension RegistryName {
+    /// The name without its port.
+    fileprivate var host: Substring {
+        guard !text.hasSuffix("]"), let colon = text.lastIndex(of: ":") else { return text[...] }
+        return text[..<colon]
     }
 }

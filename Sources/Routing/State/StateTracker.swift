@@ -50,6 +50,8 @@ public final class StateTracker: Service {
         var outages = 0
         var lastComparison: TrackerSnapshot.Comparison?
         var retryDelay: Duration?
+        /// Since when a change is being acted on.
+        var busySince: SuspendingClock.Instant?
     }
 
     /// Makes a tracker; it works while ``run()`` does.
@@ -80,6 +82,16 @@ public final class StateTracker: Service {
         }
     }
 
+    /// When the tracker last took up something new to do, or now while it has nothing to do.
+    public var lastMove: SuspendingClock.Instant {
+        state.withLock { $0.busySince ?? .now }
+    }
+
+    /// The keys that are advertised.
+    public var advertisedKeys: Set<String> {
+        state.withLock { $0.advertised }
+    }
+
     /// What is known and advertised now.
     public var snapshot: TrackerSnapshot {
         let state = self.state.withLock { $0 }
@@ -100,7 +112,7 @@ public final class StateTracker: Service {
         )
     }
 
-    /// Follows the store until the task is cancelled or the service shuts down.
+    /// Follows the store until the task is cancelled or the service shuts down; then all keys are withdrawn.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
@@ -114,6 +126,11 @@ public final class StateTracker: Service {
                 do { try await Task.sleep(for: self.takeRetryDelay()) } catch { return }
             }
         }
+        let keys = state.withLock { state in
+            defer { state.advertised = [] }
+            return state.advertised
+        }
+        if !keys.isEmpty { await router.withdraw(keys.sorted()) }
     }
 
     /// The wait before the next try; it doubles until the store was read again.
@@ -165,6 +182,8 @@ public final class StateTracker: Service {
         for await _ in pending.signals {
             try await Task.sleep(for: configuration.coalescingDelay)
             let changes = pending.take()
+            state.withLock { $0.busySince = .now }
+            defer { state.withLock { $0.busySince = nil } }
             if changes.contains(.unknown) {
                 try await synchronise()
                 pending.setFullDue(.now + configuration.fullInterval)

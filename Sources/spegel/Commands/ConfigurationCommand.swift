@@ -1,4 +1,5 @@
 import ArgumentParser
+import Monitoring
 import NodeConfiguration
 
 /// `spegel configuration`: has containerd ask the mirror.
@@ -52,7 +53,7 @@ struct ConfigurationCommand: ParsableCommand, SettableCommand {
     }
 
     func run() throws {
-        _ = try mirrors().apply(logger: common.logger())
+        _ = try mirrors().apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
     }
 
     private func mirrors() throws -> MirrorConfiguration {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Monitoring
 import OCI
 
 /// `spegel registry`: the node.
@@ -18,9 +19,9 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags",
-            "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
-        ]
+            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
+            "shutdown-grace",
+        ] + BootstrapOptions.settings
 
     @OptionGroup var common: CommonOptions
 
@@ -30,7 +31,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Where other nodes reach the router (libp2p).", valueName: "address"))
     var routerAddr = ListenAddress(host: nil, port: 5001)
 
-    @Option(help: ArgumentHelp("Where /metrics is served.", valueName: "address"))
+    @Option(help: ArgumentHelp("Where /metrics, /readyz, /livez and /debug/ are served.", valueName: "address"))
     var metricsAddr = ListenAddress(host: nil, port: 9090)
 
     @Option(help: ArgumentHelp("The folder that keeps the identity of the node.", valueName: "dir"))
@@ -90,20 +91,24 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)
 
-    @Option(help: ArgumentHelp("How other nodes are found: static or dns.", valueName: "kind"))
-    var bootstrapKind: BootstrapKind?
-
-    @Option(
-        parsing: .upToNextOption,
-        help: ArgumentHelp("Multiaddrs of nodes, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
-    )
-    var staticBootstrapPeers: [String] = []
-
-    @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
-    var dnsBootstrapDomain: String?
+    @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
     var kademliaPrefix = "/spegel"
+
+    @Option(
+        help: ArgumentHelp("How long it holds that a node has a key, unless the node says so again.", valueName: "time")
+    )
+    var providerTtl = TimeSpan(.seconds(600), text: "10m")
+
+    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time"))
+    var providerRefresh = TimeSpan(.seconds(540), text: "9m")
+
+    @Option(help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool"))
+    var debugWebEnabled = Switch(true)
+
+    @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time"))
+    var shutdownGrace = TimeSpan(.seconds(25), text: "25s")
 
     func validate() throws {
         guard (1...100).contains(mirrorResolveRetries) else {
@@ -115,11 +120,22 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
         }
+        guard (Duration.seconds(1)...Duration.seconds(86_400)).contains(providerTtl.duration) else {
+            throw ValidationError("--provider-ttl must be between 1s and 24h, it is '\(providerTtl)'.")
+        }
+        guard providerRefresh.duration >= .milliseconds(100), providerRefresh.duration < providerTtl.duration else {
+            throw ValidationError(
+                "--provider-refresh must be at least 100ms and less than --provider-ttl (\(providerTtl)), it is "
+                    + "'\(providerRefresh)'."
+            )
+        }
         _ = try contentFilter()
-        _ = try bootstrap()
+        _ = try bootstrap.places()
     }
 
     func run() async throws {
-        try await Node(self).run()
+        let output = common.logOutput()
+        let logger = output.logger(label: "spegel", level: common.logLevel)
+        try await StopSignals.run(Node(self, output: output, logger: logger), logger: logger)
     }
 }

@@ -1,31 +1,55 @@
 import ContainerdStore
 import ContentStore
+import Kademlia
 import LibP2P
 import Logging
+import Monitoring
 import Multiformats
 import NIOCore
 import NIOPosix
 import Registry
 import Routing
 import ServiceLifecycle
-import UnixSignals
+import Synchronization
 
-/// A node, put together from its parts: the store, the router, the state tracker, the registry.
-struct Node {
+/// A node, put together from its parts: the store, the router, the registry, the state tracker, and what tells of them.
+///
+/// As a service it runs until it shuts down gracefully, or a part cannot go on.
+struct Node: Service {
+    /// How long a shutdown may take beyond the time of grace for transfers.
+    private static let shutdownMargin = Duration.seconds(4)
+    /// How long the tracker may take over one change of the store, or over reading all of it.
+    private static let trackerDeadline = Duration.seconds(300)
+
     private let options: RegistryCommand
+    private let output: LogOutput
     private let logger: Logger
 
-    init(_ options: RegistryCommand) {
+    init(_ options: RegistryCommand, output: LogOutput, logger: Logger) {
         self.options = options
-        logger = options.common.logger()
+        self.output = output
+        self.logger = logger
     }
 
-    /// Runs until SIGTERM or SIGINT asks for the end, or a part cannot go on.
     func run() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: min(System.coreCount, 4))
+        do {
+            try await run(on: group)
+        } catch {
+            try? await group.shutdownGracefully()
+            throw error
+        }
+        try await group.shutdownGracefully()
+        logger.info("stopped")
+    }
+
+    private func run(on group: MultiThreadedEventLoopGroup) async throws {
         let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
         let store = try await NodeStore.open(options, group: group, logger: logger)
         let index = ContentIndex()
+        let metrics = MetricRegistry(SpegelMetrics.families)
+        let liveness = LivenessMonitor(group: group)
+        let drain = Drain()
 
         let host = Host(
             configuration: HostConfiguration(
@@ -36,11 +60,16 @@ struct Node {
             group: group,
             logger: logger
         )
+        let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
+        var kademlia = KademliaConfiguration()
+        kademlia.providerStore.timeToLive = options.providerTtl.duration
+        kademlia.reprovideInterval = options.providerRefresh.duration
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
-            source: try options.bootstrapSource(),
+            source: bootstrap.source,
+            kademlia: kademlia,
             logger: logger
         )
         let filter = try options.contentFilter()
@@ -51,7 +80,10 @@ struct Node {
             filter: filter,
             logger: logger
         )
-        let readiness: @Sendable () -> Readiness = { Readiness.all([router.readiness, tracker.readiness]) }
+        liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
+        let readiness: @Sendable () -> Readiness = {
+            drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness])
+        }
 
         var configuration = RegistryConfiguration(
             host: options.registryAddr.host ?? "",
@@ -60,6 +92,8 @@ struct Node {
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
         configuration.filter = filter
+        configuration.shutdownGrace = options.shutdownGrace.duration
+        let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,
@@ -67,40 +101,74 @@ struct Node {
             router: router,
             group: group,
             readiness: readiness,
+            stalls: { liveness.stalls.map(\.description) },
+            labels: labels,
+            metricsFactory: metrics,
             logger: logger
         )
-        let metrics = MetricsServer(
-            address: options.metricsAddr,
+        let report = NodeReport(
+            peerID: keyPair.peerID,
+            storeName: store.name,
+            host: host,
+            router: router,
+            tracker: tracker,
+            index: index,
+            registry: registry,
+            labels: labels,
+            elector: bootstrap.elector,
+            liveness: liveness,
+            readiness: readiness
+        )
+        metrics.collect { report.collect(into: &$0) }
+        let monitoring = MonitoringServer(
+            configuration: options.monitoringConfiguration,
+            routes: report.routes(metrics: metrics, debug: options.debugWebEnabled.isOn),
             group: group,
-            sample: { Metrics.text(registry: registry.metrics, router: router.counts, index: index.counts) },
             logger: logger
         )
 
         try await host.start()
-        // In the order of dependence: the first is started first and stopped last.
+        // The first is started first and stopped last: at the end nothing is advertised any more before the registry
+        // stops to listen, and what tells of the node is there for as long as there is something to tell.
         var services: [any Service] =
-            store.services
-            + [HostService(host: host), router, tracker, registry, metrics, StartupService(readiness: readiness)]
+            [output, monitoring, liveness] + store.services
+            + [HostService(host: host), router, registry, tracker, StartupService(readiness: readiness)]
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
         }
+        // A Lease is let go before the transfers under way are waited for.
+        services += bootstrap.services
         // What the group says of itself below warning is of no use to an admin.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
-        var groupConfiguration = ServiceGroupConfiguration(
-            services: services,
-            gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: quiet
-        )
-        groupConfiguration.maximumGracefulShutdownDuration = .seconds(30)
+        var groupConfiguration = ServiceGroupConfiguration(services: services, logger: quiet)
+        groupConfiguration.maximumGracefulShutdownDuration = options.shutdownGrace.duration + Self.shutdownMargin
         groupConfiguration.maximumCancellationDuration = .seconds(5)
         logger.info(
             "starting",
             metadata: ["version": "\(Version.text)", "peer": "\(keyPair.peerID)", "store": "\(store.name)"]
         )
-        try await ServiceGroup(configuration: groupConfiguration).run()
-        logger.info("stopped")
+        let serviceGroup = ServiceGroup(configuration: groupConfiguration)
+        do {
+            try await withGracefulShutdownHandler {
+                try await serviceGroup.run()
+            } onGracefulShutdown: {
+                drain.begin()
+            }
+        } catch {
+            await host.shutdown()
+            throw error
+        }
     }
+}
+
+/// Whether the node has been asked to end.
+private final class Drain: Sendable {
+    private let flag = Atomic(false)
+
+    var hasBegun: Bool { flag.load(ordering: .relaxed) }
+
+    func begin() { flag.store(true, ordering: .relaxed) }
 }
 
 /// Keeps the libp2p host for as long as the node runs.
@@ -146,5 +214,13 @@ extension ListenAddress {
             let hosts = host.map { [$0] } ?? (NodeStore.hasIPv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"])
             return try hosts.map { Multiaddr(ip: try IPAddress($0), tcpPort: port) }
         }
+    }
+}
+
+extension RegistryCommand {
+    fileprivate var monitoringConfiguration: MonitoringServer.Configuration {
+        var configuration = MonitoringServer.Configuration(host: metricsAddr.host, port: Int(metricsAddr.port))
+        configuration.setting = "--metrics-addr"
+        return configuration
     }
 }

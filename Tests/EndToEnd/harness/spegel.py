@@ -18,6 +18,7 @@ from .process import Process, eventually, run
 
 REGISTRY_PORT = 5000
 ROUTER_PORT = 5001
+METRICS_PORT = 9090
 
 #: Never forwarded by the Spegel that gets it: what it does not hold itself is 404.
 MIRRORED = {"X-Spegel-Mirrored": "true"}
@@ -64,7 +65,7 @@ class Spegel:
             "mirrored-registries": registry.URL,
             "registry-addr": f":{REGISTRY_PORT}",
             "router-addr": f":{ROUTER_PORT}",
-            "metrics-addr": ":9090",
+            "metrics-addr": f":{METRICS_PORT}",
             "containerd-sock": str(containerd.socket),
             "containerd-namespace": NAMESPACE,
             "containerd-content-path": str(containerd.content_path),
@@ -99,10 +100,13 @@ class Spegel:
         except (OSError, http.client.HTTPException):
             return False
 
-    def request(self, method: str, path: str, headers: Mapping[str, str] = {}, timeout: float = 10.0) -> Answer:
+    def request(
+        self, method: str, path: str, headers: Mapping[str, str] = {}, timeout: float = 10.0,
+        port: int = REGISTRY_PORT,
+    ) -> Answer:
         """Asks it over HTTP from its own host, as its containerd does."""
-        connection = http.client.HTTPConnection("127.0.0.1", REGISTRY_PORT, timeout=timeout)
-        connection.sock = self.host.connect("127.0.0.1", REGISTRY_PORT, timeout)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        connection.sock = self.host.connect("127.0.0.1", port, timeout)
         try:
             connection.request(method, path, headers=dict(headers))
             response = connection.getresponse()

@@ -1,0 +1,72 @@
+import Glibc
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Why there is no response. The descriptions are for people.
+public enum HTTPClientError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// No connection came about.
+    case unreachable(String, reason: String)
+    /// A connection came about, but no TLS session.
+    case insecure(String, reason: String)
+    /// A certificate or key of this side cannot be used.
+    case unusableCredentials(String)
+    /// There was no complete response in time.
+    case timedOut(String, after: Duration)
+    /// The connection ended before the response did.
+    case closed(String)
+    /// The response is longer than was asked for, in bytes.
+    case tooLong(String, limit: Int)
+    /// What came is not HTTP.
+    case malformed(String)
+
+    /// What went wrong, and with whom.
+    public var description: String {
+        switch self {
+        case .unreachable(let peer, let reason): "cannot connect to \(peer): \(reason)"
+        case .insecure(let peer, let reason): "no TLS session with \(peer): \(reason)"
+        case .unusableCredentials(let reason): reason
+        case .timedOut(let peer, let time): "no answer from \(peer) within \(time)"
+        case .closed(let peer): "\(peer) closed the connection without a complete answer"
+        case .tooLong(let peer, let limit): "the answer of \(peer) is longer than \(limit) bytes"
+        case .malformed(let peer): "the answer of \(peer) is not HTTP"
+        }
+    }
+
+    /// What an error of the connection with a peer means.
+    static func wrap(_ error: any Error, peer: String) -> any Error {
+        switch error {
+        case is HTTPClientError, is CancellationError: error
+        case let error as NIOSSLError: HTTPClientError.insecure(peer, reason: reason(of: error))
+        case let error as NIOSSLExtraError: HTTPClientError.insecure(peer, reason: reason(of: error))
+        case let error as NIOConnectionError: HTTPClientError.unreachable(peer, reason: reason(of: error))
+        case ChannelError.connectTimeout: HTTPClientError.unreachable(peer, reason: "no answer")
+        case is ChannelError: HTTPClientError.closed(peer)
+        case let error as IOError: HTTPClientError.unreachable(peer, reason: error.description)
+        default: HTTPClientError.malformed(peer)
+        }
+    }
+
+    private static func reason(of error: any Error) -> String {
+        let text = "\(error)"
+        if text.contains("CERTIFICATE_VERIFY_FAILED") {
+            return "its certificate is not signed by the expected authority, or not valid now"
+        }
+        if text.contains("ailedToValidateHostname") || text.contains("ailed to validate hostname") {
+            return "its certificate is for another name"
+        }
+        if text.contains("WRONG_VERSION_NUMBER") { return "it does not speak TLS" }
+        if text.contains("uncleanShutdown") { return "the connection ended" }
+        return String(text.prefix(200))
+    }
+
+    private static func reason(of error: NIOConnectionError) -> String {
+        if let failure = error.connectionErrors.first?.error {
+            if let failure = failure as? IOError, failure.errnoCode == ECONNREFUSED { return "connection refused" }
+            if case ChannelError.connectTimeout = failure { return "no answer" }
+            return String("\(failure)".prefix(200))
+        }
+        if error.dnsAError != nil || error.dnsAAAAError != nil { return "the name \(error.host) cannot be resolved" }
+        return "it has no address"
+    }
+}

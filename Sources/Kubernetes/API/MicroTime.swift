@@ -1,0 +1,27 @@
+import Glibc
+
+/// A point in time as Kubernetes' MicroTime writes it: RFC 3339 with six digits behind the second.
+enum MicroTime {
+    /// The text of so many microseconds since 1970.
+    static func text(microseconds: Int64) -> String {
+        var seconds = time_t(microseconds / 1_000_000)
+        var fields = tm()
+        gmtime_r(&seconds, &fields)
+        let date = [fields.tm_year + 1900, fields.tm_mon + 1, fields.tm_mday].map { padded(Int64($0), 2) }
+        let time = [fields.tm_hour, fields.tm_min, fields.tm_sec].map { padded(Int64($0), 2) }
+        let fraction = padded(microseconds % 1_000_000, 6)
+        return "\(date.joined(separator: "-"))T\(time.joined(separator: ":")).\(fraction)Z"
+    }
+
+    /// The text of this moment, by the clock of the machine.
+    static func now() -> String {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return text(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
+    }
+
+    private static func padded(_ number: Int64, _ width: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(width - digits.count, 0)) + digits
+    }
+}

@@ -1,0 +1,269 @@
+/// One node's part in electing a leader over a Lease, by the rules of client-go.
+///
+/// A pure state machine: the shell asks ``next(at:)`` what to do, does it, and tells how it went by
+/// ``receive(_:at:random:)``. Points in time are durations on the shell's own monotonic clock, since whatever moment;
+/// clocks of other nodes are never compared with it:
+///
+/// - A lease of somebody else is taken over only when it has not changed for its duration *on this node's clock*.
+/// - A node believes that it leads until the renew deadline after it *began* its last successful renewal. Since that
+///   is shorter than the lease duration, its belief ends before anybody may take over, as long as clocks do not differ
+///   in speed by that much.
+/// - An update names the version that it changes, so of several only one succeeds.
+public struct LeaderElection: Sendable {
+    private enum Phase: Hashable, Sendable {
+        case waiting(until: Duration)
+        case ready(Request)
+        case requesting(Request, since: Duration)
+        case finished
+    }
+
+    /// The text that stands for this node in the Lease.
+    public let identity: String
+    private let timing: ElectionTiming
+    private var phase: Phase
+    /// The last state of the Lease, and when it was first seen.
+    private var observed: (lease: Lease, since: Duration)?
+    /// When this node stops to believe that it leads, unless it renews.
+    private var leadsUntil: Duration?
+    /// Whether a conflict has been followed by a look at the Lease already in this try.
+    private var hasLookedAgain = false
+    /// Whether this node may stand in the Lease without knowing: a write of its own had no answer.
+    private var mayHold = false
+    private var isResigning = false
+    /// The requests that a resignation may still take.
+    private var resigningRequests = 6
+
+    /// How many tries have failed since the last answer.
+    public private(set) var failures = 0
+    /// When this node's last successful renewal began.
+    public private(set) var lastRenewal: Duration?
+    /// What happened since the shell last took it.
+    private var events: [Event] = []
+
+    /// Begins to take part; the first request is due at once.
+    public init(identity: String, timing: ElectionTiming, now: Duration) {
+        self.identity = identity
+        self.timing = timing
+        phase = .waiting(until: now)
+    }
+
+    /// Whether this node may act as the leader.
+    public func isLeader(at now: Duration) -> Bool {
+        guard let leadsUntil, !isResigning else { return false }
+        return now < leadsUntil
+    }
+
+    /// Who holds the Lease, as far as is known.
+    public var holder: String? {
+        guard let holder = observed?.lease.record.holder, !holder.isEmpty else { return nil }
+        return holder
+    }
+
+    /// How many times the holder has changed, as far as is known.
+    public var transitions: Int32 { observed?.lease.record.transitions ?? 0 }
+
+    /// When the Lease was last seen to change.
+    public var lastChange: Duration? { observed?.since }
+
+    /// Takes what happened.
+    public mutating func takeEvents() -> [Event] {
+        defer { events = [] }
+        return events
+    }
+
+    /// What to do now.
+    public mutating func next(at now: Duration) -> Step {
+        expire(at: now)
+        switch phase {
+        case .finished:
+            return .finished
+        case .waiting(let until) where now < until:
+            return .wait(until: leadsUntil.map { min($0, until) } ?? until)
+        case .waiting:
+            hasLookedAgain = false
+            guard leadsUntil != nil, let lease = observed?.lease, lease.record.holder == identity else {
+                return send(.get, at: now)
+            }
+            return send(.update(lease, renewal(of: lease)), at: now)
+        case .ready(let request):
+            return send(request, at: now)
+        case .requesting(_, let since):
+            // The shell has lost track of its request: as if it had failed.
+            phase = .waiting(until: since + timing.retryPeriod)
+            return next(at: now)
+        }
+    }
+
+    /// Takes the outcome of the request that was last handed out.
+    ///
+    /// - Parameter random: Between 0 and 1, so that nodes do not move in step.
+    public mutating func receive(_ outcome: Outcome, at now: Duration, random: Double) {
+        guard case .requesting(let request, let since) = phase else { return }
+        expire(at: now)
+        if outcome != .failed { failures = 0 }
+        if isResigning {
+            resign(after: request, outcome, at: now)
+        } else {
+            proceed(after: request, since, outcome, at: now, random: random)
+        }
+    }
+
+    /// Stops to lead at once and lets go of the Lease; ``next(at:)`` says how.
+    public mutating func resign(at now: Duration) {
+        guard !isResigning else { return }
+        if case .requesting(let request, _) = phase, request != .get { mayHold = true }
+        let holds = mayHold || leadsUntil != nil
+        stopLeading()
+        isResigning = true
+        phase = holds ? .ready(.get) : .finished
+    }
+
+    // MARK: Answers
+
+    private mutating func proceed(
+        after request: Request,
+        _ since: Duration,
+        _ outcome: Outcome,
+        at now: Duration,
+        random: Double
+    ) {
+        switch (request, outcome) {
+        case (.get, .lease(let lease)):
+            observe(lease, at: now)
+            consider(lease, at: now, random: random)
+        case (.get, .absent):
+            forget()
+            phase = .ready(.create(acquisition(transitions: 0)))
+        case (.create, .lease(let lease)), (.update, .lease(let lease)):
+            observe(lease, at: now)
+            mayHold = false
+            phase = .waiting(until: now + timing.retryPeriod)
+            lead(since: since, at: now)
+        case (.create, .conflict), (.update, .conflict), (.update, .absent), (.create, .absent):
+            mayHold = false
+            guard hasLookedAgain else {
+                // Somebody was faster: see who.
+                hasLookedAgain = true
+                phase = .ready(.get)
+                return
+            }
+            phase = .waiting(until: now + pause(random))
+        case (_, .failed), (.get, .conflict):
+            if request != .get { mayHold = true }
+            failures += 1
+            phase = .waiting(until: now + pause(random))
+        }
+    }
+
+    private mutating func consider(_ lease: Lease, at now: Duration, random: Double) {
+        let record = lease.record
+        if record.holder == identity {
+            phase = .ready(.update(lease, renewal(of: lease)))
+            return
+        }
+        stopLeading()
+        let expiry = (observed?.since ?? now) + (record.duration ?? timing.leaseDuration)
+        if record.holder.isEmpty || expiry <= now {
+            let (transitions, overflow) = record.transitions.addingReportingOverflow(1)
+            phase = .ready(.update(lease, acquisition(transitions: overflow ? record.transitions : transitions)))
+        } else {
+            phase = .waiting(until: min(now + pause(random), expiry))
+        }
+    }
+
+    private mutating func resign(after request: Request, _ outcome: Outcome, at now: Duration) {
+        resigningRequests -= 1
+        guard resigningRequests > 0 else {
+            phase = .finished
+            return
+        }
+        switch (request, outcome) {
+        case (.get, .lease(let lease)) where lease.record.holder == identity:
+            observe(lease, at: now)
+            // As client-go lets go: held by nobody, for the shortest time that a Lease can have.
+            let change = LeaseChange(
+                holder: "",
+                duration: .seconds(1),
+                transitions: lease.record.transitions,
+                keepsAcquireTime: false
+            )
+            phase = .ready(.update(lease, change))
+        case (.update, .conflict):
+            phase = .ready(.get)
+        case (.update, .lease(let lease)):
+            observe(lease, at: now)
+            phase = .finished
+        default:
+            phase = .finished
+        }
+    }
+
+    // MARK: State
+
+    private mutating func send(_ request: Request, at now: Duration) -> Step {
+        phase = .requesting(request, since: now)
+        let deadline = now + timing.requestTimeout
+        return .send(request, deadline: leadsUntil.map { min($0, deadline) } ?? deadline)
+    }
+
+    /// Ends the belief of leading when its time is over.
+    private mutating func expire(at now: Duration) {
+        if let leadsUntil, now >= leadsUntil { stopLeading() }
+    }
+
+    private mutating func lead(since: Duration, at now: Duration) {
+        lastRenewal = since
+        let end = since + timing.renewDeadline
+        // An answer that took that long is worth nothing.
+        guard now < end else { return }
+        if leadsUntil == nil { events.append(.elected) }
+        leadsUntil = end
+    }
+
+    private mutating func stopLeading() {
+        guard leadsUntil != nil else { return }
+        leadsUntil = nil
+        events.append(.lost)
+    }
+
+    private mutating func observe(_ lease: Lease, at now: Duration) {
+        let before = holder
+        if let observed, observed.lease.record == lease.record {
+            self.observed = (lease, observed.since)
+        } else {
+            observed = (lease, now)
+        }
+        if holder != before { events.append(.holderChanged(holder)) }
+    }
+
+    private mutating func forget() {
+        if holder != nil { events.append(.holderChanged(nil)) }
+        observed = nil
+    }
+
+    private func renewal(of lease: Lease) -> LeaseChange {
+        LeaseChange(
+            holder: identity,
+            duration: timing.leaseDuration,
+            transitions: lease.record.transitions,
+            keepsAcquireTime: true
+        )
+    }
+
+    private func acquisition(transitions: Int32) -> LeaseChange {
+        LeaseChange(
+            holder: identity,
+            duration: timing.leaseDuration,
+            transitions: transitions,
+            keepsAcquireTime: false
+        )
+    }
+
+    /// The wait before the next try: a leader has no time to lose; others back off while nobody answers.
+    private func pause(_ random: Double) -> Duration {
+        let jitter = 0.8 + 0.4 * min(max(random, 0), 1)
+        guard leadsUntil == nil, failures > 1 else { return timing.retryPeriod * jitter }
+        let doublings = min(failures - 1, 3)
+        return min(timing.retryPeriod * (1 << doublings), timing.longestRetry) * jitter
+    }
+}

@@ -1,0 +1,43 @@
+import Multiformats
+
+/// Several sources as one: what any of them knows.
+public struct CombinedBootstrap: BootstrapSource {
+    private let sources: [any BootstrapSource]
+
+    /// Makes a source of these sources.
+    public init(_ sources: [any BootstrapSource]) {
+        self.sources = sources
+    }
+
+    /// None of the sources knows an address, and at least one of them failed.
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private enum Answer {
+        case addresses([Multiaddr])
+        case failure(any Error)
+    }
+
+    /// The addresses of all sources, asked at the same time; a source that fails hides none of the others.
+    public func addresses() async throws -> [Multiaddr] {
+        let answers = await withTaskGroup(of: Answer.self) { group in
+            for source in sources {
+                group.addTask {
+                    do { return .addresses(try await source.addresses()) } catch { return .failure(error) }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        var seen: Set<Multiaddr> = []
+        var failures: [String] = []
+        for answer in answers {
+            switch answer {
+            case .addresses(let addresses): seen.formUnion(addresses)
+            case .failure(let error): failures.append("\(error)")
+            }
+        }
+        if seen.isEmpty, !failures.isEmpty { throw Failure(description: failures.sorted().joined(separator: "; ")) }
+        return Array(seen)
+    }
+}

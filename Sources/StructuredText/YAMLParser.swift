@@ -1,0 +1,164 @@
+/// Reads configuration files in YAML 1.2: one document of block and flow collections, plain, quoted and block
+/// scalars, and comments. All JSON is read too.
+///
+/// Anchors, aliases, tags, complex keys, and scalars that go on in the next line without `|` or `>` are refused by name
+/// rather than misread.
+public struct YAMLParser {
+    /// How deep collections may lie in each other.
+    static let maximumDepth = 64
+
+    private var lines: [YAMLLine]
+    private var position = 0
+    private var depth = 0
+
+    /// Reads a document; an empty one is null.
+    public static func parse(_ text: [UInt8]) throws(YAMLError) -> JSONValue {
+        var parser = YAMLParser(lines: try YAMLLine.split(text))
+        guard try parser.peek() != nil else { return .null }
+        let value = try parser.block(indentedBy: 0)
+        if let line = try parser.peek() {
+            throw YAMLError(line: line.number, reason: "this does not belong to what stands above")
+        }
+        return value
+    }
+
+    private init(lines: [YAMLLine]) {
+        self.lines = lines
+    }
+
+    /// The next line that is neither blank nor a comment.
+    private mutating func peek() throws(YAMLError) -> YAMLLine? {
+        while position < lines.count {
+            let line = lines[position]
+            if !line.isBlank {
+                if line.hasTab { throw YAMLError(line: line.number, reason: "a tab cannot indent") }
+                return line
+            }
+            position += 1
+        }
+        return nil
+    }
+
+    /// What begins on the next line, which is indented by at least so much.
+    private mutating func block(indentedBy least: Int) throws(YAMLError) -> JSONValue {
+        guard let line = try peek(), line.indent >= least else { return .null }
+        depth += 1
+        defer { depth -= 1 }
+        guard depth <= Self.maximumDepth else { throw YAMLError(line: line.number, reason: "nested too deeply") }
+        if line.isItem { return try sequence(at: line.indent) }
+        if try YAMLScanner.key(in: line) != nil { return try mapping(at: line.indent) }
+        return try inline(line.text, of: line, parent: least - 1)
+    }
+
+    private mutating func sequence(at indent: Int) throws(YAMLError) -> JSONValue {
+        var items: [JSONValue] = []
+        while let line = try peek(), line.indent == indent, line.isItem {
+            let rest = line.afterDash
+            if rest.isBlank {
+                position += 1
+                items.append(try block(indentedBy: indent + 1))
+                continue
+            }
+            let isBlock = try rest.isItem ? true : YAMLScanner.key(in: rest) != nil
+            if isBlock {
+                // What follows the dash is a block of its own, indented as far as it stands from the left.
+                lines[position] = rest
+                items.append(try block(indentedBy: indent + 1))
+            } else {
+                items.append(try inline(rest.text, of: line, parent: indent))
+            }
+        }
+        try expectEnd(of: indent)
+        return .array(items)
+    }
+
+    private mutating func mapping(at indent: Int) throws(YAMLError) -> JSONValue {
+        var members: [String: JSONValue] = [:]
+        while let line = try peek(), line.indent == indent, !line.isItem {
+            guard let (key, rest) = try YAMLScanner.key(in: line) else {
+                throw YAMLError(line: line.number, reason: "expected 'key: value'")
+            }
+            guard members[key] == nil else {
+                throw YAMLError(line: line.number, reason: "the key '\(key.prefix(64))' stands here a second time")
+            }
+            members[key] = try value(rest, of: line, indent: indent)
+        }
+        try expectEnd(of: indent)
+        return .object(members)
+    }
+
+    private mutating func value(_ rest: ArraySlice<UInt8>, of line: YAMLLine, indent: Int) throws(YAMLError)
+        -> JSONValue
+    {
+        guard YAMLScanner.isEnd(rest) else { return try inline(rest, of: line, parent: indent) }
+        position += 1
+        guard let next = try peek() else { return .null }
+        if next.indent > indent { return try block(indentedBy: indent + 1) }
+        // A sequence may stand as far left as the key that it belongs to.
+        return next.indent == indent && next.isItem ? try sequence(at: indent) : .null
+    }
+
+    private mutating func expectEnd(of indent: Int) throws(YAMLError) {
+        if let line = try peek(), line.indent > indent {
+            throw YAMLError(line: line.number, reason: "unexpected indentation")
+        }
+    }
+
+    /// A scalar or a flow collection that begins on this line.
+    private mutating func inline(_ text: ArraySlice<UInt8>, of line: YAMLLine, parent: Int) throws(YAMLError)
+        -> JSONValue
+    {
+        position += 1
+        let start = text.drop { $0 == UInt8(ascii: " ") }
+        if let first = start.first, first == UInt8(ascii: "|") || first == UInt8(ascii: ">") {
+            return .string(try blockScalar(header: start, of: line, parent: parent))
+        }
+        var scanner = YAMLScanner(start, line: line.number)
+        // Lines that surely belong to it are taken together, so that none is scanned again and again.
+        let isFlow = start.first == UInt8(ascii: "[") || start.first == UInt8(ascii: "{")
+        var open = isFlow ? YAMLScanner.openBrackets(in: start) : 0
+        while open > 0, position < lines.count {
+            scanner.append(lines[position].raw)
+            open += YAMLScanner.openBrackets(in: lines[position].raw)
+            position += 1
+        }
+        while true {
+            if let value = try scanner.value() { return value }
+            // A flow collection goes on in the next line.
+            guard position < lines.count else { throw YAMLError(line: line.number, reason: "a bracket is not closed") }
+            scanner.append(lines[position].raw)
+            position += 1
+        }
+    }
+
+    private mutating func blockScalar(
+        header: ArraySlice<UInt8>,
+        of line: YAMLLine,
+        parent: Int
+    ) throws(YAMLError) -> String {
+        let isLiteral = header.first == UInt8(ascii: "|")
+        var chomping: UInt8?
+        var indent: Int?
+        for byte in header.dropFirst().prefix(while: { $0 != UInt8(ascii: " ") }) {
+            switch byte {
+            case UInt8(ascii: "-"), UInt8(ascii: "+"): chomping = byte
+            case UInt8(ascii: "1")...UInt8(ascii: "9"): indent = max(parent, 0) + Int(byte - UInt8(ascii: "0"))
+            default: throw YAMLError(line: line.number, reason: "unknown form of a block of text")
+            }
+        }
+        var content: [ArraySlice<UInt8>] = []
+        while position < lines.count {
+            let next = lines[position]
+            if next.raw.allSatisfy({ $0 == UInt8(ascii: " ") }) {
+                content.append([])
+            } else {
+                let width = indent ?? next.indent
+                guard next.indent >= width, width > parent else { break }
+                indent = width
+                content.append(next.raw.dropFirst(width))
+            }
+            position += 1
+        }
+        return YAMLScanner.join(content, isLiteral: isLiteral, chomping: chomping)
+    }
+}

@@ -1,0 +1,221 @@
+import ArgumentParser
+import HTTPClient
+import Kubernetes
+import Multiformats
+import Routing
+
+/// How a node finds its first peers.
+enum BootstrapKind: String, CaseIterable {
+    case `static`
+    case dns
+    case http
+    case kubernetes
+
+    /// The names, for messages.
+    static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
+}
+
+/// A place where first peers are found, with all that this needs.
+enum BootstrapSetting {
+    case addresses([Multiaddr])
+    case domain(String)
+    /// Where this node tells of itself, and where another does; at least one of them.
+    case http(address: ListenAddress?, url: HTTPURL?, tls: HTTPBootstrap.TLSFiles)
+    case election(ElectionSetting)
+}
+
+/// An election over a Lease.
+struct ElectionSetting {
+    /// The file with the access to the API server, or `nil` for that of the pod.
+    var kubeconfig: String?
+    /// The namespace of the Lease, or `nil` for that of the access.
+    var namespace: String?
+    var name: String
+    var timing: ElectionTiming
+    /// The IP address under which other nodes reach this one, when it is told.
+    var ip: IPAddress?
+}
+
+/// The flags that tell how other nodes are found.
+struct BootstrapOptions: ParsableArguments {
+    static let settings = [
+        "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "http-bootstrap-addr",
+        "http-bootstrap-peer", "http-bootstrap-ca", "http-bootstrap-cert", "http-bootstrap-key", "kubeconfig",
+        "leader-election-namespace", "leader-election-name", "leader-election-lease-duration",
+        "leader-election-renew-deadline", "leader-election-retry-period", "pod-ip",
+    ]
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "How other nodes are found: static, dns, http, kubernetes, or several of them.",
+            valueName: "kind"
+        )
+    )
+    var bootstrapKind: [String] = []
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Multiaddrs of nodes, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
+    )
+    var staticBootstrapPeers: [String] = []
+
+    @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
+    var dnsBootstrapDomain: String?
+
+    @Option(help: ArgumentHelp("Where this node tells at /id how it is reached.", valueName: "address"))
+    var httpBootstrapAddr: ListenAddress?
+
+    @Option(help: ArgumentHelp("Where another node tells that: http://10.0.0.1:5002/id.", valueName: "url"))
+    var httpBootstrapPeer: String?
+
+    @Option(help: ArgumentHelp("The authority of that URL's certificate, PEM; else the system's.", valueName: "path"))
+    var httpBootstrapCa: String?
+
+    @Option(help: ArgumentHelp("A client certificate for that URL, PEM.", valueName: "path"))
+    var httpBootstrapCert: String?
+
+    @Option(help: ArgumentHelp("The key of the client certificate, PEM.", valueName: "path"))
+    var httpBootstrapKey: String?
+
+    @Option(help: ArgumentHelp("How to reach the API server; a pod needs none.", valueName: "path"))
+    var kubeconfig: String?
+
+    @Option(help: ArgumentHelp("The namespace of the Lease; by default the pod's own, or spegel.", valueName: "name"))
+    var leaderElectionNamespace: String?
+
+    @Option(help: ArgumentHelp("The name of the Lease.", valueName: "name"))
+    var leaderElectionName = "spegel-leader-election"
+
+    @Option(help: ArgumentHelp("How long an unchanged Lease is respected.", valueName: "time"))
+    var leaderElectionLeaseDuration = TimeSpan(.seconds(10), text: "10s")
+
+    @Option(help: ArgumentHelp("How long a leader that cannot renew goes on.", valueName: "time"))
+    var leaderElectionRenewDeadline = TimeSpan(.seconds(5), text: "5s")
+
+    @Option(help: ArgumentHelp("How long to wait between two tries.", valueName: "time"))
+    var leaderElectionRetryPeriod = TimeSpan(.seconds(2), text: "2s")
+
+    @Option(
+        help: ArgumentHelp("The IP under which other nodes reach this one; by default an interface's.", valueName: "ip")
+    )
+    var podIp: String?
+}
+
+extension BootstrapOptions {
+    /// The places to look at: those told, else those that something was given for. None for a node that waits.
+    func places() throws -> [BootstrapSetting] {
+        try kinds().map { kind in
+            switch kind {
+            case .static: .addresses(try staticPeers())
+            case .dns: .domain(try domain())
+            case .http: try http()
+            case .kubernetes: .election(try election())
+            }
+        }
+    }
+
+    private func kinds() throws -> [BootstrapKind] {
+        let told = listItems(bootstrapKind)
+        guard told.isEmpty else {
+            var kinds: [BootstrapKind] = []
+            for name in told {
+                guard let kind = BootstrapKind(rawValue: name) else {
+                    throw ValidationError("--bootstrap-kind knows \(BootstrapKind.names), not '\(name)'.")
+                }
+                if !kinds.contains(kind) { kinds.append(kind) }
+            }
+            return kinds
+        }
+        var kinds: [BootstrapKind] = []
+        if !listItems(staticBootstrapPeers).isEmpty { kinds.append(.static) }
+        if dnsBootstrapDomain != nil { kinds.append(.dns) }
+        if httpBootstrapPeer != nil || httpBootstrapAddr != nil { kinds.append(.http) }
+        return kinds
+    }
+
+    private func staticPeers() throws -> [Multiaddr] {
+        let peers = listItems(staticBootstrapPeers)
+        guard !peers.isEmpty else {
+            throw ValidationError("--bootstrap-kind=static needs --static-bootstrap-peers.")
+        }
+        return try peers.map(Self.peerAddress)
+    }
+
+    private func domain() throws -> String {
+        guard let domain = dnsBootstrapDomain, !domain.isEmpty else {
+            throw ValidationError("--bootstrap-kind=dns needs --dns-bootstrap-domain.")
+        }
+        return domain
+    }
+
+    private func http() throws -> BootstrapSetting {
+        guard httpBootstrapPeer != nil || httpBootstrapAddr != nil else {
+            throw ValidationError("--bootstrap-kind=http needs --http-bootstrap-peer or --http-bootstrap-addr.")
+        }
+        let url = try httpBootstrapPeer.map { text in
+            guard let url = HTTPURL(text) else {
+                throw ValidationError(
+                    "--http-bootstrap-peer: '\(text)' is no URL such as http://10.0.0.1:5002/id."
+                )
+            }
+            return url
+        }
+        let files = [httpBootstrapCa, httpBootstrapCert, httpBootstrapKey]
+        if files.contains(where: { $0 != nil }), url?.isSecure != true {
+            throw ValidationError(
+                "--http-bootstrap-ca, -cert and -key are for an https URL as --http-bootstrap-peer."
+            )
+        }
+        guard (httpBootstrapCert == nil) == (httpBootstrapKey == nil) else {
+            throw ValidationError("--http-bootstrap-cert and --http-bootstrap-key need each other.")
+        }
+        let tls = HTTPBootstrap.TLSFiles(
+            authority: httpBootstrapCa,
+            certificate: httpBootstrapCert,
+            key: httpBootstrapKey
+        )
+        return .http(address: httpBootstrapAddr, url: url, tls: tls)
+    }
+
+    private func election() throws -> ElectionSetting {
+        let timing = ElectionTiming(
+            leaseDuration: leaderElectionLeaseDuration.duration,
+            renewDeadline: leaderElectionRenewDeadline.duration,
+            retryPeriod: leaderElectionRetryPeriod.duration
+        )
+        if let fault = timing.fault {
+            throw ValidationError("--leader-election-lease-duration, -renew-deadline and -retry-period: \(fault).")
+        }
+        guard LeaseName(namespace: leaderElectionNamespace ?? "default", name: leaderElectionName) != nil else {
+            throw ValidationError(
+                "--leader-election-namespace and --leader-election-name must be names of lower-case letters, digits and dashes, they are '\(leaderElectionNamespace ?? "")' and '\(leaderElectionName)'."
+            )
+        }
+        let ip = try podIp.flatMap { $0.isEmpty ? nil : $0 }.map { text in
+            do { return try IPAddress(text) } catch { throw ValidationError("--pod-ip: '\(text)' is no IP address.") }
+        }
+        return ElectionSetting(
+            kubeconfig: kubeconfig,
+            namespace: leaderElectionNamespace,
+            name: leaderElectionName,
+            timing: timing,
+            ip: ip
+        )
+    }
+
+    private static func peerAddress(_ text: String) throws -> Multiaddr {
+        let address: Multiaddr
+        do {
+            address = try Multiaddr(text)
+        } catch {
+            throw ValidationError("--static-bootstrap-peers: '\(text)' is no multiaddr: \(error).")
+        }
+        guard address.ipAddress != nil || address.host != nil, address.tcpPort != nil else {
+            throw ValidationError(
+                "--static-bootstrap-peers: '\(text)' needs a host and a TCP port, as in /ip4/10.0.0.1/tcp/5001."
+            )
+        }
+        return address
+    }
+}

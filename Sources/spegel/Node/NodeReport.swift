@@ -1,0 +1,102 @@
+import ContentStore
+import Kademlia
+import Kubernetes
+import LibP2P
+import Monitoring
+import Multiformats
+import OCI
+import Registry
+import Routing
+
+/// What there is to tell of a node: its metrics, its health, and, for whoever looks for a fault, its state.
+struct NodeReport: Sendable {
+    let peerID: PeerID
+    let storeName: String
+    let host: Host
+    let router: DHTRouter
+    let tracker: StateTracker
+    let index: ContentIndex
+    let registry: RegistryServer
+    let labels: RegistryLabels
+    /// The election that the node takes part in, if it does.
+    let elector: LeaderElector?
+    let liveness: LivenessMonitor
+    let readiness: @Sendable () -> Readiness
+    let started = ContinuousClock.now
+
+    /// What is served on the metrics address.
+    ///
+    /// - Parameter debug: whether `/debug/` is among it.
+    func routes(metrics: MetricRegistry, debug: Bool) -> [String: MonitoringServer.Handler] {
+        let health: [String: MonitoringServer.Handler] = [
+            "/metrics": { _ in .metrics(metrics.text) },
+            "/readyz": { _ in
+                switch readiness() {
+                case .ready(let text): .text(text)
+                case .notReady(let text): .text(text, status: 503)
+                }
+            },
+            "/livez": { _ in
+                let stalls = liveness.stalls
+                return stalls.isEmpty
+                    ? .text("alive") : .text(stalls.map(\.description).joined(separator: ", "), status: 503)
+            },
+        ]
+        return debug ? health.merging(debugRoutes) { first, _ in first } : health
+    }
+}
+
+// MARK: - Metrics
+
+extension NodeReport {
+    /// Tells the numbers that somebody knows anyway.
+    func collect(into metrics: inout CollectedMetrics) {
+        ProcessMetrics.collect(into: &metrics)
+        let snapshot = registry.metrics
+        for outcome in RegistryMetrics.Outcome.allCases {
+            metrics.set(
+                "spegel_registry_requests_total",
+                [("outcome", outcome.rawValue)],
+                to: snapshot.outcomes[outcome] ?? 0
+            )
+        }
+        metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
+        metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
+        metrics.set("spegel_registry_connections", to: snapshot.openConnections)
+        metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)
+
+        let counts = router.counts
+        let statistics = router.statistics
+        metrics.set("spegel_peers_connected", to: host.connectedPeers.count)
+        metrics.set("spegel_routing_table_peers", to: counts.peers)
+        metrics.set("spegel_provider_records", to: counts.records)
+        metrics.set("spegel_dht_requests_total", to: statistics.requests)
+        metrics.set("spegel_dht_failed_requests_total", to: statistics.failedRequests)
+        metrics.set("spegel_dht_handled_messages_total", to: statistics.handledMessages)
+
+        if let status = elector?.status { metrics.set("spegel_leader", to: status.isLeader ? 1 : 0) }
+
+        let held = index.counts
+        metrics.set("spegel_held_contents", to: held.contents)
+        metrics.set("spegel_held_tags", to: held.tags)
+        if case .ready = readiness() { metrics.set("spegel_ready", to: 1) } else { metrics.set("spegel_ready", to: 0) }
+        metrics.set("spegel_build_info", [("version", Version.text)], to: 1)
+        collectAdvertised(into: &metrics)
+    }
+
+    private func collectAdvertised(into metrics: inout CollectedMetrics) {
+        let snapshot = tracker.snapshot
+        metrics.set("spegel_store_connected", to: snapshot.store == .followed ? 1 : 0)
+        metrics.set("spegel_store_outages_total", to: snapshot.outages)
+        metrics.set("spegel_advertised_keys", to: snapshot.keys)
+        // A registry whose images are held is known by its name from now on.
+        labels.learn(snapshot.registries.keys.filter { $0.contains(".") || $0.contains(":") }.sorted())
+        for (name, advertised) in snapshot.registries {
+            let registry = [("registry", labels.label(name))]
+            metrics.set("spegel_advertised_images", registry, to: advertised.images)
+            metrics.set("spegel_advertised_image_tags", registry, to: advertised.tags)
+            metrics.set("spegel_advertised_image_digests", registry, to: advertised.digests)
+            metrics.set("spegel_advertised_content_digests", registry, to: advertised.contents)
+        }
+    }
+}

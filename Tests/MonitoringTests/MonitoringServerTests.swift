@@ -1,0 +1,164 @@
+import Glibc
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import Monitoring
+
+struct MonitoringServerTests {
+    /// A server on loopback whose routes are `/text`, `/slow` (until it is cancelled) and `/echo?key=`.
+    func withServer(
+        configure: (inout MonitoringServer.Configuration) -> Void = { _ in },
+        cancelled: @escaping @Sendable () -> Void = {},
+        _ body: (_ port: Int, MonitoringServer) async throws -> Void
+    ) async throws {
+        var configuration = MonitoringServer.Configuration(host: "127.0.0.1", port: 0)
+        configuration.shutdownGrace = .milliseconds(200)
+        configure(&configuration)
+        let server = MonitoringServer(
+            configuration: configuration,
+            routes: [
+                "/text": { _ in .text("here") },
+                "/echo": { request in .json(.object([("key", .optional(request.parameters["key"]))])) },
+                "/slow": { _ in
+                    try? await Task.sleep(for: .seconds(60))
+                    cancelled()
+                    return .text("late")
+                },
+            ],
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        )
+        let port = try #require(try await server.start()?.port)
+        do {
+            try await body(port, server)
+        } catch {
+            await server.shutdown()
+            throw error
+        }
+        await server.shutdown()
+    }
+
+    @Test func routesAreAnsweredOnOneConnection() async throws {
+        try await withServer { port, _ in
+            let connection = try PlainConnection(port: port)
+            let text = try await connection.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && text.hasSuffix("\r\n\r\nhere\n"))
+            let head = try await connection.ask("HEAD /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(head.contains("Content-Length: 5\r\n") && head.hasSuffix("\r\n\r\n"))
+            let echo = try await connection.ask("GET /echo?a=b&key=docker.io%2Fx%3A1+y HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(echo.hasSuffix(#"{"key":"docker.io/x:1 y"}"# + "\n"))
+            let missing = try await connection.ask("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(missing.hasPrefix("HTTP/1.1 404 "))
+            let post = try await connection.ask("POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+            #expect(post.hasPrefix("HTTP/1.1 405 ") && post.contains("Allow: GET, HEAD\r\n"))
+            let long = try await connection.ask(
+                "GET /\(String(repeating: "x", count: 5000)) HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
+            #expect(long.hasPrefix("HTTP/1.1 414 "))
+        }
+    }
+
+    @Test func malformedRequestsAreRefused() async throws {
+        try await withServer { port, _ in
+            let connection = try PlainConnection(port: port)
+            let answer = try await connection.ask("GARBAGE\r\n\r\n")
+            #expect(answer.hasPrefix("HTTP/1.1 400 "))
+            #expect(await connection.isClosed())
+        }
+    }
+
+    @Test func silentAndIdleConnectionsAreClosed() async throws {
+        try await withServer(configure: { configuration in
+            configuration.requestTimeout = .milliseconds(200)
+            configuration.idleTimeout = .milliseconds(200)
+        }) { port, _ in
+            let silent = try PlainConnection(port: port)
+            #expect(await silent.isClosed())
+            let slow = try PlainConnection(port: port)
+            slow.send("GET /te")
+            #expect(await slow.isClosed())
+            let idle = try PlainConnection(port: port)
+            #expect(try await idle.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n").hasSuffix("here\n"))
+            #expect(await idle.isClosed())
+        }
+    }
+
+    @Test func answersHaveADeadlineAndEndWithTheirClient() async throws {
+        let cancellations = Atomic(0)
+        try await withServer(
+            configure: { $0.responseTimeout = .milliseconds(200) },
+            cancelled: { cancellations.wrappingAdd(1, ordering: .relaxed) }
+        ) { port, _ in
+            let late = try PlainConnection(port: port)
+            late.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(await late.isClosed())
+            let gone = try PlainConnection(port: port)
+            gone.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            gone.close()
+            for _ in 0..<500 where cancellations.load(ordering: .relaxed) < 2 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(cancellations.load(ordering: .relaxed) == 2)
+        }
+    }
+
+    @Test func moreConnectionsThanAllowedWait() async throws {
+        try await withServer(configure: { $0.maximumConnections = 2 }) { port, _ in
+            let first = try PlainConnection(port: port)
+            let second = try PlainConnection(port: port)
+            _ = try await first.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            _ = try await second.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            let third = try PlainConnection(port: port)
+            third.send("GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(await third.receive(for: .milliseconds(300)).isEmpty)
+            first.close()
+            #expect(await third.receive(for: .seconds(20)).hasSuffix("here\n"))
+        }
+    }
+
+    @Test func aShutdownEndsEverything() async throws {
+        try await withServer { port, server in
+            let idle = try PlainConnection(port: port)
+            _ = try await idle.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n")
+            let busy = try PlainConnection(port: port)
+            busy.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            try await Task.sleep(for: .milliseconds(50))
+            await server.shutdown()
+            #expect(await idle.isClosed())
+            #expect(await busy.isClosed())
+            #expect(throws: (any Error).self) { try PlainConnection(port: port) }
+        }
+    }
+
+    @Test func anAddressInUseIsNamed() async throws {
+        try await withServer { port, _ in
+            var configuration = MonitoringServer.Configuration(host: "127.0.0.1", port: port)
+            configuration.setting = "--metrics-addr"
+            let second = MonitoringServer(
+                configuration: configuration,
+                routes: [:],
+                group: MultiThreadedEventLoopGroup.singleton,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            )
+            let error = await #expect(throws: MonitoringServer.CannotListen.self) { try await second.start() }
+            #expect("\(error.map { "\($0)" } ?? "")".contains("127.0.0.1:\(port)"))
+            #expect("\(error.map { "\($0)" } ?? "")".contains("--metrics-addr"))
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("/a?key=1&key=2", "/a", ["key": "1"]), ("/a%2?b", "/a%2", ["b": ""]),
+            ("/a?=x&&b=%zz#c?d=e", "/a", ["b": "%zz"]),
+            ("", "", [:]), ("?", "", [:]), ("/%C3%A9+", "/é+", [:]),
+        ] as [(String, String, [String: String])]
+    )
+    func targetsAreRead(_ target: String, _ path: String, _ parameters: [String: String]) {
+        let request = MonitoringRequest(target: target)
+        #expect(request.path == path)
+        #expect(request.parameters == parameters)
+    }
+}

@@ -1,0 +1,55 @@
+import FoundationEssentials
+import Testing
+
+@testable import Monitoring
+
+/// The list of metrics keeps to Prometheus' conventions and to what its documentation says.
+struct SpegelMetricsTests {
+    @Test func namesFollowTheConventions() {
+        for family in SpegelMetrics.families {
+            let name = family.name
+            #expect(name.allSatisfy { $0.isASCII && ($0.isLowercase || $0.isNumber || $0 == "_") }, "\(name)")
+            #expect((family.kind == .counter) == name.hasSuffix("_total"), "\(name)")
+            #expect(!family.help.isEmpty && family.help.hasSuffix("."), "\(name)")
+            for label in family.labels {
+                #expect(!["le", "quantile", "job", "instance"].contains(label.name), "\(name)")
+            }
+            if case .histogram(let buckets) = family.kind {
+                #expect(!buckets.isEmpty && buckets == buckets.sorted() && Set(buckets).count == buckets.count)
+            }
+        }
+        #expect(Set(SpegelMetrics.families.map(\.name)).count == SpegelMetrics.families.count)
+    }
+
+    @Test func theDocumentationNamesEachMetricWithItsLabels() throws {
+        let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let text = try String(contentsOfFile: "/\(root)/docs/monitoring.md", encoding: .utf8)
+        for family in SpegelMetrics.families {
+            let labels = family.labels.map(\.name).joined(separator: ",")
+            let name = labels.isEmpty ? "`\(family.name)`" : "`\(family.name){\(labels)}`"
+            #expect(text.contains(name), "docs/monitoring.md has no \(name)")
+        }
+    }
+
+    @Test func theProcessIsDescribed() throws {
+        let registry = MetricRegistry(SpegelMetrics.families)
+        registry.collect { ProcessMetrics.collect(into: &$0) }
+        let text = registry.text
+        for family in ProcessMetrics.families {
+            let line = try #require(
+                text.split(separator: "\n").first { $0.hasPrefix(family.name + " ") },
+                "\(family.name)"
+            )
+            let value = try #require(line.split(separator: " ").last.flatMap { Double($0) })
+            #expect(value > 0, "\(line)")
+        }
+    }
+
+    @Test func proceduresOfTheSystemAreReadWhateverTheProgramIsCalled() {
+        let fields = (3...52).map(String.init).joined(separator: " ")
+        #expect(ProcessMetrics.startTicks("1 (a ) b (c)) \(fields)") == 22)
+        for odd in [nil, "", "1", "1 (a", "1 (a) S", ")"] { #expect(ProcessMetrics.startTicks(odd) == nil) }
+        #expect(ProcessMetrics.memoryPages("10 4 1 1 0 1 0").map { [$0.virtual, $0.resident] } == [10, 4])
+        for odd in [nil, "", "10", "x y"] { #expect(ProcessMetrics.memoryPages(odd) == nil) }
+    }
+}

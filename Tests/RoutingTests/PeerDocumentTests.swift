@@ -1,0 +1,60 @@
+import HTTPClient
+import Multiformats
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import Routing
+
+@Suite(.timeLimit(.minutes(1)))
+struct PeerDocumentTests {
+    static let id = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
+
+    @Test(arguments: [
+        (#"[{"ID":"\#(id)","Addrs":["/ip4/10.0.0.1/tcp/5001"]}]"#, ["/ip4/10.0.0.1/tcp/5001/p2p/\(id)"]),
+        (
+            #"{"ID":"\#(id)","Addrs":["/ip4/10.0.0.1","/ip6/fd00::1/tcp/7"]}"#,
+            ["/ip4/10.0.0.1/tcp/5001/p2p/\(id)", "/ip6/fd00::1/tcp/7/p2p/\(id)"]
+        ),
+        (
+            #"[{"Addrs":["/ip4/10.0.0.1"]},{"ID":"","Addrs":["/ip4/10.0.0.2/tcp/7","nonsense",5]}]"#,
+            ["/ip4/10.0.0.1/tcp/5001", "/ip4/10.0.0.2/tcp/7"]
+        ),
+        ("/ip4/10.0.0.1/tcp/5001/p2p/\(id)\n", ["/ip4/10.0.0.1/tcp/5001/p2p/\(id)"]), ("[]", []),
+    ])
+    func allFormsAreRead(_ text: String, _ expected: [String]) throws {
+        #expect(try PeerDocument.addresses(in: Array(text.utf8), port: 5001).map(\.description) == expected)
+    }
+
+    @Test(arguments: ["", "hello", "{}", "[1]", "<html>", #"{"Addrs":1}"#])
+    func othersAreRefused(_ text: String) {
+        #expect(throws: PeerDocument.Malformed.self) { try PeerDocument.addresses(in: Array(text.utf8), port: 1) }
+    }
+
+    @Test func theNumberOfAddressesIsBounded() throws {
+        let many = #"{"Addrs":[\#((0..<3000).map { "\"/ip4/10.0.\($0 / 256).\($0 % 256)\"" }.joined(separator: ","))]}"#
+        #expect(try PeerDocument.addresses(in: Array(many.utf8), port: 1).count == PeerDocument.limit)
+    }
+
+    @Test func whatIsServedIsFetched() async throws {
+        let id = try PeerID(Self.id)
+        let address = try Multiaddr("/ip4/10.0.0.1/tcp/5001")
+        let group = MultiThreadedEventLoopGroup.singleton
+        let server = IdentityServer(address: try SocketAddress(ipAddress: "127.0.0.1", port: 0), group: group) {
+            (id, [address])
+        }
+        let channel = try await server.bind()
+        let port = UInt16(channel.localAddress?.port ?? 0)
+        for path in ["/id", "/id?form=object"] {
+            let url = HTTPURL(isSecure: false, host: "127.0.0.1", port: port, path: path)
+            let found = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
+            #expect(found == [address.withPeerID(id)])
+        }
+        let url = HTTPURL(isSecure: false, host: "127.0.0.1", port: port, path: "/other")
+        let error = await #expect(throws: HTTPBootstrap.Failure.self) {
+            _ = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
+        }
+        #expect(error?.description.contains("404") == true)
+        try await channel.close()
+    }
+}
