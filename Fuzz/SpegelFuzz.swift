@@ -3,7 +3,9 @@ import FoundationEssentials
 import Glibc
 
 /// Feeds the parsers of what others send with what nobody should send.
+#if !LIBFUZZER
 @main
+#endif
 struct SpegelFuzz: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spegel-fuzz",

@@ -85,24 +85,25 @@ struct SpegelSoak: AsyncParsableCommand {
     /// Waits until what is held is what should be: at most the life of a record, and some time to spare.
     private func settle(_ cluster: SoakCluster, timing: SoakTiming, report: inout SoakReport) async {
         let nodes = cluster.living
-        let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
-            nodes.allSatisfy {
-                $0.router.counts.records == cluster.expectedRecords(of: $0) && $0.router.counts.peers == nodes.count - 1
-            }
+        let living = Set(nodes.map(\.host.peerID))
+        func faults(of node: SoakNode) -> [String] {
+            let counts = node.router.counts
+            let (records, peers) = (cluster.expectedRecords(of: node), nodes.count - 1)
+            var faults: [String] = []
+            if counts.records != records { faults.append("expected \(records) records, it has \(counts.records)") }
+            if counts.peers != peers { faults.append("expected to know \(peers) peers, it knows \(counts.peers)") }
+            let dead = node.host.connectedPeers.filter { !living.contains($0) }.count
+            if dead > 0 { faults.append("it has connections to \(dead) nodes that have ended") }
+            return faults
         }
-        guard !isSettled else {
-            report.lines.append(
-                "each of \(nodes.count) nodes holds the records of the living alone, and knows all others"
-            )
-            return
+        let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
+            nodes.allSatisfy { faults(of: $0).isEmpty }
+        }
+        if isSettled {
+            report.lines.append("each of \(nodes.count) nodes holds the records of the living alone, and knows all others")
         }
         for node in nodes {
-            let counts = node.router.counts
-            let expected = cluster.expectedRecords(of: node)
-            guard counts.records != expected || counts.peers != nodes.count - 1 else { continue }
-            report.failures.append(
-                "\(node.peerID): expected \(expected) records and \(nodes.count - 1) peers, it has \(counts.records) and \(counts.peers)"
-            )
+            for fault in faults(of: node) { report.failures.append("\(node.peerID): \(fault)") }
         }
     }
 
