@@ -45,18 +45,23 @@ struct AdmissionQueue: Sendable {
         entries[info.id] = Entry(info: info, notBefore: now + delay, attempts: 1)
     }
 
-    /// Whether a peer is to be checked now.
-    func hasDue(now: MonotonicTime) -> Bool {
-        entries.values.contains { !$0.isBeingChecked && $0.notBefore <= now }
+    /// When the next peer is to be checked that is not being checked already; nil if there is none.
+    var nextDue: MonotonicTime? {
+        entries.isEmpty ? nil : entries.values.lazy.filter { !$0.isBeingChecked }.map(\.notBefore).min()
     }
+
+    /// How many peers are being checked.
+    private(set) var checking = 0
 
     /// The peers to check now, such that at most `limit` are being checked at a time.
     mutating func take(now: MonotonicTime, limit: Int) -> [PeerInfo] {
-        var room = limit - entries.values.count { $0.isBeingChecked }
+        guard checking < limit, !entries.isEmpty else { return [] }
+        var room = limit - checking
         var taken: [PeerInfo] = []
         for (id, entry) in entries where !entry.isBeingChecked && entry.notBefore <= now {
             guard room > 0 else { break }
             room -= 1
+            checking += 1
             entries[id]?.isBeingChecked = true
             taken.append(entry.info)
         }
@@ -65,19 +70,24 @@ struct AdmissionQueue: Sendable {
 
     /// Notes that a peer has passed its check, or is none to be checked any more.
     mutating func remove(_ id: PeerID) {
-        entries[id] = nil
+        guard !entries.isEmpty, let entry = entries.removeValue(forKey: id) else { return }
+        if entry.isBeingChecked { checking -= 1 }
     }
 
     /// Notes that a check failed: the peer is tried again later, or given up.
-    mutating func checkFailed(_ id: PeerID, now: MonotonicTime) {
-        guard var entry = entries[id] else { return }
+    ///
+    /// - Returns: whether it was given up.
+    mutating func checkFailed(_ id: PeerID, now: MonotonicTime) -> Bool {
+        guard var entry = entries[id] else { return false }
+        if entry.isBeingChecked { checking -= 1 }
         guard entry.attempts < Self.retryDelays.count else {
             entries[id] = nil
-            return
+            return true
         }
         entry.notBefore = now + Self.retryDelays[entry.attempts]
         entry.attempts += 1
         entry.isBeingChecked = false
         entries[id] = entry
+        return false
     }
 }

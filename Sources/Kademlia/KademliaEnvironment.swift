@@ -27,38 +27,4 @@ public struct KademliaEnvironment: Sendable {
             random: { UInt64.random(in: .min ... .max) }
         )
     }
-
-    /// Runs an operation, and cancels it when it takes longer than `limit`.
-    ///
-    /// - Throws: ``DeadlineExceeded``, or the operation's own error.
-    func withDeadline<Result: Sendable>(
-        _ limit: Duration,
-        _ operation: @escaping @Sendable () async throws -> Result
-    ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Result?.self) { group in
-            group.addTask { try await operation() }
-            group.addTask {
-                try await sleep(limit)
-                return nil
-            }
-            defer { group.cancelAll() }
-            // The group has two tasks, so there is a first result.
-            guard let first = try await group.next(), let result = first else { throw DeadlineExceeded(limit: limit) }
-            return result
-        }
-    }
-}
-
-/// A peer did not answer in time.
-struct DeadlineExceeded: Error, CustomStringConvertible {
-    let limit: Duration
-
-    var description: String { "expected an answer within \(limit), got none" }
-}
-
-/// Feeds the environment's randomness to what takes a generator.
-struct EnvironmentRandomness: RandomNumberGenerator {
-    let random: @Sendable () -> UInt64
-
-    mutating func next() -> UInt64 { random() }
 }

@@ -4,39 +4,50 @@ internal import Synchronization
 
 /// A node of the DHT: it answers others, keeps its routing table, advertises its own keys and finds providers of others.
 ///
-/// What there is to decide is decided by value types (``RoutingTable``, ``Lookup``, ``ProviderStore``,
-/// ``ReprovideSchedule``); this class feeds them with messages and time and carries out what they say. ``run()`` must run
-/// for anything to happen beyond answering and finding.
-///
-/// In a network of at most K nodes every node holds every record, so that a lookup needs no network. A peer that fails is
-/// taken out of the routing table, and is tried again a few times; after that it has to appear again.
+/// What there is to decide is decided by ``KademliaMachine``; this class feeds it with messages and time, and carries out
+/// what it says by tasks over a ``KademliaTransport``. ``run()`` must run for anything to happen beyond answering.
 public final class KademliaNode: Sendable {
     /// This node's id.
     public let localPeer: PeerID
     /// The settings.
     public let configuration: KademliaConfiguration
 
-    let localAddresses: @Sendable () -> [Multiaddr]
-    let transport: any KademliaTransport
     let environment: KademliaEnvironment
-    let logger: Logger
-    let state: Mutex<NodeState>
-    let searches = SearchRegistry()
-    let searchLimiter: AsyncLimiter
-
-    let admissionSignal = Signal()
-    let advertisingSignal = Signal()
-    let sendingSignal = Signal()
-    let refreshSignal = Signal()
-
+    let state: Mutex<State>
+    private let localAddresses: @Sendable () -> [Multiaddr]
+    private let transport: any KademliaTransport
+    private let logger: Logger
     private let onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)?
+
+    /// How often it is asked where the node is reached; each time it is needed while that is nowhere.
+    private static let addressInterval = Duration.seconds(30)
+
+    enum Phase {
+        case idle, running, closed
+    }
+
+    enum Listener {
+        case providers(AsyncStream<PeerInfo>.Continuation)
+        case summary(CheckedContinuation<SearchSummary?, Never>)
+    }
+
+    struct State: Sendable {
+        var machine: KademliaMachine
+        var phase = Phase.idle
+        var tasks = OperationTasks()
+        var listeners: [KademliaMachine.SearchID: Listener] = [:]
+        var departures: [CheckedContinuation<Void, Never>] = []
+        var timer: (deadline: MonotonicTime, task: Task<Void, Never>)?
+        var addressCheck = MonotonicTime(nanoseconds: .min)
+        /// Whether somebody is carrying out actions: one at a time, so that their order holds.
+        var isDraining = false
+    }
 
     /// A node that knows nobody yet.
     ///
     /// - Parameters:
     ///   - localAddresses: where this node can be reached now; while there are none, its keys wait.
-    ///   - onRecordAdded: called for each record of another peer that was not held before, as with a cache of misses.
-    ///     It must return at once.
+    ///   - onRecordAdded: called for each record of another peer that was not held before. It must return at once.
     public init(
         localPeer: PeerID,
         localAddresses: @escaping @Sendable () -> [Multiaddr],
@@ -53,105 +64,218 @@ public final class KademliaNode: Sendable {
         self.environment = environment
         self.logger = logger
         self.onRecordAdded = onRecordAdded
-        searchLimiter = AsyncLimiter(limit: configuration.maximumConcurrentLookups)
-        state = Mutex(NodeState(localPeer: localPeer, configuration: configuration, now: environment.now()))
+        state = Mutex(
+            State(
+                machine: KademliaMachine(
+                    localPeer: localPeer,
+                    configuration: configuration,
+                    seed: environment.random(),
+                    now: environment.now()
+                )
+            )
+        )
     }
 
-    // MARK: - Others
+    // MARK: - Running
 
-    /// Answers a message of a peer whose id is authenticated.
-    ///
-    /// - Returns: nil if there is no answer: the message needs none (ADD_PROVIDER), or is not served or not valid, in
-    ///   which case the stream is best closed.
-    public func handle(_ message: Message, from peer: PeerID) -> Message? {
-        let local = localInfo
-        let now = environment.now()
-        let (reply, added) = state.withLock { state in
-            state.statistics.handledMessages += 1
-            return state.handle(message, from: peer, local: local, now: now)
-        }
-        if let added { onRecordAdded?(added.position, added.provider) }
-        return reply
+    /// Does what the machine says, until cancelled. To be called once. When it ends, the searches under way end too, and
+    /// later ones know local records alone.
+    public func run() async {
+        state.withLock { $0.phase = .running }
+        input { _, _ in }
+        // Nothing comes on this stream; it ends when the task is cancelled.
+        let (never, continuation) = AsyncStream.makeStream(of: Never.self)
+        for await _ in never {}
+        continuation.finish()
+        await close()
     }
 
-    /// Notes that a peer was met which lists the DHT protocol; once it has answered a request it enters the table.
-    ///
-    /// For a peer of the table this renews the addresses.
-    public func peerAppeared(_ info: PeerInfo) {
-        guard info.id != localPeer else { return }
-        let now = environment.now()
-        let hasRoom = state.withLock { state in
-            guard !state.table.contains(info.id) else {
-                _ = state.table.insert(info, now: now)
-                return true
+    private func close() async {
+        let (tasks, timer, listeners, departures) = state.withLock { state in
+            state.phase = .closed
+            defer {
+                state.timer = nil
+                state.listeners = [:]
+                state.departures = []
             }
-            return state.admissions.add(info, now: now)
+            return (state.tasks.all, state.timer?.task, Array(state.listeners.values), state.departures)
         }
-        guard hasRoom else {
-            logger.debug("turned a peer away, too many wait to be checked", metadata: ["peer": "\(info.id)"])
-            return
-        }
-        admissionSignal.send()
+        timer?.cancel()
+        for task in tasks { task.cancel() }
+        for listener in listeners { end(listener, with: nil) }
+        for departure in departures { departure.resume() }
+        await timer?.value
+        for task in tasks { await task.value }
     }
 
-    /// Notes that a peer cannot be reached any more or no longer lists the DHT protocol.
+    /// Takes back all own records from their holders and tells the peers that this node leaves; nothing is advertised
+    /// after that. To be called while ``run()`` runs and the transport still works.
     ///
-    /// A connection that was merely closed for being idle is no reason to call this; one that broke is: the peer may have
-    /// restarted and lost its records, and gets them when it appears again.
-    public func peerGone(_ id: PeerID) {
-        state.withLock { $0.gone(id) }
+    /// - Parameter limit: the longest that it may take; holders that were not told by then find out.
+    public func leave(within limit: Duration = .seconds(2)) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.waitUntilLeft() }
+            group.addTask { try? await self.environment.sleep(limit) }
+            await group.next()
+            resumeDepartures()
+            group.cancelAll()
+        }
     }
 
-    // MARK: - Own keys
+    private func waitUntilLeft() async {
+        await withCheckedContinuation { continuation in
+            let isOver = input { state, now in
+                state.machine.leave(now: now)
+                guard state.phase == .running else { return true }
+                state.departures.append(continuation)
+                return false
+            }
+            if isOver { continuation.resume() }
+        }
+    }
 
-    /// Takes up keys to advertise, now and until ``stopProviding(_:)``. Returns at once; keys it knows are left alone.
-    public func provide(_ keys: some Sequence<Key>) {
+    private func resumeDepartures() {
+        let departures = state.withLock { state in
+            defer { state.departures = [] }
+            return state.departures
+        }
+        for departure in departures { departure.resume() }
+    }
+
+    // MARK: - Input and output
+
+    /// Changes the machine, and carries out what it says.
+    @discardableResult
+    func input<Result>(_ body: (inout State, MonotonicTime) -> Result) -> Result {
         let now = environment.now()
-        state.withLock { state in
-            for key in keys { state.schedule.add(key, now: now) }
+        let result = state.withLock { state in
+            if now >= state.addressCheck || state.machine.localAddresses.isEmpty {
+                state.addressCheck = now + Self.addressInterval
+                state.machine.setLocalAddresses(localAddresses(), now: now)
+            }
+            return body(&state, now)
         }
-        advertisingSignal.send()
+        drain()
+        return result
     }
 
-    /// Stops advertising keys. The records that others hold run out.
-    public func stopProviding(_ keys: some Sequence<Key>) {
-        state.withLock { state in
-            for key in keys { state.schedule.remove(key) }
+    private func drain() {
+        while true {
+            let actions = state.withLock { state -> [KademliaMachine.Action]? in
+                guard !state.isDraining, state.phase == .running else { return nil }
+                var actions: [KademliaMachine.Action] = []
+                while let action = state.machine.nextAction() { actions.append(action) }
+                guard !actions.isEmpty else {
+                    schedule(&state)
+                    return nil
+                }
+                state.isDraining = true
+                return actions
+            }
+            guard let actions else { break }
+            for action in actions { perform(action) }
+            state.withLock { $0.isDraining = false }
+        }
+        let hasLeft = state.withLock { !$0.departures.isEmpty && $0.machine.hasLeft }
+        if hasLeft { resumeDepartures() }
+    }
+
+    private func perform(_ action: KademliaMachine.Action) {
+        switch action {
+        case .request(let id, let message, let peer):
+            start(id, peer) { [transport] in
+                let reply = try await transport.request(message, to: peer)
+                return { $0.received(reply, for: id, now: $1) }
+            }
+        case .send(let id, let update, let peer):
+            start(id, peer) { [transport] in
+                try await transport.send(update, to: peer)
+                return { $0.sent(id, now: $1) }
+            }
+        case .cancel(let id):
+            // Outside of the lock, as what is called off may call back.
+            state.withLock { $0.tasks.task(of: id) }?.cancel()
+        case .found(let id, let provider):
+            let listener = state.withLock { $0.listeners[id] }
+            if case .providers(let continuation) = listener { continuation.yield(provider) }
+        case .searchEnded(let id, let summary):
+            let listener = state.withLock { $0.listeners.removeValue(forKey: id) }
+            if let listener { end(listener, with: summary) }
+        case .recordAdded(let position, let provider):
+            onRecordAdded?(position, provider)
         }
     }
 
-    // MARK: - Records
-
-    /// Forgets that a peer provides a key, as when it was just found not to.
-    public func removeProvider(_ id: PeerID, for key: Key) {
-        state.withLock { _ = $0.store.remove(id, for: key.position) }
+    private func end(_ listener: Listener, with summary: SearchSummary?) {
+        switch listener {
+        case .providers(let continuation): continuation.finish()
+        case .summary(let continuation): continuation.resume(returning: summary)
+        }
     }
 
-    // MARK: - Metrics
+    private typealias Outcome = @Sendable (inout KademliaMachine, MonotonicTime) -> Void
 
-    /// The peers in the routing table.
-    public var routingTableSize: Int { state.withLock { $0.table.count } }
+    private func start(
+        _ id: KademliaMachine.OperationID,
+        _ peer: PeerInfo,
+        _ operation: @escaping @Sendable () async throws -> Outcome
+    ) {
+        state.withLock { state in
+            guard state.phase == .running else { return }
+            // The task cannot take itself out before it stands among the others, as that takes the same lock.
+            let task = Task { [self] in
+                do {
+                    let outcome = try await operation()
+                    ended(id, outcome)
+                } catch {
+                    if !Task.isCancelled {
+                        logger.debug(
+                            "a peer did not answer",
+                            metadata: ["peer": "\(peer.id)", "reason": "\(error)"]
+                        )
+                    }
+                    ended(id) { $0.failed(id, now: $1) }
+                }
+            }
+            state.tasks.insert(task, for: id)
+        }
+    }
 
-    /// The peers in the routing table and where they are.
-    public var routingTablePeers: [PeerInfo] { state.withLock { $0.table.peers } }
+    private func ended(_ id: KademliaMachine.OperationID, _ outcome: Outcome) {
+        input { state, now in
+            state.tasks.remove(id)
+            outcome(&state.machine, now)
+        }
+    }
 
-    /// The records held for others.
-    public var recordCount: Int { state.withLock { $0.store.count } }
+    // MARK: - Time
 
-    /// The peers that records are held of.
-    public var recordProviderCount: Int { state.withLock { $0.store.providerCount } }
+    /// Sees to it that the machine is told the time when it wants to be.
+    private func schedule(_ state: inout State) {
+        let now = environment.now()
+        var deadline = state.machine.nextDeadline
+        if state.machine.localAddresses.isEmpty {
+            // They are asked for again soon.
+            deadline = min(deadline ?? now + .seconds(1), max(now + .seconds(1), now))
+        }
+        guard let deadline else { return }
+        if let timer = state.timer {
+            guard deadline < timer.deadline else { return }
+            timer.task.cancel()
+        }
+        let wait = max(deadline - now, .zero)
+        let task = Task { [weak self, environment] in
+            do { try await environment.sleep(wait) } catch { return }
+            self?.timePassed()
+        }
+        state.timer = (deadline, task)
+    }
 
-    /// The own keys.
-    public var providedKeyCount: Int { state.withLock { $0.schedule.count } }
-
-    /// The records that wait to be sent.
-    public var pendingRecordCount: Int { state.withLock { $0.outbox.pendingCount } }
-
-    /// The calls of ``findProviders(_:limit:)`` under way.
-    public var activeSearchCount: Int { searches.count }
-
-    /// What was done so far.
-    public var statistics: KademliaStatistics { state.withLock { $0.statistics } }
-
-    var localInfo: PeerInfo { PeerInfo(id: localPeer, addresses: localAddresses()) }
+    private func timePassed() {
+        guard !Task.isCancelled else { return }
+        input { state, now in
+            state.timer = nil
+            state.machine.advance(to: now)
+        }
+    }
 }

@@ -19,6 +19,14 @@ public struct Key: Hashable, Sendable {
         self.init(digest: KeySpaceWords(bytes: bytes.dropFirst(2)))
     }
 
+    /// The key whose text has this SHA-256; of other than 32 bytes, missing ones are zeros.
+    init(digest: some Sequence<UInt8>) {
+        self.init(digest: KeySpaceWords(bytes: digest))
+    }
+
+    /// The SHA-256 of the text.
+    var digestBytes: [UInt8] { digest.bytes }
+
     private init(digest: KeySpaceWords) {
         self.digest = digest
         position = KeySpacePosition(hashing: Self.multihash(of: digest))

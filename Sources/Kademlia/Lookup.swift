@@ -171,7 +171,8 @@ public struct Lookup: Sendable {
         return answeredCount < configuration.resiliency && hasLateRequests ? .wait(until: nil) : finish()
     }
 
-    private var answeredCount: Int {
+    /// How many of the candidates have answered.
+    var answeredCount: Int {
         candidates.count { $0.progress == .answered }
     }
 

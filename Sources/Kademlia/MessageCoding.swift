@@ -65,7 +65,7 @@ extension Message {
 }
 
 extension Message.Peer {
-    fileprivate init?(decoding bytes: Data) {
+    init?(decoding bytes: Data) {
         var options = BinaryDecodingOptions()
         options.discardUnknownFields = true
         guard let wire = try? WirePeer(serializedBytes: bytes, options: options),
@@ -83,7 +83,7 @@ extension Message.Peer {
         )
     }
 
-    fileprivate func encoded() -> [UInt8] {
+    func encoded() -> [UInt8] {
         var wire = WirePeer()
         wire.id = Data(info.id.bytes)
         wire.addrs = info.addresses.map { Data($0.bytes) }

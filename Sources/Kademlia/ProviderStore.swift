@@ -10,6 +10,8 @@ public struct ProviderStore: Sendable {
     public struct Configuration: Sendable {
         /// How long a record is valid after it was last confirmed. (Spegel v0.7 has 19 minutes.)
         public var timeToLive: Duration = .seconds(600)
+        /// The longest that a record is valid, whatever its provider asks for.
+        public var maximumTimeToLive: Duration = .seconds(86_400)
         /// Records of one key. Further providers are refused: those there are enough, and whoever keeps confirming
         /// cannot be pushed out.
         public var maximumPerKey = 256
@@ -64,8 +66,15 @@ public struct ProviderStore: Sendable {
     // MARK: - Changing
 
     /// Adds or renews the record that `provider` provides the key at `position`.
-    public mutating func add(_ provider: PeerInfo, for position: KeySpacePosition, now: MonotonicTime) -> Addition {
-        let expiry = now + configuration.timeToLive
+    ///
+    /// - Parameter timeToLive: how long it is valid; the configured time if the provider did not say.
+    public mutating func add(
+        _ provider: PeerInfo,
+        for position: KeySpacePosition,
+        timeToLive: Duration? = nil,
+        now: MonotonicTime
+    ) -> Addition {
+        let expiry = now + min(timeToLive ?? configuration.timeToLive, configuration.maximumTimeToLive)
         let known = providerIndex[provider.id]
         let (held, heldOfKey) = records.find(position, provider: known)
         if let held, let known {
@@ -112,18 +121,24 @@ public struct ProviderStore: Sendable {
         return removed
     }
 
-    /// Removes records that have expired, the oldest first, at most `limit` of them.
+    /// Removes records that have expired, at most `limit` of them.
     ///
     /// - Returns: how many were removed; `limit` says that there may be more.
     @discardableResult
     public mutating func expire(now: MonotonicTime, limit: Int = .max) -> Int {
         var removed = 0
-        while removed < limit, let record = records.oldest, records[record].expiry <= now {
-            remove(record)
-            removed += 1
+        while removed < limit {
+            // In parts, so that no long list is made of them.
+            let expired = records.expired(now: now, limit: min(limit - removed, 1024))
+            guard !expired.isEmpty else { break }
+            for record in expired { remove(record) }
+            removed += expired.count
         }
         return removed
     }
+
+    /// When ``expire(now:limit:)`` is to be called next; nil if there are no records.
+    public var nextExpiry: MonotonicTime? { records.nextExpiry }
 
     // MARK: - Asking
 

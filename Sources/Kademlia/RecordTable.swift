@@ -1,5 +1,5 @@
-/// The records of a ``ProviderStore``: a hash table by position, chained through the records themselves, and a list in
-/// order of expiry.
+/// The records of a ``ProviderStore``: a hash table by position, chained through the records themselves, and a timing
+/// wheel of those to expire.
 ///
 /// A dictionary of arrays would take several times the memory: an allocation for each key, and room for growth in each.
 struct RecordTable: Sendable {
@@ -12,8 +12,8 @@ struct RecordTable: Sendable {
         /// The provider's slot in the store.
         fileprivate(set) var provider: UInt32
         fileprivate var nextInChain = RecordTable.none
-        fileprivate var previousInAge = RecordTable.none
-        fileprivate var nextInAge = RecordTable.none
+        fileprivate var previousInSlot = RecordTable.none
+        fileprivate var nextInSlot = RecordTable.none
         /// Links of the list of one provider's records, which the store keeps.
         var previousOfProvider = RecordTable.none
         var nextOfProvider = RecordTable.none
@@ -25,16 +25,14 @@ struct RecordTable: Sendable {
     /// Free records, linked through `nextInChain`.
     private var firstFree = RecordTable.none
     private var used = 0
-    private var oldestRecord = RecordTable.none
-    private var newestRecord = RecordTable.none
+    private var wheel: [UInt32] = []
+    /// The earliest time of the wheel at which records may be left that have expired.
+    private var nextTick: Int64 = 0
 
     subscript(record: UInt32) -> Record {
         get { records[Int(record)] }
         _modify { yield &records[Int(record)] }
     }
-
-    /// The record that expires first.
-    var oldest: UInt32? { oldestRecord == Self.none ? nil : oldestRecord }
 
     /// The record of a provider at a position, and how many records the position has in all.
     func find(_ position: KeySpacePosition, provider: UInt32?) -> (record: UInt32?, ofKey: Int) {
@@ -80,23 +78,27 @@ struct RecordTable: Sendable {
         }
         used += 1
         linkToChain(index)
-        linkAsNewest(index, expiry: expiry)
+        linkToWheel(index, expiry: expiry)
         return index
     }
 
     mutating func renew(_ record: UInt32, expiry: MonotonicTime) {
-        unlinkFromAge(record)
-        linkAsNewest(record, expiry: expiry)
+        unlinkFromWheel(record)
+        linkToWheel(record, expiry: expiry)
     }
 
     mutating func remove(_ record: UInt32) {
-        unlinkFromAge(record)
+        unlinkFromWheel(record)
         unlinkFromChain(record)
         records[Int(record)].nextInChain = firstFree
         firstFree = record
         used -= 1
         // An empty table gives its memory back.
-        if used == 0 { self = RecordTable() }
+        if used == 0 {
+            let tick = nextTick
+            self = RecordTable()
+            nextTick = tick
+        }
     }
 
     // MARK: - Chains
@@ -140,32 +142,58 @@ struct RecordTable: Sendable {
 
     // MARK: - Order of expiry
 
-    private mutating func linkAsNewest(_ index: UInt32, expiry: MonotonicTime) {
-        var expiry = expiry
-        if newestRecord == Self.none {
-            oldestRecord = index
-        } else {
-            // All live equally long and time does not go back; if it did, the order must still hold.
-            expiry = max(expiry, records[Int(newestRecord)].expiry)
-            records[Int(newestRecord)].nextInAge = index
-        }
-        records[Int(index)].expiry = expiry
-        records[Int(index)].previousInAge = newestRecord
-        records[Int(index)].nextInAge = Self.none
-        newestRecord = index
+    /// The wheel's slots, each the list of the records that expire within one turn of 17 s; made with the first record.
+    private static let slotCount = 256
+
+    /// About 17 s, which makes a turn of the wheel 73 min. Records that live longer are met before their time, and stay.
+    private static func tick(of time: MonotonicTime) -> Int64 { time.nanoseconds >> 34 }
+
+    private static func slot(of tick: Int64) -> Int { Int(tick & Int64(slotCount - 1)) }
+
+    /// When ``takeExpired(now:limit:)`` has something to look at next; nil if there are no records.
+    var nextExpiry: MonotonicTime? {
+        guard used > 0 else { return nil }
+        return MonotonicTime(nanoseconds: (max(nextTick, 0) + 1) << 34)
     }
 
-    private mutating func unlinkFromAge(_ index: UInt32) {
-        let (previous, next) = (records[Int(index)].previousInAge, records[Int(index)].nextInAge)
+    /// The records that have expired, at most `limit` of them, in order of time to the precision of the wheel. They
+    /// must be removed by the caller.
+    mutating func expired(now: MonotonicTime, limit: Int) -> [UInt32] {
+        guard used > 0 else { return [] }
+        let current = Self.tick(of: now)
+        nextTick = max(nextTick, current - Int64(Self.slotCount) + 1)
+        var found: [UInt32] = []
+        while nextTick <= current, found.count < limit {
+            var link = wheel[Self.slot(of: nextTick)]
+            while link != Self.none, found.count < limit {
+                if records[Int(link)].expiry <= now { found.append(link) }
+                link = records[Int(link)].nextInSlot
+            }
+            // A slot is done with only when its whole time has passed and all that it held was seen.
+            guard nextTick < current, link == Self.none else { break }
+            nextTick += 1
+        }
+        return found
+    }
+
+    private mutating func linkToWheel(_ index: UInt32, expiry: MonotonicTime) {
+        if wheel.isEmpty { wheel = [UInt32](repeating: Self.none, count: Self.slotCount) }
+        let slot = Self.slot(of: Self.tick(of: expiry))
+        let next = wheel[slot]
+        records[Int(index)].expiry = expiry
+        records[Int(index)].previousInSlot = Self.none
+        records[Int(index)].nextInSlot = next
+        if next != Self.none { records[Int(next)].previousInSlot = index }
+        wheel[slot] = index
+    }
+
+    private mutating func unlinkFromWheel(_ index: UInt32) {
+        let (previous, next) = (records[Int(index)].previousInSlot, records[Int(index)].nextInSlot)
         if previous == Self.none {
-            oldestRecord = next
+            wheel[Self.slot(of: Self.tick(of: records[Int(index)].expiry))] = next
         } else {
-            records[Int(previous)].nextInAge = next
+            records[Int(previous)].nextInSlot = next
         }
-        if next == Self.none {
-            newestRecord = previous
-        } else {
-            records[Int(next)].previousInAge = previous
-        }
+        if next != Self.none { records[Int(next)].previousInSlot = previous }
     }
 }

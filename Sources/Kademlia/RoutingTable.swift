@@ -4,6 +4,10 @@ public import Multiformats
 ///
 /// Whoever is inserted must have proven itself before: the table decides on room alone. A peer that has been answering
 /// is never pushed out by a new one (which is what makes a flood of new ids useless); the new one waits as a replacement.
+///
+/// One exception keeps a single network from filling the table: peers of one /24 (IPv4) or /64 (IPv6) outside the private
+/// ranges are ``Configuration/maximumPerAddressGroup`` at most, and those beyond
+/// ``Configuration/maximumPerAddressGroupInBucket`` in a full bucket give way to peers of other networks.
 public struct RoutingTable: Sendable {
     /// How large the table may become, and when its contents are old.
     public struct Configuration: Sendable {
@@ -15,6 +19,10 @@ public struct RoutingTable: Sendable {
         public var refreshInterval: Duration = .seconds(600)
         /// A peer that was not heard of for so long gives way to a new one.
         public var staleAfter: Duration = .seconds(3600)
+        /// The peers of one /24 or /64 in the whole table. In a small cluster of public addresses all may be of one.
+        public var maximumPerAddressGroup = 60
+        /// The peers of one /24 or /64 that are safe in a full bucket; more stay only while there is room.
+        public var maximumPerAddressGroupInBucket = 10
         /// The failures in a row after which a peer is removed.
         public var maximumFailures = 1
 
@@ -26,7 +34,7 @@ public struct RoutingTable: Sendable {
     public enum Insertion: Hashable, Sendable {
         /// It is in the table now.
         case added
-        /// It is in the table now, in the place of a peer not heard of for long.
+        /// It is in the table now, in the place of a peer not heard of for long, or of one of a network that had many.
         case replaced(PeerID)
         /// It was in the table; its addresses are the new ones.
         case updated
@@ -34,6 +42,8 @@ public struct RoutingTable: Sendable {
         case waiting
         /// It is the node itself.
         case refusedSelf
+        /// The table holds as many peers of its network as it may.
+        case refusedByAddress
     }
 
     struct Entry: Sendable {
@@ -41,6 +51,7 @@ public struct RoutingTable: Sendable {
         let position: KeySpacePosition
         var lastSeen: MonotonicTime
         var failures = 0
+        var group: AddressGroup?
     }
 
     struct Bucket: Sendable {
@@ -62,6 +73,8 @@ public struct RoutingTable: Sendable {
     /// Bucket i holds the peers that share exactly i leading bits; as many as there are peers for.
     private(set) var buckets: [Bucket] = []
     private let created: MonotonicTime
+    /// How many peers of each network are in the table.
+    private var groupCounts: [AddressGroup: Int] = [:]
 
     /// An empty table.
     public init(localPeer: PeerID, configuration: Configuration = Configuration(), now: MonotonicTime) {
@@ -76,28 +89,31 @@ public struct RoutingTable: Sendable {
     /// Puts in a peer that has just proven that it answers, or renews one.
     public mutating func insert(_ info: PeerInfo, now: MonotonicTime) -> Insertion {
         guard info.id != localPeer else { return .refusedSelf }
-        let entry = Entry(info: info, position: KeySpacePosition(hashing: info.id.bytes), lastSeen: now)
+        let entry = Entry(
+            info: info,
+            position: KeySpacePosition(hashing: info.id.bytes),
+            lastSeen: now,
+            group: AddressGroup(of: info)
+        )
         let index = makeBucket(for: entry.position)
         if let place = buckets[index].entries.firstIndex(where: { $0.info.id == info.id }) {
-            // A peer that is met again without addresses has not lost those it had.
-            var renewed = entry
-            if info.addresses.isEmpty { renewed.info = buckets[index].entries[place].info }
-            buckets[index].entries[place] = renewed
+            renew(bucket: index, place: place, with: entry)
             return .updated
         }
         buckets[index].replacements.removeAll { $0.info.id == info.id }
+        guard hasRoom(for: entry.group) else { return .refusedByAddress }
         if buckets[index].entries.count < configuration.bucketSize {
             buckets[index].entries.append(entry)
             count += 1
+            countGroup(entry.group, by: 1)
             return .added
         }
-        let oldest = buckets[index].entries.indices.min {
-            buckets[index].entries[$0].lastSeen < buckets[index].entries[$1].lastSeen
-        }
-        if let oldest, now - buckets[index].entries[oldest].lastSeen >= configuration.staleAfter {
-            let replaced = buckets[index].entries[oldest].info.id
-            buckets[index].entries[oldest] = entry
-            return .replaced(replaced)
+        if let place = replaceablePlace(in: index, for: entry) {
+            let replaced = buckets[index].entries[place]
+            buckets[index].entries[place] = entry
+            countGroup(replaced.group, by: -1)
+            countGroup(entry.group, by: 1)
+            return .replaced(replaced.info.id)
         }
         guard configuration.replacementCacheSize > 0 else { return .waiting }
         if buckets[index].replacements.count >= configuration.replacementCacheSize {
@@ -105,6 +121,46 @@ public struct RoutingTable: Sendable {
         }
         buckets[index].replacements.append(entry)
         return .waiting
+    }
+
+    private mutating func renew(bucket: Int, place: Int, with entry: Entry) {
+        let old = buckets[bucket].entries[place]
+        var renewed = entry
+        // A peer that is met again without addresses has not lost those it had; and one that says it has moved into a
+        // network of which the table has enough stays where it was.
+        if entry.info.addresses.isEmpty || (entry.group != old.group && !hasRoom(for: entry.group)) {
+            renewed.info = old.info
+            renewed.group = old.group
+        }
+        countGroup(old.group, by: -1)
+        countGroup(renewed.group, by: 1)
+        buckets[bucket].entries[place] = renewed
+    }
+
+    /// The place in a full bucket of a peer that gives way: one not heard of for long, else one of a network that has
+    /// more peers there than are safe, the longest silent.
+    private func replaceablePlace(in bucket: Int, for entry: Entry) -> Int? {
+        let entries = buckets[bucket].entries
+        let oldest = entries.indices.min { entries[$0].lastSeen < entries[$1].lastSeen }
+        if let oldest, entry.lastSeen - entries[oldest].lastSeen >= configuration.staleAfter { return oldest }
+        var counts: [AddressGroup: Int] = [:]
+        for group in entries.lazy.compactMap(\.group) { counts[group, default: 0] += 1 }
+        guard let (group, size) = counts.max(by: { $0.value < $1.value }), group != entry.group,
+            size > configuration.maximumPerAddressGroupInBucket
+        else { return nil }
+        return entries.indices.filter { entries[$0].group == group }
+            .min { entries[$0].lastSeen < entries[$1].lastSeen }
+    }
+
+    private func hasRoom(for group: AddressGroup?) -> Bool {
+        guard let group else { return true }
+        return groupCounts[group, default: 0] < configuration.maximumPerAddressGroup
+    }
+
+    private mutating func countGroup(_ group: AddressGroup?, by change: Int) {
+        guard let group else { return }
+        let count = groupCounts[group, default: 0] + change
+        groupCounts[group] = count > 0 ? count : nil
     }
 
     /// Notes that a peer of the table has just answered.
@@ -134,12 +190,15 @@ public struct RoutingTable: Sendable {
     public mutating func remove(_ id: PeerID) -> Bool {
         removeReplacement(id)
         guard let (bucket, place) = find(id) else { return false }
-        if let replacement = buckets[bucket].replacements.popLast() {
+        countGroup(buckets[bucket].entries[place].group, by: -1)
+        while let replacement = buckets[bucket].replacements.popLast() {
+            guard hasRoom(for: replacement.group) else { continue }
             buckets[bucket].entries[place] = replacement
-        } else {
-            buckets[bucket].entries.remove(at: place)
-            count -= 1
+            countGroup(replacement.group, by: 1)
+            return true
         }
+        buckets[bucket].entries.remove(at: place)
+        count -= 1
         return true
     }
 
@@ -162,6 +221,34 @@ public struct RoutingTable: Sendable {
     /// All peers of the table, in no particular order.
     public var peers: [PeerInfo] {
         buckets.flatMap { bucket in bucket.entries.lazy.map(\.info) }
+    }
+
+    /// What the table knows of each of its peers, bucket by bucket.
+    public var snapshot: [PeerSnapshot] {
+        buckets.enumerated().flatMap { index, bucket in
+            bucket.entries.map { PeerSnapshot(info: $0.info, bucket: index, lastSeen: $0.lastSeen) }
+        }
+    }
+
+    /// A peer of the table.
+    public struct PeerSnapshot: Hashable, Sendable {
+        /// Who it is, and where.
+        public var info: PeerInfo
+        /// The leading bits that its position shares with the node's own.
+        public var bucket: Int
+        /// When it last answered or asked.
+        public var lastSeen: MonotonicTime
+    }
+
+    /// How many leading bits the node's position shares with that of the K-th closest peer; zero if there are fewer.
+    /// So many bits has the region in which the node knows everybody, about.
+    var neighbourhoodPrefix: Int {
+        var found = 0
+        for index in buckets.indices.reversed() {
+            found += buckets[index].entries.count
+            if found >= configuration.bucketSize { return index }
+        }
+        return 0
     }
 
     /// The `limit` peers of the table that are closest to a position, the closest first.
@@ -200,6 +287,16 @@ public struct RoutingTable: Sendable {
     public mutating func markRefreshed(bucket index: Int, now: MonotonicTime) {
         guard buckets.indices.contains(index) else { return }
         buckets[index].lastRefresh = now
+    }
+
+    /// When the first bucket is due to be looked up anew; nil while there is none.
+    var nextRefresh: MonotonicTime? {
+        buckets.lazy.map(\.lastRefresh).min().map { $0 + configuration.refreshInterval }
+    }
+
+    /// Notes that a lookup for a position is under way, which meets the peers of its bucket.
+    mutating func markLookedUp(_ target: KeySpacePosition, now: MonotonicTime) {
+        markRefreshed(bucket: bucketIndex(of: target), now: now)
     }
 
     // MARK: - Places

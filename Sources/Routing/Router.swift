@@ -16,8 +16,23 @@ public protocol Router: Sendable {
     /// Stops to advertise the keys.
     func withdraw(_ keys: [String]) async
 
+    /// Says that a node answered that it does not hold a key: it is not offered for it any more until it says anew that
+    /// it does, or some time has passed.
+    func reportMissing(_ provider: Provider, of key: String)
+
+    /// Says that a node could not be reached: it is offered last until it is heard of again.
+    func reportUnreachable(_ provider: Provider)
+
     /// Whether lookups can be answered, and if not, why.
     var readiness: Readiness { get }
+}
+
+extension Router {
+    /// Does nothing: for a router that learns of its providers otherwise.
+    public func reportMissing(_ provider: Provider, of key: String) {}
+
+    /// Does nothing: for a router that learns of its providers otherwise.
+    public func reportUnreachable(_ provider: Provider) {}
 }
 
 /// Whether a part of the node can do its work.

@@ -106,7 +106,7 @@ public final class Bootstrapper: Service {
         while node.routingTableSize == 0, !host.connectedPeers.isEmpty, ContinuousClock.now < deadline {
             do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
         }
-        if node.routingTableSize > 0 { await node.bootstrap() }
+        if node.routingTableSize > 0 { node.bootstrap() }
     }
 
     /// Dials all and gives the reason of one that failed, or `nil` when none did.

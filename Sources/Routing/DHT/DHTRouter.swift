@@ -14,13 +14,14 @@ public final class DHTRouter: Router, Service {
     private let node: KademliaNode
     private let bootstrapper: Bootstrapper
     private let protocolID: String
+    private let recordsProtocolID: String
     private let registryPort: UInt16
     private let logger: Logger
 
     /// Makes a router over a host that is not started yet.
     ///
     /// - Parameters:
-    ///   - protocolPrefix: what stands before `/kad/1.0.0` in the name of the protocol.
+    ///   - protocolPrefix: what stands before `/kad/1.0.0` and `/records/1.0.0` in the names of the protocols.
     ///   - registryPort: the port of this node's registry, and so of every other's.
     public init(
         host: Host,
@@ -35,11 +36,12 @@ public final class DHTRouter: Router, Service {
         self.registryPort = registryPort
         self.logger = logger
         protocolID = protocolPrefix + "/kad/1.0.0"
+        recordsProtocolID = protocolPrefix + "/records/1.0.0"
         node = KademliaNode(
             localPeer: host.peerID,
             localAddresses: { host.listenAddresses },
             configuration: kademlia,
-            transport: HostTransport(host: host, protocolID: protocolID),
+            transport: HostTransport(host: host, protocolID: protocolID, recordsProtocolID: recordsProtocolID),
             logger: logger
         )
         bootstrapper = Bootstrapper(
@@ -59,21 +61,54 @@ public final class DHTRouter: Router, Service {
     /// As the bootstrapper sees it.
     public var readiness: Readiness { bootstrapper.readiness }
 
+    /// The peers in the routing table.
+    public var peers: [KnownPeer] {
+        node.routingTableSnapshot.map { peer, idle in
+            KnownPeer(
+                id: "\(peer.info.id)",
+                addresses: peer.info.addresses.map { "\($0)" },
+                bucket: peer.bucket,
+                idle: idle
+            )
+        }
+    }
+
+    /// What the node of the DHT has done since the start.
+    public var statistics: KademliaStatistics { node.statistics }
+
+    /// The keys that this node provides, and the records of them that wait to be sent.
+    public var ownCounts: (keys: Int, pendingRecords: Int) {
+        (node.providedKeyCount, node.pendingRecordCount)
+    }
+
+    /// Looks a key up and tells who was asked; for people.
+    ///
+    /// - Returns: `nil` if the router does not run.
+    public func trace(key: String) async -> SearchSummary? {
+        await node.trace(Key(key))
+    }
+
     /// Runs the node of the DHT until the task is cancelled or the service shuts down. The host must have started.
+    ///
+    /// At a graceful shutdown the records of this node are taken back first.
     public func run() async throws {
         host.setHandler(for: protocolID) { [node, logger] stream in
             await Self.serve(stream, node: node, logger: logger)
         }
+        host.setHandler(for: recordsProtocolID) { [node, logger] stream in
+            await Self.takeRecords(from: stream, node: node, logger: logger)
+        }
         // Listened to before anybody is dialled, so that no peer is missed.
         let events = host.events
-        try await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await self.follow(events) }
-                group.addTask { await self.node.run() }
-                group.addTask { try await self.bootstrapper.run() }
-                try await group.next()
-                group.cancelAll()
-            }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.follow(events) }
+            group.addTask { await self.node.run() }
+            // Ends at a graceful shutdown, and by nothing else.
+            group.addTask { try await self.bootstrapper.run() }
+            let result = await group.nextResult()
+            if Task.isShuttingDownGracefully { await node.leave() }
+            group.cancelAll()
+            try result?.get()
         }
     }
 
@@ -101,6 +136,18 @@ public final class DHTRouter: Router, Service {
         node.stopProviding(keys.map { Key($0) })
     }
 
+    /// Has the DHT drop the record, and not offer the peer for the key for a while.
+    public func reportMissing(_ provider: Provider, of key: String) {
+        guard let id = try? PeerID(provider.peerID) else { return }
+        node.reportMissing(id, for: Key(key))
+    }
+
+    /// Has the DHT offer the peer last, and check it.
+    public func reportUnreachable(_ provider: Provider) {
+        guard let id = try? PeerID(provider.peerID) else { return }
+        node.reportUnreachable(id)
+    }
+
     /// Tells the DHT of the peers that speak its protocol.
     private func follow(_ events: AsyncStream<HostEvent>) async {
         for peer in host.connectedPeers {
@@ -121,7 +168,11 @@ public final class DHTRouter: Router, Service {
 
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
         guard info.protocols.contains(protocolID) else { return }
-        node.peerAppeared(PeerInfo(id: peer, addresses: info.listenAddresses))
+        // The address that it was met at comes first: others it may only claim.
+        let proven = Set(host.remoteAddresses(of: peer).compactMap(\.ipAddress))
+        let isProven = { (address: Multiaddr) in address.ipAddress.map(proven.contains) ?? false }
+        let addresses = info.listenAddresses.filter(isProven) + info.listenAddresses.filter { !isProven($0) }
+        node.peerAppeared(PeerInfo(id: peer, addresses: addresses))
     }
 
     /// Answers the requests on one stream, one after another.
@@ -139,6 +190,42 @@ public final class DHTRouter: Router, Service {
         } catch {
             logger.debug(
                 "a stream of the DHT ended early",
+                metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
+            )
+            stream.reset()
+        }
+    }
+}
+
+extension DHTRouter {
+    /// A peer of the routing table, for people.
+    public struct KnownPeer: Hashable, Sendable {
+        /// Its id, in text.
+        public var id: String
+        /// Where it is reached, as multiaddrs.
+        public var addresses: [String]
+        /// The leading bits of the key space that it shares with this node.
+        public var bucket: Int
+        /// How long ago it was heard of.
+        public var idle: Duration
+    }
+
+    /// How long a peer may take to send its records.
+    private static let recordsTimeout = Duration.seconds(10)
+
+    /// Takes the one message of a stream of the records protocol.
+    private static func takeRecords(from stream: MuxedStream, node: KademliaNode, logger: Logger) async {
+        do {
+            if let bytes = try await stream.readMessage(
+                maxLength: RecordUpdate.maximumSize,
+                timeout: recordsTimeout
+            ) {
+                node.handle(try RecordUpdate(decoding: Array(bytes.readableBytesView)), from: stream.remotePeer)
+            }
+            stream.close()
+        } catch {
+            logger.debug(
+                "records could not be taken",
                 metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
             )
             stream.reset()

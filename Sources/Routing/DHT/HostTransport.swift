@@ -7,9 +7,10 @@ import NIOCore
 struct HostTransport: KademliaTransport {
     let host: Host
     let protocolID: String
+    let recordsProtocolID: String
 
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message {
-        try await withStream(to: peer) { stream in
+        try await withStream(to: peer, protocols: [protocolID]) { stream in
             try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
             stream.closeWrite()
             guard let reply = try await stream.readMessage(maxLength: Message.maximumSize) else {
@@ -19,24 +20,29 @@ struct HostTransport: KademliaTransport {
         }
     }
 
-    func send(_ message: Message, to peer: PeerInfo) async throws {
-        try await send([message], to: peer)
-    }
-
-    func send(_ messages: [Message], to peer: PeerInfo) async throws {
-        try await withStream(to: peer) { stream in
-            for message in messages {
-                try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
+    func send(_ update: RecordUpdate, to peer: PeerInfo) async throws {
+        // Only a peer that agrees to the records protocol is sent one of its messages.
+        try await withStream(to: peer, protocols: [recordsProtocolID, protocolID]) { stream in
+            guard stream.protocolID == recordsProtocolID else {
+                for message in update.messages {
+                    try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
+                }
+                return
             }
+            try await stream.writeMessage(ByteBuffer(bytes: update.encoded()))
+            stream.closeWrite()
+            // The peer's clean end says that it has taken the message; a reset is thrown.
+            _ = try await stream.read(upTo: 1)
         }
     }
 
     /// Opens a stream and closes it in the end, or resets it when something went wrong.
     private func withStream<Result: Sendable>(
         to peer: PeerInfo,
+        protocols: [String],
         _ body: (MuxedStream) async throws -> Result
     ) async throws -> Result {
-        let stream = try await host.openStream(to: peer, protocols: [protocolID])
+        let stream = try await host.openStream(to: peer, protocols: protocols)
         do {
             let result = try await body(stream)
             stream.close()

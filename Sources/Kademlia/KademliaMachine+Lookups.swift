@@ -1,0 +1,146 @@
+internal import Multiformats
+
+/// Lookups under way, whatever they are for.
+extension KademliaMachine {
+    struct ActiveLookup: Sendable {
+        enum Purpose: Sendable {
+            case neighbourhood
+            case refresh
+            case advertising
+            case search(SearchID)
+        }
+
+        var lookup: Lookup
+        let purpose: Purpose
+        let message: Message
+        var operations: Set<OperationID> = []
+        /// When the lookup is to be looked at again.
+        var timer: MonotonicTime?
+    }
+
+    @discardableResult
+    mutating func startLookup(
+        _ goal: Lookup.Goal,
+        key: [UInt8],
+        for purpose: ActiveLookup.Purpose,
+        now: MonotonicTime,
+        note: (inout Self, LookupID) -> Void = { _, _ in }
+    ) -> LookupID {
+        let id = LookupID(number: makeNumber())
+        let target = KeySpacePosition(hashing: key)
+        let isForProviders = if case .providers = goal { true } else { false }
+        let lookup = Lookup(
+            goal,
+            key: key,
+            localPeer: localPeer,
+            seeds: table.closest(replication, to: target),
+            configuration: configuration.lookup,
+            isUsable: \.isDialable
+        )
+        lookups[id] = ActiveLookup(
+            lookup: lookup,
+            purpose: purpose,
+            message: Message(kind: isForProviders ? .getProviders : .findNode, key: key)
+        )
+        table.markLookedUp(target, now: now)
+        statistics.lookups += 1
+        if case .advertising = purpose { statistics.regionLookups += 1 }
+        if case .search(let search) = purpose { searches[search]?.lookup = id }
+        // Before the first step, which may be the last.
+        note(&self, id)
+        pump(id, now: now)
+        return id
+    }
+
+    /// Asks whom the lookup wants asked, until it waits or has ended.
+    mutating func pump(_ id: LookupID, now: MonotonicTime) {
+        while let step = lookups[id]?.lookup.next(now: now) {
+            switch step {
+            case .finished: return finish(id, now: now)
+            case .wait(let deadline):
+                if let deadline, lookups[id]?.timer != deadline {
+                    lookups[id]?.timer = deadline
+                    setTimer(.lookup(id), at: deadline)
+                }
+                return
+            case .ask(let peers):
+                guard let message = lookups[id]?.message else { return }
+                for peer in peers {
+                    // Addresses that the peer itself has proven go before those that others tell.
+                    let peer = table.info(of: peer.id) ?? peer
+                    let operation = request(message, to: peer, for: .lookup(id), now: now)
+                    lookups[id]?.operations.insert(operation)
+                    trace(id, now: now) { $0.asked(operation, peer, after: $1) }
+                }
+            }
+        }
+    }
+
+    mutating func received(
+        _ reply: Message,
+        from peer: PeerInfo,
+        of operation: OperationID,
+        in id: LookupID,
+        now: MonotonicTime
+    ) {
+        guard lookups[id] != nil else { return }
+        lookups[id]?.operations.remove(operation)
+        trace(id, now: now) { trace, time in
+            trace.answered(
+                operation,
+                closerPeers: reply.closerPeers.count,
+                providers: reply.providerPeers.count,
+                after: time
+            )
+        }
+        let providers =
+            lookups[id]?.lookup.reply(
+                from: peer.id,
+                closerPeers: reply.closerPeers.map(\.info),
+                providers: reply.providerPeers.map(\.info)
+            ) ?? []
+        if case .search(let search) = lookups[id]?.purpose {
+            for provider in providers { found(provider, for: search, now: now) }
+        }
+        pump(id, now: now)
+    }
+
+    mutating func requestFailed(to peer: PeerInfo, of operation: OperationID, in id: LookupID, now: MonotonicTime) {
+        guard lookups[id] != nil else { return }
+        lookups[id]?.operations.remove(operation)
+        lookups[id]?.lookup.failure(of: peer.id)
+        trace(id, now: now) { $0.failed(operation, after: $1) }
+        pump(id, now: now)
+    }
+
+    /// Ends a lookup without looking at what it found.
+    @discardableResult
+    mutating func abandon(_ id: LookupID) -> ActiveLookup? {
+        guard let active = lookups.removeValue(forKey: id) else { return nil }
+        // In order, so that the same input always gives the same output.
+        for operation in active.operations.sorted(by: { $0.number < $1.number }) {
+            operations[operation] = nil
+            emit(.cancel(operation))
+        }
+        return active
+    }
+
+    private mutating func finish(_ id: LookupID, now: MonotonicTime) {
+        guard let active = abandon(id) else { return }
+        statistics.hops += active.lookup.hops
+        switch active.purpose {
+        case .neighbourhood: neighbourhood.ended(now: now)
+        case .refresh: neighbourhood.isRefreshing = false
+        case .advertising: regionLookupEnded(id, found: active.lookup.closestAnswered, now: now)
+        case .search(let search): searchLookupEnded(search, lookup: active.lookup, now: now)
+        }
+    }
+}
+
+extension Multiaddr {
+    /// Whether the address is one of those this project dials: an IP address or a name, a TCP port, and no more.
+    var isDialable: Bool {
+        guard host != nil, let port = tcpPort, port != 0, withoutPeerID.components.count == 2 else { return false }
+        return ipAddress.map { !$0.isUnspecified } ?? true
+    }
+}

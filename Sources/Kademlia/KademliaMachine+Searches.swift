@@ -1,0 +1,220 @@
+public import Multiformats
+
+/// Finding providers for callers.
+extension KademliaMachine {
+    struct Search: Sendable {
+        let key: Key
+        let limit: Int
+        let start: MonotonicTime
+        var found: Set<PeerID> = []
+        var lookup: LookupID?
+        var trace: TraceLog?
+    }
+
+    // MARK: - Input
+
+    /// Finds providers of a key, this node excepted; each comes as ``Action/found(_:_:)``, then
+    /// ``Action/searchEnded(_:_:)``.
+    ///
+    /// Those of the records held here come at once. The network is asked unless these suffice: there are `limit` of them,
+    /// or the network has fewer than K others, all of which hold all records. A record that arrives meanwhile counts.
+    ///
+    /// - Parameter isTraced: whether the summary is to tell who was asked.
+    public mutating func findProviders(
+        _ key: Key,
+        limit: Int,
+        isTraced: Bool = false,
+        now: MonotonicTime
+    ) -> SearchID {
+        let id = SearchID(number: makeNumber())
+        let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
+        searches[id] = Search(key: key, limit: limit, start: now, trace: isTraced ? TraceLog() : nil)
+        searchesByPosition[key.position, default: []].append(id)
+        let (trusted, others) = heldProviders(of: key.position, now: now)
+        for provider in (trusted + others).prefix(limit) { yield(provider, for: id) }
+        if trusted.count >= limit || (isSmall && !trusted.isEmpty) {
+            end(id, .local, now: now)
+        } else if misses.contains(key.position, now: now), !isTraced {
+            end(id, .rememberedMiss, now: now)
+        } else if networkSearchCount(without: 1) < configuration.maximumConcurrentLookups {
+            startSearchLookup(id, now: now)
+        } else if waitingSearches.count < configuration.maximumWaitingLookups {
+            waitingSearches.append(id)
+        } else {
+            end(id, .turnedAway, now: now)
+        }
+        return id
+    }
+
+    /// Ends a search that nobody waits for any more. Nothing more comes of it.
+    public mutating func cancelSearch(_ id: SearchID, now: MonotonicTime) {
+        guard let search = forget(id) else { return }
+        statistics.searches.cancelled += 1
+        if let lookup = search.lookup { abandon(lookup) }
+        startWaitingSearches(now: now)
+    }
+
+    /// Notes that a peer answered that it does not have a key: its record is dropped, and it is not offered for the key
+    /// until it announces it anew, or some time has passed.
+    public mutating func reportMissing(_ provider: PeerID, for key: Key, now: MonotonicTime) {
+        store.remove(provider, for: key.position)
+        exclusions.insert(Exclusion(position: key.position, peer: provider), now: now)
+    }
+
+    // MARK: - Providers
+
+    /// The other peers that are known here to provide a key: those that may be trusted, and those that failed of late.
+    func heldProviders(of position: KeySpacePosition, now: MonotonicTime) -> (trusted: [PeerInfo], others: [PeerInfo]) {
+        var trusted: [PeerInfo] = []
+        var others: [PeerInfo] = []
+        for provider in store.providers(for: position, now: now) where isOffered(provider, for: position, now: now) {
+            if suspects.contains(provider.id, now: now) { others.append(provider) } else { trusted.append(provider) }
+        }
+        return (trusted, others)
+    }
+
+    private func isOffered(_ provider: PeerInfo, for position: KeySpacePosition, now: MonotonicTime) -> Bool {
+        provider.id != localPeer
+            && !exclusions.contains(Exclusion(position: position, peer: provider.id), now: now)
+    }
+
+    private mutating func yield(_ provider: PeerInfo, for id: SearchID) {
+        guard let search = searches[id], search.found.count < search.limit else { return }
+        guard searches[id]?.found.insert(provider.id).inserted == true else { return }
+        searches[id]?.trace?.found(provider)
+        emit(.found(id, provider))
+    }
+
+    /// A provider was found in the network.
+    mutating func found(_ provider: PeerInfo, for id: SearchID, now: MonotonicTime) {
+        guard let search = searches[id], isOffered(provider, for: search.key.position, now: now) else { return }
+        yield(provider, for: id)
+        endIfEnough(id, now: now)
+    }
+
+    /// A record was added that was not held before: it is what searches under way are after.
+    mutating func recordAdded(_ provider: PeerInfo, at position: KeySpacePosition, now: MonotonicTime) {
+        misses.remove(position)
+        emit(.recordAdded(position, provider))
+        guard let waiting = searchesByPosition[position] else { return }
+        for id in waiting where isOffered(provider, for: position, now: now) {
+            yield(provider, for: id)
+            if isSmall { end(id, .found, now: now) } else { endIfEnough(id, now: now) }
+        }
+    }
+
+    private mutating func endIfEnough(_ id: SearchID, now: MonotonicTime) {
+        guard let search = searches[id], search.found.count >= search.limit else { return }
+        end(id, .found, now: now)
+    }
+
+    // MARK: - Lookups
+
+    /// The searches that ask the network, if so many others neither do nor wait.
+    private func networkSearchCount(without others: Int = 0) -> Int {
+        searches.count - waitingSearches.count - others
+    }
+
+    private mutating func startSearchLookup(_ id: SearchID, now: MonotonicTime) {
+        guard let search = searches[id] else { return }
+        startLookup(.providers(wanted: search.limit), key: search.key.bytes, for: .search(id), now: now)
+    }
+
+    private mutating func startWaitingSearches(now: MonotonicTime) {
+        while let id = waitingSearches.first, networkSearchCount() < configuration.maximumConcurrentLookups {
+            waitingSearches.removeFirst()
+            startSearchLookup(id, now: now)
+        }
+    }
+
+    mutating func searchLookupEnded(_ id: SearchID, lookup: Lookup, now: MonotonicTime) {
+        guard let search = searches[id] else { return }
+        if search.found.isEmpty, lookup.answeredCount > 0 { misses.insert(search.key.position, now: now) }
+        end(id, search.found.isEmpty ? .missed : .found, lookup: lookup, now: now)
+    }
+
+    private mutating func end(
+        _ id: SearchID,
+        _ outcome: SearchSummary.Outcome,
+        lookup: Lookup? = nil,
+        now: MonotonicTime
+    ) {
+        guard let search = forget(id) else { return }
+        var lookup = lookup
+        if lookup == nil, let id = search.lookup {
+            lookup = abandon(id)?.lookup
+            statistics.hops += lookup?.hops ?? 0
+        }
+        switch outcome {
+        case .local: statistics.searches.local += 1
+        case .found: statistics.searches.found += 1
+        case .missed: statistics.searches.missed += 1
+        case .rememberedMiss: statistics.searches.rememberedMisses += 1
+        case .turnedAway: statistics.searches.turnedAway += 1
+        }
+        let summary = SearchSummary(
+            outcome: outcome,
+            providers: search.found.count,
+            hops: lookup?.hops ?? 0,
+            requests: lookup?.requestCount ?? 0,
+            duration: now - search.start,
+            trace: search.trace?.trace
+        )
+        emit(.searchEnded(id, summary))
+        startWaitingSearches(now: now)
+    }
+
+    private mutating func forget(_ id: SearchID) -> Search? {
+        guard let search = searches.removeValue(forKey: id) else { return nil }
+        let position = search.key.position
+        searchesByPosition[position]?.removeAll { $0 == id }
+        if searchesByPosition[position]?.isEmpty == true { searchesByPosition[position] = nil }
+        if search.lookup == nil, !waitingSearches.isEmpty { waitingSearches.removeAll { $0 == id } }
+        return search
+    }
+
+    // MARK: - Traces
+
+    /// Adds to the trace of a lookup's search, if it has one.
+    mutating func trace(_ id: LookupID, now: MonotonicTime, _ note: (inout TraceLog, Duration) -> Void) {
+        guard case .search(let search) = lookups[id]?.purpose, let start = searches[search]?.start,
+            var log = searches[search]?.trace
+        else { return }
+        searches[search]?.trace = nil
+        note(&log, now - start)
+        searches[search]?.trace = log
+    }
+}
+
+/// A ``LookupTrace`` in the making.
+struct TraceLog: Sendable {
+    private(set) var trace = LookupTrace()
+    private var places: [KademliaMachine.OperationID: Int] = [:]
+
+    mutating func asked(_ id: KademliaMachine.OperationID, _ peer: PeerInfo, after time: Duration) {
+        places[id] = trace.requests.count
+        trace.requests.append(LookupTrace.Request(peer: peer, start: time, duration: nil, outcome: .unanswered))
+    }
+
+    mutating func answered(_ id: KademliaMachine.OperationID, closerPeers: Int, providers: Int, after time: Duration) {
+        end(id, .answered(closerPeers: closerPeers, providers: providers), after: time)
+    }
+
+    mutating func failed(_ id: KademliaMachine.OperationID, after time: Duration) {
+        end(id, .failed, after: time)
+    }
+
+    mutating func found(_ provider: PeerInfo) {
+        trace.providers.append(provider)
+    }
+
+    private mutating func end(
+        _ id: KademliaMachine.OperationID,
+        _ outcome: LookupTrace.Request.Outcome,
+        after time: Duration
+    ) {
+        guard let place = places.removeValue(forKey: id), trace.requests.indices.contains(place) else { return }
+        trace.requests[place].outcome = outcome
+        trace.requests[place].duration = time - trace.requests[place].start
+    }
+}
