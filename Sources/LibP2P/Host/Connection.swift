@@ -6,16 +6,42 @@ final class Connection: Sendable {
     let remotePeer: PeerID
     let remoteAddress: Multiaddr
     let isInbound: Bool
+    let security: SecurityProtocol
+    let muxer: String
+    /// Whether the muxer was agreed upon within the security handshake.
+    let hasEarlyMuxer: Bool
+    let openedAt = ContinuousClock.now
     let channel: any Channel
     private let handler: NIOLoopBound<YamuxHandler>
 
     /// To be called on the channel's event loop.
-    init(handler: YamuxHandler, isInbound: Bool, channel: any Channel) {
+    init(
+        handler: YamuxHandler,
+        isInbound: Bool,
+        security: SecurityProtocol,
+        muxer: String,
+        hasEarlyMuxer: Bool,
+        channel: any Channel
+    ) {
         remotePeer = handler.remotePeer
         remoteAddress = handler.remoteAddress
         self.isInbound = isInbound
+        self.security = security
+        self.muxer = muxer
+        self.hasEarlyMuxer = hasEarlyMuxer
         self.channel = channel
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+    }
+
+    var info: ConnectionInfo {
+        ConnectionInfo(
+            remoteAddress: remoteAddress,
+            isInbound: isInbound,
+            security: security.protocolID,
+            muxer: muxer,
+            hasEarlyMuxer: hasEarlyMuxer,
+            age: openedAt.duration(to: .now)
+        )
     }
 
     /// Opens a stream and agrees upon the first of `protocols` that the peer supports.

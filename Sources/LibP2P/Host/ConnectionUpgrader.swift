@@ -16,6 +16,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     struct Parameters: Sendable {
         var role: YamuxSession.Role
         var keyPair: KeyPair
+        var tls: TLSContexts
         /// Whom a dialer means to reach, if it knows.
         var expectedPeer: PeerID?
         /// Where the remote side is, should the channel not know.
@@ -26,29 +27,12 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         var timeout: Duration
     }
 
-    /// A way to secure a connection.
-    private struct Security: Sendable {
-        let protocolID: String
-        let makeHandler: @Sendable (Parameters) -> any ChannelHandler
-    }
-
-    /// All ways to secure a connection, the preferred one first.
-    private static let securities = [
-        Security(protocolID: "/noise") { parameters in
-            // The id is compared after the handshake, which the remote side may need to complete.
-            NoiseHandler(
-                keyPair: parameters.keyPair,
-                role: parameters.role == .dialer ? .initiator : .responder,
-                expectedPeer: nil,
-                muxers: muxers
-            )
-        }
-    ]
-
     private let parameters: Parameters
     private let promise: EventLoopPromise<Connection>
     private let register: (Connection) throws -> Void
     private var deadline: Scheduled<Void>?
+    /// The security protocol, as soon as it is agreed upon.
+    private var security: SecurityProtocol?
     private var isFinished = false
 
     /// - Parameters:
@@ -74,20 +58,41 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         }
         let negotiation = MultistreamHandler(
             role: parameters.role,
-            protocols: Self.securities.map(\.protocolID)
-        ) { [parameters] context, protocolID in
-            guard let security = Self.securities.first(where: { $0.protocolID == protocolID }),
-                let negotiation = context.handler as? MultistreamHandler
-            else { throw MultistreamError.noneSupported([protocolID]) }
-            try context.pipeline.syncOperations.addHandler(
-                security.makeHandler(parameters),
-                position: .after(negotiation)
-            )
+            protocols: parameters.settings.securities.map(\.protocolID)
+        ) { context, protocolID in
+            let (upgrader, _) = loopBound.value
+            try upgrader.secure(context, by: protocolID)
         }
         do {
             try context.pipeline.syncOperations.addHandler(negotiation, position: .before(self))
         } catch {
             fail(error, context)
+        }
+    }
+
+    /// Adds the handlers of a security protocol behind the negotiation that agreed upon it.
+    private func secure(_ context: ChannelHandlerContext, by protocolID: String) throws {
+        guard let security = SecurityProtocol(rawValue: protocolID) else {
+            throw MultistreamError.noneSupported([protocolID])
+        }
+        self.security = security
+        switch security {
+        case .tls:
+            try TLSPeerHandler.add(
+                role: parameters.role,
+                contexts: parameters.tls,
+                after: context.handler,
+                to: context.pipeline
+            )
+        case .noise:
+            // The id is compared after the handshake, which the remote side may need to complete.
+            let noise = NoiseHandler(
+                keyPair: parameters.keyPair,
+                role: parameters.role == .dialer ? .initiator : .responder,
+                expectedPeer: nil,
+                muxers: parameters.settings.offersEarlyMuxer ? Self.muxers : []
+            )
+            try context.pipeline.syncOperations.addHandler(noise, position: .after(context.handler))
         }
     }
 
@@ -103,7 +108,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         do {
             try check(secured.remotePeer)
             if let muxer = secured.earlyMuxer, Self.muxers.contains(muxer) {
-                try finish(context, remotePeer: secured.remotePeer)
+                try finish(context, remotePeer: secured.remotePeer, muxer: muxer, isEarly: true)
             } else {
                 try negotiateMuxer(context, remotePeer: secured.remotePeer)
             }
@@ -130,15 +135,20 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
 
     private func negotiateMuxer(_ context: ChannelHandlerContext, remotePeer: PeerID) throws {
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-        let negotiation = MultistreamHandler(role: parameters.role, protocols: Self.muxers) { _, _ in
+        let negotiation = MultistreamHandler(role: parameters.role, protocols: Self.muxers) { _, muxer in
             let (upgrader, context) = loopBound.value
-            try upgrader.finish(context, remotePeer: remotePeer)
+            try upgrader.finish(context, remotePeer: remotePeer, muxer: muxer, isEarly: false)
         }
         try context.pipeline.syncOperations.addHandler(negotiation, position: .before(self))
     }
 
-    private func finish(_ context: ChannelHandlerContext, remotePeer: PeerID) throws {
-        guard !isFinished else { return }
+    private func finish(
+        _ context: ChannelHandlerContext,
+        remotePeer: PeerID,
+        muxer muxerID: String,
+        isEarly: Bool
+    ) throws {
+        guard !isFinished, let security else { return }
         let remoteAddress = context.channel.remoteAddress.flatMap(Multiaddr.init(socketAddress:))
         let muxer = YamuxHandler(
             role: parameters.role,
@@ -149,7 +159,14 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             tasks: parameters.tasks,
             eventLoop: context.eventLoop
         )
-        let connection = Connection(handler: muxer, isInbound: parameters.role == .listener, channel: context.channel)
+        let connection = Connection(
+            handler: muxer,
+            isInbound: parameters.role == .listener,
+            security: security,
+            muxer: muxerID,
+            hasEarlyMuxer: isEarly,
+            channel: context.channel
+        )
         try context.pipeline.syncOperations.addHandler(muxer, position: .after(self))
         try register(connection)
         isFinished = true

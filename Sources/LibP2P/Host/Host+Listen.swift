@@ -126,6 +126,7 @@ extension Host {
         let parameters = ConnectionUpgrader.Parameters(
             role: role,
             keyPair: keyPair,
+            tls: tls,
             expectedPeer: expectedPeer,
             remoteAddress: remoteAddress,
             settings: configuration,

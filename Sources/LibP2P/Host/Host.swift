@@ -29,6 +29,7 @@ public final class Host: Sendable {
 
     let configuration: HostConfiguration
     let keyPair: KeyPair
+    let tls: TLSContexts
     let group: any EventLoopGroup
     let logger: Logger
     let handlers = ProtocolHandlers()
@@ -43,6 +44,7 @@ public final class Host: Sendable {
     public init(configuration: HostConfiguration, keyPair: KeyPair, group: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
         self.keyPair = keyPair
+        tls = TLSContexts(identity: keyPair, muxers: configuration.offersEarlyMuxer ? ConnectionUpgrader.muxers : [])
         self.group = group
         self.logger = logger
         state = Mutex(State(table: ConnectionTable(settings: configuration)))

@@ -9,6 +9,11 @@ public struct HostConfiguration: Sendable {
     /// The name and version of the network, told by identify.
     public var protocolVersion = "ipfs/0.1.0"
 
+    /// The ways to secure a connection that are offered and accepted, the preferred one first.
+    public var securities: [SecurityProtocol] = [.tls, .noise]
+    /// Whether the muxer is offered within the security handshake, which saves a round trip.
+    var offersEarlyMuxer = true
+
     /// The most connections in all: established, and those whose handshake goes on.
     public var maxConnections = 1024
     /// The most connections with one peer. Two sides that dial each other at once have two; the rest is

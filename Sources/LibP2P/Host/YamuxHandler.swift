@@ -270,7 +270,12 @@ final class YamuxHandler: ChannelInboundHandler {
         defer { isPumping = false }
         // Again after each flush: the channel may tell within it that it can take more, which is missed here.
         while session.hasOutbound, context.channel.isWritable {
-            while context.channel.isWritable, let bytes = session.nextOutbound(maxBytes: Self.maxWriteSize) {
+            // TLS keeps what is written until the flush, and the channel cannot tell before it that it is full.
+            var unflushed = 0
+            while context.channel.isWritable, unflushed < Self.maxWriteSize,
+                let bytes = session.nextOutbound(maxBytes: Self.maxWriteSize)
+            {
+                unflushed += bytes.readableBytes
                 context.write(wrapOutboundOut(bytes), promise: nil)
                 handleEvents()
             }

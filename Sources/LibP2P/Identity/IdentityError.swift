@@ -21,7 +21,8 @@ extension IdentityError: CustomStringConvertible {
         case .malformedPublicKey(let reason):
             "malformed public key: \(reason)"
         case .unsupportedKeyType(let type):
-            "unsupported key type \(type): signatures are verified for Ed25519 and ECDSA P-256 only"
+            "unsupported key type \(type): signatures are verified for Ed25519, ECDSA and RSA keys, "
+                + "the cryptographic library has nothing for others"
         case .malformedPrivateKey(let reason):
             "not a PKCS#8 private key in PEM: \(reason)"
         case .unexpectedAlgorithm(let identifier):

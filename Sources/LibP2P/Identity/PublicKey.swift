@@ -70,29 +70,6 @@ public struct PublicKey: Hashable, Sendable {
     public var peerID: PeerID {
         PeerID(publicKeyProtobuf: protobuf)
     }
-
-    /// Whether `signature` was made over `message` with the private half of this key.
-    ///
-    /// - Throws: ``IdentityError/unsupportedKeyType(_:)`` for RSA and secp256k1,
-    ///   ``IdentityError/malformedPublicKey(reason:)`` if the data turns out to be no key. A signature that is no
-    ///   signature at all is merely not valid.
-    public func verify(signature: [UInt8], of message: [UInt8]) throws(IdentityError) -> Bool {
-        switch type {
-        case .ed25519:
-            guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: data) else {
-                throw .malformedPublicKey(reason: "not a point of Ed25519")
-            }
-            return key.isValidSignature(signature, for: message)
-        case .ecdsa:
-            guard let key = try? P256.Signing.PublicKey(derRepresentation: data) else {
-                throw .malformedPublicKey(reason: "not a SubjectPublicKeyInfo of P-256, the one ECDSA curve supported")
-            }
-            guard let value = try? P256.Signing.ECDSASignature(derRepresentation: signature) else { return false }
-            return key.isValidSignature(value, for: message)
-        case .rsa, .secp256k1:
-            throw .unsupportedKeyType(type)
-        }
-    }
 }
 
 extension PublicKey.KeyType: CustomStringConvertible {

@@ -81,7 +81,37 @@ import Testing
     @Test func namesUnsupportedTypes() throws {
         let key = try PublicKey(protobuf: [UInt8](hex: Self.secp256k1))
         #expect(throws: IdentityError.unsupportedKeyType(.secp256k1)) { try key.verify(signature: [], of: []) }
-        let rsa = try PublicKey(protobuf: [0x08, 0x00, 0x12, 0x01, 0x30])
-        #expect(throws: IdentityError.unsupportedKeyType(.rsa)) { try rsa.verify(signature: [], of: []) }
+    }
+
+    @Test(arguments: [
+        (KeyFixtures.rsa2048, KeyFixtures.rsa2048Signature), (KeyFixtures.p384, KeyFixtures.p384Signature),
+        (KeyFixtures.p521, KeyFixtures.p521Signature),
+    ])
+    func verifiesWhatAnotherLibrarySigned(key: String, signature: String) throws {
+        let key = try PublicKey(protobuf: [UInt8](hex: key))
+        let signature = [UInt8](hex: signature)
+        let message = Array("message".utf8)
+        #expect(try key.verify(signature: signature, of: message))
+        #expect(try !key.verify(signature: signature, of: message + [0]))
+        #expect(try !key.verify(signature: [], of: message))
+        for index in stride(from: 0, to: signature.count, by: 7) {
+            var changed = signature
+            changed[index] ^= 4
+            #expect(try !key.verify(signature: changed, of: message))
+        }
+    }
+
+    @Test func refusesOtherPaddingAndShortRSAKeys() throws {
+        let key = try PublicKey(protobuf: [UInt8](hex: KeyFixtures.rsa2048))
+        let pss = [UInt8](hex: KeyFixtures.rsa2048PSSSignature)
+        #expect(try !key.verify(signature: pss, of: Array("message".utf8)))
+        let short = try PublicKey(protobuf: [UInt8](hex: KeyFixtures.rsa1024))
+        #expect(throws: IdentityError.self) { try short.verify(signature: pss, of: []) }
+    }
+
+    @Test func namesTheCurvesThatAreSupported() throws {
+        let key = try PublicKey(protobuf: [UInt8](hex: KeyFixtures.ecdsaOnSecp256k1))
+        let error = #expect(throws: IdentityError.self) { try key.verify(signature: [], of: []) }
+        #expect("\(error.map(String.init(describing:)) ?? "")".contains("P-256, P-384 or P-521"))
     }
 }

@@ -214,8 +214,9 @@ import Testing
         #expect(throws: NoiseError.malformedPayload(reason: "not the expected protobuf")) {
             try initiatorStep { _ in [0x0A, 0xFF] }
         }
-        #expect(throws: NoiseError.unusableIdentity(.unsupportedKeyType(.rsa))) {
-            try initiatorStep { _ in payload(identity: [0x08, 0x00, 0x12, 0x01, 0x30], signature: [1]) }
+        #expect(throws: NoiseError.unusableIdentity(.unsupportedKeyType(.secp256k1))) {
+            let key = [0x08, 0x02, 0x12, 33] + [UInt8](repeating: 2, count: 33)
+            return try initiatorStep { _ in payload(identity: key, signature: [1]) }
         }
         #expect(throws: NoiseError.invalidSignature) {
             try initiatorStep { _ in payload(identity: bob.publicKey.protobuf, signature: []) }

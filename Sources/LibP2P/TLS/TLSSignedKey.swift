@@ -1,0 +1,49 @@
+internal import SwiftASN1
+
+/// What the libp2p extension of a certificate holds: the identity key, and its signature of the certificate's key
+/// (libp2p/specs, tls/tls.md, "libp2p Public Key Extension").
+///
+///     SignedKey ::= SEQUENCE { publicKey OCTET STRING, signature OCTET STRING }
+struct TLSSignedKey: Hashable, Sendable {
+    /// The extension's name.
+    static let identifier: ASN1ObjectIdentifier = [1, 3, 6, 1, 4, 1, 53594, 1, 1]
+    private static let signaturePrefix = Array("libp2p-tls-handshake:".utf8)
+
+    /// The identity key in its protobuf form.
+    var publicKey: [UInt8]
+    /// The signature over ``signedBytes(subjectPublicKeyInfo:)``.
+    var signature: [UInt8]
+
+    init(publicKey: [UInt8], signature: [UInt8]) {
+        self.publicKey = publicKey
+        self.signature = signature
+    }
+
+    /// What an identity key signs to vouch for a certificate's key, which is given in DER.
+    static func signedBytes(subjectPublicKeyInfo: some Collection<UInt8>) -> [UInt8] {
+        signaturePrefix + subjectPublicKeyInfo
+    }
+
+    /// Reads the extension's value.
+    init(der: ArraySlice<UInt8>) throws(TLSError) {
+        do {
+            self = try DER.sequence(try DER.parse(der), identifier: .sequence) { nodes in
+                let publicKey = try ASN1OctetString(derEncoded: &nodes)
+                let signature = try ASN1OctetString(derEncoded: &nodes)
+                return TLSSignedKey(publicKey: Array(publicKey.bytes), signature: Array(signature.bytes))
+            }
+        } catch {
+            throw .malformedExtension(reason: "expected a sequence of two octet strings")
+        }
+    }
+
+    /// The extension's value.
+    func serialized() throws -> [UInt8] {
+        var serializer = DER.Serializer()
+        try serializer.appendConstructedNode(identifier: .sequence) { sequence in
+            try sequence.serialize(ASN1OctetString(contentBytes: publicKey[...]))
+            try sequence.serialize(ASN1OctetString(contentBytes: signature[...]))
+        }
+        return serializer.serializedBytes
+    }
+}
