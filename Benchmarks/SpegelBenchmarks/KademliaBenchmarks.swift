@@ -105,6 +105,9 @@ private func positions(_ count: Int, from first: Int) -> [KeySpacePosition] {
 private func peer(_ number: Int) -> PeerInfo {
     let key = (0..<32).map { UInt8(truncatingIfNeeded: number >> (8 * min($0, 7))) }
     let id = PeerID(publicKeyProtobuf: [0x08, 0x01, 0x12, 0x20] + key)
-    let address = Multiaddr(ip: .v4(IPv4Address(10, UInt8(number >> 16 & 0xFF), UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF))), tcpPort: 5001)
+    let address = Multiaddr(
+        ip: .v4(IPv4Address(10, UInt8(number >> 16 & 0xFF), UInt8(number >> 8 & 0xFF), UInt8(number & 0xFF))),
+        tcpPort: 5001
+    )
     return PeerInfo(id: id, addresses: [address])
 }

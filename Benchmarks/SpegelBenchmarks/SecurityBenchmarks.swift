@@ -30,17 +30,20 @@ func securityBenchmarks() {
         }
     }
 
-    Benchmark("host: connect over loopback and disconnect") { benchmark in
-        let (listener, dialer) = try await (Host.forBenchmark(), Host.forBenchmark())
-        let info = PeerInfo(id: listener.peerID, addresses: listener.listenAddresses)
-        benchmark.startMeasurement()
-        for _ in benchmark.scaledIterations {
-            try await dialer.connect(to: info)
-            dialer.disconnect(from: info.id)
+    for security in SecurityProtocol.allCases {
+        Benchmark("host: connect over loopback by \(security.protocolID), both ends") { benchmark in
+            let (listener, dialer) = try await (Host.forBenchmark(security), Host.forBenchmark(security))
+            let info = PeerInfo(id: listener.peerID, addresses: listener.listenAddresses)
+            benchmark.startMeasurement()
+            for _ in benchmark.scaledIterations {
+                try await dialer.connect(to: info)
+                dialer.disconnect(from: info.id)
+                while listener.isConnected(to: dialer.peerID) || dialer.isConnected(to: info.id) { await Task.yield() }
+            }
+            benchmark.stopMeasurement()
+            await dialer.shutdown()
+            await listener.shutdown()
         }
-        benchmark.stopMeasurement()
-        await dialer.shutdown()
-        await listener.shutdown()
     }
 
     let size = NoiseHandler.maximumPlaintextLength
@@ -81,13 +84,15 @@ struct BenchmarkFailure: Error, CustomStringConvertible {
 }
 
 extension Host {
-    /// A host on a free port of loopback.
-    static func forBenchmark() async throws -> Host {
+    /// A host on a free port of loopback that secures connections in one way alone.
+    static func forBenchmark(_ security: SecurityProtocol) async throws -> Host {
+        var configuration = HostConfiguration(
+            listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")],
+            agentVersion: "benchmark"
+        )
+        configuration.securities = [security]
         let host = Host(
-            configuration: HostConfiguration(
-                listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")],
-                agentVersion: "benchmark"
-            ),
+            configuration: configuration,
             keyPair: KeyPair(),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "benchmark") { _ in SwiftLogNoOpLogHandler() }

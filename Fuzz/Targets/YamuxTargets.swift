@@ -18,12 +18,12 @@ extension FuzzTarget {
                     (YamuxSession.Role.listener, UInt8(0)), (.listener, 7), (.dialer, 0x80), (.dialer, 0x83),
                     (.listener, 0x40), (.dialer, 0xC5),
                 ]
-                    .enumerated().map { number, form in
-                        Sample(
-                            name: "\(number).bin",
-                            bytes: [form.1] + (try session(for: form.0, pings: number % 2 == 1))
-                        )
-                    }
+                .enumerated().map { number, form in
+                    Sample(
+                        name: "\(number).bin",
+                        bytes: [form.1] + (try session(for: form.0, pings: number % 2 == 1))
+                    )
+                }
             },
             run: { input in
                 let form = input.first ?? 0

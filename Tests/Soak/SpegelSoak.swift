@@ -36,6 +36,7 @@ struct SpegelSoak: AsyncParsableCommand {
     func run() async throws {
         let seed = seed ?? UInt64.random(in: .min ... .max)
         print("seed \(seed), \(nodes) nodes, \(duration) s")
+        fflush(nil)
         // Whatever hangs ends here.
         alarm(UInt32(duration) + 300)
         let timing = SoakTiming(timeToLive: .seconds(min(20, max(4, duration / 5))))
@@ -51,6 +52,9 @@ struct SpegelSoak: AsyncParsableCommand {
         await settle(cluster, timing: timing, report: &report)
         await cluster.empty()
         await checkNothingIsLeft(of: cluster, descriptors: before, report: &report)
+        report.failures += cluster.failures
+        // A run that was expected to end has not hung.
+        alarm(0)
         for line in report.lines { print(line) }
         for failure in report.failures { print("FAILED: \(failure)") }
         if !report.failures.isEmpty { throw ExitCode.failure }
@@ -77,6 +81,10 @@ struct SpegelSoak: AsyncParsableCommand {
             // Four samples a second.
             if Double(trend.count) < minutes * 240 {
                 trend.add(minutes: minutes, memory: ProcessState.residentMemory)
+                if trend.count.isMultiple(of: 240) {
+                    print("\(trend.count / 240) min: \(cluster.lookups.found) lookups, \(cluster.deeds.joins) joins")
+                    fflush(nil)
+                }
             }
         }
         return trend
@@ -100,7 +108,9 @@ struct SpegelSoak: AsyncParsableCommand {
             nodes.allSatisfy { faults(of: $0).isEmpty }
         }
         if isSettled {
-            report.lines.append("each of \(nodes.count) nodes holds the records of the living alone, and knows all others")
+            report.lines.append(
+                "each of \(nodes.count) nodes holds the records of the living alone, and knows all others"
+            )
         }
         for node in nodes {
             for fault in faults(of: node) { report.failures.append("\(node.peerID): \(fault)") }
