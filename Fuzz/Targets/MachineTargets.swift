@@ -8,6 +8,7 @@ extension FuzzTarget {
     /// An input is a row of items: a byte that says what happens and whose it is, a length of two bytes, and a message.
     static let machine = FuzzTarget(
         name: "kad-machine",
+        divisor: 5,
         dictionary: [
             [0x08], [0x12, 0x22, 0x12, 0x20], [0x42], [0x4A], [0x10], [0x20], [0x31], [0x42, 0, 0], [0x53, 0, 0],
         ],
