@@ -40,6 +40,10 @@ test-fuzz: ## Feed every parser with a million mutated inputs (INPUTS=, SEED=, T
 	$(RELEASE) --product spegel-fuzz
 	.build/release/spegel-fuzz --inputs $(or $(INPUTS),1000000) $(if $(SEED),--seed $(SEED)) $(TARGETS)
 
+.PHONY: fuzz
+fuzz: ## Fuzz one parser, guided by coverage, for a minute (TARGET=); a build of its own
+	@scripts/fuzz $(TARGET)
+
 .PHONY: test-soak
 test-soak: ## Twelve nodes in one process under churn, ten minutes (DURATION=, SEED=)
 	$(RELEASE) --product spegel-soak
@@ -50,8 +54,17 @@ test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP 
 	@scripts/test-formation
 
 .PHONY: bench
-bench: build ## Measure a node: size, memory, start, throughput
+bench: build ## Measure a node: size, memory, start, throughput; then its parts
 	@scripts/bench
+	@$(MAKE) --no-print-directory bench-micro
+
+.PHONY: bench-discovery
+bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle CPU, memory of records
+	@scripts/bench-discovery
+
+.PHONY: bench-micro
+bench-micro: ## Measure the parts of a node beside what they are made of; a build of its own
+	SPEGEL_BENCHMARKS=1 $(SWIFT) package --scratch-path .build-bench benchmark run --no-progress --quiet
 
 .PHONY: bench-containerd
 bench-containerd: build ## Measure how a node follows a containerd with 20,000 pieces of content (root)

@@ -15,7 +15,7 @@ struct FuzzTarget: Sendable {
     var maximumLength = 2048
     /// Pieces that mean something to the parser.
     var dictionary: [[UInt8]] = []
-    /// Makes the valid inputs of the committed corpus, the same ones each time.
+    /// Makes valid inputs as they stand in the committed corpus: the same ones each time, except for certificates.
     var samples: @Sendable () throws -> [Sample]
     /// Feeds the parser and checks what must hold of any input.
     ///

@@ -3,7 +3,9 @@ import FoundationEssentials
 import Glibc
 
 /// Feeds the parsers of what others send with what nobody should send.
-@main
+#if !LIBFUZZER
+    @main
+#endif
 struct SpegelFuzz: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spegel-fuzz",
@@ -82,5 +84,5 @@ struct SpegelFuzz: ParsableCommand {
 
 extension FuzzTarget {
     /// All of them, in the order of the layers.
-    static let all = multiformats + identity + negotiation + noise + yamux + kademlia + oci + documents + http
+    static let all = multiformats + identity + negotiation + noise + tls + yamux + kademlia + oci + documents + http
 }

@@ -7,6 +7,7 @@ extension FuzzTarget {
     static let documents: [FuzzTarget] = [
         FuzzTarget(
             name: "manifest",
+            divisor: 2,
             dictionary: json,
             samples: {
                 [
@@ -22,6 +23,7 @@ extension FuzzTarget {
         ),
         FuzzTarget(
             name: "layout-index",
+            divisor: 2,
             dictionary: json,
             samples: { [Sample(name: "index.json", bytes: Array(index.utf8))] },
             run: { bytes in

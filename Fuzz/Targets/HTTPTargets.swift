@@ -11,6 +11,7 @@ extension FuzzTarget {
     static let http: [FuzzTarget] = [
         FuzzTarget(
             name: "registry-request",
+            divisor: 2,
             dictionary: words,
             samples: {
                 [
@@ -39,6 +40,7 @@ extension FuzzTarget {
         ),
         FuzzTarget(
             name: "peer-response",
+            divisor: 2,
             dictionary: words,
             samples: {
                 [

@@ -2,7 +2,7 @@ import Kademlia
 import Multiformats
 
 extension FuzzTarget {
-    /// Messages of the DHT.
+    /// Messages of the DHT, and a node that takes them.
     static let kademlia: [FuzzTarget] = [
         FuzzTarget(
             name: "kad-message",
@@ -44,6 +44,28 @@ extension FuzzTarget {
                 _ = Key(bytes: message.key)
                 return true
             }
-        )
+        ),
+        FuzzTarget(
+            name: "record-update",
+            dictionary: [[0x08, 0x01], [0x08, 0x02], [0x08, 0x03], [0x12], [0x1A, 0x20], [0x20]],
+            samples: {
+                let keys = (0..<3).map { Key("sha256:\($0)") }
+                return [
+                    ("announce.bin", RecordUpdate.Kind.announce, keys), ("withdraw.bin", .withdraw, [keys[0]]),
+                    ("leave.bin", .leave, []),
+                ].map { name, kind, keys in
+                    let update = RecordUpdate(kind: kind, keys: keys, provider: peer(1), timeToLive: .seconds(600))
+                    return Sample(name: name, bytes: update.encoded())
+                }
+            },
+            run: { bytes in
+                guard let update = try? RecordUpdate(decoding: bytes) else { return false }
+                check((try? RecordUpdate(decoding: update.encoded()))?.keys == update.keys, "an update reads as itself")
+                check(update.keys.count <= RecordUpdate.maximumKeys, "keys are bounded")
+                check(update.messages.count <= update.keys.count, "an ADD_PROVIDER is of a key")
+                return true
+            }
+        ),
+        machine,
     ]
 }

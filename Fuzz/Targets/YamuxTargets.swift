@@ -3,7 +3,8 @@ import NIOCore
 
 extension FuzzTarget {
     /// A whole yamux session, fed with bytes, whose program reads, echoes and closes. The highest bit of the first byte of
-    /// an input says which role the session has, the lowest ones how the rest is cut into segments.
+    /// an input says which role the session has, the next one whether its limits are so low that inputs reach them, the
+    /// lowest ones how the rest is cut into segments.
     static let yamux: [FuzzTarget] = [
         FuzzTarget(
             name: "yamux",
@@ -13,17 +14,21 @@ extension FuzzTarget {
                 [0, 1, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 2, 0, 4, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF],
             ],
             samples: {
-                try [(YamuxSession.Role.listener, UInt8(0)), (.listener, 7), (.dialer, 0x80), (.dialer, 0x83)]
-                    .enumerated().map { number, form in
-                        Sample(
-                            name: "\(number).bin",
-                            bytes: [form.1] + (try session(for: form.0, pings: number % 2 == 1))
-                        )
-                    }
+                try [
+                    (YamuxSession.Role.listener, UInt8(0)), (.listener, 7), (.dialer, 0x80), (.dialer, 0x83),
+                    (.listener, 0x40), (.dialer, 0xC5),
+                ]
+                .enumerated().map { number, form in
+                    Sample(
+                        name: "\(number).bin",
+                        bytes: [form.1] + (try session(for: form.0, pings: number % 2 == 1))
+                    )
+                }
             },
             run: { input in
-                var session = YamuxSession(role: (input.first ?? 0) & 0x80 == 0 ? .listener : .dialer)
-                var program = YamuxProgram()
+                let form = input.first ?? 0
+                var program = YamuxProgram(hasLowLimits: form & 0x40 != 0)
+                var session = YamuxSession(role: form & 0x80 == 0 ? .listener : .dialer, configuration: program.limits)
                 program.open(&session)
                 for segment in Segments(input) {
                     session.receive(segment)
@@ -57,12 +62,29 @@ extension FuzzTarget {
 
 /// A program over a yamux session that does a bit of everything.
 private struct YamuxProgram {
-    var hasFailed = false
-    var eventCount = 0
+    private(set) var hasFailed = false
+    private(set) var eventCount = 0
+    let limits: YamuxConfiguration
+    private let maximumWrite: Int
+
+    init(hasLowLimits: Bool) {
+        var limits = YamuxConfiguration()
+        if hasLowLimits {
+            limits.maxInboundStreams = 2
+            limits.maxUnacknowledgedStreams = 2
+            limits.maxQueuedBytesPerStream = 64
+            limits.maxFrameSize = 16
+            limits.maxQueuedControlFrames = 4
+        }
+        self.limits = limits
+        maximumWrite = hasLowLimits ? 40 : 4096
+    }
+
+    private static let ownStreams = 2
 
     /// Opens streams of its own, so that answers to them mean something.
     mutating func open(_ session: inout YamuxSession) {
-        for _ in 0..<2 {
+        for _ in 0..<Self.ownStreams {
             guard let id = try? session.openStream() else { continue }
             var bytes = ByteBuffer(repeating: 0x61, count: 300)
             _ = try? session.write(&bytes, to: id)
@@ -87,15 +109,15 @@ private struct YamuxProgram {
             case .failed: hasFailed = true
             case .reset, .writable, .closed, .pong, .goingAway: break
             }
-            check(session.streamCount <= YamuxConfiguration().maxInboundStreams + 2, "streams are bounded")
+            check(session.streamCount <= limits.maxInboundStreams + Self.ownStreams, "streams are bounded")
         }
         drain(&session)
     }
 
     /// Sends into nowhere.
     private func drain(_ session: inout YamuxSession) {
-        while let bytes = session.nextOutbound(maxBytes: 4096) {
-            check(bytes.readableBytes <= 4096, "a write is as long as was asked for")
+        while let bytes = session.nextOutbound(maxBytes: maximumWrite) {
+            check(bytes.readableBytes <= maximumWrite, "a write is as long as was asked for")
         }
     }
 }

@@ -40,6 +40,8 @@ final class SoakCluster {
 
     private(set) var lookups = Lookups()
     private(set) var deeds = Deeds()
+    /// What went wrong at once.
+    private(set) var failures: [String] = []
     /// Kept weakly: whoever is left after the end has leaked.
     private(set) var hosts: [WeakReference] = []
 
@@ -112,7 +114,9 @@ final class SoakCluster {
     /// In order, the node takes its keys back; else the others are left with its records.
     private func end(_ index: Int, isOrderly: Bool) async {
         guard let node = places[index].node else { return }
-        await node.stop(withdrawing: isOrderly ? Array(places[index].keys.keys) : [])
+        if let stuck = await node.stop(withdrawing: isOrderly ? Array(places[index].keys.keys) : []) {
+            failures.append("\(node.peerID) did not end within 30 s: \(stuck)")
+        }
         places[index].node = nil
         places[index].keys = [:]
         if isOrderly { deeds.leaves += 1 } else { deeds.kills += 1 }

@@ -4,6 +4,7 @@ import Logging
 import Multiformats
 import NIOPosix
 import Routing
+import Synchronization
 
 /// A node of the cluster: a host, its router, and the task that runs it.
 final class SoakNode: Sendable {
@@ -54,13 +55,33 @@ final class SoakNode: Sendable {
     var peerID: String { "\(host.peerID)" }
 
     /// Ends the node; with `keys` it takes them back from the others before, as one that leaves in order does.
-    func stop(withdrawing keys: [String]) async {
+    ///
+    /// - Returns: what did not end within the time limit, if anything.
+    func stop(withdrawing keys: [String], within limit: Duration = .seconds(30)) async -> String? {
+        let stage = Mutex("its task")
+        let end = Task {
+            await stop(withdrawing: keys) { next in stage.withLock { $0 = next } }
+            stage.withLock { $0 = "" }
+        }
+        let deadline = ContinuousClock.now + limit
+        while ContinuousClock.now < deadline {
+            if stage.withLock({ $0.isEmpty }) {
+                await end.value
+                return nil
+            }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return stage.withLock { $0 }
+    }
+
+    private func stop(withdrawing keys: [String], next: (String) -> Void) async {
         if !keys.isEmpty {
             await router.withdraw(keys)
             try? await Task.sleep(for: .milliseconds(50))
         }
         running.cancel()
         await running.value
+        next("its host")
         await host.shutdown()
     }
 

@@ -36,6 +36,7 @@ struct SpegelSoak: AsyncParsableCommand {
     func run() async throws {
         let seed = seed ?? UInt64.random(in: .min ... .max)
         print("seed \(seed), \(nodes) nodes, \(duration) s")
+        fflush(nil)
         // Whatever hangs ends here.
         alarm(UInt32(duration) + 300)
         let timing = SoakTiming(timeToLive: .seconds(min(20, max(4, duration / 5))))
@@ -51,6 +52,9 @@ struct SpegelSoak: AsyncParsableCommand {
         await settle(cluster, timing: timing, report: &report)
         await cluster.empty()
         await checkNothingIsLeft(of: cluster, descriptors: before, report: &report)
+        report.failures += cluster.failures
+        // A run that was expected to end has not hung.
+        alarm(0)
         for line in report.lines { print(line) }
         for failure in report.failures { print("FAILED: \(failure)") }
         if !report.failures.isEmpty { throw ExitCode.failure }
@@ -77,6 +81,10 @@ struct SpegelSoak: AsyncParsableCommand {
             // Four samples a second.
             if Double(trend.count) < minutes * 240 {
                 trend.add(minutes: minutes, memory: ProcessState.residentMemory)
+                if trend.count.isMultiple(of: 240) {
+                    print("\(trend.count / 240) min: \(cluster.lookups.found) lookups, \(cluster.deeds.joins) joins")
+                    fflush(nil)
+                }
             }
         }
         return trend
@@ -85,24 +93,27 @@ struct SpegelSoak: AsyncParsableCommand {
     /// Waits until what is held is what should be: at most the life of a record, and some time to spare.
     private func settle(_ cluster: SoakCluster, timing: SoakTiming, report: inout SoakReport) async {
         let nodes = cluster.living
-        let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
-            nodes.allSatisfy {
-                $0.router.counts.records == cluster.expectedRecords(of: $0) && $0.router.counts.peers == nodes.count - 1
-            }
+        let living = Set(nodes.map(\.host.peerID))
+        func faults(of node: SoakNode) -> [String] {
+            let counts = node.router.counts
+            let (records, peers) = (cluster.expectedRecords(of: node), nodes.count - 1)
+            var faults: [String] = []
+            if counts.records != records { faults.append("expected \(records) records, it has \(counts.records)") }
+            if counts.peers != peers { faults.append("expected to know \(peers) peers, it knows \(counts.peers)") }
+            let dead = node.host.connectedPeers.filter { !living.contains($0) }.count
+            if dead > 0 { faults.append("it has connections to \(dead) nodes that have ended") }
+            return faults
         }
-        guard !isSettled else {
+        let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
+            nodes.allSatisfy { faults(of: $0).isEmpty }
+        }
+        if isSettled {
             report.lines.append(
                 "each of \(nodes.count) nodes holds the records of the living alone, and knows all others"
             )
-            return
         }
         for node in nodes {
-            let counts = node.router.counts
-            let expected = cluster.expectedRecords(of: node)
-            guard counts.records != expected || counts.peers != nodes.count - 1 else { continue }
-            report.failures.append(
-                "\(node.peerID): expected \(expected) records and \(nodes.count - 1) peers, it has \(counts.records) and \(counts.peers)"
-            )
+            for fault in faults(of: node) { report.failures.append("\(node.peerID): \(fault)") }
         }
     }
 

@@ -4,7 +4,7 @@ internal import SwiftASN1
 internal import X509
 
 /// The self-signed certificate by which a node proves its identity (libp2p/specs, tls/tls.md).
-struct TLSCertificate: Sendable {
+package struct TLSCertificate: Sendable {
     /// The longest certificate that is read, in bytes: an RSA key of 8192 bits on either level takes less than 6 KiB.
     static let maximumLength = 16 * 1024
     /// The validity: wide, because nothing but the keys counts, and the clocks of nodes may be wrong. In seconds
@@ -18,12 +18,12 @@ struct TLSCertificate: Sendable {
     ]
 
     /// The certificate in DER.
-    let der: [UInt8]
+    package let der: [UInt8]
     /// Its private key in PKCS#8 DER.
     let privateKey: [UInt8]
 
     /// A new certificate, with a P-256 key of its own, that vouches for `identity`.
-    init(identity: KeyPair) throws(TLSError) {
+    package init(identity: KeyPair) throws(TLSError) {
         do {
             let key = P256.Signing.PrivateKey()
             let signature = try identity.sign(
@@ -62,7 +62,7 @@ struct TLSCertificate: Sendable {
     /// - Parameters:
     ///   - der: The certificate, the only one that the peer showed.
     ///   - now: The time, in seconds since 1970.
-    static func identity(provenBy der: [UInt8], now: Double) throws(TLSError) -> PublicKey {
+    package static func identity(provenBy der: [UInt8], now: Double) throws(TLSError) -> PublicKey {
         guard der.count <= maximumLength else {
             throw .malformedCertificate(reason: "\(der.count) bytes, at most \(maximumLength) are accepted")
         }

@@ -4,7 +4,7 @@ internal import SwiftASN1
 /// (libp2p/specs, tls/tls.md, "libp2p Public Key Extension").
 ///
 ///     SignedKey ::= SEQUENCE { publicKey OCTET STRING, signature OCTET STRING }
-struct TLSSignedKey: Hashable, Sendable {
+package struct TLSSignedKey: Hashable, Sendable {
     /// The extension's name.
     static let identifier: ASN1ObjectIdentifier = [1, 3, 6, 1, 4, 1, 53594, 1, 1]
     private static let signaturePrefix = Array("libp2p-tls-handshake:".utf8)
@@ -14,7 +14,7 @@ struct TLSSignedKey: Hashable, Sendable {
     /// The signature over ``signedBytes(subjectPublicKeyInfo:)``.
     var signature: [UInt8]
 
-    init(publicKey: [UInt8], signature: [UInt8]) {
+    package init(publicKey: [UInt8], signature: [UInt8]) {
         self.publicKey = publicKey
         self.signature = signature
     }
@@ -25,7 +25,7 @@ struct TLSSignedKey: Hashable, Sendable {
     }
 
     /// Reads the extension's value.
-    init(der: ArraySlice<UInt8>) throws(TLSError) {
+    package init(der: ArraySlice<UInt8>) throws(TLSError) {
         do {
             self = try DER.sequence(try DER.parse(der), identifier: .sequence) { nodes in
                 let publicKey = try ASN1OctetString(derEncoded: &nodes)
@@ -38,7 +38,7 @@ struct TLSSignedKey: Hashable, Sendable {
     }
 
     /// The extension's value.
-    func serialized() throws -> [UInt8] {
+    package func serialized() throws -> [UInt8] {
         var serializer = DER.Serializer()
         try serializer.appendConstructedNode(identifier: .sequence) { sequence in
             try sequence.serialize(ASN1OctetString(contentBytes: publicKey[...]))
