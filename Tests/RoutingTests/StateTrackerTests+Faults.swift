@@ -52,6 +52,20 @@ extension StateTrackerTests {
         }
     }
 
+    @Test func manyDocumentsThatAreNoFilesAreNotAllRead() async throws {
+        var keys: Set<String> = []
+        for number in 1...150 {
+            let (manifest, config) = (try number.digest, try (1000 + number).digest)
+            addImage("docker.io/library/x:\(number)", manifest: manifest, config: config, layers: [])
+            keys.formUnion(["docker.io/library/x:\(number)", manifest.text, config.text])
+        }
+        try await tracking { _ in
+            try await expectAdvertised(keys)
+            let configs = try (1...150).count { content.entry(try (1000 + $0).digest)?.mediaType == .ociConfig }
+            #expect(configs == 100)
+        }
+    }
+
     @Test func whatNobodyTellsIsFoundInTheEnd() async throws {
         let (old, new) = (try digest("1"), try digest("2"))
         store.add(old, size: 1)

@@ -1,5 +1,6 @@
 import ContentStore
 import OCI
+import Synchronization
 
 /// What names what in a store: indexes their manifests, manifests their configuration and layers.
 struct ContentGraph {
@@ -11,6 +12,10 @@ struct ContentGraph {
         var all: Duration = .seconds(60)
         /// How many are read at a time.
         var width = 8
+        /// How many may be read that are not within reach as files. The gRPC library gives a connection up on which
+        /// 200 calls are reset within some seconds, as servers in Go do with calls that they answer quickly; each
+        /// document takes two calls.
+        var streamed = 100
     }
 
     /// A manifest or an index that was read.
@@ -35,6 +40,24 @@ struct ContentGraph {
     /// Few types stand for thousands of pieces of content; each is kept once.
     private var mediaTypes: Set<MediaType> = []
 
+    /// How many documents may still be read that are no files.
+    private final class Allowance: Sendable {
+        private let left: Atomic<Int>
+
+        init(_ count: Int) {
+            left = Atomic(count)
+        }
+
+        func take() -> Bool {
+            left.subtract(1, ordering: .relaxed).newValue >= 0
+        }
+    }
+
+    /// A document is left for another time: its type is found out when it is asked for.
+    private struct TooManyDocuments: Error, CustomStringConvertible {
+        var description: String { "there are too many documents to read through the store" }
+    }
+
     private struct Reading: Sendable {
         var child: Child
         var outcome: Outcome<Manifest>
@@ -56,6 +79,7 @@ struct ContentGraph {
         var seen: Set<Digest> = []
         let clock = ContinuousClock()
         let end = clock.now + limits.all
+        let allowance = Allowance(limits.streamed)
         var level = roots.compactMap { root in
             held(root.digest).map { Child(digest: $0, mediaType: graph.kept(root.mediaType), isDocument: true) }
         }
@@ -68,7 +92,8 @@ struct ContentGraph {
                 guard clock.now < end else {
                     return Reading(child: child, outcome: .failed(TookTooLong(limit: limits.all)))
                 }
-                return Reading(child: child, outcome: await document(child.digest, of: store, within: limits.document))
+                let outcome = await document(child.digest, of: store, within: limits.document, allowance: allowance)
+                return Reading(child: child, outcome: outcome)
             }
             level = []
             for reading in readings {
@@ -87,7 +112,8 @@ struct ContentGraph {
     private static func document(
         _ digest: Digest,
         of store: any ContentStore,
-        within limit: Duration
+        within limit: Duration,
+        allowance: Allowance
     ) async -> Outcome<Manifest> {
         do {
             // A file is read at once: no call, nothing to wait for.
@@ -97,6 +123,7 @@ struct ContentGraph {
         } catch {
             return .failed(error)
         }
+        guard allowance.take() else { return .failed(TooManyDocuments()) }
         return await .of(within: limit) {
             try await store.readDocument(digest).map { bytes in try Manifest(json: bytes) }
         }

@@ -5,7 +5,7 @@ import Synchronization
 /// Changes that wait to be acted on: each once, however often it was told, and no more than a bound.
 final class PendingChanges: Sendable {
     /// Beyond so many single changes it is cheaper to read everything.
-    static let limit = 1024
+    static let limit = 128
     /// How long after its commit content is looked at again whose origin was not known.
     static let recheckDelays: [Duration] = [.milliseconds(200), .seconds(1), .seconds(5)]
 
