@@ -156,7 +156,11 @@ struct YAMLScanner {
         while position < bytes.count {
             let byte = bytes[position]
             if byte == UInt8(ascii: "\n") { break }
-            if byte == UInt8(ascii: "#"), position > start, Self.isBlank(bytes[position - 1]) { break }
+            if byte == UInt8(ascii: "#"), position > start, Self.isBlank(bytes[position - 1]) {
+                // The blank belongs to the comment.
+                position -= 1
+                break
+            }
             if inFlow {
                 if [UInt8(ascii: ","), UInt8(ascii: "]"), UInt8(ascii: "}")].contains(byte) { break }
                 let next = position + 1 < bytes.count ? bytes[position + 1] : nil

@@ -47,7 +47,7 @@ def test_a_missing_role_is_told_and_can_be_added(bare_lab: Lab):
     line = next(line for line in node.log.read_text().splitlines() if "does not allow" in line)
     for word in (lab.namespace, "Role", "get, create and update", "coordination.k8s.io"):
         assert word in line
-    assert node.readiness(), "it serves what it holds"
+    eventually(node.readiness, "it serves what it holds")
     lab.install_rights("Role", "RoleBinding")
     wait_for_leader(lab, [node], timeout=40)
 
@@ -93,7 +93,7 @@ def test_an_api_server_of_another_authority_is_not_trusted(lab: Lab):
     (node.account / "ca.crt").write_bytes(other.certificate.read_bytes())
     node.start()
     eventually(lambda: "not signed by the expected authority" in node.log.read_text(), "the reason is told")
-    assert node.readiness()
+    eventually(node.readiness, "it serves what it holds")
     assert lab.cluster.lease(lab.namespace) is None
 
 
