@@ -16,7 +16,10 @@ extension KademliaMachine {
         if added.count <= Self.urgentCount, advertising.urgent.count < 8 * Self.urgentCount {
             advertising.urgent += added
         }
-        advertising.flush = min(advertising.flush ?? now + configuration.coalescingDelay, now + configuration.coalescingDelay)
+        advertising.flush = min(
+            advertising.flush ?? now + configuration.coalescingDelay,
+            now + configuration.coalescingDelay
+        )
         settle(now: now)
     }
 
@@ -102,7 +105,11 @@ extension KademliaMachine {
                 assign(view.region, to: view.peers, kind)
             } else {
                 let claim = KeyRegion(around: anchor.position, prefixLength: table.neighbourhoodPrefix)
-                startRegionLookup(Advertising.Job(kind: kind, anchor: anchor, claim: claim), key: anchor.bytes, now: now)
+                startRegionLookup(
+                    Advertising.Job(kind: kind, anchor: anchor, claim: claim),
+                    key: anchor.bytes,
+                    now: now
+                )
                 guard advertising.notBefore == nil else { return }
             }
         }
@@ -129,7 +136,8 @@ extension KademliaMachine {
             let region = KeyRegion(around: job.anchor.position, prefixLength: shared)
             guard found.count >= replication, advertising.hasOthers(job.kind, in: region, than: job.anchor) else {
                 // Nobody else is known, or no other key is concerned.
-                let only = found.count < replication ? region : KeyRegion(around: job.anchor.position, prefixLength: 256)
+                let only =
+                    found.count < replication ? region : KeyRegion(around: job.anchor.position, prefixLength: 256)
                 if found.count < replication { advertising.remember(region, peers: found, now: now) }
                 assign(only, to: found, job.kind)
                 return

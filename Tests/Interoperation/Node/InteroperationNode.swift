@@ -33,7 +33,7 @@ struct InteroperationNode: AsyncParsableCommand {
         // A reader that went away is noticed by the end of standard input.
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let logger = Self.logger()
+        let logger = Self.logger(.debug)
         var settings = HostConfiguration(
             listenAddresses: [try Multiaddr(listen)],
             agentVersion: "interoperation-node/1"
@@ -63,7 +63,7 @@ struct InteroperationNode: AsyncParsableCommand {
                     successTerminationBehavior: .gracefullyShutdownGroup
                 ),
             ],
-            logger: logger
+            logger: Self.logger(.warning)
         )
         configuration.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: configuration).run()
@@ -80,9 +80,9 @@ struct InteroperationNode: AsyncParsableCommand {
         }
     }
 
-    private static func logger() -> Logger {
+    private static func logger(_ level: Logger.Level) -> Logger {
         var logger = Logger(label: "node")
-        logger.logLevel = .debug
+        logger.logLevel = level
         return logger
     }
 }

@@ -25,6 +25,8 @@ class GoPeer(Process):
     implementation = "go-libp2p"
     # By ALPN or Noise's extension, as the security protocol is.
     has_early_muxer = True
+    # Of those that it takes, when it dials.
+    preferred_security = "/noise"
 
     def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
         socket = log.with_suffix(".sock")

@@ -79,6 +79,8 @@ class PythonPeer(LinePeer):
     implementation = "py-libp2p"
     # It offers no muxer within the security handshake, neither by ALPN nor by Noise's extension.
     has_early_muxer = False
+    # Of those that it takes, when it dials; peer.py sets the order.
+    preferred_security = "/tls/1.0.0"
 
     def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
         program = Path(__file__).parent.parent / "pylibp2p/peer.py"
