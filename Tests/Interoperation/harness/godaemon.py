@@ -28,7 +28,14 @@ class GoPeer(Process):
     # Of those that it takes, when it dials.
     preferred_security = "/noise"
 
-    def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        securities: Sequence[str] = (),
+        is_client: bool = False,
+        key: bytes | None = None,
+    ):
         socket = log.with_suffix(".sock")
         flags = {
             "listen": f"/unix{socket}",
@@ -42,6 +49,9 @@ class GoPeer(Process):
         }
         if securities:
             flags |= {name: str(name in securities).lower() for name in ("tls", "noise")}
+        if key:
+            flags["id"] = str(log.with_suffix(".key"))
+            Path(flags["id"]).write_bytes(key)
         command = [os.environ["INTEROPERATION_P2PD"], *(f"-{name}={value}" for name, value in flags.items())]
         super().__init__(name, command, log)
         self._client = Client(Multiaddr(f"/unix{socket}"))
