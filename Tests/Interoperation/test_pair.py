@@ -109,6 +109,13 @@ def test_ping(pair: Pair) -> None:
         assert 0 <= pair.theirs.ping(pair.ours.id) < 10_000
 
 
+def test_more_than_a_window_both_ways(pair: Pair) -> None:
+    """A window of yamux holds 256 KiB at first, so these need its updates, of both sides."""
+    with pair.theirs.serving_echo():
+        pair.ours.echo(pair.theirs.id, size=2 << 20)
+    pair.theirs.echo(pair.ours.id, size=2 << 20)
+
+
 def test_find_node(pair: Pair) -> None:
     # The other node can know the bystander from ours alone.
     assert pair.theirs.find_peer(pair.bystander.id) == pair.bystander.addresses

@@ -52,6 +52,7 @@ struct InteroperationNode: AsyncParsableCommand {
             source: nil,
             logger: logger
         )
+        host.setHandler(for: Echo.protocolID) { await Echo.serve($0) }
         try await host.start()
         // In the order of dependence. The end of the session is what ends the others; a signal just kills.
         var configuration = ServiceGroupConfiguration(
