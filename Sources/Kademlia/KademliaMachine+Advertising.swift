@@ -62,6 +62,7 @@ extension KademliaMachine {
 
     mutating func pumpAdvertising(now: MonotonicTime) {
         if !isLeaving, !own.isEmpty { advertising.sweep(own, now: now) }
+        if let notBefore = advertising.notBefore, notBefore <= now { advertising.notBefore = nil }
         guard !(advertising.announce.isEmpty && advertising.withdraw.isEmpty) else {
             advertising.flush = nil
             return
@@ -94,11 +95,8 @@ extension KademliaMachine {
             }
             return
         }
-        if let notBefore = advertising.notBefore {
-            guard notBefore <= now else { return }
-            advertising.notBefore = nil
-        }
-        while hasRoomToSend, advertising.jobCount(kind) < configuration.maximumConcurrentProvides,
+        while advertising.notBefore == nil, hasRoomToSend,
+            advertising.jobCount(kind) < configuration.maximumConcurrentProvides,
             let anchor = advertising.nextAnchor(kind)
         {
             if let view = advertising.view(of: anchor.position, now: now) {
@@ -110,7 +108,6 @@ extension KademliaMachine {
                     key: anchor.bytes,
                     now: now
                 )
-                guard advertising.notBefore == nil else { return }
             }
         }
     }
