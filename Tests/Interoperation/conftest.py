@@ -40,6 +40,22 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what was agreed upon on the connections that the tests have looked at."""
+    lines = sorted(
+        {
+            value
+            for reports in terminalreporter.stats.values()
+            for report in reports
+            for name, value in getattr(report, "user_properties", ())
+            if name == "negotiated"
+        }
+    )
+    if lines:
+        terminalreporter.section("negotiated")
+        terminalreporter.write_line("\n".join(lines))
+
+
 @pytest.fixture
 def peers() -> Iterator[Peers]:
     """The peers of one test; none at first."""

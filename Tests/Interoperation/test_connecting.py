@@ -40,9 +40,10 @@ def test_what_the_other_side_takes(
 
 @each_implementation
 @each_dialler
-def test_prefers_tls(peers: Peers, implementation: str, dialler: str) -> None:
+def test_what_the_dialler_prefers(peers: Peers, implementation: str, dialler: str) -> None:
     ours, theirs = peers.node(), peers.other(implementation)
-    assert negotiated_security(ours, theirs, dialler) == "/tls/1.0.0"
+    preferred = "/tls/1.0.0" if dialler == "ours" else theirs.preferred_security
+    assert negotiated_security(ours, theirs, dialler) == preferred
 
 
 @each_implementation

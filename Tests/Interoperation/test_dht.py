@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.content import Content
+from harness.godaemon import GoPeer
 from harness.node import REGISTRY_PORT, Node
 from harness.peers import IMPLEMENTATIONS, Peers
 from harness.process import eventually
@@ -56,9 +57,15 @@ def test_three_and_three(peers: Peers) -> None:
             )
             assert found == {provider.id: place}
 
-    # Whoever dialled, all connections are of the best kind that both sides know.
-    connections = [connection for node in ours for peer in chain for connection in node.connections(peer.id)]
-    assert len(connections) >= 3 * 5
-    assert {connection["security"] for connection in connections} == {"/tls/1.0.0"}
-    assert {connection["muxer"] for connection in connections} == {"/yamux/1.0.0"}
-    assert {connection["hasEarlyMuxer"] for connection in connections} == {True}
+    # What was agreed upon: the dialler has the choice, and Go's prefers Noise.
+    for node in ours:
+        for peer in chain:
+            if peer is node:
+                continue
+            connections = node.connections(peer.id)
+            assert connections, f"{node.name} is connected to {peer.name}"
+            for connection in connections:
+                is_dialled_by_go = connection["isInbound"] and peer in theirs
+                assert connection["security"] == (GoPeer.preferred_security if is_dialled_by_go else "/tls/1.0.0")
+                assert connection["muxer"] == "/yamux/1.0.0"
+                assert connection["hasEarlyMuxer"]

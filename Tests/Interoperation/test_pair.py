@@ -5,8 +5,9 @@ The bystander is a second node of this project, which the other one does not kno
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -57,8 +58,18 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         peers.close()
 
 
-def test_negotiation(pair: Pair) -> None:
+def describe(pair: Pair, connection: dict[str, Any]) -> str:
+    """What was agreed upon, for people."""
+    dialler = "spegel" if pair.dialler == "ours" else pair.theirs.implementation
+    early = "within the security handshake" if connection["hasEarlyMuxer"] else "after it"
+    return (
+        f"{pair.theirs.implementation}, {dialler} dials: {connection['security']}, {connection['muxer']} agreed {early}"
+    )
+
+
+def test_negotiation(pair: Pair, record_property: Callable[[str, object], None]) -> None:
     [connection] = pair.ours.connections(pair.theirs.id)
+    record_property("negotiated", describe(pair, connection))
     assert connection["isInbound"] == (pair.dialler == "theirs")
     assert connection["security"] == SECURITY_IDS[pair.security]
     assert connection["muxer"] == "/yamux/1.0.0"
@@ -96,6 +107,13 @@ def test_ping(pair: Pair) -> None:
     for _ in range(3):
         assert 0 < pair.ours.ping(pair.theirs.id) < 10_000
         assert 0 <= pair.theirs.ping(pair.ours.id) < 10_000
+
+
+def test_more_than_a_window_both_ways(pair: Pair) -> None:
+    """A window of yamux holds 256 KiB at first, so these need its updates, of both sides."""
+    with pair.theirs.serving_echo():
+        pair.ours.echo(pair.theirs.id, size=2 << 20)
+    pair.theirs.echo(pair.ours.id, size=2 << 20)
 
 
 def test_find_node(pair: Pair) -> None:

@@ -11,6 +11,8 @@ struct Command: Decodable {
         case identify
         /// Asks `peer` for an echo.
         case ping
+        /// Sends `size` bytes to `peer`, and expects them back.
+        case echo
         /// Tries to open a stream to `peer` with one of `protocols`.
         case openStream = "open-stream"
         /// Asks `peer` alone for the peers closest to the peer `target`.
@@ -37,6 +39,7 @@ struct Command: Decodable {
     var content: String?
     var protocols: [String]?
     var limit: Int?
+    var size: Int?
 }
 
 /// Why a command was not carried out, told to the tests.

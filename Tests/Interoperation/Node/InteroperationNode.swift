@@ -33,7 +33,7 @@ struct InteroperationNode: AsyncParsableCommand {
         // A reader that went away is noticed by the end of standard input.
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
-        let logger = Self.logger()
+        let logger = Self.logger(.debug)
         var settings = HostConfiguration(
             listenAddresses: [try Multiaddr(listen)],
             agentVersion: "interoperation-node/1"
@@ -52,6 +52,7 @@ struct InteroperationNode: AsyncParsableCommand {
             source: nil,
             logger: logger
         )
+        host.setHandler(for: Echo.protocolID) { await Echo.serve($0) }
         try await host.start()
         // In the order of dependence. The end of the session is what ends the others; a signal just kills.
         var configuration = ServiceGroupConfiguration(
@@ -63,7 +64,7 @@ struct InteroperationNode: AsyncParsableCommand {
                     successTerminationBehavior: .gracefullyShutdownGroup
                 ),
             ],
-            logger: logger
+            logger: Self.logger(.warning)
         )
         configuration.maximumGracefulShutdownDuration = .seconds(10)
         try await ServiceGroup(configuration: configuration).run()
@@ -80,9 +81,9 @@ struct InteroperationNode: AsyncParsableCommand {
         }
     }
 
-    private static func logger() -> Logger {
+    private static func logger(_ level: Logger.Level) -> Logger {
         var logger = Logger(label: "node")
-        logger.logLevel = .debug
+        logger.logLevel = level
         return logger
     }
 }

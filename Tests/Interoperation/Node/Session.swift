@@ -42,6 +42,12 @@ struct Session: Service {
         case .ping:
             let time = try await host.ping(PeerInfo(id: try peer(command), addresses: []))
             tell(time / .milliseconds(1))
+        case .echo:
+            guard let size = command.size else { throw CommandError.missing("size") }
+            let stream = try await openStream(to: try peer(command), protocols: [Echo.protocolID])
+            try await Echo.check(stream, size: size)
+            stream.close()
+            tell(Done())
         case .openStream:
             let stream = try await openStream(to: try peer(command), protocols: command.protocols ?? [])
             stream.close()

@@ -1,9 +1,12 @@
-"""The names of content, and how each implementation writes them."""
+"""Names that the peers agree upon: of content, as each implementation writes them, and of a protocol."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+
+# A protocol for the tests alone, by which each side sends back what the other sends.
+ECHO = "/interoperation/echo/1.0.0"
 
 _numbers = itertools.count(1)
 

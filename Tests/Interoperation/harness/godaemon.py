@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.from_thread import start_blocking_portal
 from multiaddr import Multiaddr
+from p2pclient.control import StreamHandler
 from p2pclient.libp2p_stubs.peer.id import ID
 from p2pclient.p2pclient import Client
+from p2pclient.pb import p2pd_pb2
+from p2pclient.utils import raise_if_failed, read_pbmsg_safe, write_pbmsg
 
-from .content import Content
+from .content import ECHO, Content
 from .process import Process, eventually
 from .protobuf import fields
 
@@ -25,9 +30,20 @@ class GoPeer(Process):
     implementation = "go-libp2p"
     # By ALPN or Noise's extension, as the security protocol is.
     has_early_muxer = True
+    # Of those that it takes, when it dials.
+    preferred_security = "/noise"
 
-    def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
+    def __init__(
+        self,
+        name: str,
+        log: Path,
+        securities: Sequence[str] = (),
+        is_client: bool = False,
+        key: bytes | None = None,
+    ):
         socket = log.with_suffix(".sock")
+        # Where the daemon hands over the streams that this process takes.
+        self._streams = log.with_suffix(".streams")
         flags = {
             "listen": f"/unix{socket}",
             "hostAddrs": "/ip4/127.0.0.1/tcp/0",
@@ -40,11 +56,19 @@ class GoPeer(Process):
         }
         if securities:
             flags |= {name: str(name in securities).lower() for name in ("tls", "noise")}
+        if key:
+            flags["id"] = str(log.with_suffix(".key"))
+            Path(flags["id"]).write_bytes(key)
         command = [os.environ["INTEROPERATION_P2PD"], *(f"-{name}={value}" for name, value in flags.items())]
         super().__init__(name, command, log)
-        self._client = Client(Multiaddr(f"/unix{socket}"))
-        eventually(lambda: socket.exists() or not self.is_running, f"{name} opens its control socket")
-        own_id, addresses = self._run(self._client.identify)
+        self._client = Client(Multiaddr(f"/unix{socket}"), Multiaddr(f"/unix{self._streams}"))
+        try:
+            eventually(lambda: socket.exists() or not self.is_running, f"{name} opens its control socket", timeout=60)
+            assert self.is_running, f"{name} has ended"
+            own_id, addresses = self._run(self._client.identify)
+        except BaseException:
+            self.stop()
+            raise
         self.id = str(own_id)
         self.addresses = [str(address) for address in addresses]
 
@@ -89,6 +113,52 @@ class GoPeer(Process):
                 return (anyio.current_time() - start) * 1000
 
         return self._run(echo)
+
+    def echo(self, peer: str, size: int) -> None:
+        """Sends so many bytes, and fails unless they come back."""
+
+        async def check() -> None:
+            _, stream = await self._client.stream_open(ID.from_base58(peer), [ECHO])
+            question, answer = os.urandom(size), bytearray()
+            async with stream, anyio.create_task_group() as tasks:
+                tasks.start_soon(stream.send, question)
+                while len(answer) < size:
+                    answer += await stream.receive()
+            assert answer == question, "the echo is what was sent"
+
+        self._run(check)
+
+    @contextmanager
+    def serving_echo(self) -> Iterator[None]:
+        """Sends back what comes: the daemon hands each stream to this process."""
+
+        async def echo(_, stream: anyio.abc.SocketStream) -> None:
+            async with stream:
+                async for part in stream:
+                    await stream.send(part)
+
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self._client.listen()):
+            portal.call(self._handle, ECHO, echo)
+            yield
+
+    async def _handle(self, protocol: str, handler: StreamHandler) -> None:
+        """Has the daemon take a protocol, and hand its streams over.
+
+        As the client's own method, but for two things. The client writes the path of a socket without its first slash.
+        And this daemon requires a field that the client does not know: whether several handlers share the streams.
+        """
+        control = self._client.control
+        path = str(self._streams).encode()
+        address = b"\x90\x03" + bytes([len(path)]) + path  # multiaddr: unix is code 400
+        wanted = p2pd_pb2.StreamHandlerRequest(addr=address, proto=[protocol])
+        wanted.MergeFromString(b"\x18\x00")  # field 3, a boolean: no
+        request = p2pd_pb2.Request(type=p2pd_pb2.Request.STREAM_HANDLER, streamHandler=wanted)
+        response = p2pd_pb2.Response()
+        async with await control.daemon_connector.open_connection() as stream:
+            await write_pbmsg(stream, request)
+            await read_pbmsg_safe(stream, response)
+        raise_if_failed(response)
+        control.handlers[protocol] = handler
 
     def find_peer(self, target: str) -> list[str]:
         """The addresses of a peer, which it seeks in the DHT if need be."""

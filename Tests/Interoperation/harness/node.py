@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class Node(LinePeer):
     def ping(self, peer: str) -> float:
         """The milliseconds until the echo."""
         return self.command("ping", peer=peer)
+
+    def echo(self, peer: str, size: int) -> None:
+        """Sends so many bytes, and fails unless they come back."""
+        self.command("echo", peer=peer, size=size)
 
     def open_stream(self, peer: str, protocols: list[str]) -> str:
         """The protocol that the peer agreed to."""
@@ -79,6 +84,8 @@ class PythonPeer(LinePeer):
     implementation = "py-libp2p"
     # It offers no muxer within the security handshake, neither by ALPN nor by Noise's extension.
     has_early_muxer = False
+    # Of those that it takes, when it dials; peer.py sets the order.
+    preferred_security = "/tls/1.0.0"
 
     def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
         program = Path(__file__).parent.parent / "pylibp2p/peer.py"
@@ -99,6 +106,13 @@ class PythonPeer(LinePeer):
 
     def ping(self, peer: str) -> float:
         return self.command("ping", peer=peer)
+
+    def echo(self, peer: str, size: int) -> None:
+        self.command("echo", peer=peer, size=size)
+
+    @contextmanager
+    def serving_echo(self) -> Iterator[None]:
+        yield  # peer.py does so all the time
 
     def find_peer(self, target: str) -> list[str]:
         """The addresses of a peer, which it seeks in the DHT if need be."""

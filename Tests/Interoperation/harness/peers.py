@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from .godaemon import GoPeer
+from .keys import private_key
 from .node import Node, PythonPeer
 
 Peer = Node | PythonPeer | GoPeer
@@ -39,6 +40,10 @@ class Peers:
     def other(self, implementation: str, *securities: str, **settings: Any) -> PythonPeer | GoPeer:
         """A node of another implementation; without securities it takes them all."""
         return self._start(IMPLEMENTATIONS[implementation], implementation, securities, settings)
+
+    def go_with_key(self, kind: str) -> GoPeer:
+        """A node of go-libp2p whose key is of a certain type."""
+        return self.other(GoPeer.implementation, key=private_key(kind))
 
     def _start(self, kind: type, name: str, securities: Sequence[str], settings: dict[str, Any]):
         name = f"{name}-{len(self._logs) + 1}"

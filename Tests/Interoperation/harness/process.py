@@ -69,7 +69,11 @@ class LinePeer(Process):
         self._lines: queue.Queue[bytes] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        identity = self._next_answer(timeout=60)
+        try:
+            identity = self._next_answer(timeout=60)
+        except BaseException:
+            self.stop()
+            raise
         self.id: str = identity["id"]
         self.addresses: list[str] = identity["addresses"]
 

@@ -6,17 +6,21 @@ Runs in the virtual environment that has py-libp2p and needs nothing of the test
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
+import os
 import sys
 from typing import Any
 
 import trio
 from libp2p import create_yamux_muxer_option, generate_new_ed25519_identity, new_host
+from libp2p.abc import INetStream
 from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
 from libp2p.host.ping import PingService
 from libp2p.identity.identify.identify import ID as IDENTIFY, parse_identify_response
 from libp2p.kad_dht.kad_dht import DHTMode, KadDHT
+from libp2p.network.stream.exceptions import StreamEOF, StreamReset
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE, Transport as NoiseTransport
@@ -24,6 +28,9 @@ from libp2p.security.tls.transport import PROTOCOL_ID as TLS, TLSTransport
 from libp2p.tools.anyio_service import background_trio_service
 from libp2p.utils.varint import read_length_prefixed_protobuf
 from multiaddr import Multiaddr
+
+ECHO = "/interoperation/echo/1.0.0"
+CHUNK = 48 * 1024
 
 
 class Peer:
@@ -39,6 +46,7 @@ class Peer:
             sec_opt={protocol: make() for protocol, make in chosen},
             muxer_opt=create_yamux_muxer_option(),
         )
+        self.host.set_stream_handler(ECHO, serve_echo)
         self.dht = KadDHT(self.host, DHTMode.CLIENT if is_client else DHTMode.SERVER)
 
     # What can be asked of it; the parameters are those of the command.
@@ -76,6 +84,17 @@ class Peer:
     async def ping(self, peer: str) -> float:
         return (await PingService(self.host).ping(ID.from_string(peer)))[0]
 
+    async def echo(self, peer: str, size: int) -> None:
+        stream = await self.host.new_stream(ID.from_string(peer), [ECHO])
+        question, answer = os.urandom(size), bytearray()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stream.write, question)
+            while len(answer) < size:
+                answer += await stream.read(CHUNK)
+        await stream.close()
+        if answer != question:
+            raise RuntimeError("the echo is not what was sent")
+
     async def open_stream(self, peer: str, protocols: list[str]) -> str:
         stream = await self.host.new_stream(ID.from_string(peer), protocols)
         protocol = stream.get_protocol()
@@ -101,6 +120,13 @@ class Peer:
     async def records(self, key: str) -> list[str]:
         """The providers in the records that it holds, without asking anyone."""
         return [str(provider.peer_id) for provider in self.dht.provider_store.get_providers(bytes.fromhex(key))]
+
+
+async def serve_echo(stream: INetStream) -> None:
+    with contextlib.suppress(StreamEOF, StreamReset):
+        while part := await stream.read(CHUNK):
+            await stream.write(part)
+    await stream.close()
 
 
 async def answer(peer: Peer, line: str) -> dict[str, Any]:
