@@ -11,7 +11,10 @@ struct Spegel: AsyncParsableCommand {
             YAML file that --config names. A flag wins over its variable, and that over the file.
             """,
         version: Version.text,
-        subcommands: [RegistryCommand.self, ConfigurationCommand.self, VersionCommand.self]
+        subcommands: [
+            RegistryCommand.self, ConfigurationCommand.self, CleanupCommand.self, CleanupWaitCommand.self,
+            VersionCommand.self,
+        ]
     )
 }
 

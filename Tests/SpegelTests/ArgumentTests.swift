@@ -35,6 +35,12 @@ struct ArgumentTests {
         for setting in ConfigurationCommand.settings {
             #expect(ConfigurationCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
+        for setting in CleanupCommand.settings {
+            #expect(CleanupCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+        }
+        for setting in CleanupWaitCommand.settings {
+            #expect(CleanupWaitCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+        }
     }
 
     @Test func aFlagWinsOverItsVariable() throws {

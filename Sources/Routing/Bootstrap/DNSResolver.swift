@@ -4,20 +4,20 @@ import NIOPosix
 import Synchronization
 
 /// Looks names up as the machine is set up to do it.
-enum DNSResolver {
+package enum DNSResolver {
     /// A name that could not be resolved.
-    struct Failure: Error, CustomStringConvertible {
+    package struct Failure: Error, CustomStringConvertible {
         let name: String
         let reason: String
 
-        var description: String { "cannot resolve \(name): \(reason)" }
+        package var description: String { "cannot resolve \(name): \(reason)" }
     }
 
     /// The addresses of a name, sorted, IPv4 and IPv6.
     ///
     /// The C library cannot be interrupted; when the deadline passes it is left to end on its thread, and its answer
     /// is dropped.
-    static func addresses(of name: String, deadline: Duration = .seconds(5)) async throws -> [IPAddress] {
+    package static func addresses(of name: String, deadline: Duration = .seconds(5)) async throws -> [IPAddress] {
         let answer = SingleAnswer<[IPAddress]>()
         return try await withThrowingTaskGroup(of: [IPAddress].self) { group in
             group.addTask {
