@@ -34,6 +34,10 @@ test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 bench: build ## Measure a node: size, memory, start, throughput
 	@scripts/bench
 
+.PHONY: sim
+sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtual time
+	$(RELEASE) --product spegel-sim
+
 .PHONY: lint
 lint: ## Check the format
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests
