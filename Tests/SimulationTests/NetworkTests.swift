@@ -50,7 +50,9 @@ struct NetworkTests {
             let network = network(40, seed: seed)
             network.churn(share: 0.5, keysPerNode: 2, .vanishing)
             network.probe(perSecond: 10, for: .seconds(10), age: .seconds(5))
-            let probes = network.probes.map { "\($0.node) \($0.started) \(String(describing: $0.ended)) \($0.requests)" }
+            let probes = network.probes.map {
+                "\($0.node) \($0.started) \(String(describing: $0.ended)) \($0.requests)"
+            }
             return ["\(network.eventCount) \(network.recordsHeld.sum) \(network.connectionCounts.sum)"] + probes
         }
         let first = trace(seed: 7)
