@@ -70,6 +70,10 @@ bench-micro: ## Measure the parts of a node beside what they are made of; a buil
 bench-containerd: build ## Measure how a node follows a containerd with 20,000 pieces of content (root)
 	@scripts/bench-containerd
 
+.PHONY: sim
+sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtual time
+	$(RELEASE) --product spegel-sim
+
 .PHONY: lint
 lint: ## Check the format
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks

@@ -133,6 +133,9 @@ extension KademliaMachine {
     private mutating func finish(_ id: LookupID, now: MonotonicTime) {
         guard let active = abandon(id) else { return }
         statistics.hops += active.lookup.hops
+        // They were not waited for until their deadline, which would have taken them out of the table. If they have gone
+        // silent, the check does.
+        for peer in active.lookup.latePeers where table.contains(peer.id) { _ = admissions.add(peer, now: now) }
         switch active.purpose {
         case .neighbourhood: neighbourhood.ended(now: now)
         case .refresh: neighbourhood.isRefreshing = false

@@ -133,6 +133,7 @@ extension KademliaMachine {
     }
 
     mutating func searchLookupEnded(_ id: SearchID, lookup: Lookup, now: MonotonicTime) {
+        for provider in lookup.surplusProviders { yield(provider, for: id) }
         guard let search = searches[id] else { return }
         if search.found.isEmpty, lookup.answeredCount > 0 { misses.insert(search.key.position, now: now) }
         end(id, search.found.isEmpty ? .missed : .found, lookup: lookup, now: now)

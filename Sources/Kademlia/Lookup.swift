@@ -80,7 +80,8 @@ public struct Lookup: Sendable {
     private let isUsable: @Sendable (Multiaddr) -> Bool
     /// The closest first.
     private var candidates: [Candidate] = []
-    private var foundProviders: Set<PeerID> = []
+    /// Nil if peers are sought.
+    private var harvest: ProviderHarvest?
     private var isFinished = false
 
     /// A lookup that starts from `seeds`.
@@ -103,6 +104,9 @@ public struct Lookup: Sendable {
         self.configuration = configuration
         self.isUsable = isUsable
         target = KeySpacePosition(hashing: key)
+        if case .providers(let wanted) = goal {
+            harvest = ProviderHarvest(wanted: wanted, localPeer: localPeer, configuration: configuration)
+        }
         for seed in seeds { learn(seed, depth: 1) }
     }
 
@@ -114,7 +118,16 @@ public struct Lookup: Sendable {
     }
 
     /// How many providers were found.
-    public var providerCount: Int { foundProviders.count }
+    public var providerCount: Int { harvest?.count ?? 0 }
+
+    /// Providers that were named but did not count as found, because one answer named many: for when the lookup has
+    /// ended with fewer than were wanted.
+    public var surplusProviders: [PeerInfo] { harvest?.surplus ?? [] }
+
+    /// Peers that were asked, and took longer than the lookup's patience.
+    public var latePeers: [PeerInfo] {
+        candidates.lazy.filter { $0.progress == .late }.map(\.info)
+    }
 
     // MARK: - Input
 
@@ -134,7 +147,7 @@ public struct Lookup: Sendable {
         let depth = candidates[index].depth
         hops = max(hops, depth)
         for peer in closerPeers.prefix(configuration.replication) { learn(peer, depth: depth + 1) }
-        return take(providers)
+        return harvest?.take(providers) ?? []
     }
 
     /// Notes that a peer could not be asked, or did not answer in time or sense.
@@ -181,7 +194,7 @@ public struct Lookup: Sendable {
     }
 
     private var hasEnoughProviders: Bool {
-        if case .providers(let wanted) = goal { foundProviders.count >= wanted } else { false }
+        if case .providers(let wanted) = goal { providerCount >= wanted } else { false }
     }
 
     private mutating func finish() -> Step {
@@ -225,17 +238,6 @@ public struct Lookup: Sendable {
     }
 
     // MARK: - Candidates
-
-    private mutating func take(_ providers: [PeerInfo]) -> [PeerInfo] {
-        guard case .providers = goal else { return [] }
-        var new: [PeerInfo] = []
-        for provider in providers.prefix(configuration.maximumProvidersPerReply) {
-            guard foundProviders.count < configuration.maximumProviders else { break }
-            guard provider.id != localPeer, !provider.addresses.isEmpty else { continue }
-            if foundProviders.insert(provider.id).inserted { new.append(provider) }
-        }
-        return new
-    }
 
     private func index(of id: PeerID) -> Int? {
         candidates.firstIndex { $0.info.id == id }

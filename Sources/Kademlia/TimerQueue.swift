@@ -2,10 +2,17 @@
 struct TimerQueue<Event: Sendable>: Sendable {
     private struct Entry: Sendable {
         var time: MonotonicTime
+        /// Events of one time come in the order in which they were added.
+        var number: UInt64
         var event: Event
+
+        func precedes(_ other: Entry) -> Bool {
+            time == other.time ? number < other.number : time < other.time
+        }
     }
 
     private var heap: [Entry] = []
+    private var lastNumber: UInt64 = 0
 
     var isEmpty: Bool { heap.isEmpty }
 
@@ -13,11 +20,12 @@ struct TimerQueue<Event: Sendable>: Sendable {
     var first: (time: MonotonicTime, event: Event)? { heap.first.map { ($0.time, $0.event) } }
 
     mutating func add(_ event: Event, at time: MonotonicTime) {
-        heap.append(Entry(time: time, event: event))
+        lastNumber &+= 1
+        heap.append(Entry(time: time, number: lastNumber, event: event))
         var index = heap.count - 1
         while index > 0 {
             let parent = (index - 1) / 2
-            guard heap[index].time < heap[parent].time else { return }
+            guard heap[index].precedes(heap[parent]) else { return }
             heap.swapAt(index, parent)
             index = parent
         }
@@ -31,7 +39,7 @@ struct TimerQueue<Event: Sendable>: Sendable {
         while true {
             var least = index
             for child in [2 * index + 1, 2 * index + 2] where child < heap.count {
-                if heap[child].time < heap[least].time { least = child }
+                if heap[child].precedes(heap[least]) { least = child }
             }
             guard least != index else { return }
             heap.swapAt(index, least)

@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import Glibc
 import Simulation
 
@@ -37,20 +36,24 @@ struct CommonOptions: ParsableArguments {
         let start = ContinuousClock.now
         let report = scenario.run { text in
             guard !quiet else { return }
-            let seconds = Int((ContinuousClock.now - start) / .seconds(1))
+            let seconds = Int((ContinuousClock.now - start).components.seconds)
             printError("[\(seconds) s] \(text)")
         }
         print(report.title + "\n\n" + report.text, terminator: "")
         guard let output else { return }
-        try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+        guard mkdir(output, 0o777) == 0 || errno == EEXIST else {
+            throw ValidationError("\(output) could not be made: \(String(cString: strerror(errno))).")
+        }
         try write(report.csv, to: "\(output)/\(report.name).csv")
         if let svg = report.svg { try write(svg, to: "\(output)/\(report.name).svg") }
     }
 
     private func write(_ text: String, to path: String) throws {
-        guard FileManager.default.createFile(atPath: path, contents: Data(text.utf8)) else {
-            throw ValidationError("\(path) could not be written.")
+        guard let file = fopen(path, "w") else {
+            throw ValidationError("\(path) could not be written: \(String(cString: strerror(errno))).")
         }
+        let isWritten = fputs(text, file) >= 0
+        guard fclose(file) == 0, isWritten else { throw ValidationError("\(path) could not be written in full.") }
     }
 }
 

@@ -55,7 +55,7 @@ struct KeysCommand: ParsableCommand {
     @Option(help: "The keys of each node that provides any.", transform: numbers)
     var keys = [100, 1000, 10_000]
     @Option(help: "How many nodes provide keys. A record takes about 70 bytes, and each key has 20.")
-    var providers = 50
+    var providers = 20
     @OptionGroup var common: CommonOptions
 
     func run() throws {
@@ -80,11 +80,11 @@ struct ChurnCommand: ParsableCommand {
     @Option(help: "The percentages of nodes that are replaced in a minute.", transform: numbers)
     var replaced = [0, 1, 10]
     @Option(help: "The keys that each node provides.")
-    var keys = 10
+    var keys = 3
     @Option(help: "For how long.")
-    var minutes = 20
+    var minutes = 15
     @Option(help: "The lookups in a minute.")
-    var lookups = 1000
+    var lookups = 500
     @Flag(help: "Nodes take their records back before they go.")
     var clean = false
     @OptionGroup var common: CommonOptions
@@ -115,7 +115,7 @@ struct PartitionCommand: ParsableCommand {
     @Option(help: "The size of the network.")
     var nodes = 1000
     @Option(help: "The keys that each node provides.")
-    var keys = 10
+    var keys = 3
     @Option(help: "For how long it is cut.")
     var minutes = 5
     @OptionGroup var common: CommonOptions
@@ -142,7 +142,7 @@ struct MaliciousCommand: ParsableCommand {
     @Option(help: "The percentage of attackers.")
     var attackers = 30
     @Option(help: "The keys that each node provides.")
-    var keys = 10
+    var keys = 3
     @OptionGroup var common: CommonOptions
 
     func run() throws {

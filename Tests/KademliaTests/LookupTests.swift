@@ -163,6 +163,33 @@ import Testing
         #expect(lookup.reply(from: seed.id, closerPeers: [], providers: [try testPeer(10)]).isEmpty)
     }
 
+    /// One peer that names as many providers as are wanted does not end the search.
+    @Test func ofOneAnswerOnlyAShareOfTheProvidersCounts() throws {
+        let seeds = try (1...3).map { try testPeer($0) }
+        var lookup = try lookup(.providers(wanted: 3), seeds: seeds)
+        #expect(lookup.next(now: .zero) == .ask(trulyClosest(3, of: seeds, to: lookup.target)))
+        let invented = try (100..<140).map { try testPeer($0) }
+        #expect(lookup.reply(from: seeds[0].id, closerPeers: [], providers: invented) == [invented[0]])
+        #expect(lookup.next(now: .zero) == .wait(until: .seconds(1)))
+        #expect(lookup.reply(from: seeds[1].id, closerPeers: [], providers: [try testPeer(7), invented[0]]).count == 1)
+        #expect(lookup.surplusProviders == Array(invented.dropFirst()))
+        #expect(lookup.reply(from: seeds[2].id, closerPeers: [], providers: invented) == [invented[1]])
+        #expect(lookup.next(now: .zero) == .finished)
+        #expect(lookup.surplusProviders.first == invented[2])
+    }
+
+    @Test func tellsWhoWasLate() throws {
+        let seeds = try (1...3).map { try testPeer($0) }
+        var lookup = try lookup(seeds: seeds)
+        _ = lookup.next(now: .zero)
+        for seed in seeds.dropFirst() { _ = lookup.reply(from: seed.id, closerPeers: []) }
+        #expect(lookup.latePeers.isEmpty)
+        _ = lookup.next(now: .seconds(1))
+        #expect(lookup.latePeers == [seeds[0]])
+        _ = lookup.reply(from: seeds[0].id, closerPeers: [])
+        #expect(lookup.latePeers.isEmpty)
+    }
+
     /// Peers that invent ever new peers, all of which invent more.
     @Test func inventedPeersRunIntoTheBounds() throws {
         var next = 1000

@@ -20,7 +20,9 @@ struct ModelTests {
         var random = SimulationRandom(seed: 4)
         var model = NetworkModel()
         model.loss = 0
-        let times = Distribution((0..<20_000).compactMap { _ in model.transit(using: &random).map { $0 / .microseconds(1) } })
+        let times = Distribution(
+            (0..<20_000).compactMap { _ in model.transit(using: &random).map { $0 / .microseconds(1) } }
+        )
         #expect(times.count == 20_000)
         #expect((240...260).contains(times.percentile(0.5) ?? 0))
         // The 99th percentile of a log-normal distribution lies at exp(2.326 sigma) times the median.
@@ -53,7 +55,12 @@ struct ModelTests {
         let messages = [
             Message(kind: .findNode, key: peers[0].info.id.bytes),
             Message(kind: .findNode, closerPeers: peers),
-            Message(kind: .getProviders, key: Key("x").bytes, closerPeers: peers, providerPeers: Array(peers.prefix(3))),
+            Message(
+                kind: .getProviders,
+                key: Key("x").bytes,
+                closerPeers: peers,
+                providerPeers: Array(peers.prefix(3))
+            ),
         ]
         for message in messages {
             let size = Double(message.encoded().count)
@@ -85,8 +92,12 @@ struct ModelTests {
         let answer = adversary.answer(of: attacker, to: question, honest: honest)
         #expect(answer.providerPeers.isEmpty)
         #expect(answer.closerPeers.count == 20)
-        let closestNode = (0..<1000).map { KeySpacePosition(hashing: identities.peer($0).id.bytes).distance(to: key.position) }.min()
-        let first = answer.closerPeers.first.map { KeySpacePosition(hashing: $0.info.id.bytes).distance(to: key.position) }
+        let closestNode = (0..<1000).map {
+            KeySpacePosition(hashing: identities.peer($0).id.bytes).distance(to: key.position)
+        }.min()
+        let first = answer.closerPeers.first.map {
+            KeySpacePosition(hashing: $0.info.id.bytes).distance(to: key.position)
+        }
         #expect(first.map { distance in closestNode.map { distance < $0 } ?? false } == true)
 
         attacker.behaviour = .falseProviders

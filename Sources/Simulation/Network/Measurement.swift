@@ -1,4 +1,5 @@
 internal import Kademlia
+internal import Multiformats
 
 /// What lookups cost and brought.
 public struct LookupFigures: Sendable {
@@ -77,6 +78,18 @@ extension SimulatedNetwork {
     /// How many records each node that is up holds for others.
     public var recordsHeld: Distribution {
         Distribution(up.map { Double(nodes[Int($0)].machine.recordCount) })
+    }
+
+    /// How many honest nodes hold the record of a key, its provider excepted.
+    func holderCount(of key: SimulatedKey) -> Int {
+        let provider = nodes[Int(key.provider)].info.id
+        let question = Message(kind: .getProviders, key: key.key.bytes)
+        return up.count { node in
+            guard node != key.provider, nodes[Int(node)].behaviour == .honest else { return false }
+            var machine = nodes[Int(node)].machine
+            let answer = machine.handle(question, from: provider, now: now)
+            return answer?.providerPeers.contains { $0.info.id == provider } == true
+        }
     }
 
     /// How many connections each node that is up has.

@@ -82,7 +82,9 @@ extension SimulatedNetwork {
             let provider = nodes[Int(keys[key].provider)]
             let seeker = nodes[Int(node)]
             guard keys[key].provider != node, provider.isUp, keys[key].provided + age <= now else { continue }
-            guard seeker.started + age <= now, provider.behaviour == .honest, seeker.behaviour == .honest else { continue }
+            guard seeker.started + age <= now, provider.behaviour == .honest, seeker.behaviour == .honest else {
+                continue
+            }
             if isWanted(provider, seeker) { return (key, node) }
         }
         return nil
@@ -129,8 +131,11 @@ extension SimulatedNetwork {
         }
     }
 
-    private func repeatedly(perSecond rate: Double, for duration: Duration, _ action: @escaping (SimulatedNetwork) -> Void)
-    {
+    private func repeatedly(
+        perSecond rate: Double,
+        for duration: Duration,
+        _ action: @escaping (SimulatedNetwork) -> Void
+    ) {
         let end = now + duration
         repeating(after: .zero) { network in
             guard network.now < end else { return nil }

@@ -19,7 +19,9 @@ extension SimulatedNetwork {
         let looked = stride(from: 0, to: sorted.count, by: step).map { sorted[$0] }
         var (closest, fill, dead) = (Distribution(), Distribution(), Distribution())
         for node in looked {
-            let known = Set(nodes[Int(node)].machine.table.peers.compactMap { Identities.number(of: $0.id).map { Int32($0) } })
+            let known = Set(
+                nodes[Int(node)].machine.table.peers.compactMap { Identities.number(of: $0.id).map { Int32($0) } }
+            )
             let alive = known.filter { nodes.indices.contains(Int($0)) && nodes[Int($0)].isUp }
             if !known.isEmpty { dead.add(1 - Double(alive.count) / Double(known.count)) }
 

@@ -76,7 +76,9 @@ struct PlotScale {
             (low, high) = (-0.5, Double(max(names.count, 1)) - 0.5)
             ticks = names.enumerated().map { (Double($0.offset), $0.element) }
         case .logarithmic:
-            let positive = (values + [axis.range?.lowerBound, axis.range?.upperBound].compactMap(\.self)).filter { $0 > 0 }
+            let positive = (values + [axis.range?.lowerBound, axis.range?.upperBound].compactMap(\.self)).filter {
+                $0 > 0
+            }
             var exponents = (low: 0, high: 1)
             if let least = positive.min(), let most = positive.max() {
                 exponents.low = Self.exponent(of: least)

@@ -80,7 +80,8 @@ struct SVGFigure {
         return places.map { place in
             let x = place.0 - width * Double(count) / 2 + width * Double(index)
             let size = "width=\"\(decimal(width - 2, 1))\" height=\"\(decimal(max(base - place.1, 1), 1))\""
-            return "<rect class=\"f\(index)\" x=\"\(decimal(x + 1, 1))\" y=\"\(decimal(min(place.1, base - 1), 1))\" \(size)/>\n"
+            return
+                "<rect class=\"f\(index)\" x=\"\(decimal(x + 1, 1))\" y=\"\(decimal(min(place.1, base - 1), 1))\" \(size)/>\n"
         }
         .joined()
     }
@@ -103,7 +104,8 @@ struct SVGFigure {
         _ more: String = ""
     ) -> String {
         let escaped = text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-        return "<text class=\"\(style)\" x=\"\(decimal(x, 1))\" y=\"\(decimal(y, 1))\" text-anchor=\"\(anchor)\" \(more)>"
+        return
+            "<text class=\"\(style)\" x=\"\(decimal(x, 1))\" y=\"\(decimal(y, 1))\" text-anchor=\"\(anchor)\" \(more)>"
             + "\(escaped)</text>\n"
     }
 }

@@ -11,11 +11,11 @@ public struct ChurnScenario: Scenario {
     /// How nodes go.
     public var departure = SimulatedNetwork.Departure.vanishing
     /// The keys that each node provides.
-    public var keysPerNode = 10
+    public var keysPerNode = 3
     /// For how long nodes come and go, in minutes.
-    public var minutes = 20
+    public var minutes = 15
     /// Lookups in a minute.
-    public var lookupsPerMinute = 1000
+    public var lookupsPerMinute = 500
 
     /// A scenario of the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {

@@ -9,9 +9,9 @@ public struct KeysScenario: Scenario {
     /// The keys of each node that provides any.
     public var keysPerNode = [100, 1000, 10_000]
     /// How many nodes provide keys; all records of all nodes need not fit into the memory of one machine.
-    public var providers = 50
+    public var providers = 20
     /// Lookups of provided keys, and as many of keys that nobody provides.
-    public var lookups = 2000
+    public var lookups = 1000
 
     /// A scenario of the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
@@ -22,37 +22,42 @@ public struct KeysScenario: Scenario {
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "keys",
-            title: "\(nodes) nodes, \(min(providers, nodes)) of which provide keys",
+            title: "\(nodes) nodes, \(min(providers, nodes)) of which provide keys; messages of one of these",
             columns: [
-                "keys a provider", "first time: messages/provider", "again: messages/provider", "again: messages/key",
-                "one lookup a key: messages/provider", "sweep / one lookup", "found", "latency p99 ms",
+                "keys a provider", "first time", "again", "again: lookups", "again: updates",
+                "one lookup a key", "sweep / one lookup", "found", "latency p99 ms",
                 "records/node p50", "records/node max",
             ]
         )
         var (swept, single) = (Plot.Series("sweep", []), Plot.Series("one lookup a key", []))
         for count in keysPerNode {
             let network = formedNetwork(nodes, progress: progress)
-            let interval = settings.kademlia.reprovideInterval
-            let idle = network.traffic(for: interval)
-            network.report("measured the upkeep without keys", to: progress)
-            let first = network.traffic(for: interval) { $0.provide(keysPerNode: count, providers: providers) }
+            let start = network.advertisingCounts
+            network.provide(keysPerNode: count, providers: providers)
+            network.run(for: .seconds(60))
+            let first = network.advertisingCounts
             network.report("advertised \(count) keys of each provider", to: progress)
-            let again = network.traffic(for: interval)
+            network.run(for: settings.kademlia.reprovideInterval)
+            let again = network.advertisingCounts
             network.report("advertised them again", to: progress)
 
             let found = network.figures(ofLookups: lookups, unknown: false)
             // A lookup for a key that nobody provides goes to the end, as that for the holders of a key does.
-            let full = network.figures(ofLookups: lookups, unknown: true)
+            let full = network.figures(ofLookups: lookups, unknown: true).messages.mean ?? 0
             let providing = Double(min(providers, nodes))
-            let firstCost = Double(first.messages - idle.messages) / providing
-            let againCost = Double(again.messages - idle.messages) / providing
+            func cost(_ before: AdvertisingCounts, _ after: AdvertisingCounts) -> Double {
+                (Double(after.lookups - before.lookups) * full + Double(after.updates - before.updates)) / providing
+            }
+            let againCost = cost(first, again)
             let replication = Double(min(settings.kademlia.routingTable.bucketSize, nodes - 1))
-            let singleCost = Double(count) * ((full.messages.mean ?? 0) + replication)
+            let singleCost = Double(count) * (full + replication)
             let records = network.recordsHeld
             report.rows.append([
-                .count(count), .number(firstCost, decimals: 0), .number(againCost, decimals: 0),
-                .number(againCost / Double(count), decimals: 2), .number(singleCost, decimals: 0),
-                .text("1/" + decimal(singleCost / max(againCost, 1), 0)), .share(found.successRate, decimals: 2),
+                .count(count), .number(cost(start, first), decimals: 0), .number(againCost, decimals: 0),
+                .number(Double(again.lookups - first.lookups) / providing, decimals: 1),
+                .number(Double(again.updates - first.updates) / providing, decimals: 0),
+                .number(singleCost, decimals: 0),
+                .text("1/" + decimal(singleCost / max(againCost, 1), 1)), .share(found.successRate, decimals: 2),
                 .number(found.latency.percentile(0.99), decimals: 1),
                 .number(records.percentile(0.5), decimals: 0), .number(records.maximum, decimals: 0),
             ])
@@ -71,7 +76,26 @@ public struct KeysScenario: Scenario {
     }
 }
 
+/// What nodes did to advertise their keys since they were started.
+struct AdvertisingCounts {
+    /// Lookups for regions of the key space.
+    var lookups = 0
+    /// Messages with records.
+    var updates = 0
+}
+
 extension SimulatedNetwork {
+    /// The sums over the nodes that are up.
+    var advertisingCounts: AdvertisingCounts {
+        var counts = AdvertisingCounts()
+        for node in up {
+            let statistics = nodes[Int(node)].machine.statistics
+            counts.lookups += statistics.regionLookups
+            counts.updates += statistics.updatesSent
+        }
+        return counts
+    }
+
     /// Makes lookups within a minute, and gives their figures.
     ///
     /// - Parameter unknown: whether they are for keys that nobody provides.

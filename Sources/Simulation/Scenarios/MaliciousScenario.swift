@@ -9,9 +9,9 @@ public struct MaliciousScenario: Scenario {
     /// The share of attackers.
     public var share = 0.3
     /// The keys that each honest node provides.
-    public var keysPerNode = 10
+    public var keysPerNode = 3
     /// Lookups for each attack and number of providers.
-    public var lookups = 3000
+    public var lookups = 2000
 
     /// A scenario of the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {

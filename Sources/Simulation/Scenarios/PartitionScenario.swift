@@ -11,9 +11,9 @@ public struct PartitionScenario: Scenario {
     /// For how long it is cut, in minutes.
     public var minutes = 5
     /// The keys that each node provides.
-    public var keysPerNode = 10
+    public var keysPerNode = 3
     /// Lookups in half a minute, for keys of the other side and for those of the own, each.
-    public var lookups = 500
+    public var lookups = 200
 
     /// A scenario of the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
