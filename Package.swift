@@ -232,8 +232,10 @@ let package = Package(
         .testTarget(
             name: "RoutingTests",
             dependencies: [
-                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia",
+                "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
         ),

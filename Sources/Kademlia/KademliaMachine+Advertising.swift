@@ -16,7 +16,10 @@ extension KademliaMachine {
         if added.count <= Self.urgentCount, advertising.urgent.count < 8 * Self.urgentCount {
             advertising.urgent += added
         }
-        advertising.flush = min(advertising.flush ?? now + configuration.coalescingDelay, now + configuration.coalescingDelay)
+        advertising.flush = min(
+            advertising.flush ?? now + configuration.coalescingDelay,
+            now + configuration.coalescingDelay
+        )
         settle(now: now)
     }
 
@@ -59,6 +62,7 @@ extension KademliaMachine {
 
     mutating func pumpAdvertising(now: MonotonicTime) {
         if !isLeaving, !own.isEmpty { advertising.sweep(own, now: now) }
+        if let notBefore = advertising.notBefore, notBefore <= now { advertising.notBefore = nil }
         guard !(advertising.announce.isEmpty && advertising.withdraw.isEmpty) else {
             advertising.flush = nil
             return
@@ -91,19 +95,19 @@ extension KademliaMachine {
             }
             return
         }
-        if let notBefore = advertising.notBefore {
-            guard notBefore <= now else { return }
-            advertising.notBefore = nil
-        }
-        while hasRoomToSend, advertising.jobCount(kind) < configuration.maximumConcurrentProvides,
+        while advertising.notBefore == nil, hasRoomToSend,
+            advertising.jobCount(kind) < configuration.maximumConcurrentProvides,
             let anchor = advertising.nextAnchor(kind)
         {
             if let view = advertising.view(of: anchor.position, now: now) {
                 assign(view.region, to: view.peers, kind)
             } else {
                 let claim = KeyRegion(around: anchor.position, prefixLength: table.neighbourhoodPrefix)
-                startRegionLookup(Advertising.Job(kind: kind, anchor: anchor, claim: claim), key: anchor.bytes, now: now)
-                guard advertising.notBefore == nil else { return }
+                startRegionLookup(
+                    Advertising.Job(kind: kind, anchor: anchor, claim: claim),
+                    key: anchor.bytes,
+                    now: now
+                )
             }
         }
     }
@@ -129,7 +133,8 @@ extension KademliaMachine {
             let region = KeyRegion(around: job.anchor.position, prefixLength: shared)
             guard found.count >= replication, advertising.hasOthers(job.kind, in: region, than: job.anchor) else {
                 // Nobody else is known, or no other key is concerned.
-                let only = found.count < replication ? region : KeyRegion(around: job.anchor.position, prefixLength: 256)
+                let only =
+                    found.count < replication ? region : KeyRegion(around: job.anchor.position, prefixLength: 256)
                 if found.count < replication { advertising.remember(region, peers: found, now: now) }
                 assign(only, to: found, job.kind)
                 return

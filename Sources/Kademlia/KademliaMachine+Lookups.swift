@@ -93,11 +93,16 @@ extension KademliaMachine {
                 after: time
             )
         }
+        var named = reply.providerPeers.map(\.info)
+        if case .search(let search) = lookups[id]?.purpose {
+            // Those that would not be offered must not count as found either.
+            named = offered(named, for: search, now: now)
+        }
         let providers =
             lookups[id]?.lookup.reply(
                 from: peer.id,
                 closerPeers: reply.closerPeers.map(\.info),
-                providers: reply.providerPeers.map(\.info)
+                providers: named
             ) ?? []
         if case .search(let search) = lookups[id]?.purpose {
             for provider in providers { found(provider, for: search, now: now) }

@@ -126,11 +126,11 @@ extension KademliaMachine {
             startLookup(.closestPeers, key: localPeer.bytes, for: .neighbourhood, now: now)
         }
         guard !neighbourhood.isRefreshing, let due = table.nextRefresh, due <= now else { return }
-        let own = table.neighbourhoodPrefix
+        let deepest = max(table.neighbourhoodPrefix, 1)
         for bucket in table.bucketsDueForRefresh(now: now) {
             table.markRefreshed(bucket: bucket, now: now)
             // The peers of the deepest buckets are those that the lookup of the neighbourhood finds.
-            guard bucket < max(own, 1),
+            guard bucket < deepest,
                 let key = RefreshTarget.key(inBucket: bucket, of: table.localPosition, using: &randomness)
             else { continue }
             neighbourhood.isRefreshing = true

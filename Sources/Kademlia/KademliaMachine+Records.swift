@@ -12,6 +12,8 @@ extension KademliaMachine {
     /// - Returns: nil if there is no answer: the message needs none (ADD_PROVIDER), or is not served or not valid.
     public mutating func handle(_ message: Message, from peer: PeerID, now: MonotonicTime) -> Message? {
         statistics.handledMessages += 1
+        // Whoever leaves is not to be taken up again for having answered.
+        guard !isLeaving else { return nil }
         table.seen(peer, now: now)
         switch message.kind {
         case .ping: return message

@@ -78,6 +78,12 @@ extension KademliaMachine {
             && !exclusions.contains(Exclusion(position: position, peer: provider.id), now: now)
     }
 
+    /// Of the peers that somebody named as providers, those that may be offered to a search.
+    func offered(_ providers: [PeerInfo], for id: SearchID, now: MonotonicTime) -> [PeerInfo] {
+        guard let position = searches[id]?.key.position else { return [] }
+        return providers.filter { isOffered($0, for: position, now: now) }
+    }
+
     private mutating func yield(_ provider: PeerInfo, for id: SearchID) {
         guard let search = searches[id], search.found.count < search.limit else { return }
         guard searches[id]?.found.insert(provider.id).inserted == true else { return }
@@ -87,7 +93,6 @@ extension KademliaMachine {
 
     /// A provider was found in the network.
     mutating func found(_ provider: PeerInfo, for id: SearchID, now: MonotonicTime) {
-        guard let search = searches[id], isOffered(provider, for: search.key.position, now: now) else { return }
         yield(provider, for: id)
         endIfEnough(id, now: now)
     }

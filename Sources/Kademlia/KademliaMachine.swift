@@ -133,8 +133,8 @@ public struct KademliaMachine: Sendable {
         consider(store.nextExpiry)
         if admissions.checking < configuration.maximumConcurrentAdmissions { consider(admissions.nextDue) }
         if !isLeaving { consider(advertising.nextDeadline(own: own)) }
-        if table.count > 0 {
-            consider(neighbourhood.due)
+        if table.count > 0, !isLeaving {
+            if !neighbourhood.isUnderWay { consider(neighbourhood.due) }
             if !neighbourhood.isRefreshing { consider(table.nextRefresh) }
         }
         return earliest

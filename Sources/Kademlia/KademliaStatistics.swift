@@ -76,7 +76,4 @@ public struct KademliaStatistics: Hashable, Sendable {
 
     /// Nothing done yet.
     public init() {}
-
-    /// Searches that local records answered alone.
-    public var localAnswers: Int { searches.local }
 }

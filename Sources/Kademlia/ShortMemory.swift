@@ -18,6 +18,8 @@ struct ShortMemory<Element: Hashable & Sendable>: Sendable {
     mutating func insert(_ element: Element, now: MonotonicTime) {
         forgetExpired(now: now)
         let expiry = now + lifetime
+        // Once more at the same time: its place is there.
+        guard expiries[element] != expiry else { return }
         if expiries.updateValue(expiry, forKey: element) == nil {
             while expiries.count > limit { forgetOldest() }
         }

@@ -39,6 +39,8 @@ final class MirrorSession: PeerConnectionUser {
     private var transfer: MirrorTransfer
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
+    /// How many of the transfer's failures the router was told of.
+    private var reportedFailures = 0
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
@@ -171,6 +173,7 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Actions
 
     private func perform(_ actions: [MirrorTransfer.Action]) {
+        reportMissing()
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
@@ -186,6 +189,26 @@ final class MirrorSession: PeerConnectionUser {
             }
         }
         if client != nil { timer.deadline = transfer.deadline }
+    }
+
+    /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
+    private func reportMissing() {
+        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
+            services.router.reportMissing(failure.provider, of: request.key)
+        }
+        reportedFailures = transfer.failures.count
+    }
+
+    /// Tells the router of the peers that could be reached at none of their addresses that were tried.
+    private func reportUnreachable() {
+        let reached = Set(transfer.failures.filter { !$0.failure.isOfConnecting }.map(\.peerID))
+        var reported: Set<String> = []
+        for failure in transfer.failures where failure.failure.isOfConnecting {
+            // The one that was asked last may have answered since.
+            guard failure.peerID != transfer.lastPeerID || transfer.content == nil else { continue }
+            guard !reached.contains(failure.peerID), reported.insert(failure.peerID).inserted else { continue }
+            services.router.reportUnreachable(failure.provider)
+        }
     }
 
     private func ask(_ peerRequest: MirrorTransfer.PeerRequest) {
@@ -230,6 +253,7 @@ final class MirrorSession: PeerConnectionUser {
         peers.removeAll()
         services.metrics.changeMirrorsInFlight(by: -1)
         services.metrics.addFailedAttempts(transfer.failures.count)
+        if ending != .clientGone { reportUnreachable() }
         log(ending)
         client.mirrorEnds(ending)
     }

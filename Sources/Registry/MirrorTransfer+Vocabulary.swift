@@ -1,5 +1,6 @@
 import NIOCore
 import OCI
+import Routing
 
 /// What a transfer is told and what it answers.
 extension MirrorTransfer {
@@ -84,6 +85,14 @@ extension MirrorTransfer {
         case refused(PeerRefusal)
         case tooLong
 
+        /// Whether no connection was made.
+        var isOfConnecting: Bool {
+            switch self {
+            case .cannotConnect, .connectTimeout: true
+            default: false
+            }
+        }
+
         var description: String {
             switch self {
             case .cannotConnect(let reason): "cannot connect: \(reason)"
@@ -103,5 +112,8 @@ extension MirrorTransfer {
         var peerID: String
         var address: SocketAddress
         var failure: Failure
+
+        /// The peer, at the address that was tried.
+        var provider: Provider { Provider(peerID: peerID, addresses: [address]) }
     }
 }

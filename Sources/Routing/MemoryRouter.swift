@@ -42,6 +42,21 @@ public final class MemoryRouter: Router {
         state.withLock { $0.advertised.subtract(keys) }
     }
 
+    /// Takes the provider of the key out.
+    public func reportMissing(_ provider: Provider, of key: String) {
+        state.withLock { $0.providers[key]?.removeAll { $0.peerID == provider.peerID } }
+    }
+
+    /// Puts the provider behind the others, for each key.
+    public func reportUnreachable(_ provider: Provider) {
+        state.withLock { state in
+            for (key, providers) in state.providers {
+                let last = providers.filter { $0.peerID == provider.peerID }
+                state.providers[key] = providers.filter { $0.peerID != provider.peerID } + last
+            }
+        }
+    }
+
     /// Always ready.
     public var readiness: Readiness { .ready("in memory") }
 }

@@ -28,7 +28,6 @@ final class MemoryNetwork: Sendable {
     ) throws -> KademliaNode {
         let info = try testPeer(number)
         var configuration = KademliaConfiguration()
-        configuration.tick = .milliseconds(20)
         change(&configuration)
         let node = KademliaNode(
             localPeer: info.id,
@@ -52,6 +51,23 @@ final class MemoryNetwork: Sendable {
     }
 
     fileprivate func deliver(_ message: Message, from sender: PeerInfo, to peer: PeerInfo) async throws -> Message? {
+        try await withNode(of: sender, to: peer) { node in
+            guard let reply = node.handle(try Message(decoding: message.encoded()), from: sender.id) else { return nil }
+            return try Message(decoding: reply.encoded())
+        }
+    }
+
+    fileprivate func deliver(_ update: RecordUpdate, from sender: PeerInfo, to peer: PeerInfo) async throws {
+        try await withNode(of: sender, to: peer) { node in
+            node.handle(try RecordUpdate(decoding: update.encoded()), from: sender.id)
+        }
+    }
+
+    private func withNode<Result>(
+        of sender: PeerInfo,
+        to peer: PeerInfo,
+        _ body: (KademliaNode) throws -> Result
+    ) async throws -> Result {
         let (node, isSilent) = state.withLock { state in
             state.requests += 1
             state.underWay += 1
@@ -63,8 +79,7 @@ final class MemoryNetwork: Sendable {
         guard let node else { throw Unreachable() }
         // As on a real connection, each side meets the other.
         node.peerAppeared(sender)
-        guard let reply = node.handle(try Message(decoding: message.encoded()), from: sender.id) else { return nil }
-        return try Message(decoding: reply.encoded())
+        return try body(node)
     }
 
     private struct Transport: KademliaTransport {
@@ -76,8 +91,8 @@ final class MemoryNetwork: Sendable {
             return reply
         }
 
-        func send(_ message: Message, to peer: PeerInfo) async throws {
-            _ = try await network.deliver(message, from: local, to: peer)
+        func send(_ update: RecordUpdate, to peer: PeerInfo) async throws {
+            try await network.deliver(update, from: local, to: peer)
         }
     }
 }

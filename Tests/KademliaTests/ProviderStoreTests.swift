@@ -38,13 +38,26 @@ import Testing
         #expect(store.providers(for: key(1), now: .seconds(2)) == [second, moved])
     }
 
-    @Test func expiresOldestFirstAndNoMoreThanAsked() throws {
+    @Test func expiresNoMoreThanAsked() throws {
         var store = store()
-        for number in 0..<10 { _ = store.add(try testPeer(1), for: key(number), now: .seconds(number)) }
+        for number in 0..<10 { _ = store.add(try testPeer(1), for: key(number), now: .seconds(100 * number)) }
         #expect(store.expire(now: .seconds(10_000), limit: 3) == 3)
-        #expect(store.providers(for: key(2), now: .seconds(10)).isEmpty)
-        #expect(store.providers(for: key(3), now: .seconds(10)).count == 1)
         #expect(store.count == 7)
+        #expect(store.expire(now: .seconds(10_000), limit: 100) == 7)
+        #expect(store.nextExpiry == nil)
+    }
+
+    @Test func aProviderMaySayHowLongItsRecordIsValid() throws {
+        var store = store { $0.maximumTimeToLive = .seconds(10_000) }
+        let times = [1, 30, 599, 1140, 5000, 9999]
+        for time in times { _ = store.add(try testPeer(1), for: key(time), timeToLive: .seconds(time), now: .zero) }
+        _ = store.add(try testPeer(1), for: key(10_000), timeToLive: .seconds(50_000), now: .zero)
+        for time in times + [10_000] {
+            #expect(store.providers(for: key(time), now: .seconds(time - 1)).count == 1)
+            #expect(store.expire(now: .seconds(time - 1)) == 0)
+            #expect(store.expire(now: .seconds(time)) == 1)
+        }
+        #expect(store.count == 0)
     }
 
     @Test func refusesFurtherProvidersOfAKeyAndKeepsThoseThatConfirm() throws {

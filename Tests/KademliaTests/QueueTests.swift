@@ -1,5 +1,5 @@
 import Multiformats
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import Kademlia
@@ -9,9 +9,9 @@ import Testing
         var outbox = Outbox()
         let keys = (0..<10).map { Key("\($0)") }
         let (first, second) = (try testPeer(1), try testPeer(2))
-        outbox.enqueue(Array(keys[..<4]), for: first)
-        outbox.enqueue(Array(keys[4...]), for: first)
-        outbox.enqueue(keys, for: second)
+        outbox.enqueue(.announce, Array(keys[..<4]), for: first)
+        outbox.enqueue(.announce, Array(keys[4...]), for: first)
+        outbox.enqueue(.announce, keys, for: second)
         #expect(outbox.pendingCount == 20)
         #expect(outbox.start(limit: 1) == [first.id])
         #expect(outbox.start(limit: 1) == [])
@@ -24,8 +24,16 @@ import Testing
         #expect(outbox.pendingCount == 0)
         #expect(outbox.next(for: second.id, limit: 3) == nil)
         // Its turn is free again.
-        outbox.enqueue(keys, for: second)
+        outbox.enqueue(.announce, keys, for: second)
         #expect(outbox.start(limit: 1) == [second.id])
+        // What is on its way goes on; what waits does not.
+        outbox.enqueue(.withdraw, keys, for: first)
+        outbox.dropWaiting()
+        #expect(outbox.pendingCount == 0 && outbox.activeCount == 1 && !outbox.isIdle)
+        outbox.enqueue(.leave, [], for: second)
+        #expect(outbox.next(for: second.id, limit: 3)?.kind == .leave)
+        #expect(outbox.next(for: second.id, limit: 3) == nil)
+        #expect(outbox.isIdle)
     }
 
     @Test func admissionIsBoundedAndRetriedAFewTimes() throws {
@@ -40,38 +48,55 @@ import Testing
         queue.remove(try testPeer(2).id)
         var checks = 1
         for second in 0..<100 {
-            queue.checkFailed(try testPeer(1).id, now: .seconds(second))
+            _ = queue.checkFailed(try testPeer(1).id, now: .seconds(second))
             checks += queue.take(now: .seconds(second + 60), limit: 5).count
         }
         #expect(checks == 4)
-        #expect(queue.count == 0)
+        #expect(queue.count == 0 && queue.checking == 0 && queue.nextDue == nil)
     }
 
-    private final class Gauge: Sendable {
-        let value = Mutex((now: 0, most: 0))
-    }
-
-    @Test func limiterLetsSoManyInAndForgetsThoseThatGiveUp() async throws {
-        let limiter = AsyncLimiter(limit: 3)
-        let running = Gauge()
-        await withTaskGroup(of: Void.self) { group in
-            for number in 0..<200 {
-                group.addTask {
-                    try? await limiter.run {
-                        running.value.withLock { running in
-                            running.now += 1
-                            running.most = max(running.most, running.now)
-                        }
-                        for _ in 0..<5 { await Task.yield() }
-                        running.value.withLock { $0.now -= 1 }
-                    }
-                }
-                if number == 100 { group.cancelAll() }
+    @Test func timersComeInOrder() {
+        var generator = SeededGenerator()
+        var queue = TimerQueue<Int>()
+        var times: [Int] = []
+        var taken: [Int] = []
+        for _ in 0..<2000 {
+            if Bool.random(using: &generator) {
+                let time = Int.random(in: 0..<1000, using: &generator)
+                queue.add(time, at: .seconds(time))
+                times.append(time)
+            } else if let first = queue.first {
+                #expect(first.event == times.min(), "seed \(generator.seed)")
+                if let place = times.firstIndex(of: first.event) { times.remove(at: place) }
+                queue.removeFirst()
+                taken.append(first.event)
             }
         }
-        #expect(running.value.withLock { $0.now } == 0)
-        #expect(running.value.withLock { $0.most } <= 3)
-        // All room is there again.
-        try await limiter.run { try await limiter.run { try await limiter.run {} } }
+        while let first = queue.first {
+            #expect(first.time == .seconds(first.event))
+            queue.removeFirst()
+            taken.append(first.event)
+        }
+        #expect(queue.isEmpty)
+        #expect(taken.suffix(times.count) == times.sorted()[...], "seed \(generator.seed)")
+    }
+
+    @Test func whatIsRememberedBrieflyIsForgottenInTimeAndBounded() {
+        var memory = ShortMemory<Int>(lifetime: .seconds(10), limit: 3)
+        for number in 1...4 { memory.insert(number, now: .seconds(number)) }
+        #expect(!memory.contains(1, now: .seconds(4)))
+        #expect(memory.contains(2, now: .seconds(11)))
+        #expect(!memory.contains(2, now: .seconds(12)))
+        memory.insert(2, now: .seconds(8))
+        #expect(memory.contains(2, now: .seconds(17)))
+        #expect(memory.remove(2) == true)
+        #expect(memory.remove(2) == false)
+        #expect(!memory.contains(2, now: .seconds(8)))
+        // The same one over and over takes no room.
+        for number in 0..<10_000 { memory.insert(7, now: .seconds(20 + number / 5000)) }
+        #expect(memory.count == 1)
+        #expect(memory.contains(7, now: .seconds(30)))
+        memory.insert(8, now: .seconds(1000))
+        #expect(memory.count == 1)
     }
 }

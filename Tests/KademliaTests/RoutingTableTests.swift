@@ -108,4 +108,58 @@ import Testing
         table.markRefreshed(bucket: 999, now: .seconds(600))
         #expect(table.bucketsDueForRefresh(now: .seconds(600)) == Array(table.buckets.indices.dropFirst()))
     }
+
+    private func publicPeer(_ number: Int, _ address: String) throws -> PeerInfo {
+        PeerInfo(id: try testPeer(number).id, addresses: [try Multiaddr(address)])
+    }
+
+    @Test func oneNetworkCannotFillTheTable() throws {
+        for form in ["/ip4/203.0.113.%/tcp/5001", "/ip6/2001:db8:1:2::%/tcp/5001"] {
+            var table = try table()
+            var refused = 0
+            for number in 1...3000 {
+                let address = form.replacing("%", with: "\(number % 250 + 1)")
+                if table.insert(try publicPeer(number, address), now: .zero) == .refusedByAddress { refused += 1 }
+            }
+            #expect(table.count == 60)
+            #expect(refused > 2500)
+            // Others find room still, and those that leave give theirs back.
+            #expect(table.insert(try publicPeer(5000, "/ip4/198.51.100.1/tcp/1"), now: .zero) != .refusedByAddress)
+            let gone = table.peers
+            while let peer = table.peers.first { table.remove(peer.id) }
+            #expect(table.insert(gone[0], now: .zero) == .added)
+        }
+    }
+
+    @Test func aFullBucketMakesRoomForOtherNetworks() throws {
+        var table = try table()
+        let sameBucket = try (1...400).map { try testPeer($0) }
+            .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }.map(\.id)
+        for (place, id) in sameBucket.prefix(20).enumerated() {
+            let peer = PeerInfo(id: id, addresses: [try Multiaddr("/ip4/203.0.113.\(place + 1)/tcp/5001")])
+            #expect(table.insert(peer, now: .seconds(place)) == .added)
+        }
+        var replaced: [PeerID] = []
+        for (place, id) in sameBucket[20..<40].enumerated() {
+            let peer = PeerInfo(id: id, addresses: [try Multiaddr("/ip4/198.51.\(place).1/tcp/5001")])
+            if case .replaced(let old) = table.insert(peer, now: .seconds(100)) { replaced.append(old) }
+        }
+        // Ten stay, those heard of last.
+        #expect(replaced == Array(sameBucket.prefix(10)))
+        #expect(table.count == 20)
+        // More of the network that has many push nobody out.
+        let more = PeerInfo(id: sameBucket[50], addresses: [try Multiaddr("/ip4/203.0.113.99/tcp/5001")])
+        #expect(table.insert(more, now: .seconds(100)) == .waiting)
+    }
+
+    @Test func privateNetworksAreNotLimited() throws {
+        for form in ["/ip4/10.0.0.%/tcp/1", "/ip4/127.0.0.%/tcp/1", "/ip4/192.168.1.%/tcp/1", "/ip6/fd00::%/tcp/1"] {
+            var table = try table()
+            for number in 1...3000 {
+                let address = form.replacing("%", with: "\(number % 250 + 1)")
+                #expect(table.insert(try publicPeer(number, address), now: .zero) != .refusedByAddress)
+            }
+            #expect(table.count > 100)
+        }
+    }
 }

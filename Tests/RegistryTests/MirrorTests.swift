@@ -87,6 +87,21 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
+        @Test func theRouterLearnsWhoDoesNotHaveItAndWhoIsNotThere() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let empty = try await TestNode()
+            let gone = try await TestNode()
+            await gone.server.shutdown()
+            mirror.router.setProviders([gone.provider, empty.provider, holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && answer.body == bytes)
+            #expect(mirror.server.metrics.failedAttempts == 2)
+            var left: [Provider] = []
+            for await provider in mirror.router.providers(of: digest.text, limit: 9) { left.append(provider) }
+            #expect(left == [holder.provider, gone.provider])
+            for node in [mirror, holder, empty] { await node.server.shutdown() }
+        }
+
         @Test func aLookupEndsAtTheTimeoutAndWithTheClient() async throws {
             let router = EndlessRouter()
             let hasty = try await TestNode(router: router) { $0.resolveTimeout = .milliseconds(20) }

@@ -1,7 +1,10 @@
+import Kademlia
 import LibP2P
 import Logging
 import Multiformats
 import NIOPosix
+import ServiceLifecycle
+import TestSupport
 import Testing
 
 @testable import Routing
@@ -105,5 +108,105 @@ struct DHTRouterTests {
             _ = await task.result
             await late.host.shutdown()
         }
+    }
+
+    @Test func whatIsWithdrawnIsForgottenByAll() async throws {
+        try await running(["127.0.0.2", "127.0.0.3", "127.0.0.4"]) { nodes in
+            await nodes[1].router.advertise((0..<300).map { "sha256:\($0)" })
+            for number in [0, 2] {
+                try await waitUntil("node \(number) holds all records") { nodes[number].router.counts.records == 300 }
+            }
+            // Records run out in minutes: what is gone within seconds was taken back.
+            await nodes[1].router.withdraw((0..<200).map { "sha256:\($0)" })
+            for number in [0, 2] {
+                try await waitUntil("node \(number) forgets") { nodes[number].router.counts.records == 100 }
+            }
+            #expect(await found("sha256:7", by: nodes[0].router).isEmpty)
+        }
+    }
+
+    @Test func aNodeThatShutsDownTakesItsRecordsBack() async throws {
+        try await running(["127.0.0.2"]) { nodes in
+            let leaving = try await Node("127.0.0.9", bootstrap: nodes[0].host.listenAddresses)
+            let group = ServiceGroup(
+                configuration: ServiceGroupConfiguration(services: [leaving.router], logger: Self.logger)
+            )
+            let task = Task { try await group.run() }
+            await leaving.router.advertise((0..<1000).map { "sha256:\($0)" })
+            try await waitUntil("all records are held") { nodes[0].router.counts.records == 1000 }
+            await group.triggerGracefulShutdown()
+            _ = await task.result
+            #expect(nodes[0].router.counts.records == 0)
+            #expect(nodes[0].router.counts.peers == 0)
+            await leaving.host.shutdown()
+        }
+    }
+
+    @Test func aProviderThatDoesNotHaveItIsNotOffered() async throws {
+        try await running(["127.0.0.2", "127.0.0.3"]) { nodes in
+            await nodes[1].router.advertise(["sha256:abc"])
+            try await waitUntil("it is found") { await !found("sha256:abc", by: nodes[0].router).isEmpty }
+            for await provider in nodes[0].router.providers(of: "sha256:abc", limit: 1) {
+                nodes[0].router.reportMissing(provider, of: "sha256:abc")
+            }
+            #expect(await found("sha256:abc", by: nodes[0].router).isEmpty)
+        }
+    }
+
+    @Test func aTraceTellsWhoWasAsked() async throws {
+        try await running(["127.0.0.2", "127.0.0.3"]) { nodes in
+            try await waitUntil("they know each other") { nodes.allSatisfy { $0.router.counts.peers == 1 } }
+            let summary = try #require(await nodes[0].router.trace(key: "sha256:nobody"))
+            #expect(summary.outcome == .missed)
+            #expect(summary.trace?.requests.map(\.peer.id) == [nodes[1].host.peerID])
+            #expect(nodes[0].router.peers.map(\.id) == ["\(nodes[1].host.peerID)"])
+            #expect(nodes[0].router.statistics.searches.missed == 1)
+        }
+    }
+
+    /// An address that swallows everything must not keep the node from one that answers.
+    @Test func aLoneNodeFindsAPeerThatComesLater() async throws {
+        let later = try await Node("127.0.0.8")
+        let address = try #require(later.host.listenAddresses.first).withoutPeerID
+        await later.host.shutdown()
+        let lone = try await Node("127.0.0.2", bootstrap: [address, try Multiaddr("/ip4/127.0.0.77/tcp/1")])
+        let task = Task { try await lone.router.run() }
+        try await waitUntil("ready alone") { if case .ready = lone.router.readiness { true } else { false } }
+        let host = Host(
+            configuration: HostConfiguration(listenAddresses: [address], agentVersion: "test"),
+            keyPair: KeyPair(),
+            group: MultiThreadedEventLoopGroup.singleton,
+            logger: Self.logger
+        )
+        let router = DHTRouter(
+            host: host,
+            protocolPrefix: "/spegel",
+            registryPort: 5000,
+            source: nil,
+            logger: Self.logger
+        )
+        try await host.start()
+        let other = Task { try await router.run() }
+        try await waitUntil("they know each other") { lone.router.counts.peers == 1 && router.counts.peers == 1 }
+        for task in [task, other] {
+            task.cancel()
+            _ = await task.result
+        }
+        await lone.host.shutdown()
+        await host.shutdown()
+    }
+
+    @Test func startingIsSpreadOverAllCandidates() throws {
+        var generator = SeededGenerator()
+        let candidates = try (1...20).map { try Multiaddr("/ip4/10.0.0.\($0)/tcp/5001") }
+        var counts: [Multiaddr: Int] = [:]
+        for _ in 0..<2000 {
+            let chosen = Bootstrapper.choice(of: candidates, count: 3, using: &generator)
+            #expect(Set(chosen).count == 3)
+            for address in chosen { counts[address, default: 0] += 1 }
+        }
+        // 300 each, give or take six standard deviations.
+        #expect(candidates.allSatisfy { (200...400).contains(counts[$0] ?? 0) }, "seed \(generator.seed)")
+        #expect(Bootstrapper.choice(of: candidates, count: -1, using: &generator).isEmpty)
     }
 }

@@ -85,7 +85,8 @@ struct ArgumentTests {
         ["--bootstrap-kind=static"], ["--bootstrap-kind=magic"], ["--static-bootstrap-peers=10.0.0.1:5001"],
         ["--static-bootstrap-peers=/ip4/10.0.0.1"], ["--mirrored-registries=docker.io"], ["--log-level=loud"],
         ["--mirrored-registries=https://docker.io/library"], ["--resolve-tags=maybe"], ["--no-such-flag"],
-        ["--kademlia-prefix=spegel"],
+        ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
+        ["--provider-refresh=0s"], ["--provider-ttl=25h"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

@@ -11,11 +11,13 @@ public final class Bootstrapper: Service {
     /// How often peers are sought.
     public struct Configuration: Sendable {
         /// The longest wait between two tries while nobody is known; each is drawn from its upper half.
-        public var lonelyInterval: Duration = .seconds(1)
+        public var lonelyInterval: Duration = .milliseconds(800)
         /// The wait between two looks at the source while somebody is known.
         public var interval: Duration = .seconds(30)
         /// How many peers are dialled in one try.
         public var dials = 3
+        /// How many dials may be under way: one that hangs does not hold the next try up.
+        public var maximumDials = 12
 
         /// The defaults.
         public init() {}
@@ -32,6 +34,8 @@ public final class Bootstrapper: Service {
         var hasTried = false
         var saidAlone = false
         var failure: String?
+        /// The addresses that are being dialled.
+        var dialled: Set<Multiaddr> = []
     }
 
     /// Makes a bootstrapper; without a source the node waits for others to come.
@@ -62,9 +66,12 @@ public final class Bootstrapper: Service {
     /// Seeks peers until the task is cancelled or the service shuts down.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                await self.seek()
-                do { try await self.pause() } catch { return }
+            await withDiscardingTaskGroup { group in
+                while !Task.isCancelled {
+                    await self.seek(&group)
+                    do { try await self.pause() } catch { break }
+                }
+                group.cancelAll()
             }
         }
     }
@@ -78,26 +85,66 @@ public final class Bootstrapper: Service {
         } while node.routingTableSize > 0 && ContinuousClock.now < next
     }
 
-    private func seek() async {
+    /// Looks at the source and begins to dial some of those that are not connected.
+    private func seek(_ group: inout DiscardingTaskGroup) async {
+        do {
+            let candidates = try await source?.addresses() ?? []
+            var generator = SystemRandomNumberGenerator()
+            let chosen = state.withLock { state in
+                let room = min(configuration.dials, configuration.maximumDials - state.dialled.count)
+                let chosen = Self.choice(of: unknown(candidates, state), count: room, using: &generator)
+                state.dialled.formUnion(chosen)
+                return chosen
+            }
+            if state.withLock({ $0.dialled.isEmpty }) { note(nil) }
+            for address in chosen { group.addTask { await self.dial(address) } }
+        } catch {
+            note("\(error)")
+        }
+    }
+
+    /// Those of the candidates that there is neither a connection nor a dial to.
+    private func unknown(_ candidates: [Multiaddr], _ state: State) -> [Multiaddr] {
+        let connectedPeers = Set(host.connectedPeers)
+        let connected = Set(connectedPeers.flatMap { host.remoteAddresses(of: $0) }.map(\.withoutPeerID))
+        let own = Set(host.listenAddresses.map(\.withoutPeerID))
+        return candidates.filter { candidate in
+            if let id = candidate.peerID, id == host.peerID || connectedPeers.contains(id) { return false }
+            let place = candidate.withoutPeerID
+            return !own.contains(place) && !connected.contains(place) && !state.dialled.contains(candidate)
+        }
+    }
+
+    /// A random choice, so that not every node dials the same first few.
+    static func choice(
+        of candidates: [Multiaddr],
+        count: Int,
+        using generator: inout some RandomNumberGenerator
+    ) -> [Multiaddr] {
+        Array(candidates.shuffled(using: &generator).prefix(max(0, count)))
+    }
+
+    /// Dials, and joins the network through whoever answers.
+    private func dial(_ address: Multiaddr) async {
         let wasAlone = node.routingTableSize == 0
         var failure: String?
         do {
-            let connectedPeers = Set(host.connectedPeers)
-            let connected = Set(connectedPeers.flatMap { host.remoteAddresses(of: $0) }.map(\.withoutPeerID))
-            let own = Set(host.listenAddresses.map(\.withoutPeerID))
-            let candidates = try await source?.addresses() ?? []
-            let unknown = candidates.filter { candidate in
-                if let id = candidate.peerID, id == host.peerID || connectedPeers.contains(id) { return false }
-                let place = candidate.withoutPeerID
-                return !own.contains(place) && !connected.contains(place)
-            }
-            // A random choice, so that not every node dials the same first few.
-            failure = await dial(unknown.shuffled().prefix(configuration.dials))
+            _ = try await host.connect(to: address)
+            if wasAlone { await join() }
         } catch {
-            failure = "\(error)"
+            let reason = Host.describe(error)
+            failure = "\(address): \(reason)"
+            logger.debug(
+                "a peer to start from could not be reached",
+                metadata: ["address": "\(address)", "reason": "\(reason)"]
+            )
         }
-        if wasAlone { await join() }
-        note(failure)
+        guard !Task.isCancelled else { return }
+        let isLast = state.withLock { state in
+            state.dialled.remove(address)
+            return state.dialled.isEmpty
+        }
+        if isLast { note(failure) }
     }
 
     /// Waits until a peer that was connected to has passed its check, then learns of the others from it.
@@ -107,28 +154,6 @@ public final class Bootstrapper: Service {
             do { try await Task.sleep(for: .milliseconds(5)) } catch { return }
         }
         if node.routingTableSize > 0 { node.bootstrap() }
-    }
-
-    /// Dials all and gives the reason of one that failed, or `nil` when none did.
-    private func dial(_ addresses: ArraySlice<Multiaddr>) async -> String? {
-        await withTaskGroup(of: String?.self) { group in
-            for address in addresses {
-                group.addTask { [host, logger] in
-                    do {
-                        _ = try await host.connect(to: address)
-                        return nil
-                    } catch {
-                        let reason = Host.describe(error)
-                        logger.debug(
-                            "a peer to start from could not be reached",
-                            metadata: ["address": "\(address)", "reason": "\(reason)"]
-                        )
-                        return "\(address): \(reason)"
-                    }
-                }
-            }
-            return await group.reduce(nil) { $1 ?? $0 }
-        }
     }
 
     private func note(_ failure: String?) {

@@ -18,7 +18,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "mirrored-registries", "mirror-resolve-timeout", "mirror-resolve-retries", "resolve-tags",
-            "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix",
+            "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "kademlia-prefix", "provider-ttl",
+            "provider-refresh",
         ]
 
     @OptionGroup var common: CommonOptions
@@ -85,6 +86,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
     var kademliaPrefix = "/spegel"
 
+    @Option(
+        help: ArgumentHelp("How long it holds that a node has a key, unless the node says so again.", valueName: "time")
+    )
+    var providerTtl = TimeSpan(.seconds(600), text: "10m")
+
+    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time"))
+    var providerRefresh = TimeSpan(.seconds(540), text: "9m")
+
     func validate() throws {
         guard (1...100).contains(mirrorResolveRetries) else {
             throw ValidationError("--mirror-resolve-retries must be between 1 and 100, it is \(mirrorResolveRetries).")
@@ -94,6 +103,15 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         }
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
+        }
+        guard (Duration.seconds(1)...Duration.seconds(86_400)).contains(providerTtl.duration) else {
+            throw ValidationError("--provider-ttl must be between 1s and 24h, it is '\(providerTtl)'.")
+        }
+        guard providerRefresh.duration >= .milliseconds(100), providerRefresh.duration < providerTtl.duration else {
+            throw ValidationError(
+                "--provider-refresh must be at least 100ms and less than --provider-ttl (\(providerTtl)), it is "
+                    + "'\(providerRefresh)'."
+            )
         }
         _ = try registryNames()
         _ = try bootstrap()

@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Kademlia
 import LibP2P
 import Logging
 import Multiformats
@@ -36,11 +37,15 @@ struct Node {
             group: group,
             logger: logger
         )
+        var kademlia = KademliaConfiguration()
+        kademlia.providerStore.timeToLive = options.providerTtl.duration
+        kademlia.reprovideInterval = options.providerRefresh.duration
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
             source: try options.bootstrapSource(),
+            kademlia: kademlia,
             logger: logger
         )
         let registries = try options.registryNames()

@@ -1,0 +1,340 @@
+import Multiformats
+import TestSupport
+import Testing
+
+@testable import Kademlia
+
+/// A machine alone: what it does with outcomes, deadlines and limits.
+@Suite struct MachineTests {
+    private func machine(
+        knowing count: Int = 0,
+        _ change: (inout KademliaConfiguration) -> Void = { _ in }
+    ) throws -> KademliaMachine {
+        var configuration = KademliaConfiguration()
+        change(&configuration)
+        let peer = try testPeer(0)
+        var machine = KademliaMachine(localPeer: peer.id, configuration: configuration, seed: 1, now: .zero)
+        machine.setLocalAddresses(peer.addresses, now: .zero)
+        for number in stride(from: 1, through: count, by: 1) { machine.met(try testPeer(number), now: .zero) }
+        _ = actions(&machine)
+        return machine
+    }
+
+    private func actions(_ machine: inout KademliaMachine) -> [KademliaMachine.Action] {
+        var actions: [KademliaMachine.Action] = []
+        while let action = machine.nextAction() { actions.append(action) }
+        return actions
+    }
+
+    private func requests(
+        _ actions: [KademliaMachine.Action]
+    ) -> [(id: KademliaMachine.OperationID, message: Message, peer: PeerInfo)] {
+        actions.compactMap { if case .request(let id, let message, let peer) = $0 { (id, message, peer) } else { nil } }
+    }
+
+    private func sends(
+        _ actions: [KademliaMachine.Action]
+    ) -> [(id: KademliaMachine.OperationID, update: RecordUpdate, peer: PeerInfo)] {
+        actions.compactMap { if case .send(let id, let update, let peer) = $0 { (id, update, peer) } else { nil } }
+    }
+
+    private func summaries(_ actions: [KademliaMachine.Action]) -> [SearchSummary] {
+        actions.compactMap { if case .searchEnded(_, let summary) = $0 { summary } else { nil } }
+    }
+
+    private func found(_ actions: [KademliaMachine.Action]) -> [PeerID] {
+        actions.compactMap { if case .found(_, let peer) = $0 { peer.id } else { nil } }
+    }
+
+    private func announce(_ key: Key, by peer: PeerInfo, to machine: inout KademliaMachine, at now: MonotonicTime) {
+        let update = RecordUpdate(kind: .announce, keys: [key], provider: peer, timeToLive: .seconds(600))
+        machine.handle(update, from: peer.id, now: now)
+    }
+
+    @Test func aLoneMachineWaitsForNothing() throws {
+        var machine = try machine()
+        #expect(machine.nextDeadline == nil)
+        let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
+        let ended = actions(&machine)
+        guard case .searchEnded(search, let summary) = ended.first else {
+            Issue.record("it ends at once")
+            return
+        }
+        #expect(ended.count == 1 && summary.outcome == .missed && summary.requests == 0)
+        // With nobody asked nothing was learnt: the next search looks again.
+        #expect(machine.misses.count == 0)
+        machine.provide([Key("a")], now: .zero)
+        machine.leave(now: .zero)
+        #expect(machine.hasLeft)
+    }
+
+    @Test func onlyAPeerThatAnswersEntersTheTable() throws {
+        var machine = try machine()
+        machine.peerAppeared(try testPeer(1), now: .zero)
+        #expect(machine.table.count == 0)
+        let check = try #require(requests(actions(&machine)).first)
+        #expect(check.message == Message(kind: .findNode, key: try testPeer(1).id.bytes))
+        // An answer to something else is none.
+        machine.received(Message(kind: .ping), for: check.id, now: .zero)
+        #expect(machine.table.count == 0)
+        #expect(actions(&machine).isEmpty)
+        #expect(machine.nextDeadline == .seconds(1))
+        machine.advance(to: .seconds(1))
+        let second = try #require(requests(actions(&machine)).first)
+        machine.received(Message(kind: .findNode), for: second.id, now: .seconds(1))
+        #expect(machine.table.count == 1)
+        // The neighbourhood is looked up through it.
+        #expect(requests(actions(&machine)).map(\.message.key) == [machine.localPeer.bytes])
+    }
+
+    @Test func aSilentPeerIsGivenUpAtTheDeadlineAndTriedAgainAFewTimes() throws {
+        var machine = try machine()
+        announce(Key("a"), by: try testPeer(1), to: &machine, at: .zero)
+        machine.peerAppeared(try testPeer(1), now: .zero)
+        var checks = 0
+        while let deadline = machine.nextDeadline, deadline < .seconds(300) {
+            checks += requests(actions(&machine)).count
+            machine.advance(to: deadline)
+            if checks > 10 { break }
+        }
+        #expect(checks == 4)
+        #expect(machine.activeOperationCount == 0)
+        // It stays away, so what it provided is not offered any more.
+        #expect(machine.recordCount == 0)
+    }
+
+    @Test func outcomesThatNobodyWaitsForAreIgnored() throws {
+        var machine = try machine(knowing: 3)
+        let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
+        let asked = requests(actions(&machine))
+        #expect(asked.count == 3)
+        machine.cancelSearch(search, now: .zero)
+        let cancelled = actions(&machine)
+        #expect(cancelled.count == 3)
+        for request in asked {
+            machine.failed(request.id, now: .zero)
+            machine.received(Message(kind: .getProviders), for: request.id, now: .zero)
+            machine.sent(request.id, now: .zero)
+        }
+        #expect(actions(&machine).isEmpty)
+        // Requests that were called off say nothing about the peers.
+        #expect(machine.table.count == 3)
+        #expect(machine.statistics.failedRequests == 0 && machine.statistics.searches.cancelled == 1)
+    }
+
+    /// A lookup for the own id finds K peers in a network of any size: whoever knows exactly K must not take them for
+    /// all, or its records would lie where nobody looks for them.
+    @Test func kPeersMayBeAPartOfMore() throws {
+        var few = try machine(knowing: 19)
+        few.provide([Key("a")], now: .zero)
+        few.advance(to: .zero + .milliseconds(10))
+        let direct = actions(&few)
+        #expect(sends(direct).count == 19)
+        #expect(!requests(direct).contains { $0.message.key == Key("a").bytes })
+        var many = try machine(knowing: 20)
+        many.provide([Key("a")], now: .zero)
+        many.advance(to: .zero + .milliseconds(10))
+        let looking = actions(&many)
+        #expect(sends(looking).isEmpty)
+        #expect(requests(looking).contains { $0.message.key == Key("a").bytes })
+    }
+
+    @Test func newKeysAreGatheredBrieflyAndSentTogether() throws {
+        var machine = try machine(knowing: 1)
+        machine.advance(to: .seconds(2))
+        _ = actions(&machine)
+        for number in 0..<5 { machine.provide([Key("\(number)")], now: .seconds(2)) }
+        #expect(sends(actions(&machine)).isEmpty)
+        machine.advance(to: .seconds(2) + .milliseconds(10))
+        let sent = sends(actions(&machine))
+        #expect(sent.map(\.update.keys.count) == [5])
+        #expect(sent.first?.update.timeToLive == .seconds(600))
+        #expect(sent.first?.update.provider == (try testPeer(0)))
+    }
+
+    @Test func keysWaitForAnAddressToBeFoundAt() throws {
+        var machine = try machine(knowing: 1)
+        machine.setLocalAddresses([], now: .zero)
+        machine.provide([Key("a")], now: .zero)
+        machine.advance(to: .seconds(1))
+        #expect(sends(actions(&machine)).isEmpty)
+        machine.setLocalAddresses([try testAddress(9)], now: .seconds(1))
+        #expect(sends(actions(&machine)).map(\.update.provider.addresses) == [[try testAddress(9)]])
+    }
+
+    @Test func aKeyThatIsDroppedWhileItWaitsIsNotSent() throws {
+        var machine = try machine(knowing: 1) { $0.sendBatchSize = 2 }
+        let keys = (0..<6).map { Key("\($0)") }
+        machine.provide(keys, now: .zero)
+        machine.advance(to: .seconds(1))
+        var sent = sends(actions(&machine))
+        machine.stopProviding(keys.dropFirst(1), now: .seconds(1))
+        machine.provide([keys[1]], now: .seconds(1))
+        machine.advance(to: .seconds(2))
+        var announced: [Key] = []
+        var withdrawn: [Key] = []
+        while let next = sent.popLast() {
+            if next.update.kind == .announce { announced += next.update.keys } else { withdrawn += next.update.keys }
+            machine.sent(next.id, now: .seconds(2))
+            sent += sends(actions(&machine))
+        }
+        // Two were on their way; what was taken back is told after them.
+        #expect(Set(announced).isSuperset(of: keys.prefix(2)) && Set(announced).count <= 4)
+        #expect(Set(withdrawn) == Set(keys.dropFirst(2)))
+        #expect(machine.pendingRecordCount == 0)
+    }
+
+    // MARK: - Searches
+
+    @Test func aMissIsRememberedBrieflyAndForgottenWhenARecordComes() throws {
+        var machine = try machine(knowing: 1)
+        let (key, peer) = (Key("a"), try testPeer(1))
+        func miss(at now: MonotonicTime) {
+            _ = machine.findProviders(key, limit: 3, now: now)
+            for request in requests(actions(&machine)) where request.message.kind == .getProviders {
+                machine.received(Message(kind: .getProviders), for: request.id, now: now)
+            }
+        }
+        miss(at: .zero)
+        #expect(summaries(actions(&machine)).map(\.outcome) == [.missed])
+        _ = machine.findProviders(key, limit: 3, now: .zero + .milliseconds(249))
+        #expect(summaries(actions(&machine)).map(\.outcome) == [.rememberedMiss])
+        _ = machine.findProviders(key, limit: 3, now: .zero + .milliseconds(250))
+        #expect(summaries(actions(&machine)).isEmpty)
+        miss(at: .seconds(5))
+        _ = actions(&machine)
+        announce(key, by: peer, to: &machine, at: .seconds(5))
+        _ = actions(&machine)
+        _ = machine.findProviders(key, limit: 3, now: .seconds(5))
+        let local = actions(&machine)
+        #expect(found(local) == [peer.id])
+        #expect(summaries(local).map(\.outcome) == [.local])
+    }
+
+    @Test func aSearchUnderWayGetsARecordThatComes() throws {
+        for (count, ends) in [(3, true), (30, false)] {
+            var machine = try machine(knowing: count)
+            _ = machine.findProviders(Key("a"), limit: 2, now: .zero)
+            _ = actions(&machine)
+            announce(Key("a"), by: try testPeer(77), to: &machine, at: .zero)
+            let first = actions(&machine)
+            #expect(found(first) == [try testPeer(77).id])
+            // In a small network that is the answer; in a large one there may be more.
+            #expect(summaries(first).count == (ends ? 1 : 0))
+            announce(Key("a"), by: try testPeer(78), to: &machine, at: .zero)
+            if !ends { #expect(summaries(actions(&machine)).map(\.providers) == [2]) }
+            #expect(machine.activeSearchCount == 0)
+        }
+    }
+
+    @Test func aPeerThatDoesNotHaveItIsNotOfferedUntilItSaysSoAnew() throws {
+        var machine = try machine(knowing: 2)
+        let (key, peer, other) = (Key("a"), try testPeer(1), try testPeer(50))
+        announce(key, by: peer, to: &machine, at: .zero)
+        announce(key, by: other, to: &machine, at: .zero)
+        machine.reportMissing(peer.id, for: key, now: .zero)
+        #expect(machine.recordCount == 1)
+        _ = actions(&machine)
+        _ = machine.findProviders(key, limit: 5, now: .zero)
+        #expect(found(actions(&machine)) == [other.id])
+        // Others still tell of it, which counts for nothing: the search goes on. For another key it is as good as before.
+        machine.reportMissing(other.id, for: key, now: .zero)
+        _ = machine.findProviders(key, limit: 1, now: .zero)
+        let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
+        #expect(asked.count == 2)
+        for request in asked {
+            let named = request.id == asked.last?.id ? [peer, try testPeer(60)] : [peer, other]
+            let reply = Message(kind: .getProviders, providerPeers: named.map { Message.Peer($0) })
+            machine.received(reply, for: request.id, now: .zero)
+        }
+        #expect(found(actions(&machine)) == [try testPeer(60).id])
+        announce(Key("b"), by: peer, to: &machine, at: .zero)
+        announce(key, by: peer, to: &machine, at: .zero)
+        _ = actions(&machine)
+        for name in ["a", "b"] { _ = machine.findProviders(Key(name), limit: 1, now: .zero) }
+        #expect(found(actions(&machine)) == [peer.id, peer.id])
+        #expect(machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(29)))
+        #expect(!machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(30)))
+    }
+
+    @Test func aPeerThatFailedIsOfferedLast() throws {
+        var machine = try machine(knowing: 2)
+        let (first, second) = (try testPeer(1), try testPeer(2))
+        announce(Key("a"), by: second, to: &machine, at: .zero)
+        announce(Key("a"), by: first, to: &machine, at: .seconds(1))
+        machine.reportUnreachable(first.id, now: .seconds(1))
+        // It is checked, as it is in the table.
+        let check = try #require(requests(actions(&machine)).first { $0.message.key == first.id.bytes })
+        _ = machine.findProviders(Key("a"), limit: 5, now: .seconds(1))
+        #expect(found(actions(&machine)) == [second.id, first.id])
+        machine.received(Message(kind: .findNode), for: check.id, now: .seconds(1))
+        _ = actions(&machine)
+        _ = machine.findProviders(Key("a"), limit: 5, now: .seconds(1))
+        #expect(found(actions(&machine)) == [first.id, second.id])
+    }
+
+    @Test func searchesBeyondTheLimitWaitAndFurtherOnesAreTurnedAway() throws {
+        var machine = try machine(knowing: 1) {
+            $0.maximumConcurrentLookups = 2
+            $0.maximumWaitingLookups = 3
+        }
+        let ids = (0..<6).map { machine.findProviders(Key("\($0)"), limit: 1, now: .zero) }
+        let started = actions(&machine)
+        let asked = requests(started).filter { $0.message.kind == .getProviders }
+        #expect(asked.count == 2)
+        #expect(summaries(started).map(\.outcome) == [.turnedAway])
+        #expect(machine.activeSearchCount == 5)
+        machine.cancelSearch(ids[2], now: .zero)
+        machine.received(Message(kind: .getProviders), for: asked[0].id, now: .zero)
+        #expect(requests(actions(&machine)).map(\.message.key) == [Key("3").bytes])
+        machine.cancelSearch(ids[1], now: .zero)
+        #expect(requests(actions(&machine)).map(\.message.key) == [Key("4").bytes])
+        for id in ids { machine.cancelSearch(id, now: .zero) }
+        #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
+    }
+
+    @Test func aTracedSearchTellsWhoWasAsked() throws {
+        var machine = try machine(knowing: 2)
+        let provider = try testPeer(9)
+        _ = machine.findProviders(Key("a"), limit: 5, isTraced: true, now: .zero)
+        let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
+        let reply = Message(
+            kind: .getProviders,
+            closerPeers: [Message.Peer(asked[0].peer)],
+            providerPeers: [Message.Peer(provider)]
+        )
+        machine.received(reply, for: asked[0].id, now: .zero + .milliseconds(7))
+        machine.failed(asked[1].id, now: .zero + .milliseconds(9))
+        let summary = try #require(summaries(actions(&machine)).first)
+        #expect(summary.trace?.providers == [provider])
+        #expect(
+            summary.trace?.requests == [
+                .init(
+                    peer: asked[0].peer,
+                    start: .zero,
+                    duration: .milliseconds(7),
+                    outcome: .answered(closerPeers: 1, providers: 1)
+                ),
+                .init(peer: asked[1].peer, start: .zero, duration: .milliseconds(9), outcome: .failed),
+            ]
+        )
+    }
+
+    @Test func theNeighbourhoodIsLookedUpAgainSoonAndThenEverMoreRarely() throws {
+        var schedule = NeighbourhoodSchedule(longestInterval: .seconds(600), now: .zero)
+        schedule.want(now: .zero)
+        var times: [Int] = []
+        for second in 0..<2500 where schedule.start(now: .seconds(second)) {
+            times.append(second)
+            schedule.ended(now: .seconds(second))
+        }
+        #expect(times == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1623, 2223])
+        schedule.want(now: .seconds(2500))
+        #expect(schedule.start(now: .seconds(2500)) == true)
+        schedule.want(now: .seconds(2500))
+        // One at a time.
+        #expect(schedule.start(now: .seconds(2500)) == false)
+        schedule.ended(now: .seconds(2501))
+        #expect(schedule.start(now: .seconds(2501)) == true)
+    }
+}
