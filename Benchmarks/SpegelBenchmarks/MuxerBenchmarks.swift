@@ -25,7 +25,7 @@ func muxerBenchmarks() {
         }
     }
 
-    Benchmark("yamux: open and close a stream") { benchmark in
+    Benchmark("yamux: open and close a stream", configuration: .repeated(.kilo)) { benchmark in
         var link = try YamuxLink(streams: 1)
         benchmark.startMeasurement()
         for _ in benchmark.scaledIterations { try link.openAndClose() }

@@ -13,7 +13,7 @@ func registryBenchmarks() {
         string: "GET \(target) HTTP/1.1\r\nHost: 127.0.0.1:5000\r\nUser-Agent: containerd/2.0\r\nAccept: */*\r\n\r\n"
     )
 
-    Benchmark("registry: read a request's head and plan its answer") { benchmark in
+    Benchmark("registry: read a request's head and plan its answer", configuration: .repeated(.kilo)) { benchmark in
         let channel = EmbeddedChannel(handler: ByteToMessageHandler(HeadReading.makeRequestDecoder()))
         benchmark.startMeasurement()
         for _ in benchmark.scaledIterations {
@@ -26,7 +26,7 @@ func registryBenchmarks() {
         _ = try channel.finish()
     }
 
-    Benchmark("reference: read a request's head with NIO's decoder") { benchmark in
+    Benchmark("reference: read a request's head with NIO's decoder", configuration: .repeated(.kilo)) { benchmark in
         let channel = EmbeddedChannel(handler: ByteToMessageHandler(HTTPRequestDecoder()))
         benchmark.startMeasurement()
         for _ in benchmark.scaledIterations {
@@ -37,7 +37,7 @@ func registryBenchmarks() {
         _ = try channel.finish()
     }
 
-    Benchmark("registry: read a request's path") { benchmark in
+    Benchmark("registry: read a request's path", configuration: .repeated(.kilo)) { benchmark in
         for _ in benchmark.scaledIterations { blackHole(try DistributionRequest.parse(target: target)) }
     }
 }

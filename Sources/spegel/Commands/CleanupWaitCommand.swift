@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Monitoring
 import NIOPosix
 import ServiceLifecycle
 
