@@ -23,7 +23,7 @@ struct StateTrackerTests {
         configuration.fullInterval = fullInterval
         configuration.collectionDelay = .milliseconds(50)
         configuration.retryDelay = (.milliseconds(5), .milliseconds(20))
-        configuration.itemDeadline = .milliseconds(100)
+        configuration.itemDeadline = .milliseconds(300)
         let tracker = StateTracker(
             store: store,
             index: content,
