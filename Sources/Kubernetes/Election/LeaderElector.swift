@@ -79,7 +79,6 @@ public final class LeaderElector: Service {
     /// What is known now.
     public var status: Status {
         let now = self.now
-        // Read outside of the lock: within it, the optimiser of Swift 6.3.1 stops at an assertion.
         let (election, error, hasTried) = state.withLock { ($0.election, $0.error, $0.hasTried) }
         return Status(
             isLeader: election?.isLeader(at: now) ?? false,
