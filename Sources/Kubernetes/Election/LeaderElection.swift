@@ -53,16 +53,21 @@ public struct LeaderElection: Sendable {
         return now < leadsUntil
     }
 
+    // These three are not inlined: the optimiser of Swift 6.3.1 stops at an assertion where they are.
+
     /// Who holds the Lease, as far as is known.
+    @inline(never)
     public var holder: String? {
         guard let holder = observed?.lease.record.holder, !holder.isEmpty else { return nil }
         return holder
     }
 
     /// How many times the holder has changed, as far as is known.
+    @inline(never)
     public var transitions: Int32 { observed?.lease.record.transitions ?? 0 }
 
     /// When the Lease was last seen to change.
+    @inline(never)
     public var lastChange: Duration? { observed?.since }
 
     /// Takes what happened.

@@ -79,17 +79,16 @@ public final class LeaderElector: Service {
     /// What is known now.
     public var status: Status {
         let now = self.now
-        return state.withLock { state in
-            Status(
-                isLeader: state.election?.isLeader(at: now) ?? false,
-                holder: state.election?.holder,
-                transitions: Int(state.election?.transitions ?? 0),
-                sinceRenewal: state.election?.lastRenewal.map { now - $0 },
-                sinceChange: state.election?.lastChange.map { now - $0 },
-                error: state.error,
-                hasTried: state.hasTried
-            )
-        }
+        let (election, error, hasTried) = state.withLock { ($0.election, $0.error, $0.hasTried) }
+        return Status(
+            isLeader: election?.isLeader(at: now) ?? false,
+            holder: election?.holder,
+            transitions: Int(election?.transitions ?? 0),
+            sinceRenewal: election?.lastRenewal.map { now - $0 },
+            sinceChange: election?.lastChange.map { now - $0 },
+            error: error,
+            hasTried: hasTried
+        )
     }
 
     /// Takes part until the service shuts down or the task is cancelled; then lets go of the Lease if it is held.
