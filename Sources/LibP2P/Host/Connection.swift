@@ -11,6 +11,7 @@ final class Connection: Sendable {
     /// Whether the muxer was agreed upon within the security handshake.
     let hasEarlyMuxer: Bool
     let openedAt = ContinuousClock.now
+    let activity: ConnectionActivity
     let channel: any Channel
     private let handler: NIOLoopBound<YamuxHandler>
 
@@ -25,6 +26,7 @@ final class Connection: Sendable {
     ) {
         remotePeer = handler.remotePeer
         remoteAddress = handler.remoteAddress
+        activity = handler.activity
         self.isInbound = isInbound
         self.security = security
         self.muxer = muxer
@@ -40,6 +42,7 @@ final class Connection: Sendable {
             security: security.protocolID,
             muxer: muxer,
             hasEarlyMuxer: hasEarlyMuxer,
+            roundTripTime: activity.roundTripTime,
             age: openedAt.duration(to: .now)
         )
     }
@@ -56,6 +59,11 @@ final class Connection: Sendable {
     /// Tells the peer that no more streams are opened; the open ones may end.
     func goAway() {
         channel.eventLoop.execute { [handler] in handler.value.goAway() }
+    }
+
+    /// Closes the connection because the peer misbehaves.
+    func drop(_ reason: DropReason, _ text: String) {
+        channel.eventLoop.execute { [handler] in handler.value.drop(reason, text) }
     }
 
     /// Closes the connection.

@@ -14,6 +14,8 @@ public struct ConnectionInfo: Equatable, Sendable {
     /// Whether the muxer was agreed upon within the security handshake, by ALPN or Noise's extension, and not by a
     /// negotiation of its own.
     public var hasEarlyMuxer: Bool
+    /// The time from the last ping to its answer; `nil` before the first answer.
+    public var roundTripTime: Duration?
     /// How long ago the handshakes ended.
     public var age: Duration
 }

@@ -8,7 +8,11 @@ struct ConnectionTable {
     private(set) var connections: [PeerID: [Connection]] = [:]
     private(set) var count = 0
     /// Accepted channels whose handshake goes on.
-    private var pendingInbound: [ObjectIdentifier: any Channel] = [:]
+    private var pendingInbound: [ObjectIdentifier: (channel: any Channel, network: IPAddress?)] = [:]
+    /// How many of them come from each network, loopback aside.
+    private var pendingByNetwork: [IPAddress: Int] = [:]
+    /// Connections that were told to make room and have not ended yet.
+    private var trimmed: Set<ObjectIdentifier> = []
     private(set) var pendingOutbound = 0
     private(set) var isClosed = false
     /// Dials of a peer under way, and who waits for each.
@@ -22,14 +26,35 @@ struct ConnectionTable {
     private var total: Int { count + pendingInbound.count + pendingOutbound }
 
     /// Takes a place for an accepted channel; `false` when there is none.
-    mutating func beginInbound(_ channel: any Channel) -> Bool {
+    ///
+    /// - Parameter address: Where it comes from.
+    mutating func beginInbound(_ channel: any Channel, from address: IPAddress?) -> Bool {
         guard !isClosed, pendingInbound.count < settings.maxPendingInboundConnections, total < settings.maxConnections
         else { return false }
-        pendingInbound[ObjectIdentifier(channel)] = channel
+        let network = address.flatMap(Self.network)
+        if let network {
+            let count = pendingByNetwork[network, default: 0]
+            guard count < settings.maxPendingInboundPerAddress else { return false }
+            pendingByNetwork[network] = count + 1
+        }
+        pendingInbound[ObjectIdentifier(channel)] = (channel, network)
         return true
     }
 
-    mutating func endInbound(_ channel: any Channel) { pendingInbound[ObjectIdentifier(channel)] = nil }
+    mutating func endInbound(_ channel: any Channel) {
+        guard let network = pendingInbound.removeValue(forKey: ObjectIdentifier(channel))?.network,
+            let count = pendingByNetwork[network]
+        else { return }
+        pendingByNetwork[network] = count > 1 ? count - 1 : nil
+    }
+
+    /// What counts as one machine: an IPv4 address, or the /64 of an IPv6 address; `nil` for loopback, where all of a
+    /// machine's own programs are.
+    static func network(of address: IPAddress) -> IPAddress? {
+        let address = address.unmapped
+        guard !address.isLoopback, address.bytes.count == 16 else { return address.isLoopback ? nil : address }
+        return IPAddress(bytes: Array(address.bytes.prefix(8)) + [UInt8](repeating: 0, count: 8)) ?? address
+    }
 
     var pendingInboundCount: Int { pendingInbound.count }
 
@@ -63,9 +88,26 @@ struct ConnectionTable {
         let rest = all.filter { $0 !== connection }
         guard rest.count < all.count else { return false }
         count -= 1
+        trimmed.remove(ObjectIdentifier(connection))
         connections[peer] = rest.isEmpty ? nil : rest
         if rest.isEmpty { identified[peer] = nil }
         return rest.isEmpty
+    }
+
+    /// The connections to close so that no more stay than the high-water mark allows. Each is given once.
+    ///
+    /// - Parameter newest: One that has just come, and so had no time to be used.
+    mutating func trim(sparing newest: Connection) -> [Connection] {
+        guard count - trimmed.count > settings.connectionHighWaterMark else { return [] }
+        let candidates = connections.values.flatMap { $0 }
+            .filter { $0 !== newest && !trimmed.contains(ObjectIdentifier($0)) }
+        let excess = ConnectionTrimming.excess(
+            candidates.map(\.activity.use),
+            limit: settings.connectionHighWaterMark - 1
+        )
+        let victims = excess.map { candidates[$0] }
+        trimmed.formUnion(victims.map(ObjectIdentifier.init))
+        return victims
     }
 
     /// Joins the dial of a peer, or begins it.
@@ -86,6 +128,6 @@ struct ConnectionTable {
     /// Takes no more connections; returns those that there are, and the channels that were to become some.
     mutating func close() -> (connections: [Connection], pending: [any Channel]) {
         isClosed = true
-        return (connections.values.flatMap { $0 }, Array(pendingInbound.values))
+        return (connections.values.flatMap { $0 }, pendingInbound.values.map(\.channel))
     }
 }

@@ -24,6 +24,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         var settings: HostConfiguration
         var handlers: ProtocolHandlers
         var tasks: TaskTracker
+        var resources: HostResources
         var timeout: Duration
     }
 
@@ -33,6 +34,8 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     private var deadline: Scheduled<Void>?
     /// The security protocol, as soon as it is agreed upon.
     private var security: SecurityProtocol?
+    /// Whether the connection came about, so that a failure is one of the handshakes.
+    private var wasActive = false
     private var isFinished = false
 
     /// - Parameters:
@@ -50,6 +53,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        wasActive = context.channel.isActive
         let loopBound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let timeout = parameters.timeout
         deadline = context.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
@@ -94,6 +98,11 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             )
             try context.pipeline.syncOperations.addHandler(noise, position: .after(context.handler))
         }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        wasActive = true
+        context.fireChannelActive()
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -157,6 +166,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             settings: parameters.settings,
             handlers: parameters.handlers,
             tasks: parameters.tasks,
+            resources: parameters.resources,
             eventLoop: context.eventLoop
         )
         let connection = Connection(
@@ -179,6 +189,10 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         guard !isFinished else { return }
         isFinished = true
         deadline?.cancel()
+        if wasActive {
+            let reason = HandshakeFailure(error, security: security)
+            parameters.resources.count { $0.handshakesFailed[reason, default: 0] += 1 }
+        }
         promise.fail(error)
         context.close(promise: nil)
     }

@@ -8,8 +8,14 @@ import Synchronization
 extension Host {
     /// A connection to a peer: an existing one, or a new one.
     ///
-    /// - Parameter unusable: A connection that is known to be of no more use.
-    func connection(to peer: PeerInfo, otherThan unusable: Connection? = nil) async throws -> Connection {
+    /// - Parameters:
+    ///   - unusable: A connection that is known to be of no more use.
+    ///   - isPersistent: Whether addresses are dialled even if they failed a short while ago.
+    func connection(
+        to peer: PeerInfo,
+        otherThan unusable: Connection? = nil,
+        isPersistent: Bool = false
+    ) async throws -> Connection {
         guard peer.id != peerID else { throw HostError.selfDial }
         let waiter = Waiter<Connection>()
         let (existing, hasToDial) = try state.withLock { state -> (Connection?, Bool) in
@@ -22,7 +28,7 @@ extension Host {
             let isStarted = tasks.start { [self] in
                 let result: Result<Connection, any Error>
                 do {
-                    result = .success(try await dialAny(peer))
+                    result = .success(try await dialAny(peer, isPersistent: isPersistent))
                 } catch {
                     result = .failure(error)
                 }
@@ -37,47 +43,112 @@ extension Host {
         return try await waiter.wait()
     }
 
-    /// Tries a peer's addresses, each a little after the previous one, until one answers.
-    private func dialAny(_ peer: PeerInfo) async throws -> Connection {
+    /// Tries a peer's addresses in the order of a ``DialRace`` until one answers.
+    private func dialAny(_ peer: PeerInfo, isPersistent: Bool) async throws -> Connection {
         var seen: Set<Multiaddr> = []
         let addresses = peer.addresses.filter { address in
             address.tcpPort != nil && (address.peerID ?? peer.id) == peer.id
                 && seen.insert(address.withoutPeerID).inserted
         }.prefix(configuration.maxDialAddresses)
         guard !addresses.isEmpty else { throw HostError.noAddresses(peer.id) }
+        let start = DialRace(isPersistent ? Array(addresses) : try ready(addresses, of: peer.id))
         // Neither the tasks nor the body throw: a throwing body that returns from within its loop over tuples is
         // compiled wrongly by Swift 6.3 when optimised (a value is released twice).
-        let stagger = configuration.dialStagger
-        let race = await withTaskGroup(of: DialAttempt.self, returning: DialRace.self) { group in
-            for (index, address) in addresses.enumerated() {
-                group.addTask { await self.attempt(address, expecting: peer.id, after: stagger * index) }
+        let (winner, failures) = await withTaskGroup(of: DialEvent.self, returning: DialOutcome.self) { group in
+            var race = start
+            var winner: Connection?
+            var actions = race.start()
+            racing: while true {
+                for action in actions {
+                    switch action {
+                    case .dial(let address): group.addTask { await self.attempt(address, expecting: peer.id) }
+                    case .wait(let number): group.addTask { await self.stagger(number) }
+                    case .giveUp: break racing
+                    }
+                }
+                switch await group.next() {
+                case .connected(let connection):
+                    winner = connection
+                    break racing
+                case .failed(let address, let reason): actions = race.failed(address, reason: reason)
+                case .waited(let number): actions = race.waited(number)
+                case nil: break racing
+                }
             }
-            var race = DialRace()
-            while race.winner == nil, let attempt = await group.next() { race.add(attempt) }
             group.cancelAll()
-            return race
+            return (winner, race.failures)
         }
-        if let winner = race.winner { return winner }
+        if let winner { return winner }
         try Task.checkCancellation()
-        throw HostError.dialFailed(peer.id, attempts: race.failures)
+        throw HostError.dialFailed(peer.id, attempts: failures)
     }
 
-    /// Dials one address after a delay; gives the reason when it fails.
-    private func attempt(_ address: Multiaddr, expecting peer: PeerID, after delay: Duration) async -> DialAttempt {
+    /// Those of a peer's addresses that did not fail a short while ago.
+    private func ready(_ addresses: ArraySlice<Multiaddr>, of peer: PeerID) throws -> [Multiaddr] {
+        let now = ContinuousClock.now
+        let waits = state.withLock { state in
+            addresses.map { (address: $0, wait: state.backoff.wait(for: $0.withoutPeerID, now: now)) }
+        }
+        let ready = waits.filter { $0.wait == nil }.map(\.address)
+        let heldBack = waits.count - ready.count
+        if heldBack > 0 { resources.count { $0.dialsHeldBack += heldBack } }
+        guard ready.isEmpty else { return ready }
+        throw HostError.dialFailed(
+            peer,
+            attempts: waits.map {
+                (address: $0.address, reason: "failed before, not dialled again for \($0.wait ?? .zero)")
+            }
+        )
+    }
+
+    private func stagger(_ number: Int) async -> DialEvent {
+        try? await Task.sleep(for: configuration.dialStagger)
+        return .waited(number)
+    }
+
+    /// Dials one address; gives the reason when it fails.
+    private func attempt(_ address: Multiaddr, expecting peer: PeerID) async -> DialEvent {
         do {
-            try await Task.sleep(for: delay)
             return .connected(try await dial(address, expecting: peer))
         } catch {
             return .failed(address, reason: Self.describe(error))
         }
     }
 
-    /// Dials one address and runs the handshakes.
+    /// Dials one address, and takes note of what becomes of it.
     ///
     /// - Parameters:
     ///   - address: An IP or DNS address with a TCP port.
     ///   - expectedPeer: Who must answer; anybody but this host itself if `nil`.
     func dial(_ address: Multiaddr, expecting expectedPeer: PeerID?) async throws -> Connection {
+        resources.count { $0.dialsStarted += 1 }
+        let place = address.withoutPeerID
+        do {
+            let connection = try await connect(address, expecting: expectedPeer)
+            state.withLock { $0.backoff.succeeded(place) }
+            return connection
+        } catch {
+            resources.count { $0.dialsFailed += 1 }
+            if !Task.isCancelled, Self.isFault(ofAddress: error) {
+                let (now, jitter) = (ContinuousClock.now, Double.random(in: 0...1))
+                state.withLock { $0.backoff.failed(place, now: now, jitter: jitter) }
+            }
+            throw error
+        }
+    }
+
+    /// Whether a dial failed for a reason that speaks against the address: not a limit of this host, and not that
+    /// another peer lives there than the one that was looked for.
+    private static func isFault(ofAddress error: any Error) -> Bool {
+        switch error {
+        case HostError.notRunning, HostError.tooManyConnections, HostError.unexpectedPeer, HostError.selfDial: false
+        case is CancellationError: false
+        default: true
+        }
+    }
+
+    /// Connects to one address and runs the handshakes.
+    private func connect(_ address: Multiaddr, expecting expectedPeer: PeerID?) async throws -> Connection {
         guard let host = address.host, let port = address.tcpPort, address.withoutPeerID.components.count == 2
         else { throw HostError.unsupportedAddress(address) }
         try state.withLock { state in try state.table.beginOutbound() }
@@ -127,21 +198,11 @@ extension Host {
     }
 }
 
-/// How the attempt at one address ended.
-private enum DialAttempt: Sendable {
+/// What happens while a peer's addresses are tried.
+private enum DialEvent: Sendable {
     case connected(Connection)
     case failed(Multiaddr, reason: String)
+    case waited(Int)
 }
 
-/// The attempts at a peer's addresses so far.
-private struct DialRace: Sendable {
-    var winner: Connection?
-    var failures: [(address: Multiaddr, reason: String)] = []
-
-    mutating func add(_ attempt: DialAttempt) {
-        switch attempt {
-        case .connected(let connection): winner = connection
-        case .failed(let address, let reason): failures.append((address, reason))
-        }
-    }
-}
+private typealias DialOutcome = (winner: Connection?, failures: [(address: Multiaddr, reason: String)])

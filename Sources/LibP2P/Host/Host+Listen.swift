@@ -61,6 +61,11 @@ extension Host {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { [resources] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(AcceptPause(resources: resources))
+                }
+            }
             .childChannelInitializer { [weak self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     guard let self else { throw HostError.notRunning }
@@ -91,7 +96,10 @@ extension Host {
     /// Begins the handshakes of an accepted channel, or closes it if there is no place for it.
     private func accept(_ channel: any Channel) {
         let remoteAddress = channel.remoteAddress.flatMap(Multiaddr.init(socketAddress:))
-        guard let remoteAddress, state.withLock({ $0.table.beginInbound(channel) }) else {
+        guard let remoteAddress,
+            state.withLock({ $0.table.beginInbound(channel, from: remoteAddress.ipAddress) })
+        else {
+            resources.count { $0.connectionsRefused += 1 }
             channel.close(promise: nil)
             return
         }
@@ -132,6 +140,7 @@ extension Host {
             settings: configuration,
             handlers: handlers,
             tasks: tasks,
+            resources: resources,
             timeout: timeout
         )
         let upgrader = ConnectionUpgrader(parameters: parameters, promise: promise) { [weak self] connection in

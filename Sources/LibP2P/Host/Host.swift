@@ -11,6 +11,7 @@ import Synchronization
 public final class Host: Sendable {
     struct State {
         var table: ConnectionTable
+        var backoff = DialBackoff()
         var servers: [any Channel] = []
         var bound: [Multiaddr] = []
         /// What the bound addresses stood for when the machine was last asked.
@@ -30,6 +31,7 @@ public final class Host: Sendable {
     let configuration: HostConfiguration
     let keyPair: KeyPair
     let tls: TLSContexts
+    let resources: HostResources
     let group: any EventLoopGroup
     let logger: Logger
     let handlers = ProtocolHandlers()
@@ -47,6 +49,7 @@ public final class Host: Sendable {
         tls = TLSContexts(identity: keyPair, muxers: configuration.offersEarlyMuxer ? ConnectionUpgrader.muxers : [])
         self.group = group
         self.logger = logger
+        resources = HostResources(configuration: configuration)
         state = Mutex(State(table: ConnectionTable(settings: configuration)))
         setStandardHandlers()
     }
@@ -73,6 +76,15 @@ public final class Host: Sendable {
     /// What a connected peer told of itself; `nil` before it did.
     public func identifyInfo(of peer: PeerID) -> IdentifyInfo? {
         state.withLock { $0.table.identified[peer] }
+    }
+
+    /// The addresses from which connected peers see this host, those that most peers name first, and how many do. Each
+    /// peer has one vote.
+    public var observedAddresses: [(address: Multiaddr, peers: Int)] {
+        let addresses = state.withLock { $0.table.identified.values.compactMap(\.observedAddress) }
+        let counts = addresses.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        return counts.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }
+            .map { (address: $0.key, peers: $0.value) }
     }
 
     /// What happens from now on. Each access is a subscription of its own; a subscriber that falls behind by
@@ -112,21 +124,22 @@ public final class Host: Sendable {
 
     /// Makes sure that there is a connection to a peer.
     ///
-    /// Dials of the same peer under way are joined rather than repeated.
+    /// Dials of the same peer under way are joined rather than repeated. An address that failed is not dialled again
+    /// for 250 ms, and after each further failure for twice as long, at most 30 s.
     ///
     /// - Throws: ``HostError``, or `CancellationError`.
     public func connect(to peer: PeerInfo) async throws {
         _ = try await connection(to: peer)
     }
 
-    /// Connects to whoever listens at an address.
+    /// Connects to whoever listens at an address. An address that failed a short while ago is dialled nevertheless.
     ///
     /// - Parameter address: The address; if it ends in `/p2p/ID`, that peer must be the one that answers.
     /// - Returns: The id that the peer proved in the handshake.
     /// - Throws: ``HostError``, or what the handshake says.
     public func connect(to address: Multiaddr) async throws -> PeerID {
         if let id = address.peerID {
-            try await connect(to: PeerInfo(id: id, addresses: [address]))
+            _ = try await connection(to: PeerInfo(id: id, addresses: [address]), isPersistent: true)
             return id
         }
         return try await dial(address, expecting: nil).remotePeer
@@ -187,8 +200,21 @@ public final class Host: Sendable {
 
     /// Takes a connection into the table, on its event loop and before anything is received on it.
     func register(_ connection: Connection) throws {
-        try state.withLock { state in
+        let excess = try state.withLock { state in
             if try state.table.add(connection) { state.publish(.connected(connection.remotePeer)) }
+            if connection.isInbound, let machine = connection.remoteAddress.ipAddress {
+                state.backoff.forget(machine: machine)
+            }
+            return state.table.trim(sparing: connection)
+        }
+        for unused in excess { unused.close(reason: "unused, and there are too many connections") }
+        resources.count { counters in
+            counters.connectionsTrimmed += excess.count
+            if connection.isInbound {
+                counters.inboundConnectionsOpened += 1
+            } else {
+                counters.outboundConnectionsOpened += 1
+            }
         }
         logger.debug(
             "connected",
@@ -202,6 +228,13 @@ public final class Host: Sendable {
     }
 
     private func unregister(_ connection: Connection) {
+        resources.count { counters in
+            if connection.isInbound {
+                counters.inboundConnectionsClosed += 1
+            } else {
+                counters.outboundConnectionsClosed += 1
+            }
+        }
         state.withLock { state in
             if state.table.remove(connection) { state.publish(.disconnected(connection.remotePeer)) }
         }

@@ -16,15 +16,34 @@ public struct HostConfiguration: Sendable {
 
     /// The most connections in all: established, and those whose handshake goes on.
     public var maxConnections = 1024
+    /// How many established connections may stay: when there are more, those that were unused for the longest time are
+    /// closed. One with an open stream never is.
+    public var connectionHighWaterMark = 512
     /// The most connections with one peer. Two sides that dial each other at once have two; the rest is
     /// room for a peer that reconnects before its old connections are noticed to be dead.
     public var maxConnectionsPerPeer = 8
     /// The most connections of others whose handshake goes on.
     public var maxPendingInboundConnections = 128
+    /// The most of them from one IPv4 address or IPv6 /64, loopback aside, so that one machine cannot keep all others
+    /// out. Far more than a node needs, which dials once.
+    public var maxPendingInboundPerAddress = 32
     /// The most streams that a peer may have open on a connection, handlers that still run included.
     public var maxInboundStreamsPerConnection = 256
+    /// The most streams that all peers together may have open.
+    public var maxInboundStreams = 4096
     /// How many bytes of a stream a peer may send before they are read. At least 256 KiB, yamux's initial window.
     public var streamReceiveWindow = 256 * 1024
+    /// How far that grows for a stream whose reader keeps up with its sender.
+    public var maxStreamReceiveWindow = 1024 * 1024
+    /// By how many bytes the windows of all streams of a connection together may grow.
+    public var maxWindowGrowthPerConnection = 4 * 1024 * 1024
+    /// How many received bytes of a connection may wait to be read; beyond, the stream whose bytes come is reset.
+    /// Twice the greatest message of the DHT.
+    public var maxUnreadBytesPerConnection = 8 * 1024 * 1024
+    /// How many bytes of all streams of a connection wait to be sent before writers are suspended.
+    public var maxQueuedBytesPerConnection = 4 * 1024 * 1024
+    /// How many bytes may wait on all connections, to be read or to be sent; beyond, streams that add to it are reset.
+    public var maxBufferedBytes = 64 * 1024 * 1024
     /// How many bytes of a stream wait to be sent before a writer is suspended.
     public var streamSendQueue = 64 * 1024
     /// The most addresses of a peer that one dial tries.
@@ -32,7 +51,7 @@ public struct HostConfiguration: Sendable {
 
     /// The time for a dial: TCP, security and muxer handshakes of one address.
     public var dialTimeout = Duration.seconds(5)
-    /// How long a dial waits before it tries the next address beside the previous one.
+    /// How long a dial waits before it tries the next address beside the previous one; it does not wait when that fails.
     public var dialStagger = Duration.milliseconds(150)
     /// The time for the handshakes on an accepted connection.
     public var acceptTimeout = Duration.seconds(15)

@@ -58,6 +58,8 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
     case timeout(Duration)
     /// A second read while one waits.
     case concurrentRead
+    /// This host holds as many bytes of streams as it may.
+    case overMemory
     /// The stream ended within a message.
     case unexpectedEnd
     /// A message whose length prefix is malformed or exceeds the reader's bound.
@@ -71,6 +73,7 @@ public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
         case .connectionClosed(let reason): "the connection of the stream is closed: \(reason)"
         case .timeout(let timeout): "nothing happened on the stream within \(timeout)"
         case .concurrentRead: "another read of the stream is waiting"
+        case .overMemory: "this node holds as many unsent and unread bytes as it may"
         case .unexpectedEnd: "the stream ended within a message"
         case .invalidMessage(let reason): reason
         }

@@ -29,6 +29,10 @@ final class StreamCore {
     private var inbound = ByteBuffer()
     /// How many of the bytes in ``inbound`` were granted again already, for a message greater than the window.
     private var granted = 0
+    /// How many of the bytes in ``inbound`` the connection knows of.
+    private var accounted = 0
+    /// Whether a place among the streams of peers is taken.
+    private var holdsPlace: Bool
     private var isInboundFinished = false
     private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timer: Scheduled<Void>)?
     private var writers = CircularBuffer<
@@ -41,15 +45,36 @@ final class StreamCore {
         self.id = id
         self.connection = connection
         self.negotiation = negotiation
+        holdsPlace = if case .inbound = negotiation { true } else { false }
+    }
+
+    /// Gives the place among the streams of peers back. Called when the stream is over for the connection.
+    func releasePlace() {
+        guard holdsPlace else { return }
+        holdsPlace = false
+        connection.resources.releaseInboundStream()
+    }
+
+    /// Tells the connection how many bytes wait to be read.
+    private func account() {
+        let difference = inbound.readableBytes - accounted
+        guard difference != 0 else { return }
+        accounted = inbound.readableBytes
+        connection.addUnread(difference)
     }
 
     // MARK: From the connection
 
     func receive(_ bytes: ByteBuffer) {
         guard failure == nil, !isReadClosed else { return }
+        guard connection.hasRoom(for: bytes.readableBytes) else {
+            connection.resources.count { $0.streamsOverMemory += 1 }
+            return reset()
+        }
         // A copy: a slice of a few bytes would keep all that was decrypted with it in memory.
         inbound.writeImmutableBuffer(bytes)
         serveReader()
+        account()
     }
 
     func receiveEnd() {
@@ -61,9 +86,11 @@ final class StreamCore {
     func fail(_ error: StreamError) {
         guard failure == nil else { return }
         failure = error
+        releasePlace()
         timer?.cancel()
         timer = nil
         if error == .reset { inbound = ByteBuffer() }
+        account()
         if case .outbound(_, let waiter) = negotiation { waiter.resume(.failure(error)) }
         negotiation = nil
         serveReader()
@@ -76,6 +103,7 @@ final class StreamCore {
 
     /// Both directions ended in order: what was received can still be read.
     func ended() {
+        releasePlace()
         timer?.cancel()
         timer = nil
         isWriteClosed = true
@@ -121,10 +149,13 @@ final class StreamCore {
         }
         reader = (read, waiter, timer)
         serveReader()
+        account()
     }
 
     func write(_ bytes: ByteBuffer, waiter: Waiter<Void>, timeout: Duration) {
-        if let error = failure ?? (isWriteClosed ? .closed : nil) {
+        if let error = failure ?? (isWriteClosed ? .closed : nil)
+            ?? (connection.resources.isOverMemory ? .overMemory : nil)
+        {
             waiter.resume(.failure(error))
             return
         }
@@ -150,6 +181,7 @@ final class StreamCore {
         isReadClosed = true
         grant(inbound.readableBytes)
         inbound = ByteBuffer()
+        account()
         connection.stopReading(id)
         if let reader { reader.waiter.resume(.failure(StreamError.closed)) }
         guard connection.isOpen(id) else { return }

@@ -1,5 +1,6 @@
 import Multiformats
 import NIOCore
+internal import NIOSSL
 
 /// The end of a connection's pipeline: feeds the yamux session, hands its streams to the program, and
 /// sees to it that a dead or idle connection ends.
@@ -15,20 +16,25 @@ final class YamuxHandler: ChannelInboundHandler {
     let settings: HostConfiguration
     let eventLoop: any EventLoop
 
-    private var session: YamuxSession
-    private var streams: [UInt32: StreamCore] = [:]
-    private let handlers: ProtocolHandlers
-    private let tasks: TaskTracker
-    private var context: ChannelHandlerContext?
+    let activity = ConnectionActivity()
+    let resources: HostResources
+    var session: YamuxSession
+    var streams: [UInt32: StreamCore] = [:]
+    let handlers: ProtocolHandlers
+    let tasks: TaskTracker
+    private(set) var context: ChannelHandlerContext?
     /// Handlers of inbound streams that have not returned; a peer that opens and resets streams is bounded by it.
-    private var runningHandlers = 0
+    var runningHandlers = 0
+    /// Received bytes of all streams that nobody has read.
+    private(set) var unreadBytes = 0
+    /// What the host was told of this connection's memory.
+    private var publishedBytes = 0
+    /// How many refused streams the host was told of.
+    private var publishedRefusals = 0
     private var isPumping = false
     private var isReading = false
-    private var hasReceivedSinceTick = false
-    private var idleSince: NIODeadline?
-    /// When the peer must have answered the last ping, while it has not.
-    private var pingDeadline: NIODeadline?
-    private var keepAlive: Scheduled<Void>?
+    var keepAlive: KeepAlive
+    var nextTick: Scheduled<Void>?
     private(set) var closeReason: String?
 
     init(
@@ -38,18 +44,28 @@ final class YamuxHandler: ChannelInboundHandler {
         settings: HostConfiguration,
         handlers: ProtocolHandlers,
         tasks: TaskTracker,
+        resources: HostResources,
         eventLoop: any EventLoop
     ) {
         var configuration = YamuxConfiguration()
         configuration.maxInboundStreams = settings.maxInboundStreamsPerConnection
         configuration.receiveWindow = settings.streamReceiveWindow
+        configuration.maxReceiveWindow = max(settings.maxStreamReceiveWindow, settings.streamReceiveWindow)
+        configuration.maxWindowGrowth = settings.maxWindowGrowthPerConnection
         configuration.maxQueuedBytesPerStream = settings.streamSendQueue
+        configuration.maxQueuedBytes = settings.maxQueuedBytesPerConnection
         session = YamuxSession(role: role, configuration: configuration)
+        keepAlive = KeepAlive(
+            interval: TimeAmount(settings.keepAliveInterval),
+            timeout: TimeAmount(settings.keepAliveTimeout),
+            idleTimeout: TimeAmount(settings.idleTimeout)
+        )
         self.remotePeer = remotePeer
         self.remoteAddress = remoteAddress
         self.settings = settings
         self.handlers = handlers
         self.tasks = tasks
+        self.resources = resources
         self.eventLoop = eventLoop
     }
 
@@ -57,7 +73,7 @@ final class YamuxHandler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        scheduleKeepAlive()
+        beginKeepAlive()
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
@@ -67,7 +83,7 @@ final class YamuxHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
-        hasReceivedSinceTick = true
+        keepAlive.received()
         session.receive(unwrapInboundIn(data))
         handleEvents()
     }
@@ -87,7 +103,12 @@ final class YamuxHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(reason: "\(error)")
+        switch error {
+        case is NoiseError: drop(.brokenSecurity, "\(error)")
+        case NIOSSLError.uncleanShutdown: close(reason: "the peer closed it")
+        case is NIOSSLError, is BoringSSLError: drop(.brokenSecurity, "\(error)")
+        default: close(reason: "\(error)")
+        }
     }
 
     // MARK: For streams
@@ -99,7 +120,7 @@ final class YamuxHandler: ChannelInboundHandler {
     }
 
     func consume(_ count: Int, of id: UInt32) {
-        session.consume(count, of: id)
+        session.consume(count, of: id, now: .now())
         pump()
     }
 
@@ -112,9 +133,34 @@ final class YamuxHandler: ChannelInboundHandler {
 
     func isOpen(_ id: UInt32) -> Bool { streams[id] != nil }
 
+    /// Whether so many bytes more may wait to be read, by the bounds of this connection and of the host.
+    func hasRoom(for count: Int) -> Bool {
+        count == 0 || unreadBytes + count <= settings.maxUnreadBytesPerConnection && !resources.isOverMemory
+    }
+
+    /// Takes note that so many bytes more, or fewer, wait to be read.
+    func addUnread(_ difference: Int) {
+        unreadBytes += difference
+        publish()
+    }
+
+    /// Tells the host what it counts over all connections.
+    private func publish() {
+        let bytes = closeReason == nil ? unreadBytes + session.queuedBytes : 0
+        resources.addBufferedBytes(bytes - publishedBytes)
+        publishedBytes = bytes
+        let refusals = session.refusedCount
+        if refusals > publishedRefusals {
+            let new = refusals - publishedRefusals
+            resources.count { $0.streamsRefused += new }
+            publishedRefusals = refusals
+        }
+    }
+
     func reset(_ id: UInt32) {
         streams[id] = nil
         session.reset(id)
+        usageChanged()
         pump()
     }
 
@@ -132,6 +178,7 @@ final class YamuxHandler: ChannelInboundHandler {
             let actions = dialer.start()
             let stream = StreamCore(id: id, connection: self, negotiation: .outbound(dialer, waiter))
             add(stream)
+            resources.count { $0.outboundStreamsOpened += 1 }
             negotiate(stream, actions)
             pump()
         } catch {
@@ -164,100 +211,24 @@ final class YamuxHandler: ChannelInboundHandler {
             case .finished(let id):
                 guard let stream = streams[id] else { break }
                 if stream.negotiation == nil { stream.receiveEnd() } else { stream.reset() }
-            case .reset(let id): streams.removeValue(forKey: id)?.fail(.reset)
-            case .closed(let id): streams.removeValue(forKey: id)?.ended()
+            case .reset(let id):
+                streams.removeValue(forKey: id)?.fail(.reset)
+                usageChanged()
+            case .closed(let id):
+                streams.removeValue(forKey: id)?.ended()
+                usageChanged()
             case .writable(let id): streams[id]?.pumpWriters()
-            case .pong: break  // Its bytes alone show that the peer lives.
+            case .pong(let value):
+                if let time = keepAlive.ponged(value, now: .now()) {
+                    session.roundTripTime = time
+                    activity.roundTripTime = .nanoseconds(time.nanoseconds)
+                }
             case .goingAway: break
-            case .failed(let error): close(reason: error.description)
+            case .failed(let error): drop(DropReason(error), error.description)
             }
         }
+        publish()
         if session.hasReceivedGoAway, streams.isEmpty { close(reason: "the peer goes away") }
-    }
-
-    private func accept(_ id: UInt32) {
-        guard runningHandlers < settings.maxInboundStreamsPerConnection else { return session.reset(id) }
-        let listener = MultistreamListener(supported: handlers.names)
-        let stream = StreamCore(id: id, connection: self, negotiation: .inbound(listener))
-        add(stream)
-        negotiate(stream, listener.start())
-    }
-
-    private func add(_ stream: StreamCore) {
-        streams[stream.id] = stream
-        idleSince = nil
-        let loopBound = NIOLoopBound(stream, eventLoop: eventLoop)
-        let timeout = settings.streamNegotiationTimeout
-        stream.timer = eventLoop.scheduleTask(in: TimeAmount(timeout)) {
-            let stream = loopBound.value
-            guard let negotiation = stream.negotiation else { return }
-            if case .outbound(_, let waiter) = negotiation {
-                waiter.resume(.failure(StreamError.timeout(timeout)))
-            }
-            stream.reset()
-        }
-    }
-
-    private func receive(_ bytes: ByteBuffer, on id: UInt32) {
-        guard let stream = streams[id] else { return }
-        switch stream.negotiation {
-        case .outbound(var dialer, let waiter):
-            let actions = dialer.receive(bytes)
-            stream.negotiation = .outbound(dialer, waiter)
-            negotiate(stream, actions, received: bytes.readableBytes)
-        case .inbound(var listener):
-            let actions = listener.receive(bytes)
-            stream.negotiation = .inbound(listener)
-            negotiate(stream, actions, received: bytes.readableBytes)
-        case nil:
-            stream.receive(bytes)
-        }
-    }
-
-    private func negotiate(_ stream: StreamCore, _ actions: [MultistreamAction], received: Int = 0) {
-        var consumed = received
-        for action in actions {
-            switch action {
-            case .send(var bytes):
-                // A negotiation is smaller than any queue: who fills it does not read the answers.
-                guard (try? session.write(&bytes, to: stream.id)) == true else { return stream.reset() }
-            case .selected(let protocolID, let leftover):
-                consumed -= leftover.readableBytes
-                session.consume(consumed, of: stream.id)
-                selected(protocolID, leftover, stream)
-                return
-            case .failed(let error):
-                if case .outbound(_, let waiter) = stream.negotiation { waiter.resume(.failure(error)) }
-                return stream.reset()
-            }
-        }
-        session.consume(consumed, of: stream.id)
-    }
-
-    private func selected(_ protocolID: String, _ leftover: ByteBuffer, _ stream: StreamCore) {
-        let negotiation = stream.negotiation
-        stream.negotiation = nil
-        stream.timer?.cancel()
-        stream.timer = nil
-        if leftover.readableBytes > 0 { stream.receive(leftover) }
-        // Without an owner from here on, the stream is reset.
-        let muxed = MuxedStream(core: stream, protocolID: protocolID)
-        switch negotiation {
-        case .outbound(_, let waiter): waiter.resume(.success(muxed))
-        case .inbound: run(handlers[protocolID], with: muxed)
-        case nil: break
-        }
-    }
-
-    private func run(_ handler: ProtocolHandlers.Handler?, with stream: MuxedStream) {
-        guard let handler else { return }
-        runningHandlers += 1
-        let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
-        let eventLoop = eventLoop
-        tasks.start {
-            await handler(stream)
-            eventLoop.execute { loopBound.value.runningHandlers -= 1 }
-        }
     }
 
     // MARK: Sending
@@ -267,7 +238,10 @@ final class YamuxHandler: ChannelInboundHandler {
         // What a read causes leaves together after it; and `pump` may come back here through a writer.
         guard !isReading, !isPumping, let context else { return }
         isPumping = true
-        defer { isPumping = false }
+        defer {
+            isPumping = false
+            publish()
+        }
         // Again after each flush: the channel may tell within it that it can take more, which is missed here.
         while session.hasOutbound, context.channel.isWritable {
             // TLS keeps what is written until the flush, and the channel cannot tell before it that it is full.
@@ -283,48 +257,21 @@ final class YamuxHandler: ChannelInboundHandler {
         }
     }
 
-    // MARK: Life and death
-
-    private func scheduleKeepAlive(in delay: TimeAmount? = nil) {
-        let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
-        keepAlive = eventLoop.scheduleTask(in: delay ?? TimeAmount(settings.keepAliveInterval)) {
-            loopBound.value.keepAliveTick()
-        }
-    }
-
-    private func keepAliveTick() {
-        let now = NIODeadline.now()
-        if streams.isEmpty, runningHandlers == 0 {
-            let since = idleSince ?? now
-            idleSince = since
-            if now - since >= TimeAmount(settings.idleTimeout) { return close(reason: "no stream was in use") }
-        } else {
-            idleSince = nil
-        }
-        if hasReceivedSinceTick {
-            hasReceivedSinceTick = false
-            pingDeadline = nil
-            return scheduleKeepAlive()
-        }
-        let interval = TimeAmount(settings.keepAliveInterval)
-        if let pingDeadline {
-            guard now < pingDeadline else { return close(reason: "the peer answers no ping") }
-            return scheduleKeepAlive(in: min(interval, pingDeadline - now))
-        }
-        let timeout = TimeAmount(settings.keepAliveTimeout)
-        pingDeadline = now + timeout
-        _ = session.ping()
+    /// Sends a ping and takes its time.
+    func ping() {
+        keepAlive.pinged(session.ping(), now: .now())
         pump()
-        scheduleKeepAlive(in: min(interval, timeout))
     }
 
-    private func connectionEnded() {
-        keepAlive?.cancel()
-        keepAlive = nil
+    func connectionEnded() {
+        nextTick?.cancel()
+        nextTick = nil
         let reason = closeReason ?? "the peer closed it"
         closeReason = reason
         let ended = streams.values
         streams.removeAll()
         for stream in ended { stream.fail(.connectionClosed(reason: reason)) }
+        usageChanged()
+        publish()
     }
 }

@@ -39,7 +39,18 @@ extension Host {
             stream.close()
         } catch {
             stream.reset()
+            dropIfMalformed(error, stream.remotePeer)
         }
+    }
+
+    /// Disconnects a peer that says things of itself which cannot be read.
+    private func dropIfMalformed(_ error: any Error, _ peer: PeerID) {
+        switch error {
+        case StreamError.invalidMessage, is IdentifyError: break
+        default: return
+        }
+        let connections = state.withLock { $0.table.connections[peer] ?? [] }
+        for connection in connections { connection.drop(.malformedIdentify, "identify: \(error)") }
     }
 
     /// Asks a freshly connected peer who it is.
@@ -54,6 +65,7 @@ extension Host {
                 "peer does not identify itself",
                 metadata: ["peer": "\(connection.remotePeer)", "error": "\(error)"]
             )
+            dropIfMalformed(error, connection.remotePeer)
         }
     }
 

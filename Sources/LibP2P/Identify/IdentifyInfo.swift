@@ -12,6 +12,11 @@ public struct IdentifyInfo: Equatable, Sendable {
     /// The longest message in bytes, without its length prefix.
     public static let maxMessageLength = 8 * 1024
 
+    /// The most listen addresses that are kept; more are left out.
+    static let maxListenAddresses = 64
+    /// The most protocols that are kept; more are left out.
+    static let maxProtocols = 256
+
     /// The public key in its protobuf form; empty when the peer does not tell.
     public var publicKey: [UInt8] = []
     /// Where the peer listens. Entries that are no multiaddr are left out.
@@ -27,12 +32,16 @@ public struct IdentifyInfo: Equatable, Sendable {
 
     /// Decodes a message.
     ///
-    /// - Throws: `BinaryDecodingError` when the bytes are no such message.
-    package init(message bytes: ByteBuffer) throws {
-        let message = try IdentifyMessage(serializedBytes: Array(bytes.readableBytesView))
+    /// - Throws: ``IdentifyError`` when the bytes are no such message.
+    package init(message bytes: ByteBuffer) throws(IdentifyError) {
+        guard let message = try? IdentifyMessage(serializedBytes: Array(bytes.readableBytesView)) else {
+            throw IdentifyError()
+        }
         publicKey = Array(message.publicKey)
-        listenAddresses = message.listenAddrs.compactMap { try? Multiaddr(bytes: Array($0)) }
-        protocols = message.protocols
+        listenAddresses = message.listenAddrs.prefix(Self.maxListenAddresses).compactMap {
+            try? Multiaddr(bytes: Array($0))
+        }
+        protocols = Array(message.protocols.prefix(Self.maxProtocols))
         observedAddress = message.hasObservedAddr ? try? Multiaddr(bytes: Array(message.observedAddr)) : nil
         protocolVersion = message.protocolVersion
         agentVersion = message.agentVersion
@@ -66,4 +75,10 @@ public struct IdentifyInfo: Equatable, Sendable {
         if !push.protocolVersion.isEmpty { protocolVersion = push.protocolVersion }
         if !push.agentVersion.isEmpty { agentVersion = push.agentVersion }
     }
+}
+
+/// A peer's message about itself that is no such message.
+public struct IdentifyError: Error, Equatable, CustomStringConvertible {
+    /// What was expected.
+    public var description: String { "expected an identify message, found bytes that are none" }
 }

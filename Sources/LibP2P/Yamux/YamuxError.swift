@@ -32,6 +32,10 @@ public enum YamuxGoAwayReason: Equatable, Sendable {
 public enum YamuxError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The remote side broke the protocol; the session is over.
     case protocolViolation(String)
+    /// The remote side asked for more answers than it read; the session is over.
+    case controlFlood(limit: Int)
+    /// The remote side went on opening streams beyond the limit; the session is over.
+    case streamFlood(limit: Int)
     /// Too many opened streams still wait for the remote side's acknowledgement.
     case tooManyUnacknowledgedStreams(limit: Int)
     /// One side said that it goes away, so that no stream can be opened.
@@ -45,6 +49,10 @@ public enum YamuxError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .protocolViolation(let reason): "yamux: protocol violation: \(reason)"
+        case .controlFlood(let limit):
+            "yamux: the peer asks for more answers than it reads: \(limit) wait"
+        case .streamFlood(let limit):
+            "yamux: the peer opened \(limit) streams in a row beyond the limit"
         case .tooManyUnacknowledgedStreams(let limit):
             "yamux: \(limit) opened streams still wait for the peer's acknowledgement"
         case .goingAway: "yamux: the session goes away, no stream can be opened"

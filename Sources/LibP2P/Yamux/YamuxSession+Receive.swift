@@ -64,7 +64,7 @@ extension YamuxSession {
         let isLiving = try receiveFlags(header)
         guard isLiving, var stream = streams[header.streamID] else {
             // Bytes on their way when the stream was reset: at most a window of them.
-            let window = max(configuration.receiveWindow, YamuxConfiguration.initialWindow)
+            let window = max(configuration.receiveWindow, configuration.maxReceiveWindow)
             guard length <= window else {
                 throw .protocolViolation("a data frame of \(length) bytes exceeds any stream's window of \(window)")
             }
@@ -121,11 +121,21 @@ extension YamuxSession {
         guard isRemoteID else { throw .protocolViolation("the peer opened stream \(id), whose id is not its own") }
         guard streams[id] == nil else { throw .protocolViolation("the peer opened stream \(id) twice") }
         guard !hasSentGoAway, inboundCount < configuration.maxInboundStreams else {
-            queueControl(YamuxFrameHeader(kind: .windowUpdate, flags: .rst, streamID: id, length: 0))
+            refuse(id)
             return
         }
+        refusedInARow = 0
         addStream(id, isInbound: true)
         events.append(.opened(id))
+    }
+
+    private mutating func refuse(_ id: UInt32) {
+        refusedCount += 1
+        refusedInARow += 1
+        guard refusedInARow <= configuration.maxRefusedStreams else {
+            return fail(.streamFlood(limit: configuration.maxRefusedStreams))
+        }
+        queueControl(YamuxFrameHeader(kind: .windowUpdate, flags: .rst, streamID: id, length: 0))
     }
 
     private mutating func receiveFinish(_ id: UInt32) {

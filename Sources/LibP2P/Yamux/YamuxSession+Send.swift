@@ -25,14 +25,17 @@ extension YamuxSession {
     /// Writes one frame of a stream and puts it back at the end of the round if it has more.
     private mutating func writeFrame(of id: UInt32, room: Int, to buffer: inout ByteBuffer) {
         streams[id]?.isScheduled = false
+        let before = streams[id]?.queuedBytes ?? 0
         streams[id]?.writeFrame(
             id: id,
             maxData: min(configuration.maxFrameSize, room - YamuxFrameHeader.size),
             to: &buffer
         )
+        queuedBytes -= before - (streams[id]?.queuedBytes ?? before)
         if streams[id]?.becomesWritable(below: configuration.maxQueuedBytesPerStream / 2) == true {
             events.append(.writable(id))
         }
+        wakeWriters()
         forgetIfClosed(id)
         schedule(id)
     }

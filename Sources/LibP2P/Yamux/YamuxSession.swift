@@ -47,6 +47,18 @@ package struct YamuxSession {
     var controlFrames = CircularBuffer<YamuxFrameHeader>()
     var events = CircularBuffer<Event>()
     var inboundCount = 0
+    /// How many streams were refused since one was accepted.
+    var refusedInARow = 0
+    /// How many streams were refused in all.
+    var refusedCount = 0
+    /// The bytes of all streams that wait to be sent.
+    var queuedBytes = 0
+    /// Whether a writer was turned away because of ``YamuxConfiguration/maxQueuedBytes``.
+    var isQueueFull = false
+    /// By how many bytes the windows of the open streams have grown.
+    var windowGrowth = 0
+    /// The time of a ping and its answer, as far as the driver knows it; windows grow only then.
+    var roundTripTime: TimeAmount?
     var unacknowledgedCount = 0
     var hasSentGoAway = false
     var hasReceivedGoAway = false
@@ -102,9 +114,14 @@ package struct YamuxSession {
     /// - Returns: Whether all was taken. If not, ``Event/writable(_:)`` says when to try the rest.
     package mutating func write(_ bytes: inout ByteBuffer, to id: UInt32) throws(YamuxError) -> Bool {
         guard let stream = streams[id], !stream.isFinishRequested else { throw .streamNotWritable(id) }
-        let room = max(0, configuration.maxQueuedBytesPerStream - stream.queuedBytes)
-        if let part = bytes.readSlice(length: min(room, bytes.readableBytes)) { streams[id]?.enqueue(part) }
+        let ownRoom = max(0, configuration.maxQueuedBytesPerStream - stream.queuedBytes)
+        let room = min(ownRoom, max(0, configuration.maxQueuedBytes - queuedBytes))
+        if let part = bytes.readSlice(length: min(room, bytes.readableBytes)) {
+            streams[id]?.enqueue(part)
+            queuedBytes += part.readableBytes
+        }
         streams[id]?.isWriterWaiting = bytes.readableBytes > 0
+        if bytes.readableBytes > 0, room < ownRoom { isQueueFull = true }
         schedule(id)
         return bytes.readableBytes == 0
     }
@@ -112,17 +129,35 @@ package struct YamuxSession {
     /// Says that `count` received bytes of a stream were taken, so that the remote side may send more.
     ///
     /// A window update goes out when half the window was consumed, so that a steady reader never stalls
-    /// the sender and an update is worth its frame.
-    package mutating func consume(_ count: Int, of id: UInt32) {
+    /// the sender and an update is worth its frame. If the next one is due within four round trips, the window is
+    /// what holds the sender back, and is doubled within the limits.
+    ///
+    /// - Parameter now: The time; without it windows do not grow.
+    package mutating func consume(_ count: Int, of id: UInt32, now: NIODeadline? = nil) {
         guard var stream = streams[id], !stream.isReceiveFinished, count > 0 else { return }
         stream.consumed += count
         if stream.consumed >= stream.receiveWindowTarget / 2 {
+            if let now {
+                if let last = stream.lastGrant, let roundTripTime, now - last < roundTripTime * 4 { grow(&stream) }
+                stream.lastGrant = now
+            }
             stream.receiveWindow += stream.consumed
             stream.pendingIncrement += stream.consumed
             stream.consumed = 0
         }
         streams[id] = stream
         schedule(id)
+    }
+
+    private mutating func grow(_ stream: inout YamuxStream) {
+        let target = min(stream.receiveWindowTarget * 2, configuration.maxReceiveWindow)
+        let growth = min(target - stream.receiveWindowTarget, configuration.maxWindowGrowth - windowGrowth)
+        guard growth > 0 else { return }
+        windowGrowth += growth
+        stream.windowGrowth += growth
+        stream.receiveWindowTarget += growth
+        stream.receiveWindow += growth
+        stream.pendingIncrement += growth
     }
 
     /// Ends this side's direction of a stream after what is queued.
@@ -189,6 +224,9 @@ package struct YamuxSession {
     mutating func forget(_ id: UInt32) {
         guard let stream = streams.removeValue(forKey: id) else { return }
         if stream.isInbound { inboundCount -= 1 }
+        queuedBytes -= stream.queuedBytes
+        windowGrowth -= stream.windowGrowth
+        wakeWriters()
         if !stream.isAcknowledged { unacknowledgedCount -= 1 }
         // Ids of the remote side may come again: its openings and resets must not pile up turns here.
         if stream.isScheduled, let turn = round.firstIndex(of: id) { round.remove(at: turn) }
@@ -200,10 +238,20 @@ package struct YamuxSession {
         events.append(.closed(id))
     }
 
+    /// Calls back the writers that the bound of the whole session turned away, once half of it is free again.
+    mutating func wakeWriters() {
+        guard isQueueFull, queuedBytes <= configuration.maxQueuedBytes / 2 else { return }
+        isQueueFull = false
+        for id in streams.keys
+        where streams[id]?.becomesWritable(below: configuration.maxQueuedBytesPerStream / 2) == true {
+            events.append(.writable(id))
+        }
+    }
+
     mutating func queueControl(_ frame: YamuxFrameHeader) {
         guard failure == nil else { return }
         guard controlFrames.count < configuration.maxQueuedControlFrames else {
-            fail(.protocolViolation("the peer asks for more answers than it reads"))
+            fail(.controlFlood(limit: configuration.maxQueuedControlFrames))
             return
         }
         controlFrames.append(frame)
@@ -220,6 +268,8 @@ package struct YamuxSession {
         body = nil
         inboundCount = 0
         unacknowledgedCount = 0
+        queuedBytes = 0
+        windowGrowth = 0
         goAway(.protocolError)
         events.append(.failed(error))
     }

@@ -11,9 +11,13 @@ struct YamuxStream {
 
     /// How many bytes the remote side may still send.
     var receiveWindow: Int
-    /// The window to which ``receiveWindow`` returns once all is consumed. A variable of its own, so that it
-    /// can grow with the connection's bandwidth and delay.
+    /// The window to which ``receiveWindow`` returns once all is consumed; it grows with the connection's bandwidth
+    /// and delay.
     var receiveWindowTarget: Int
+    /// By how much the window has grown.
+    var windowGrowth = 0
+    /// When window was granted last.
+    var lastGrant: NIODeadline?
     /// Received bytes that were consumed, but not yet granted again.
     var consumed = 0
     var isReceiveFinished = false

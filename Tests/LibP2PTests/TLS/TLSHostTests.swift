@@ -83,6 +83,22 @@ extension LoopbackTests {
         }
 
         @Test(arguments: SecurityProtocol.allCases)
+        func anotherPeerThanTheExpectedOneIsRefused(security: SecurityProtocol) async throws {
+            try await withPair({ $0.securities = [security] }) { dialer, listener in
+                let address = try #require(listener.listenAddresses.first)
+                let error = await #expect(throws: HostError.self) {
+                    try await dialer.dial(address, expecting: KeyPair().peerID)
+                }
+                guard case .unexpectedPeer(_, found: listener.peerID)? = error else {
+                    Issue.record("expected the peer that answered to be named, found \(String(describing: error))")
+                    return
+                }
+                #expect(dialer.connectedPeers.isEmpty)
+                try await eventually { listener.connectedPeers.isEmpty }
+            }
+        }
+
+        @Test(arguments: SecurityProtocol.allCases)
         func streamsCarryMebibytes(security: SecurityProtocol) async throws {
             try await withPair({ $0.securities = [security] }) { dialer, listener in
                 listener.setHandler(for: "/echo", echo)

@@ -1,0 +1,30 @@
+import NIOCore
+import Synchronization
+
+/// How a connection is used, told by its event loop and asked by the host.
+final class ConnectionActivity: Sendable {
+    private struct State {
+        var streams = 0
+        var lastUse = NIODeadline.now()
+        var roundTripTime: Duration?
+    }
+
+    private let state = Mutex(State())
+
+    /// Whether streams are open, and when the last one ended.
+    var use: (isInUse: Bool, lastUse: NIODeadline) { state.withLock { ($0.streams > 0, $0.lastUse) } }
+
+    /// The time from the last ping to its answer; `nil` before the first answer.
+    var roundTripTime: Duration? {
+        get { state.withLock { $0.roundTripTime } }
+        set { state.withLock { $0.roundTripTime = newValue } }
+    }
+
+    func setStreams(_ count: Int) {
+        state.withLock { state in
+            guard state.streams != count else { return }
+            state.streams = count
+            state.lastUse = .now()
+        }
+    }
+}

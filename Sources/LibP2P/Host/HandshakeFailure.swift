@@ -1,0 +1,43 @@
+import NIOCore
+internal import NIOSSL
+
+extension HandshakeFailure {
+    /// - Parameters:
+    ///   - error: What ended the handshakes.
+    ///   - security: The security protocol, if one was agreed upon.
+    init(_ error: any Error, security: SecurityProtocol?) {
+        switch error {
+        case let error as HostError: self.init(error)
+        case is MultistreamError: self = .negotiation
+        case let error as NoiseError: self.init(error)
+        case let error as TLSError:
+            if case .localFailure = error { self = .tls } else { self = .identity }
+        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: self = .tls
+        case is IOError, is ChannelError: self = .closed
+        default: self = .other
+        }
+    }
+
+    private init(_ error: HostError) {
+        switch error {
+        case .handshakeTimeout: self = .timeout
+        case .closedDuringHandshake: self = .closed
+        case .unexpectedPeer: self = .unexpectedPeer
+        case .selfDial: self = .selfDial
+        case .tooManyConnections: self = .limit
+        case .cannotListen, .unsupportedAddress, .dialFailed, .noAddresses, .connectionClosed, .notRunning:
+            self = .other
+        }
+    }
+
+    private init(_ error: NoiseError) {
+        switch error {
+        case .unusableIdentity, .invalidSignature, .malformedPayload: self = .identity
+        case .unexpectedPeer: self = .unexpectedPeer
+        case .connectionClosed: self = .closed
+        case .messageTooShort, .messageTooLong, .authenticationFailed, .invalidKey, .nonceExhausted, .outOfTurn,
+            .localKeyFailure, .tooMuchBuffered, .failedBefore:
+            self = .noise
+        }
+    }
+}

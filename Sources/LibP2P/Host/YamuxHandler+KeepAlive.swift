@@ -1,0 +1,53 @@
+import NIOCore
+
+/// How a connection is seen to live, to be used, and to behave.
+extension YamuxHandler {
+    /// Begins to look after the connection, by a ping that tells the round trip.
+    func beginKeepAlive() {
+        scheduleTick(in: keepAlive.interval)
+        ping()
+    }
+
+    private func scheduleTick(in delay: TimeAmount) {
+        let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
+        nextTick = eventLoop.scheduleTask(in: delay) { loopBound.value.tick() }
+    }
+
+    private func tick() {
+        switch keepAlive.tick(now: .now(), isUnused: streams.isEmpty && runningHandlers == 0) {
+        case .wait(let delay):
+            scheduleTick(in: delay)
+        case .ping(let delay):
+            ping()
+            scheduleTick(in: delay)
+        case .closeIdle:
+            resources.count { $0.idleConnectionsClosed += 1 }
+            close(reason: "no stream was in use")
+        case .closeDead:
+            drop(.unresponsive, "the peer answers no ping")
+        }
+    }
+
+    /// Tells the host whether streams are in use.
+    func usageChanged() {
+        activity.setStreams(streams.count + runningHandlers)
+    }
+
+    /// Closes the connection because the peer misbehaves.
+    func drop(_ reason: DropReason, _ text: String) {
+        guard closeReason == nil else { return }
+        resources.count { $0.peersDropped[reason, default: 0] += 1 }
+        close(reason: text)
+    }
+}
+
+extension DropReason {
+    init(_ error: YamuxError) {
+        switch error {
+        case .controlFlood: self = .controlFlood
+        case .streamFlood: self = .streamFlood
+        case .protocolViolation, .tooManyUnacknowledgedStreams, .goingAway, .streamIDsExhausted, .streamNotWritable:
+            self = .protocolViolation
+        }
+    }
+}

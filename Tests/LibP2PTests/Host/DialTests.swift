@@ -1,0 +1,108 @@
+import Multiformats
+import Testing
+
+@testable import LibP2P
+
+@Suite struct DialRaceTests {
+    private func addresses(_ texts: String...) throws -> [Multiaddr] {
+        try texts.map { try Multiaddr($0) }
+    }
+
+    @Test func familiesTakeTurnsFromIPv6On() throws {
+        let given = try addresses(
+            "/ip4/192.0.2.1/tcp/1",
+            "/ip4/192.0.2.2/tcp/1",
+            "/dns4/a.test/tcp/1",
+            "/ip4/192.0.2.3/tcp/1",
+            "/ip6/2001:db8::1/tcp/1",
+            "/ip6/2001:db8::2/tcp/1"
+        )
+        #expect(
+            DialRace.interleaved(given).map(\.description) == [
+                "/ip6/2001:db8::1/tcp/1", "/ip4/192.0.2.1/tcp/1", "/dns4/a.test/tcp/1",
+                "/ip6/2001:db8::2/tcp/1", "/ip4/192.0.2.2/tcp/1", "/ip4/192.0.2.3/tcp/1",
+            ]
+        )
+        #expect(DialRace.interleaved([]).isEmpty)
+    }
+
+    @Test func theNextAddressWaitsForTheStagger() throws {
+        let all = try addresses("/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/1", "/ip4/192.0.2.3/tcp/1")
+        var race = DialRace(all)
+        #expect(race.start() == [.dial(all[0]), .wait(1)])
+        #expect(race.waited(1) == [.dial(all[1]), .wait(2)])
+        #expect(race.waited(2) == [.dial(all[2])])
+        #expect(race.failed(all[0], reason: "a") == [])
+        #expect(race.failed(all[2], reason: "c") == [])
+        #expect(race.failed(all[1], reason: "b") == [.giveUp])
+        #expect(race.failures.map(\.reason) == ["a", "c", "b"])
+    }
+
+    @Test func aFailureBringsTheNextAddressAtOnce() throws {
+        let all = try addresses("/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/1", "/ip4/192.0.2.3/tcp/1")
+        var race = DialRace(all)
+        _ = race.start()
+        #expect(race.failed(all[0], reason: "") == [.dial(all[1]), .wait(2)])
+        // The wait that the failure overtook starts nothing.
+        #expect(race.waited(1) == [])
+        #expect(race.waited(2) == [.dial(all[2])])
+    }
+
+    @Test func nothingToDialIsGivenUp() {
+        var race = DialRace([])
+        #expect(race.start() == [.giveUp])
+    }
+}
+
+@Suite struct DialBackoffTests {
+    private let start = ContinuousClock.now
+
+    @Test func theWaitDoublesUpToItsMaximum() throws {
+        let address = try Multiaddr("/ip4/192.0.2.1/tcp/1")
+        var backoff = DialBackoff()
+        #expect(backoff.wait(for: address, now: start) == nil)
+        var waits: [Duration] = []
+        for _ in 0..<10 {
+            backoff.failed(address, now: start, jitter: 0.5)
+            waits.append(try #require(backoff.wait(for: address, now: start)))
+        }
+        let expected = [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]
+        #expect(waits == expected.map { .milliseconds($0) })
+        #expect(backoff.wait(for: address, now: start + .seconds(30)) == nil)
+        backoff.succeeded(address)
+        backoff.failed(address, now: start, jitter: 0.5)
+        #expect(backoff.wait(for: address, now: start) == .milliseconds(250))
+    }
+
+    @Test func theWaitIsSpread() throws {
+        let address = try Multiaddr("/ip4/192.0.2.1/tcp/1")
+        for (jitter, milliseconds) in [(0.0, 187.5), (1.0, 312.5), (-5.0, 187.5), (5.0, 312.5)] {
+            var backoff = DialBackoff()
+            backoff.failed(address, now: start, jitter: jitter)
+            #expect(backoff.wait(for: address, now: start) == .microseconds(Int(milliseconds * 1000)))
+        }
+    }
+
+    @Test func theTableIsBounded() throws {
+        var backoff = DialBackoff()
+        for port in 1...UInt16(DialBackoff.capacity + 100) {
+            backoff.failed(Multiaddr(ip: try IPAddress("192.0.2.1"), tcpPort: port), now: start, jitter: 0.5)
+            #expect(backoff.count <= DialBackoff.capacity)
+        }
+        #expect(backoff.count == DialBackoff.capacity)
+    }
+
+    @Test func aMachineThatLivesIsForgiven() throws {
+        let (lives, dead) = (try IPAddress("192.0.2.1"), try IPAddress("192.0.2.2"))
+        var backoff = DialBackoff()
+        for machine in [lives, dead] {
+            for port in [1, 2] as [UInt16] {
+                backoff.failed(Multiaddr(ip: machine, tcpPort: port), now: start, jitter: 0.5)
+            }
+        }
+        backoff.forget(machine: lives)
+        #expect(backoff.wait(for: Multiaddr(ip: lives, tcpPort: 2), now: start) == nil)
+        #expect(backoff.wait(for: Multiaddr(ip: dead, tcpPort: 2), now: start) != nil)
+        #expect(backoff.count == 2)
+    }
+}
