@@ -64,7 +64,7 @@ bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle 
 
 .PHONY: bench-micro
 bench-micro: ## Measure the parts of a node beside what they are made of; a build of its own
-	SPEGEL_BENCHMARKS=1 $(SWIFT) package --scratch-path .build-bench benchmark run --no-progress --quiet
+	SPEGEL_BENCHMARKS=1 $(SWIFT) package --scratch-path .build-bench benchmark run --no-progress
 
 .PHONY: bench-containerd
 bench-containerd: build ## Measure how a node follows a containerd with 20,000 pieces of content (root)

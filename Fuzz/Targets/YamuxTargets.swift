@@ -75,6 +75,8 @@ private struct YamuxProgram {
             limits.maxQueuedBytesPerStream = 64
             limits.maxFrameSize = 16
             limits.maxQueuedControlFrames = 4
+            limits.maxQueuedBytes = 100
+            limits.maxRefusedStreams = 3
         }
         self.limits = limits
         maximumWrite = hasLowLimits ? 40 : 4096
@@ -102,7 +104,7 @@ private struct YamuxProgram {
                 if id % 5 == 0 { session.stopReading(id) }
             case .data(let id, let bytes):
                 var copy = bytes
-                session.consume(bytes.readableBytes, of: id)
+                session.consume(bytes.readableBytes, of: id, now: .uptimeNanoseconds(UInt64(eventCount) * 1_000_000))
                 _ = try? session.write(&copy, to: id)
                 if id % 7 == 0 { session.reset(id) }
             case .finished(let id): session.finish(id)
