@@ -39,12 +39,12 @@ import Testing
     @Test func peersAreCheckedInTheOrderInWhichTheyAppeared() throws {
         var queue = AdmissionQueue(limit: 100)
         let peers = try (1...40).map { try testPeer($0) }
-        for peer in peers { #expect(queue.add(peer, now: .zero)) }
+        for peer in peers { #expect(queue.add(peer, now: .zero) == true) }
         #expect(queue.take(now: .zero, limit: 16) == Array(peers.prefix(16)))
         for peer in peers.prefix(16) { queue.remove(peer.id) }
         // One that is due earlier goes first, whenever it came.
         queue.addFailed(peers[0], now: .zero)
-        #expect(queue.add(peers[1], now: .seconds(3)))
+        #expect(queue.add(peers[1], now: .seconds(3)) == true)
         #expect(queue.take(now: .seconds(3), limit: 30) == Array(peers[16...]) + [peers[0], peers[1]])
     }
 
