@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import NIOTLS
 
 /// One request and the promise of its response.
 struct Exchange: Sendable {
@@ -21,13 +22,25 @@ final class ExchangeHandler: ChannelDuplexHandler {
 
     private let peer: String
     private let limit: Int
+    /// Completed when requests can be sent, or with the reason why they never can.
+    private let secured: EventLoopPromise<Void>
     private var exchange: Exchange?
     private var head: HTTPResponseHead?
     private var body: [UInt8] = []
 
-    init(peer: String, limit: Int) {
+    init(peer: String, limit: Int, secured: EventLoopPromise<Void>) {
         self.peer = peer
         self.limit = limit
+        self.secured = secured
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .handshakeCompleted(_)? = event as? TLSUserEvent { secured.succeed() }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        secured.fail(HTTPClientError.closed(peer))
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -87,6 +100,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     }
 
     private func fail(_ error: any Error, _ context: ChannelHandlerContext) {
+        secured.fail(error)
         exchange.take()?.response.fail(error)
         context.close(promise: nil)
     }

@@ -56,7 +56,7 @@ public final class HTTPClient: Sendable {
                 // Closed while idle, most likely.
             }
         }
-        let channel = try await connect(deadline: deadline)
+        let channel = try await connect(deadline: deadline, timeout: timeout)
         return try await exchange(request, on: channel, deadline: deadline, timeout: timeout)
     }
 
@@ -69,26 +69,44 @@ public final class HTTPClient: Sendable {
         try? await idle?.close()
     }
 
-    private func connect(deadline: ContinuousClock.Instant) async throws -> any Channel {
+    private func connect(deadline: ContinuousClock.Instant, timeout: Duration) async throws -> any Channel {
         let context = url.isSecure ? try (tls().serverName, tls().makeContext()) : nil
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(TimeAmount(max(deadline - ContinuousClock.now, .milliseconds(1))))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { [url, limit] channel in
+        let connected: (channel: any Channel, secured: EventLoopPromise<Void>)
+        do {
+            connected = try await bootstrap.connect(host: url.host, port: Int(url.port)) { [url, limit] channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if let (name, context) = context {
                         try pipeline.addHandler(try Self.tlsHandler(context, name: name ?? url.host))
                     }
                     try pipeline.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
-                    try pipeline.addHandler(ExchangeHandler(peer: url.authority, limit: limit))
+                    let secured = channel.eventLoop.makePromise(of: Void.self)
+                    if context == nil { secured.succeed() }
+                    try pipeline.addHandler(ExchangeHandler(peer: url.authority, limit: limit, secured: secured))
+                    return (channel, secured)
                 }
             }
-        do {
-            return try await bootstrap.connect(host: url.host, port: Int(url.port)).get()
         } catch {
             throw HTTPClientError.wrap(error, peer: url.authority)
         }
+        // What is wrong with the TLS session is told here, and not lost before there is a request to fail.
+        let (channel, secured) = connected
+        let late = HTTPClientError.timedOut(url.authority, after: timeout)
+        let timer = channel.eventLoop.scheduleTask(in: TimeAmount(max(deadline - ContinuousClock.now, .zero))) {
+            secured.fail(late)
+            channel.close(promise: nil)
+        }
+        defer { timer.cancel() }
+        try await withTaskCancellationHandler {
+            try await secured.futureResult.get()
+        } onCancel: {
+            secured.fail(CancellationError())
+            channel.close(promise: nil)
+        }
+        return channel
     }
 
     /// An IP address is no name for SNI; the certificate is then compared with the address that was dialled.
