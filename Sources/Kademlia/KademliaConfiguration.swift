@@ -8,6 +8,9 @@ public struct KademliaConfiguration: Sendable {
     public var providerStore = ProviderStore.Configuration()
     /// How often own keys are advertised again. (Spegel v0.7 has 15 minutes.)
     public var reprovideInterval: Duration = .seconds(540)
+    /// How long a record is valid at least that came by ADD_PROVIDER, which has no field for it. Nodes of Spegel v0.7
+    /// renew theirs every 15 minutes and let those of others live for 19.
+    public var plainRecordLife: Duration = .seconds(1140)
     /// How long new keys are gathered before they are advertised.
     public var coalescingDelay: Duration = .milliseconds(10)
     /// The longest that a peer may take to answer, or to take a batch of records.

@@ -90,13 +90,14 @@ extension KademliaMachine {
             statistics.offers.refusedAsInvalid += 1
             return
         }
-        add(provider, for: KeySpacePosition(hashing: request.key), timeToLive: nil, now: now)
+        let life = max(configuration.plainRecordLife, configuration.providerStore.timeToLive)
+        add(provider, for: KeySpacePosition(hashing: request.key), timeToLive: life, now: now)
     }
 
     private mutating func add(
         _ provider: PeerInfo,
         for position: KeySpacePosition,
-        timeToLive: Duration?,
+        timeToLive: Duration,
         now: MonotonicTime
     ) {
         // Whoever was found not to have it has it now, by its own word.

@@ -136,6 +136,27 @@ import Testing
         #expect(machine.handle(ask, from: try testPeer(999).id, now: .zero)?.providerPeers.count == 64)
     }
 
+    @Test func recordsWithoutALifeOutliveTheRenewalOfOtherImplementations() throws {
+        var machine = try machine()
+        let plain = try testPeer(1)
+        let update = RecordUpdate(
+            kind: .announce,
+            keys: [Key("a")],
+            provider: try testPeer(2),
+            timeToLive: .seconds(600)
+        )
+        machine.handle(update, from: try testPeer(2).id, now: .zero)
+        let message = Message(kind: .addProvider, key: Key("a").bytes, providerPeers: [Message.Peer(plain)])
+        _ = machine.handle(message, from: plain.id, now: .zero)
+        let ask = Message(kind: .getProviders, key: Key("a").bytes)
+        for (minutes, expected) in [(9, 2), (15, 1), (18, 1), (20, 0)] {
+            let now = MonotonicTime.seconds(minutes * 60)
+            machine.advance(to: now)
+            let answer = machine.handle(ask, from: try testPeer(99).id, now: now)
+            #expect(answer?.providerPeers.count == expected, "after \(minutes) min")
+        }
+    }
+
     @Test func pingIsEchoedAndTheRestHasNoAnswer() throws {
         var machine = try machine(knowing: 1)
         let ping = Message(kind: .ping, key: [1, 2])

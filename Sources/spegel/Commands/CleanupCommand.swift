@@ -34,7 +34,8 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
         let logger = common.logOutput().logger(label: "spegel", level: common.logLevel)
         let report = try MirrorConfiguration.restore(path: containerdRegistryConfigPath, logger: logger)
         logger.info(
-            report.isChange ? "containerd's registry configuration is as it was before" : "there is nothing to put back",
+            report.isChange
+                ? "containerd's registry configuration is as it was before" : "there is nothing to put back",
             metadata: ["path": "\(containerdRegistryConfigPath)"]
         )
         var configuration = MonitoringServer.Configuration(host: addr.host, port: Int(addr.port))

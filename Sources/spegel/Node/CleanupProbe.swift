@@ -48,7 +48,10 @@ struct CleanupProbe {
             do {
                 let count = try await probeAll()
                 successes += 1
-                logger.info("all nodes are done", metadata: ["nodes": "\(count)", "probe": "\(successes)/\(threshold)"])
+                logger.info(
+                    "all nodes are done",
+                    metadata: ["nodes": "\(count)", "probe": "\(successes)/\(threshold)"]
+                )
                 if successes >= threshold { return }
             } catch is CancellationError {
                 throw CancellationError()

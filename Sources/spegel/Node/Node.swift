@@ -132,7 +132,7 @@ struct Node: Service {
         // stops to listen, and what tells of the node is there for as long as there is something to tell.
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
-            + [HostService(host: host), router, registry, tracker, StartupService(readiness: readiness)]
+            + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
         }
@@ -181,16 +181,22 @@ private struct HostService: Service {
     }
 }
 
-/// Gives back what the start needed once the node is ready, then only waits for the end.
-private struct StartupService: Service {
+/// Gives back what the start needed once the node is ready, and from then on what bursts have left behind.
+private struct MemoryService: Service {
+    /// It takes about a millisecond each time.
+    private static let trimInterval = Duration.seconds(30)
+
     let readiness: @Sendable () -> Readiness
 
     func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
             try await Task.sleep(for: .seconds(2))
-            StartupMemory.release()
-            try await gracefulShutdown()
+            SpareMemory.releaseCode()
+            while true {
+                SpareMemory.trimHeap()
+                try await Task.sleep(for: Self.trimInterval)
+            }
         }
     }
 }

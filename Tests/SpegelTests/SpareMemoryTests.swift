@@ -2,25 +2,25 @@ import Testing
 
 @testable import spegel
 
-struct StartupMemoryTests {
+struct SpareMemoryTests {
     @Test func onlyWhatCannotBeWrittenToIsGivenBack() {
         let code = "5592d4a00000-5592d6ec7000 r-xp 00a00000 fe:00 123 /usr/local/bin/spegel"
         for kind in ["r-xp", "r--p"] {
-            let range = StartupMemory.readOnlyRange(inMapsLine: code.replacing("r-xp", with: kind))
+            let range = SpareMemory.readOnlyRange(inMapsLine: code.replacing("r-xp", with: kind))
             #expect(range == 0x5592_d4a0_0000..<0x5592_d6ec_7000)
         }
         for kind in ["rw-p", "rwxp", "r-xs", "---p"] {
-            #expect(StartupMemory.readOnlyRange(inMapsLine: code.replacing("r-xp", with: kind)) == nil)
+            #expect(SpareMemory.readOnlyRange(inMapsLine: code.replacing("r-xp", with: kind)) == nil)
         }
         for odd in ["", "x", "1-2", "2-1 r-xp 0 /x", "zz-1 r-xp 0 /x", "1 r-xp 0 /x"] {
-            #expect(StartupMemory.readOnlyRange(inMapsLine: odd) == nil)
+            #expect(SpareMemory.readOnlyRange(inMapsLine: odd) == nil)
         }
-        #expect(StartupMemory.anonymousSize(inSmapsLine: "Anonymous:           988 kB") == 988)
-        #expect(StartupMemory.anonymousSize(inSmapsLine: "AnonHugePages:         0 kB") == nil)
+        #expect(SpareMemory.anonymousSize(inSmapsLine: "Anonymous:           988 kB") == 988)
+        #expect(SpareMemory.anonymousSize(inSmapsLine: "AnonHugePages:         0 kB") == nil)
     }
 
     @Test func theProgramGoesOnAfterwards() {
-        StartupMemory.release()
+        SpareMemory.release()
         #expect([3, 1, 2].sorted() == [1, 2, 3])
     }
 }

@@ -1,12 +1,19 @@
+import CMalloc
 import Glibc
 
-/// Gives memory back that only the start of the program needed.
-enum StartupMemory {
+/// Gives memory back that the program has no more use for.
+enum SpareMemory {
+    /// Gives the free pages of the heap back to the system. What came in a burst, such as the records of a node that
+    /// joins, leaves holes that the allocator would keep.
+    static func trimHeap() {
+        malloc_trim(0)
+    }
+
     /// Drops the pages of the program's code and constants from the resident set.
     ///
     /// The start runs through far more code than a node at rest, and the kernel maps 64 KiB around each page that is
     /// touched. What was never written to is mapped again from the page cache when it is needed again.
-    static func release() {
+    static func releaseCode() {
         guard let file = fopen("/proc/self/smaps", "re") else { return }
         defer { fclose(file) }
         var name = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
