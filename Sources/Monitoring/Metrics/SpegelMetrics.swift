@@ -151,6 +151,63 @@ public enum SpegelMetrics {
         ),
         MetricFamily("spegel_dht_handled_messages_total", .counter, "Messages of the DHT from other nodes."),
         MetricFamily(
+            "spegel_provider_records_refused_total",
+            .counter,
+            "Provider records of other nodes that were refused.",
+            labels: [.fixed("reason", ["foreign", "invalid", "key_limit", "provider_limit", "total_limit"])]
+        ),
+        MetricFamily(
+            "spegel_router_connections_opened_total",
+            .counter,
+            "Connections between routers whose handshakes succeeded.",
+            labels: [.fixed("direction", ["inbound", "outbound"])]
+        ),
+        MetricFamily(
+            "spegel_router_connections_refused_total",
+            .counter,
+            "Connections of other routers that found no place, before any handshake."
+        ),
+        MetricFamily(
+            "spegel_router_handshakes_failed_total",
+            .counter,
+            "Handshakes with other routers that failed, in both directions.",
+            labels: [
+                .fixed(
+                    "reason",
+                    [
+                        "timeout", "closed", "negotiation", "tls", "noise", "identity", "unexpected_peer", "self_dial",
+                        "limit", "other",
+                    ]
+                )
+            ]
+        ),
+        MetricFamily(
+            "spegel_router_dials_total",
+            .counter,
+            "Addresses of other routers that were dialled, or not even dialled since they failed a short while ago.",
+            labels: [.fixed("outcome", ["started", "failed", "held_back"])]
+        ),
+        MetricFamily(
+            "spegel_router_streams_refused_total",
+            .counter,
+            "Streams of other routers that were reset.",
+            labels: [.fixed("reason", ["count", "memory"])]
+        ),
+        MetricFamily(
+            "spegel_router_peers_dropped_total",
+            .counter,
+            "Routers that were disconnected because they misbehaved.",
+            labels: [
+                .fixed(
+                    "reason",
+                    [
+                        "protocol_violation", "control_flood", "stream_flood", "unresponsive", "malformed_identify",
+                        "broken_security",
+                    ]
+                )
+            ]
+        ),
+        MetricFamily(
             "spegel_leader",
             .gauge,
             "Whether this node leads the election of the Kubernetes bootstrap: 1 or 0."

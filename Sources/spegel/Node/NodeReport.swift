@@ -74,6 +74,7 @@ extension NodeReport {
         metrics.set("spegel_dht_failed_requests_total", to: statistics.failedRequests)
         metrics.set("spegel_dht_handled_messages_total", to: statistics.handledMessages)
 
+        collectRouter(into: &metrics)
         if let status = elector?.status { metrics.set("spegel_leader", to: status.isLeader ? 1 : 0) }
 
         let held = index.counts
@@ -82,6 +83,49 @@ extension NodeReport {
         if case .ready = readiness() { metrics.set("spegel_ready", to: 1) } else { metrics.set("spegel_ready", to: 0) }
         metrics.set("spegel_build_info", [("version", Version.text)], to: 1)
         collectAdvertised(into: &metrics)
+    }
+
+    private func collectRouter(into metrics: inout CollectedMetrics) {
+        let offers = router.statistics.offers
+        let refused = "spegel_provider_records_refused_total"
+        metrics.set(refused, [("reason", "foreign")], to: offers.refusedAsForeign)
+        metrics.set(refused, [("reason", "invalid")], to: offers.refusedAsInvalid)
+        metrics.set(refused, [("reason", "key_limit")], to: offers.refusedByKeyLimit)
+        metrics.set(refused, [("reason", "provider_limit")], to: offers.refusedByProviderLimit)
+        metrics.set(refused, [("reason", "total_limit")], to: offers.refusedByTotalLimit)
+
+        let statistics = host.statistics
+        let opened = "spegel_router_connections_opened_total"
+        metrics.set(opened, [("direction", "inbound")], to: statistics.inboundConnectionsOpened)
+        metrics.set(opened, [("direction", "outbound")], to: statistics.outboundConnectionsOpened)
+        metrics.set("spegel_router_connections_refused_total", to: statistics.connectionsRefused)
+        for reason in HandshakeFailure.allCases {
+            metrics.set(
+                "spegel_router_handshakes_failed_total",
+                [("reason", Self.label(reason.rawValue))],
+                to: statistics.handshakesFailed[reason] ?? 0
+            )
+        }
+        metrics.set("spegel_router_dials_total", [("outcome", "started")], to: statistics.dialsStarted)
+        metrics.set("spegel_router_dials_total", [("outcome", "failed")], to: statistics.dialsFailed)
+        metrics.set("spegel_router_dials_total", [("outcome", "held_back")], to: statistics.dialsHeldBack)
+        let streams = "spegel_router_streams_refused_total"
+        metrics.set(streams, [("reason", "count")], to: statistics.streamsRefused)
+        metrics.set(streams, [("reason", "memory")], to: statistics.streamsOverMemory)
+        for reason in DropReason.allCases {
+            metrics.set(
+                "spegel_router_peers_dropped_total",
+                [("reason", Self.label(reason.rawValue))],
+                to: statistics.peersDropped[reason] ?? 0
+            )
+        }
+    }
+
+    /// A name of a case as the value of a label: `streamFlood` is `stream_flood`.
+    static func label(_ name: String) -> String {
+        name.reduce(into: "") { label, character in
+            label += character.isUppercase ? "_" + character.lowercased() : String(character)
+        }
     }
 
     private func collectAdvertised(into metrics: inout CollectedMetrics) {
