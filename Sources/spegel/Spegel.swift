@@ -23,6 +23,7 @@ enum Main {
     static func main() async {
         // A peer that goes away is an error of that connection, never a signal to the process.
         signal(SIGPIPE, SIG_IGN)
+        SpareMemory.limitHeaps()
         let prepared: PreparedArguments
         do {
             prepared = try PreparedArguments(

@@ -38,8 +38,9 @@ public struct HostConfiguration: Sendable {
     /// By how many bytes the windows of all streams of a connection together may grow.
     public var maxWindowGrowthPerConnection = 4 * 1024 * 1024
     /// How many received bytes of a connection may wait to be read; beyond, the stream whose bytes come is reset.
-    /// Twice the greatest message of the DHT.
-    public var maxUnreadBytesPerConnection = 8 * 1024 * 1024
+    /// As much as the first windows of 64 streams and all growth of windows come to, so that a peer which keeps to its
+    /// windows is not cut off.
+    public var maxUnreadBytesPerConnection = 20 * 1024 * 1024
     /// How many bytes of all streams of a connection wait to be sent before writers are suspended.
     public var maxQueuedBytesPerConnection = 4 * 1024 * 1024
     /// How many bytes may wait on all connections, to be read or to be sent; beyond, streams that add to it are reset.

@@ -3,6 +3,12 @@ import Glibc
 
 /// Gives memory back that the program has no more use for.
 enum SpareMemory {
+    /// Has all threads share two heaps. With one for each thread, as glibc has it, each keeps free pages of its own. To
+    /// be called before there are threads.
+    static func limitHeaps() {
+        mallopt(M_ARENA_MAX, 2)
+    }
+
     /// Gives the free pages of the heap back to the system. What came in a burst, such as the records of a node that
     /// joins, leaves holes that the allocator would keep.
     static func trimHeap() {
