@@ -242,7 +242,7 @@ public final class StateTracker: Service {
                     "contents": "\(inventory.contents.count)", "tags": "\(inventory.tags.count)",
                     "advertised": "+\(added.count)", "withdrawn": "-\(removed.count)",
                     "withheld": "\(inventory.withheld.count)", "unreadable": "\(unreadable)",
-                    "duration": "\(end - start)",
+                    "duration": "\(Int((end - start) / .milliseconds(1)))ms",
                 ]
             )
         }
