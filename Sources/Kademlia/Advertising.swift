@@ -94,7 +94,8 @@ struct Advertising: Sendable {
             let end = own.range(of: KeyRegion(around: key.position, prefixLength: Self.stepPrefix)).upperBound
             announce.insert(own.keys[index..<max(index, end)])
             let next = (key.position.words.first | (Self.stepSize - 1)) &+ 1
-            cursorTime = cursorTime + time(over: next &- cursor)
+            // All keys are in the part that was taken last: the sweep has come around once.
+            cursorTime = cursorTime + (next == cursor ? interval : time(over: next &- cursor))
             cursor = next
         }
     }

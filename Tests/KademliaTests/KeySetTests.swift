@@ -49,6 +49,30 @@ import Testing
     }
 
     /// Every key is taken up once an interval, at the same time of each, and the load is spread.
+    /// Also where all keys lie in the same part of the key space, as a single one does.
+    @Test(arguments: 0..<40) func aSingleKeyIsSweptOnceAnInterval(seed: UInt64) {
+        var generator = SeededGenerator(seed: seed)
+        let key = Key("\(seed)")
+        var own = KeySet()
+        own.insert([key])
+        var advertising = Advertising(interval: .seconds(540), phase: generator.next(), now: .zero)
+        var times: [Int] = []
+        var now = 0
+        while now < 10 * 540 {
+            advertising.sweep(own, now: .seconds(now))
+            let everything = KeyRegion(around: key.position, prefixLength: 0)
+            if !advertising.take(.announce, of: everything, limit: 10).isEmpty { times.append(now) }
+            now += Int.random(in: 1...100, using: &generator)
+        }
+        #expect((9...11).contains(times.count), "seed \(seed)")
+        for (earlier, later) in zip(times, times.dropFirst()) {
+            #expect((440...640).contains(later - earlier), "seed \(seed): \(times)")
+        }
+        // After a long pause it is due once, and the time until then is not made up for.
+        advertising.sweep(own, now: .seconds(100_000))
+        #expect((advertising.nextDeadline(own: own) ?? .zero) > .seconds(100_000), "seed \(seed)")
+    }
+
     @Test func theSweepTakesEachKeyUpOnceAnInterval() {
         var generator = SeededGenerator()
         var own = KeySet()
