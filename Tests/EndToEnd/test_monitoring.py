@@ -149,8 +149,11 @@ def _listens(node: Node) -> bool:
         return False
 
 
-def test_log_lines(lab: Lab, nodes: list[Node]):
-    one, two, _ = nodes
+def test_log_lines(lab: Lab, spegel_binary: Path):
+    nodes = lab.add_nodes(2)
+    # Lines are JSON where nobody has chosen and no terminal is.
+    lab.add_spegels(nodes, spegel_binary, {"log-format": None})
+    one, two = nodes
     image = lab.push("lab/app")
     lab.share(image, [one])
     lab.registry.stop()

@@ -143,7 +143,8 @@ struct Node: Service {
         quiet.logLevel = max(.warning, logger.logLevel)
         var groupConfiguration = ServiceGroupConfiguration(services: services, logger: quiet)
         groupConfiguration.maximumGracefulShutdownDuration = options.shutdownGrace.duration + Self.shutdownMargin
-        groupConfiguration.maximumCancellationDuration = .seconds(5)
+        // Longer than a call to containerd may take, which may not notice that it is cancelled.
+        groupConfiguration.maximumCancellationDuration = .seconds(15)
         logger.info(
             "starting",
             metadata: ["version": "\(Version.text)", "peer": "\(keyPair.peerID)", "store": "\(store.name)"]

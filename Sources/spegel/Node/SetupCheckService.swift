@@ -19,13 +19,22 @@ struct SetupCheckService: Service {
     }
 
     func run() async throws {
-        let advice = await cancelWhenGracefulShutdown { await firstAdvice() }
-        if let advice {
+        if let advice = await cancelWhenGracefulShutdown({ await adviceUnlessCancelled() }) {
             let problem = NotSetUp(advice: advice)
             guard !options.strict.isOn else { throw problem }
             logger.warning("\(problem)")
         }
         try? await gracefulShutdown()
+    }
+
+    /// What there is to tell; `nil` as well when the task is cancelled before.
+    private func adviceUnlessCancelled() async -> String? {
+        let (answers, continuation) = AsyncStream.makeStream(of: String?.self, bufferingPolicy: .bufferingNewest(1))
+        // A call to containerd whose connection ends at the moment that it is made does not notice that it is cancelled.
+        // It is left to its own deadline then, so that the node need not wait for it.
+        let task = Task { continuation.yield(await firstAdvice()) }
+        defer { task.cancel() }
+        return await answers.first { _ in true } ?? nil
     }
 
     /// Waits until containerd answers; `nil` when nothing is wrong with it, or the node ends before.

@@ -61,6 +61,7 @@ class Spegel:
         self.process: Process | None = None
         self.options: dict[str, str | None] = {
             "log-level": "debug",
+            "log-format": "text",
             "data-dir": str(self.data_directory),
             "mirrored-registries": registry.URL,
             "registry-addr": f":{REGISTRY_PORT}",
