@@ -19,7 +19,7 @@ demo: ## Three nodes on loopback share an image: no root, no containerd, no Kube
 	@scripts/demo
 
 .PHONY: test
-test: ## Everything that CI runs: lint, unit, interoperation and end-to-end tests
+test: ## Everything that CI runs, from lint to the demo; README says what that is
 	@scripts/test
 
 .PHONY: test-unit
