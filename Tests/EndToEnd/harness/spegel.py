@@ -59,6 +59,8 @@ class Spegel:
         self.log = directory / "spegel.log"
         self.data_directory = directory / "data"
         self.process: Process | None = None
+        #: What each request carries beside its own headers.
+        self.headers: dict[str, str] = {}
         self.options: dict[str, str | None] = {
             "log-level": "debug",
             "log-format": "text",
@@ -109,7 +111,7 @@ class Spegel:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         connection.sock = self.host.connect("127.0.0.1", port, timeout)
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, headers={**self.headers, **headers})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
