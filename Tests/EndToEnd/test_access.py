@@ -150,7 +150,8 @@ def test_a_node_without_descriptors_recovers(lab: Lab, spegel_binary: Path):
     lab.add_spegels(nodes, spegel_binary)
     pid = node.spegel.process.pid
     used = len(os.listdir(f"/proc/{pid}/fd"))
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 30, used + 30))
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 30, limits[1]))
     clients: list[socket.socket] = []
     try:
         for port in (REGISTRY_PORT, METRICS_PORT):

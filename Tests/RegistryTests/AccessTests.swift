@@ -163,25 +163,34 @@ extension LoopbackTests {
             let node = try await TestNode()
             var limit = rlimit()
             #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
-            let spare = try RawClient(node.address)
+            let request = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+            // One that was accepted before.
+            let early = try RawClient(node.address)
+            try early.send(request)
+            #expect(try early.response()?.status == 200)
             let waiting = try RawClient.unconnected()
             var lowered = limit
             lowered.rlim_cur = min(limit.rlim_cur, 256 + UInt(waiting.descriptor))
             #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &lowered) == 0)
             var fillers: [Int32] = []
             while case let filler = dup(waiting.descriptor), filler >= 0 { fillers.append(filler) }
-            try waiting.connect(to: node.address)
-            let failed = try await TestNode.settle { node.server.metrics.acceptFailures > 0 }
-            try await Task.sleep(for: .milliseconds(300))
-            // It paused between the attempts, rather than spinning; and who is connected is answered.
-            #expect(failed && node.server.metrics.acceptFailures < 20)
-            try spare.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            let answer = try spare.response()
-            for filler in fillers { close(filler) }
-            #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+            var answer: RawResponse?
+            do {
+                defer {
+                    for filler in fillers { close(filler) }
+                    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                }
+                try waiting.connect(to: node.address)
+                #expect(try await TestNode.settle { node.server.metrics.acceptFailures > 0 })
+                try await Task.sleep(for: .milliseconds(300))
+                // It paused between the attempts, rather than spinning; and who is connected is answered.
+                #expect(node.server.metrics.acceptFailures < 20)
+                try early.send(request)
+                answer = try early.response()
+            }
             #expect(answer?.status == 200)
             // The connection that waited is accepted.
-            try waiting.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            try waiting.send(request)
             #expect(try waiting.response()?.status == 200)
             await node.server.shutdown()
         }
