@@ -15,7 +15,8 @@ import yaml
 
 from conftest import Lab
 from formation import chart, helm, values_table
-from harness.process import eventually
+from harness.network import Host
+from harness.process import Process, eventually, run, tail
 
 _FILES = Path(__file__).parent / "chart"
 _FULL = yaml.safe_load((_FILES / "full-values.yaml").read_text())
@@ -297,37 +298,87 @@ def test_the_hooks_come_in_order_and_go():
         assert pods[0][key] == pods[1][key]
 
 
-def test_install_and_uninstall_leave_nothing(bare_lab: Lab):
-    """The whole life of a release. What the scheduler and the kubelet would do to the last pod is done here."""
+def test_a_release_from_install_to_uninstall(bare_lab: Lab):
+    """Nothing of it is left, neither in the cluster nor on the node.
+
+    There is no scheduler and no kubelet; the test does what they would do: it runs the containers as the API server has
+    them, on one node.
+    """
     cluster, namespace = bare_lab.cluster, bare_lab.namespace
     cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
-    kinds = ("apps/v1/daemonsets", "v1/services", "v1/pods", "v1/serviceaccounts", "v1/configmaps",
-             "rbac.authorization.k8s.io/v1/roles", "networking.k8s.io/v1/networkpolicies")
+    folder = bare_lab.directory / "certs.d"
+    (folder / "docker.io").mkdir(parents=True)
+    (folder / "docker.io/hosts.toml").write_text('server = "https://registry-1.docker.io" # as it was\n')
+    before, files_before = _objects(bare_lab), _tree(folder)
+    node = bare_lab.host("node")
+    # glibc finds no name with a final dot in /etc/hosts.
+    with open(bare_lab.network.hosts_file, "a") as hosts:
+        hosts.write(f"{node.address} spegel-cleanup.{namespace}.svc.cluster.test\n")
 
-    def objects() -> set[tuple[str, str]]:
-        return {(kind, name) for kind in kinds for name in cluster.names(namespace, kind)}
-
-    before = objects()
-    values = {"spegel": {"bootstrapKind": "kubernetes"}, "networkPolicy": {"enabled": True}}
-    helm.finish(helm.start(cluster, bare_lab.directory, "install", namespace, values))
-    installed = objects() - before
-    assert ("apps/v1/daemonsets", "spegel") in installed and ("networking.k8s.io/v1/networkpolicies", "spegel") in installed
+    helm.finish(helm.start(cluster, bare_lab.directory, "install", namespace, {
+        "clusterDomain": "cluster.test", "networkPolicy": {"enabled": True},
+        "spegel": {"bootstrapKind": "kubernetes", "containerdRegistryConfigPath": str(folder)}}))
+    installed = _objects(bare_lab) - before
+    assert {("apps/v1/daemonsets", "spegel"), ("networking.k8s.io/v1/networkpolicies", "spegel")} <= installed
     assert not [name for _, name in installed if "cleanup" in name], "hooks wait for their time"
+    pod = _get(bare_lab, "apps/v1", "daemonsets/spegel")["spec"]["template"]["spec"]
+    run(_on_node(node, pod["initContainers"][0]))
+    written = (folder / "_default/hosts.toml").read_text()
+    assert (folder / "_backup/docker.io/hosts.toml").exists()
+    assert "http://192.0.2.7:30020" in written and "http://192.0.2.7:30021" in written
 
     uninstall = helm.start(cluster, bare_lab.directory, "uninstall", namespace)
-    pod = f"/api/v1/namespaces/{namespace}/pods/spegel-cleanup-wait"
+    cleanup = None
     try:
-        waiting = eventually(
-            lambda: (answer := cluster.request("GET", pod)).status == 200 and answer.body, "the last hook runs", timeout=30)
-        assert objects() - before == {
+        waiting = eventually(lambda: _get(bare_lab, "v1", "pods/spegel-cleanup-wait"), "the last hook runs", timeout=30)
+        assert {(kind, name) for kind, name in _objects(bare_lab) - before if not name.startswith("sh.helm.")} == {
             ("apps/v1/daemonsets", "spegel-cleanup"), ("v1/services", "spegel-cleanup"), ("v1/pods", "spegel-cleanup-wait")}
-        assert uninstall.poll() is None, "helm waits for it"
+        log = bare_lab.directory / "wait.log"
+        wait = Process("cleanup-wait", _on_node(node, waiting["spec"]["containers"][0]), log)
+        eventually(lambda: "waiting for the cleanup" in log.read_text(), "it waits for the node")
+        assert wait.is_running and uninstall.poll() is None and _tree(folder) != files_before
+        pod = _get(bare_lab, "apps/v1", "daemonsets/spegel-cleanup")["spec"]["template"]["spec"]
+        cleanup = Process("cleanup", _on_node(node, pod["containers"][0]), bare_lab.directory / "cleanup.log")
+        assert wait.wait(30) == 0, tail(log)
+        assert _tree(folder) == files_before
         waiting["status"] = {"phase": "Succeeded"}
-        answer = cluster.request("PUT", f"{pod}/status", waiting)
-        assert answer.status == 200, answer
+        path = f"/api/v1/namespaces/{namespace}/pods/spegel-cleanup-wait/status"
+        assert cluster.request("PUT", path, waiting).status == 200
     finally:
+        if cleanup:
+            cleanup.stop()
         helm.finish(uninstall)
-    assert objects() == before
+    assert _objects(bare_lab) == before
+
+
+_KINDS = (
+    "apps/v1/daemonsets", "v1/services", "v1/pods", "v1/serviceaccounts", "v1/configmaps", "v1/secrets",
+    "rbac.authorization.k8s.io/v1/roles", "rbac.authorization.k8s.io/v1/rolebindings",
+    "networking.k8s.io/v1/networkpolicies",
+)
+
+
+def _objects(lab: Lab) -> set[tuple[str, str]]:
+    """All objects of the test's namespace of the kinds that the chart makes."""
+    return {(kind, name) for kind in _KINDS for name in lab.cluster.names(lab.namespace, kind)}
+
+
+def _get(lab: Lab, group: str, path: str) -> dict | None:
+    root = "apis" if "/" in group else "api"
+    answer = lab.cluster.request("GET", f"/{root}/{group}/namespaces/{lab.namespace}/{path}")
+    return answer.body if answer.status == 200 else None
+
+
+def _on_node(host: Host, container: dict) -> list:
+    """The command that runs a container's program on a host."""
+    return host.command([os.environ["SPEGEL_BIN"], *_arguments(container)])
+
+
+def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """All that lies in a folder, with modes and bytes."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in folder.rglob("*")}
 
 
 #: Of Kubernetes 1.34; the API server of the tests is older.
@@ -354,14 +405,21 @@ def _dropped(sent: object, kept: object, path: str = "") -> list[str]:
 
 def _settings(container: dict) -> dict:
     """What the program makes of the arguments and variables of a container."""
-    environment = {each["name"]: each.get("value", "192.0.2.7") for each in container.get("env", [])}
-    arguments = [re.sub(r"\$\((\w+)\)", lambda name: environment[name[1]], each) for each in container["args"]]
-    environment = {name: value for name, value in environment.items() if name != "POD_IP" or ":" not in value}
     done = subprocess.run(
-        [os.environ["SPEGEL_BIN"], *arguments, "--print-config"], env=environment, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=15)
+        [os.environ["SPEGEL_BIN"], *_arguments(container), "--print-config"], env=_variables(container),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15)
     assert done.returncode == 0, done.stderr
     return yaml.safe_load(done.stdout)
+
+
+def _variables(container: dict) -> dict[str, str]:
+    """The environment of a container; addresses that the kubelet knows are 192.0.2.7."""
+    return {each["name"]: each.get("value", "192.0.2.7") for each in container.get("env", [])}
+
+
+def _arguments(container: dict) -> list[str]:
+    variables = _variables(container)
+    return [re.sub(r"\$\((\w+)\)", lambda name: variables[name[1]], each) for each in container["args"]]
 
 
 def _compare(file: Path, text: str) -> None:

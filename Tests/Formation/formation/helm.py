@@ -37,7 +37,7 @@ def start(cluster: Cluster, directory: Path, action: str, namespace: str, values
         env={**os.environ, "PYTHONPATH": paths})
 
 
-def finish(process: subprocess.Popen, timeout: float = 60.0) -> None:
+def finish(process: subprocess.Popen, timeout: float = 130.0) -> None:
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -52,9 +52,9 @@ def _main(action: str, namespace: str, kubeconfig: str, values: str) -> None:
 
     with Config(kubeconfig_path=kubeconfig, namespace=namespace) as config:
         if action == "install":
-            config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=60)
+            config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=120)
         else:
-            config.uninstall(RELEASE, timeout=60)
+            config.uninstall(RELEASE, timeout=120)
 
 
 if __name__ == "__main__":
