@@ -30,7 +30,8 @@ _MATRIX = {
     "of Spegel v0.7": _OLD,
     "everything": _FULL,
     "everything that writes on the node": {**_FULL, "spegel": {**_FULL["spegel"], "containerdMirrorAdd": True}},
-    "leader election": {"spegel": {"bootstrapKind": "kubernetes"}, "networkPolicy": {"enabled": True, "restrictEgress": True}},
+    "leader election": {
+        "spegel": {"bootstrapKind": "kubernetes"}, "networkPolicy": {"enabled": True, "restrictEgress": True}},
     "no host port": {"service": {"registry": {"hostPort": 0}}},
     "no node port": {"service": {"registry": {"nodePort": 0}}},
     "IPv6": {"service": {"registry": {"ipv6": True}}},
@@ -55,8 +56,7 @@ def test_lint(values: dict):
 
 def test_the_api_server_takes_all_objects_as_they_are(bare_lab: Lab, values: dict):
     cluster, namespace = bare_lab.cluster, bare_lab.namespace
-    # The controller that makes it is not here.
-    cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
+    _make_default_account(bare_lab)
     documents = chart.render({**values, "namespaceOverride": ""}, namespace=namespace)
     assert len(documents) >= 5
     for document in documents:
@@ -79,6 +79,11 @@ def test_the_program_takes_its_arguments(values: dict):
     typo["args"].append("--mirror-targest=http://a")
     with pytest.raises(AssertionError, match="mirror-targest"):
         _settings(typo)
+
+
+def test_addresses_of_ipv6_are_written_in_brackets():
+    _, configuration = chart.containers(chart.render({"service": {"registry": {"ipv6": True}}}))[0]
+    assert _settings(configuration)["mirror-targets"] == ["http://[fd00::7]:30020", "http://[fd00::7]:30021"]
 
 
 def test_probes_go_where_the_program_answers(values: dict):
@@ -266,7 +271,8 @@ def test_what_a_pod_may_do():
             assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
     # Only the init container and the cleanup can write in containerd's configuration.
     pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
-    assert {m["mountPath"] for m in pod["containers"][0]["volumeMounts"] if not m.get("readOnly")} == {"/var/lib/spegel"}
+    writable = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"/var/lib/spegel"}
     assert not [document for document in documents if document["kind"] in ("Role", "RoleBinding", "ClusterRole")]
 
 
@@ -276,6 +282,20 @@ def test_the_pods_may_ask_the_api_server_only_when_they_elect():
     assert pod["automountServiceAccountToken"] is True
     [rule] = chart.find(documents, "Role", "spegel")["rules"]
     assert rule == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def test_a_packaged_chart_renders_the_same(tmp_path: Path):
+    values = {"grafanaDashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}
+    archive = helm_python.package(str(chart.CHART), destination=str(tmp_path))
+    packaged = helm_python.Chart.load(archive)
+    assert packaged.render(values, name="spegel", namespace="spegel") == _rendered(values)
+    assert "README.md" in {file["name"] for file in packaged.files}
+
+
+def test_the_notes_say_what_to_do_next():
+    notes = _rendered({"namespaceOverride": "mirrors"})["spegel/templates/NOTES.txt"]
+    assert "kubectl -n mirrors rollout status daemonset/spegel" in notes and "helm uninstall" in notes
+    assert "/debug/" not in _rendered({"spegel": {"debugWebEnabled": False}})["spegel/templates/NOTES.txt"]
 
 
 def test_the_hooks_come_in_order_and_go():
@@ -305,7 +325,7 @@ def test_a_release_from_install_to_uninstall(bare_lab: Lab):
     them, on one node.
     """
     cluster, namespace = bare_lab.cluster, bare_lab.namespace
-    cluster.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": namespace}})
+    _make_default_account(bare_lab)
     folder = bare_lab.directory / "certs.d"
     (folder / "docker.io").mkdir(parents=True)
     (folder / "docker.io/hosts.toml").write_text('server = "https://registry-1.docker.io" # as it was\n')
@@ -331,8 +351,10 @@ def test_a_release_from_install_to_uninstall(bare_lab: Lab):
     cleanup = None
     try:
         waiting = eventually(lambda: _get(bare_lab, "v1", "pods/spegel-cleanup-wait"), "the last hook runs", timeout=30)
-        assert {(kind, name) for kind, name in _objects(bare_lab) - before if not name.startswith("sh.helm.")} == {
-            ("apps/v1/daemonsets", "spegel-cleanup"), ("v1/services", "spegel-cleanup"), ("v1/pods", "spegel-cleanup-wait")}
+        # Helm's own record of the release is a Secret.
+        assert {(kind, name) for kind, name in _objects(bare_lab) - before if kind != "v1/secrets"} == {
+            ("apps/v1/daemonsets", "spegel-cleanup"), ("v1/services", "spegel-cleanup"),
+            ("v1/pods", "spegel-cleanup-wait")}
         log = bare_lab.directory / "wait.log"
         wait = Process("cleanup-wait", _on_node(node, waiting["spec"]["containers"][0]), log)
         eventually(lambda: "waiting for the cleanup" in log.read_text(), "it waits for the node")
@@ -349,6 +371,12 @@ def test_a_release_from_install_to_uninstall(bare_lab: Lab):
             cleanup.stop()
         helm.finish(uninstall)
     assert _objects(bare_lab) == before
+
+
+def _make_default_account(lab: Lab) -> None:
+    """Pods need it, and the controller that makes it is not here."""
+    lab.cluster.create({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": lab.namespace}})
 
 
 _KINDS = (
@@ -413,8 +441,9 @@ def _settings(container: dict) -> dict:
 
 
 def _variables(container: dict) -> dict[str, str]:
-    """The environment of a container; addresses that the kubelet knows are 192.0.2.7."""
-    return {each["name"]: each.get("value", "192.0.2.7") for each in container.get("env", [])}
+    """The environment of a container; addresses that the kubelet knows are 192.0.2.7, or fd00::7 within brackets."""
+    address = "fd00::7" if any("[$(" in each for each in container["args"]) else "192.0.2.7"
+    return {each["name"]: each.get("value", address) for each in container.get("env", [])}
 
 
 def _arguments(container: dict) -> list[str]:

@@ -86,7 +86,8 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
             assert not error, rule
         _, known = prometheus.query('count by (__name__) ({job="spegel"})')
         names = {each["metric"]["__name__"] for each in known}
-        used = {name for _, expression in [*_expressions(), *_alert_names_and_expressions()] for name in _NAME.findall(expression)}
+        expressions = [expression for _, expression in [*_expressions(), *_alert_names_and_expressions()]]
+        used = {name for expression in expressions for name in _NAME.findall(expression)}
         assert used <= names, used - names
     finally:
         prometheus.close()

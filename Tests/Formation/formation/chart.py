@@ -33,13 +33,12 @@ def find(documents: list[dict], kind: str, name: str) -> dict:
 
 
 def containers(documents: list[dict]) -> list[tuple[str, dict]]:
-    """All containers that run this program, each with the kind and name of its object."""
+    """All containers that run this program, each with the name of its object and its own."""
     found = []
     for document in documents:
-        spec = document.get("spec") or {}
-        pod = spec.get("template", {}).get("spec") if document["kind"] == "DaemonSet" else spec
         if document["kind"] not in ("DaemonSet", "Pod"):
             continue
+        pod = document["spec"]["template"]["spec"] if document["kind"] == "DaemonSet" else document["spec"]
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             if "args" in container:
                 found.append((f"{document['metadata']['name']}/{container['name']}", container))

@@ -18,7 +18,9 @@ _TESTS = Path(__file__).parents[1]
 RELEASE = "spegel"
 
 
-def start(cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None) -> subprocess.Popen:
+def start(
+    cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None,
+) -> subprocess.Popen:
     """Begins to install or to uninstall the release; it prints what went wrong."""
     file = directory / "kubeconfig.json"
     certificate, key = map(str, cluster.admin)
