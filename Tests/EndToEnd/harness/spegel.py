@@ -61,6 +61,8 @@ class Spegel:
         self.process: Process | None = None
         #: What each request carries beside its own headers.
         self.headers: dict[str, str] = {}
+        #: What runs the program: a command that ends in it by way of exec only.
+        self.launcher: list[str | os.PathLike] = []
         self.options: dict[str, str | None] = {
             "log-level": "debug",
             "log-format": "text",
@@ -80,7 +82,7 @@ class Spegel:
         }
 
     def command(self, options: Mapping[str, str | None] = {}) -> list[str | os.PathLike]:
-        return self.host.command([self.binary, "registry", *flags({**self.options, **options})])
+        return self.host.command([*self.launcher, self.binary, "registry", *flags({**self.options, **options})])
 
     def start(self) -> None:
         self.process = Process(f"spegel on {self.host.name}", self.command(), self.log)
