@@ -156,6 +156,8 @@ final class MirrorSession: PeerConnectionUser {
         newProviders = []
         let now = NIODeadline.now()
         perform(ordered.flatMap { transfer.found($0, now: now) })
+        // More were only looked for to choose among those that are found at once.
+        if !transfer.wantsProviders { lookup?.cancel() }
     }
 
     private func lookupEnded() {

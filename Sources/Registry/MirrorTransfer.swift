@@ -110,6 +110,9 @@ struct MirrorTransfer {
     /// How many providers are of use.
     var providerLimit: Int { limits.providers }
 
+    /// Whether any more are.
+    var wantsProviders: Bool { !isFinished && seenPeers.count < limits.providers }
+
     // MARK: The lookup
 
     /// The lookup is being carried out. From now on the resolve timeout runs: the time that a busy machine took to begin

@@ -85,6 +85,18 @@ struct MirrorTransferTests {
         #expect(transfer.failures.map(\.failure) == [.busy])
     }
 
+    @Test func noMoreProvidersAreWantedThanAreTried() throws {
+        var transfer = makeTransfer()
+        for number in 1...3 {
+            #expect(transfer.wantsProviders)
+            _ = transfer.found(try provider(number), now: start)
+        }
+        #expect(!transfer.wantsProviders)
+        var other = makeTransfer()
+        _ = other.clientClosed()
+        #expect(!other.wantsProviders)
+    }
+
     @Test func anotherPeerIsAskedBeforeABusyOne() throws {
         var transfer = makeTransfer()
         let first = try #require(asked(transfer.found(try provider(1), now: start)))
