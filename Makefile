@@ -1,7 +1,9 @@
 # The tasks of a person who works on Spegel. `make help` lists them.
 
 SWIFT ?= swift
-RELEASE := $(SWIFT) build -c release --static-swift-stdlib
+# No path of the machine gets into the program, so that the same sources make the same program anywhere.
+RELEASE := SPEGEL_STATIC=1 $(SWIFT) build -c release --static-swift-stdlib --disable-local-rpath \
+	-Xcc -ffile-prefix-map=$(CURDIR)=. -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=.
 BINARY := .build/release/spegel
 
 .DEFAULT_GOAL := help
@@ -13,6 +15,14 @@ help: ## List the tasks
 .PHONY: build
 build: ## Build the release binary, .build/release/spegel
 	$(RELEASE) --product spegel
+
+.PHONY: image
+image: build ## Make the container image, an OCI layout in .build/image and a tar archive of it
+	@scripts/image
+
+.PHONY: demo-program
+demo-program:
+	$(RELEASE) --product spegel-demo
 
 .PHONY: demo
 demo: ## Three nodes on loopback share an image: no root, no containerd, no Kubernetes

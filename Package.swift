@@ -14,6 +14,18 @@ let lld: [LinkerSetting] = [
     )
 ]
 
+/// What `make build` asks for: a program that needs no library of the machine, glibc included, is loaded at a random
+/// address, and has its relocations packed. It only starts when linked with `--disable-local-rpath`.
+let everythingInside: [LinkerSetting] =
+    Context.environment["SPEGEL_STATIC"] == nil
+    ? []
+    : [
+        .unsafeFlags(
+            ["-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--pack-dyn-relocs=relr"],
+            .when(platforms: [.linux], configuration: .release)
+        )
+    ]
+
 let package = Package(
     name: "spegel",
     platforms: [.macOS(.v15)],
@@ -169,11 +181,13 @@ let package = Package(
             swiftSettings: strict
         ),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CNameService"),
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "CMalloc", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
-                "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
+                "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
+                "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
+                "NodeConfiguration", "Monitoring",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -182,7 +196,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict,
-            linkerSettings: lld
+            linkerSettings: lld + everythingInside
         ),
         .executableTarget(
             name: "spegel-demo",

@@ -24,6 +24,7 @@ enum Main {
         // A peer that goes away is an error of that connection, never a signal to the process.
         signal(SIGPIPE, SIG_IGN)
         SpareMemory.limitHeaps()
+        NameService.useHostsFileAndDNS()
         let prepared: PreparedArguments
         do {
             prepared = try PreparedArguments(

@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Glibc
 import Kademlia
 import LibP2P
 import Logging
@@ -135,6 +136,14 @@ struct Node: Service {
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
+        if let manager = ServiceManagerService(
+            environment: Environment.current,
+            processID: getpid(),
+            readiness: readiness,
+            stalls: { liveness.stalls.map(\.description) }
+        ) {
+            services.append(manager)
         }
         // A Lease is let go before the transfers under way are waited for.
         services += bootstrap.services
