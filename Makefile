@@ -18,6 +18,14 @@ build: ## Build the release binary, .build/release/spegel
 demo: ## Three nodes on loopback share an image: no root, no containerd, no Kubernetes
 	@scripts/demo
 
+.PHONY: demo-containerd
+demo-containerd: build ## The same with three real containerd nodes and a source registry that goes away (root, Debian)
+	@scripts/demo-containerd
+
+.PHONY: docs
+docs: ## Write docs/configuration.md and docs/spegel.1 anew, from the flags as they are
+	SPEGEL_WRITE_DOCS=1 $(SWIFT) test --filter DocumentationTests
+
 .PHONY: test
 test: ## Everything that CI runs, from lint to the demo; README says what that is
 	@scripts/test
