@@ -168,15 +168,25 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "DebugPage",
+            dependencies: ["Monitoring"],
+            resources: [
+                .embedInCode("Assets/page.css"), .embedInCode("Assets/page.js"), .embedInCode("Assets/icon.svg"),
+            ],
+            swiftSettings: strict
+        ),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "spegel",
             dependencies: [
                 "CMalloc", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
                 "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
+                "DebugPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -368,9 +378,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "DebugPageTests",
+            dependencies: ["DebugPage", "Monitoring", "StructuredText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "Kubernetes", "OCI", "TestSupport", "Monitoring", "StructuredText",
+                "spegel", "ContentStore", "DebugPage", "Kubernetes", "OCI", "TestSupport", "Monitoring",
+                "StructuredText",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
