@@ -43,6 +43,10 @@ test-interop: ## Nodes beside others of go-libp2p and py-libp2p (Linux on x86-64
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
 
+.PHONY: test-browser
+test-browser: build ## The page of a node in a headless Chromium (Debian)
+	@scripts/test-browser
+
 .PHONY: test-fuzz
 test-fuzz: ## Feed every parser with a million mutated inputs (INPUTS=, SEED=, TARGETS=)
 	$(RELEASE) --product spegel-fuzz

@@ -168,12 +168,21 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "DebugPage",
+            dependencies: ["Monitoring"],
+            resources: [
+                .embedInCode("Assets/page.css"), .embedInCode("Assets/page.js"), .embedInCode("Assets/icon.svg"),
+            ],
+            swiftSettings: strict
+        ),
         .systemLibrary(name: "CMalloc"),
         .executableTarget(
             name: "spegel",
             dependencies: [
                 "CMalloc", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
                 "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
+                "DebugPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -369,11 +378,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "DebugPageTests",
+            dependencies: ["DebugPage", "Monitoring", "StructuredText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "Kubernetes", "OCI", "TestSupport", "Monitoring", "StructuredText", "ContainerdStore",
-                "Files",
-                "NodeConfiguration", "ContentStore", "HTTPClient",
+                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "OCI",
+                "Monitoring", "NodeConfiguration", "StructuredText", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -70,6 +70,7 @@ extension RegistryConnection {
             }
             part = resolved
         }
+        exchange?.bodySize = part.upperBound - part.lowerBound
         let head = HTTPResponseHead.content(
             size: size,
             range: part,
@@ -144,6 +145,8 @@ extension RegistryConnection: MirrorClient {
             digest: content.digest,
             kind: kind
         )
+        exchange?.bodySize = content.range.upperBound - content.range.lowerBound
+        exchange?.source = source
         // For people and tools that want to see where content comes from; containerd passes over it.
         if let source { head.headers.add(name: sourceHeaderName, value: source.hostHeader) }
         send(head)

@@ -15,6 +15,7 @@ final class RegistryServices: Sendable {
     let stalls: @Sendable () -> [String]
     let logger: Logger
     let metrics = RegistryMetrics()
+    let journal = RegistryJournal()
     let counters: RegistryCounters
     let transferLimits: MirrorTransfer.Limits
     /// Set once the server shuts down: every connection closes after its current answer.

@@ -117,12 +117,17 @@ struct Node: Service {
             labels: labels,
             elector: bootstrap.elector,
             liveness: liveness,
-            readiness: readiness
+            readiness: readiness,
+            registryAddress: "\(options.registryAddr)",
+            group: group,
+            roundTrips: RoundTrips(host: host)
         )
         metrics.collect { report.collect(into: &$0) }
+        let pages = DebugPages(report)
         let monitoring = MonitoringServer(
             configuration: options.monitoringConfiguration,
-            routes: report.routes(metrics: metrics, debug: options.debugWebEnabled.isOn),
+            routes: report.routes(metrics: metrics, pages: pages, debug: options.debugWebEnabled.isOn),
+            actions: options.debugWebEnabled.isOn ? pages.actions : [:],
             group: group,
             logger: logger
         )

@@ -4,6 +4,7 @@ import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
+import NIOCore
 import OCI
 import Registry
 import Routing
@@ -22,12 +23,18 @@ struct NodeReport: Sendable {
     let elector: LeaderElector?
     let liveness: LivenessMonitor
     let readiness: @Sendable () -> Readiness
+    /// Where the registry listens, as it was configured.
+    let registryAddress: String
+    let group: any EventLoopGroup
+    let roundTrips: RoundTrips
     let started = ContinuousClock.now
 
     /// What is served on the metrics address.
     ///
-    /// - Parameter debug: whether `/debug/` is among it.
-    func routes(metrics: MetricRegistry, debug: Bool) -> [String: MonitoringServer.Handler] {
+    /// - Parameters:
+    ///   - pages: what is for people.
+    ///   - debug: whether `/debug/` is among it.
+    func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: MonitoringServer.Handler] {
         let health: [String: MonitoringServer.Handler] = [
             "/metrics": { _ in .metrics(metrics.text) },
             "/readyz": { _ in
@@ -42,7 +49,8 @@ struct NodeReport: Sendable {
                     ? .text("alive") : .text(stalls.map(\.description).joined(separator: ", "), status: 503)
             },
         ]
-        return debug ? health.merging(debugRoutes) { first, _ in first } : health
+        guard debug else { return health }
+        return health.merging(debugRoutes) { first, _ in first }.merging(pages.routes) { first, _ in first }
     }
 }
 
