@@ -423,6 +423,27 @@ def test_status_says_why_a_node_does_not_tell(spegel_binary: Path, lab: Lab):
     assert "curl http://127.0.0.1:9090/readyz" in gone.stderr
 
 
+def test_status_and_resolve_of_real_nodes(spegel_binary: Path, lab: Lab, nodes: list[Node]):
+    image = lab.push("team/app")
+    lab.share(image, nodes[:1])
+    holder = f"{nodes[0].host.address}:5000"
+    status = _spegel(spegel_binary, "status", node=nodes[0])
+    assert status.returncode == 0, status.stderr
+    assert re.search(rf"^{re.escape(image.by_tag)} +sha256:{image.digest[7:19]} +yes$", status.stdout, re.M), status.stdout
+    for peer in nodes[1:]:
+        assert re.search(rf"^12D3\S+ +{peer.host.address}:5000 +yes ", status.stdout, re.M), status.stdout
+    resolve = _spegel(spegel_binary, "resolve", image.by_tag, node=nodes[2])
+    assert resolve.returncode == 0, resolve.stderr
+    rows = re.findall(r"^ *(tag|manifest|config|layer) .*  (\S+)$", resolve.stdout, re.M)
+    assert [kind for kind, _ in rows] == ["tag", "manifest", "config", "layer", "layer", "layer"], resolve.stdout
+    assert {where for _, where in rows} == {holder}
+    none = _spegel(spegel_binary, "resolve", f"{registry.NAME}/team/none:1", node=nodes[2])
+    assert none.returncode == 1, none.stdout
+    assert _spegel(spegel_binary, "pull", image.by_tag, node=nodes[2]).returncode == 0
+    told = json.loads(_spegel(spegel_binary, "status", "--output=json", node=nodes[2]).stdout)
+    assert told["totals"]["receivedBytes"] >= sum(image.manifest().blobs.values())
+
+
 # completions
 
 
