@@ -14,6 +14,10 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     /// Whether layers are thrown away once they are unpacked; `nil` where the file does not say.
     public private(set) var discardsUnpackedLayers: Bool?
 
+    /// Whether the CRI plugin pulls by itself, and not through the transfer service of 2.1 and later, which takes a list
+    /// of folders for the name of one.
+    public private(set) var pullsLocally = false
+
     /// What a containerd without a file goes by.
     public static let absent = ContainerdConfigurationFile()
 
@@ -98,6 +102,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
             if own ?? 3 >= 2, let images = plugins.table("io.containerd.cri.v1.images") {
                 add(registry: images.table("registry"))
                 add(discarding: images)
+                if case .bool(let value)? = images.value("use_local_image_pull") { pullsLocally = value }
             }
         }
         guard case .array(let imports)? = table.value("imports") else { return [] }

@@ -60,7 +60,7 @@ struct ConfigurationCheckTests {
     private static let good3 = """
         version = 3
         [plugins.'io.containerd.cri.v1.images'.registry]
-        config_path = "/etc/containerd/certs.d:/etc/docker/certs.d"
+        config_path = "/etc/containerd/certs.d"
         """
 
     @Test func oneThatIsSetUpIsGood() throws {
@@ -97,6 +97,16 @@ struct ConfigurationCheckTests {
             findings(setup("v2.1.4"), try file(Self.good2.replacing("version = 2", with: "version = 3")))
         )
         #expect(status(stale)["config_path"] == "problem")
+    }
+
+    @Test func aListOfFoldersIsReadByOlderContainerdsOnly() throws {
+        let list = Self.good3.replacing("certs.d\"", with: "certs.d:/etc/docker/certs.d\"")
+        #expect(ConfigurationCheck(findings(setup("v2.0.5"), try file(list))).isGood)
+        let check = ConfigurationCheck(findings(setup("v2.1.9"), try file(list)))
+        #expect(status(check)["config_path"] == "problem")
+        #expect(change(check, "config_path")[2] == "  config_path = \"/etc/containerd/certs.d\"")
+        let local = list + "\n[plugins.'io.containerd.cri.v1.images']\nuse_local_image_pull = true\n"
+        #expect(ConfigurationCheck(findings(setup("v2.1.9"), try file(local))).isGood)
     }
 
     @Test func aContainerdThatIsOlderThanItsFileMustBeRestarted() throws {

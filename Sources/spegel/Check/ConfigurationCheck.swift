@@ -104,7 +104,8 @@ struct ConfigurationCheck {
     private static func configuration(_ findings: Findings, _ file: ContainerdConfigurationFile?) -> Item {
         let name = "config.toml"
         guard let place = findings.place else {
-            if let setup = try? findings.setup.get(), setup.registryConfigPath != nil, setup.discardsUnpackedLayers != nil
+            if let setup = try? findings.setup.get(), setup.registryConfigPath != nil,
+                setup.discardsUnpackedLayers != nil
             {
                 return Item(name: name, status: .good, found: "not looked at: containerd tells what it goes by")
             }
@@ -165,7 +166,18 @@ struct ConfigurationCheck {
                 change: change(check.lines(problem), path)
             )
         }
-        if let found = check.setup.registryConfigPath { return Item(name: name, status: .good, found: found) }
+        if let found = check.setup.registryConfigPath {
+            guard found.contains(":"), check.setup.versionNumbers >= (2, 1), file?.pullsLocally != true else {
+                return Item(name: name, status: .good, found: found)
+            }
+            return Item(
+                name: name,
+                status: .problem,
+                found:
+                    "\(found) is a list, which containerd 2.1 and later takes for the name of one folder when it pulls",
+                change: change(check.lines(.registryConfigPathDiffers(found: found)), path)
+            )
+        }
         guard check.setup.versionNumbers >= (2, 2), check.setup.discardsUnpackedLayers != nil else {
             return unknown(name, lines: check.lines(.registryConfigPathMissing), path)
         }
