@@ -45,6 +45,11 @@ let package = Package(
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
         .target(
+            name: "Listening",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: strict
+        ),
+        .target(
             name: "HTTPClient",
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -96,7 +101,7 @@ let package = Package(
         .target(
             name: "LibP2P",
             dependencies: [
-                "Multiformats",
+                "Listening", "Multiformats",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -126,7 +131,7 @@ let package = Package(
             name: "Routing",
             dependencies: [
                 "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "StructuredText",
+                "Files", "Listening", "StructuredText",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -138,7 +143,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Routing",
+                "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -151,6 +156,7 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
+                "Listening",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -349,7 +355,7 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "OCI", "TestSupport", "Monitoring",
+                "Registry", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "TestSupport", "Monitoring",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

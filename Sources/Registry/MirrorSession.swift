@@ -321,11 +321,14 @@ final class MirrorSession: PeerConnectionUser {
 
     private func requestHead(_ peerRequest: MirrorTransfer.PeerRequest) -> HTTPRequestHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(5)
+        headers.reserveCapacity(6)
         headers.add(name: "Host", value: peerRequest.address.hostHeader)
         headers.add(name: "User-Agent", value: "spegel")
         headers.add(name: "Accept", value: "*/*")
         headers.add(name: mirroredHeaderName, value: "true")
+        if let authentication = services.configuration.authentication {
+            headers.add(name: "Authorization", value: authentication.headerForPeers)
+        }
         if let range = peerRequest.asked.headerValue { headers.add(name: "Range", value: range) }
         return HTTPRequestHead(
             version: .http1_1,

@@ -13,6 +13,7 @@ extension RegistryConnection {
         case .live: answerLiveness()
         case .ready: answerReadiness()
         case .refuse(let error):
+            if plan.isRefusal { services.noteRefusal(error.code, of: context?.remoteAddress) }
             send(HTTPResponseHead.error(error), outcome: error.status == 404 ? .notFound : .rejected)
         case .reject(let status, let text): send(HTTPResponseHead.text(status, text), outcome: .rejected)
         case .content(let request):
@@ -20,6 +21,7 @@ extension RegistryConnection {
             switch services.find(request) {
             case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
             case .unopened(let digest, let mediaType): read(request, digest, mediaType)
+            case .unavailable(let reason): serveNot(request, reason)
             case .absent: mirror(request)
             }
         }
@@ -49,6 +51,12 @@ extension RegistryConnection {
         send(answer.head)
         if !exchange.isHead { send(.byteBuffer(context.channel.allocator.buffer(string: answer.body))) }
         finish(outcome)
+    }
+
+    /// The content may be here, but cannot be opened now. A peer is told so; a client gets it from another node.
+    private func serveNot(_ request: ContentRequest, _ reason: String) {
+        guard request.isFromPeer else { return mirror(request) }
+        send(HTTPResponseHead.unavailable(reason, key: request.key))
     }
 
     private func sendNotFound(_ request: ContentRequest) {

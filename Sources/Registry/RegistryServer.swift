@@ -1,6 +1,7 @@
 import ContentStore
 import CoreMetrics
 import Glibc
+import Listening
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -173,13 +174,12 @@ public final class RegistryServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, services] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        ConnectionLimiter(
-                            limit: configuration.maximumConnections,
-                            connections: connections,
-                            metrics: services.metrics
-                        )
-                    )
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause { services.metrics.addAcceptFailure() },
+                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {
+                            services.metrics.changeOpenConnections(by: $0)
+                        },
+                    ])
                 }
             }
             .childChannelOption(.autoRead, value: false)

@@ -45,6 +45,7 @@ struct Node: Service {
 
     private func run(on group: MultiThreadedEventLoopGroup) async throws {
         let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
+        let authentication = try options.authentication(logger: logger)
         let store = try await NodeStore.open(options, group: group, logger: logger)
         let index = ContentIndex()
         let metrics = MetricRegistry(SpegelMetrics.families)
@@ -92,6 +93,11 @@ struct Node: Service {
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
         configuration.filter = filter
+        configuration.authentication = authentication
+        if let ranges = try options.allowedRanges() {
+            let known = KnownAddresses(host: host, router: router)
+            configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
+        }
         configuration.shutdownGrace = options.shutdownGrace.duration
         let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
@@ -138,6 +144,7 @@ struct Node: Service {
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
+        if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
         }

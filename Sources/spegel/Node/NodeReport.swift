@@ -68,6 +68,11 @@ extension NodeReport {
                 to: snapshot.outcomes[outcome] ?? 0
             )
         }
+        for refusal in RegistryMetrics.Refusal.allCases {
+            let count = snapshot.refusals[refusal] ?? 0
+            metrics.set("spegel_registry_refused_total", [("reason", refusal.rawValue)], to: count)
+        }
+        metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
         metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
         metrics.set("spegel_registry_connections", to: snapshot.openConnections)
