@@ -444,6 +444,30 @@ def test_status_and_resolve_of_real_nodes(spegel_binary: Path, lab: Lab, nodes: 
     assert told["totals"]["receivedBytes"] >= sum(image.manifest().blobs.values())
 
 
+def test_everything_works_with_credentials(spegel_binary: Path, lab: Lab, tmp_path: Path):
+    secrets = tmp_path / "basic-auth"
+    secrets.mkdir()
+    (secrets / "username").write_text("Aladdin")
+    (secrets / "password").write_text("open sesame")
+    named = {"basic-auth-dir": str(secrets)}
+    nodes = lab.add_nodes(2)
+    lab.add_spegels(nodes, spegel_binary, named)
+    for node in nodes:
+        configure(spegel_binary, node.containerd.registry_configuration, named)
+        node.spegel.headers = {"Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
+    image = lab.push("team/app")
+    lab.share(image, nodes[:1])
+    lab.registry.stop()
+    assert nodes[1].pull(image.by_tag).received_bytes > image.manifest().total_bytes
+
+    refused = _spegel(spegel_binary, "pull", image.by_tag, node=nodes[1])
+    assert refused.returncode == 1 and "wants a user name and a password" in refused.stderr
+    pulled = _spegel(spegel_binary, "pull", image.by_tag, f"--basic-auth-dir={secrets}", node=nodes[1])
+    assert pulled.returncode == 0, pulled.stderr
+    resolved = _spegel(spegel_binary, "resolve", image.by_tag, node=nodes[1])
+    assert resolved.returncode == 0, resolved.stdout + resolved.stderr
+
+
 # completions
 
 

@@ -14,7 +14,7 @@ struct CompletionsCommand: ParsableCommand {
         case bash, zsh, fish
     }
 
-    @Argument(help: "The shell: bash, zsh or fish.")
+    @Argument(help: "The shell.")
     var shell: Shell
 
     func run() throws {

@@ -5,6 +5,7 @@ import Logging
 import Monitoring
 import NIOPosix
 import NodeConfiguration
+import Registry
 
 /// `spegel configuration`: has containerd ask the mirror.
 struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
@@ -50,8 +51,13 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("How long containerd 2.1+ dials a mirror; 0: its own.", valueName: "time"))
     var dialTimeout = TimeSpan(.milliseconds(200), text: "200ms")
 
-    @Option(help: ArgumentHelp("Files username and password, sent to the mirrors.", valueName: "dir"))
-    var basicAuthDir = BasicCredentials.usualFolder
+    @Option(
+        help: ArgumentHelp(
+            "Files username, password for the mirrors; or \(CredentialFolder.standardPath).",
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
 
     @Option(help: ArgumentHelp("For --check: the socket of containerd.", valueName: "path"))
     var containerdSock = SetupLookup.usualSocket
@@ -74,12 +80,12 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         guard !(check && dryRun) else { throw ValidationError("--check and --dry-run exclude each other.") }
         guard output == .text || check else { throw ValidationError("--output is for --check.") }
         if check, listItems(mirrorTargets).isEmpty { return }
-        _ = try mirrors(credentials: nil)
+        _ = try mirrors(authorization: nil)
     }
 
     func run() async throws {
         if check { return try await runCheck() }
-        let mirrors = try mirrors(credentials: BasicCredentials.read(folder: basicAuthDir))
+        let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
         if dryRun {
             Terminal.write(try mirrors.preview().text(isColoured: Terminal.isInteractive))
         } else {
@@ -87,7 +93,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         }
     }
 
-    private func mirrors(credentials: BasicCredentials?) throws -> MirrorConfiguration {
+    private func mirrors(authorization: String?) throws -> MirrorConfiguration {
         let targets = try urls(mirrorTargets, flag: "--mirror-targets")
         guard !targets.isEmpty else {
             throw ValidationError("--mirror-targets needs at least one URL, such as http://127.0.0.1:5000.")
@@ -101,7 +107,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
             resolveTags: resolveTags.isOn,
             prependExisting: prependExisting.isOn,
             dialTimeout: dialTimeout.duration,
-            authorization: credentials?.headerValue
+            authorization: authorization
         )
     }
 
@@ -117,7 +123,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         let folders = Result { try MirroredFolder.read(containerdRegistryConfigPath) }
         var isWritten: Bool?
         if !listItems(mirrorTargets).isEmpty {
-            let mirrors = try mirrors(credentials: BasicCredentials.read(folder: basicAuthDir))
+            let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
             isWritten = try !mirrors.preview().isChange
         }
         let check = ConfigurationCheck(

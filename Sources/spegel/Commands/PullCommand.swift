@@ -1,9 +1,9 @@
 import ArgumentParser
 import ContentStore
-import Files
 import HTTPClient
 import Monitoring
 import OCI
+import Registry
 
 /// `spegel pull`: shows that an image can be had through a node.
 struct PullCommand: AsyncParsableCommand {
@@ -31,8 +31,13 @@ struct PullCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The platform, such as linux/arm64; default: this machine's.", valueName: "platform"))
     var platform: Platform?
 
-    @Option(help: ArgumentHelp("Files username and password for the registry.", valueName: "dir"))
-    var basicAuthDir = BasicCredentials.usualFolder
+    @Option(
+        help: ArgumentHelp(
+            "Files username, password for the registry; or \(CredentialFolder.standardPath).",
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
 
     @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
     var output = OutputFormat.text
@@ -47,7 +52,7 @@ struct PullCommand: AsyncParsableCommand {
             url: address.url,
             reference: image.reference,
             platform: platform,
-            credentials: try BasicCredentials.read(folder: basicAuthDir),
+            authorization: try Authorization.field(folder: basicAuthDir),
             writer: try to.map { try ImageLayoutWriter(path: $0) },
             display: PullDisplay(isShown: output == .text, hasBars: Terminal.isInteractive)
         )

@@ -120,6 +120,7 @@ struct Node: Service {
             tracker: tracker,
             index: index,
             registry: registry,
+            authentication: authentication,
             labels: labels,
             elector: bootstrap.elector,
             liveness: liveness,

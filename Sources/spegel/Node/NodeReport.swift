@@ -18,6 +18,8 @@ struct NodeReport: Sendable {
     let tracker: StateTracker
     let index: ContentIndex
     let registry: RegistryServer
+    /// What the registry demands of its clients, if it does.
+    let authentication: BasicAuthentication?
     let labels: RegistryLabels
     /// The election that the node takes part in, if it does.
     let elector: LeaderElector?

@@ -12,7 +12,8 @@ struct ImagePull: Sendable {
     let url: HTTPURL
     let reference: Reference
     let platform: Platform
-    let credentials: BasicCredentials?
+    /// The field `Authorization` for a registry that demands credentials.
+    let authorization: String?
     /// The OCI layout that takes the content; without one it is thrown away.
     let writer: ImageLayoutWriter?
     let display: PullDisplay
@@ -94,7 +95,7 @@ struct ImagePull: Sendable {
 
     private var request: RegistryRequest {
         var request = RegistryRequest(url: url)
-        if let credentials { request.fields.append(("Authorization", credentials.headerValue)) }
+        if let authorization { request.fields.append(("Authorization", authorization)) }
         request.fields.append(("Accept", Self.accept))
         return request
     }
@@ -120,7 +121,7 @@ struct ImagePull: Sendable {
         } catch let error as RegistryRequest.Failure {
             guard case .cutShort = error else { throw error }
         }
-        if status == 401, credentials == nil {
+        if status == 401, authorization == nil {
             throw Failure(what: "\(url)", reason: BlobDownload.Failure.unauthorised)
         }
         guard isSpegel else { throw NoRegistry(url: url, status: status) }

@@ -18,7 +18,14 @@ struct CommandInfo: Decodable {
         var names: [Name]?
         var valueName: String?
         var defaultValue: String?
+        var allValues: [String]?
         var abstract: String?
+
+        /// What it is for, and the values that it takes where they are few.
+        var meaning: String {
+            guard let allValues, !allValues.isEmpty else { return abstract ?? "" }
+            return "\(abstract ?? "") One of \(allValues.joined(separator: ", "))."
+        }
 
         /// The long name without dashes; `nil` for what has none.
         var longName: String? { names?.first { $0.kind == "long" }?.name }

@@ -63,7 +63,7 @@ enum ConfigurationReference {
                 isSetting && name != "config" ? "`\(name ?? "")`" : "",
                 argument.defaultValue.flatMap { $0.isEmpty ? nil : "`\($0)`" }
                     ?? (isRequired(argument) ? "required" : ""),
-                escaped(argument.abstract ?? ""),
+                escaped(argument.meaning),
             ]
             text += "| " + cells.joined(separator: " | ") + " |\n"
         }

@@ -97,7 +97,7 @@ enum ManualPage {
             case "flag": text += ".It Fl -\(argument.longName ?? "")\n"
             default: text += ".It Fl -\(argument.longName ?? "") Ar \(value)\(more)\n"
             }
-            text += lines(argument.abstract ?? "")
+            text += lines(argument.meaning)
             if let standard = argument.defaultValue, !standard.isEmpty {
                 text += "The default is\n.Ql \(escaped(standard)) .\n"
             }
