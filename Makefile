@@ -28,6 +28,14 @@ demo-program:
 demo: ## Three nodes on loopback share an image: no root, no containerd, no Kubernetes
 	@scripts/demo
 
+.PHONY: demo-containerd
+demo-containerd: build ## The same with three real containerd nodes and a source registry that goes away (root, Debian)
+	@scripts/demo-containerd
+
+.PHONY: docs
+docs: ## Write docs/configuration.md and docs/spegel.1 anew, from the flags as they are
+	SPEGEL_WRITE_DOCS=1 $(SWIFT) test --filter DocumentationTests
+
 .PHONY: test
 test: ## Everything that CI runs, from lint to the demo; README says what that is
 	@scripts/test
@@ -44,6 +52,10 @@ test-interop: ## Nodes beside others of go-libp2p and py-libp2p (Linux on x86-64
 .PHONY: test-e2e
 test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
+
+.PHONY: test-browser
+test-browser: build ## The page of a node in a headless Chromium (Debian)
+	@scripts/test-browser
 
 .PHONY: test-fuzz
 test-fuzz: ## Feed every parser with a million mutated inputs (INPUTS=, SEED=, TARGETS=)

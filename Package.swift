@@ -57,6 +57,11 @@ let package = Package(
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
         .target(
+            name: "Listening",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: strict
+        ),
+        .target(
             name: "HTTPClient",
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -108,7 +113,7 @@ let package = Package(
         .target(
             name: "LibP2P",
             dependencies: [
-                "Multiformats",
+                "Listening", "Multiformats",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -138,7 +143,7 @@ let package = Package(
             name: "Routing",
             dependencies: [
                 "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "StructuredText",
+                "Files", "Listening", "StructuredText",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -150,7 +155,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Routing",
+                "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -163,6 +168,7 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
+                "Listening",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -180,6 +186,14 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "DebugPage",
+            dependencies: ["Monitoring"],
+            resources: [
+                .embedInCode("Assets/page.css"), .embedInCode("Assets/page.js"), .embedInCode("Assets/icon.svg"),
+            ],
+            swiftSettings: strict
+        ),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CNameService"),
         .executableTarget(
@@ -187,10 +201,11 @@ let package = Package(
             dependencies: [
                 "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
                 "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
-                "NodeConfiguration", "Monitoring",
+                "NodeConfiguration", "Monitoring", "DebugPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -353,7 +368,7 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "OCI", "TestSupport", "Monitoring",
+                "Registry", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "TestSupport", "Monitoring",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -382,9 +397,15 @@ let package = Package(
             swiftSettings: strict
         ),
         .testTarget(
+            name: "DebugPageTests",
+            dependencies: ["DebugPage", "Monitoring", "StructuredText", "TestSupport"],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "Kubernetes", "OCI", "TestSupport", "Monitoring", "StructuredText",
+                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "OCI",
+                "Monitoring", "NodeConfiguration", "StructuredText", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

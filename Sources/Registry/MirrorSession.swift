@@ -1,5 +1,4 @@
 import CoreMetrics
-import Glibc
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -84,6 +83,9 @@ final class MirrorSession: PeerConnectionUser {
             now: started
         )
     }
+
+    /// The registry of the peer that was asked last.
+    var source: SocketAddress? { transfer.lastAddress }
 
     /// Begins to look for providers.
     func start() {
@@ -319,11 +321,14 @@ final class MirrorSession: PeerConnectionUser {
 
     private func requestHead(_ peerRequest: MirrorTransfer.PeerRequest) -> HTTPRequestHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(5)
+        headers.reserveCapacity(6)
         headers.add(name: "Host", value: peerRequest.address.hostHeader)
         headers.add(name: "User-Agent", value: "spegel")
         headers.add(name: "Accept", value: "*/*")
         headers.add(name: mirroredHeaderName, value: "true")
+        if let authentication = services.configuration.authentication {
+            headers.add(name: "Authorization", value: authentication.headerForPeers)
+        }
         if let range = peerRequest.asked.headerValue { headers.add(name: "Range", value: range) }
         return HTTPRequestHead(
             version: .http1_1,
@@ -354,6 +359,7 @@ final class MirrorSession: PeerConnectionUser {
     private func count(_ ending: MirrorEnding) {
         countLookup(ending == .clientGone ? .cancelled : .timedOut)
         for failed in transfer.failures { services.counters.countFailure(failed.failure) }
+        services.journal.addFailures(transfer.failures, isCutShort: ending == .cutShort, of: request)
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
@@ -363,13 +369,13 @@ final class MirrorSession: PeerConnectionUser {
             guard transfer.content != nil else { return }
             isHit = true
         }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = RegistryJournal.now
+        services.journal.addMirrored(isHit: isHit, bytes: transfer.sentBytes, now: now)
         services.counters.countMirrored(
             registry: registryLabel,
             isHit: isHit,
             isExternal: request.isExternal,
-            now: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+            now: now
         )
     }
 

@@ -16,6 +16,11 @@ public struct RegistryConfiguration: Sendable {
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()
 
+    /// The credentials that are demanded, and sent to other nodes; `nil` for none.
+    public var authentication: BasicAuthentication?
+    /// Who may ask for content, by address; `nil` for everybody.
+    public var access: ClientAccess?
+
     /// How long a connection to a peer may take.
     public var connectTimeout: Duration = .milliseconds(200)
     /// How long a peer may take to answer with a response head.

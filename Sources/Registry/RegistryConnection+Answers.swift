@@ -13,6 +13,7 @@ extension RegistryConnection {
         case .live: answerLiveness()
         case .ready: answerReadiness()
         case .refuse(let error):
+            if plan.isRefusal { services.noteRefusal(error.code, of: context?.remoteAddress) }
             send(HTTPResponseHead.error(error), outcome: error.status == 404 ? .notFound : .rejected)
         case .reject(let status, let text): send(HTTPResponseHead.text(status, text), outcome: .rejected)
         case .content(let request):
@@ -20,6 +21,7 @@ extension RegistryConnection {
             switch services.find(request) {
             case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
             case .unopened(let digest, let mediaType): read(request, digest, mediaType)
+            case .unavailable(let reason): serveNot(request, reason)
             case .absent: mirror(request)
             }
         }
@@ -51,6 +53,12 @@ extension RegistryConnection {
         finish(outcome)
     }
 
+    /// The content may be here, but cannot be opened now. A peer is told so; a client gets it from another node.
+    private func serveNot(_ request: ContentRequest, _ reason: String) {
+        guard request.isFromPeer else { return mirror(request) }
+        send(HTTPResponseHead.unavailable(reason, key: request.key))
+    }
+
     private func sendNotFound(_ request: ContentRequest) {
         send(HTTPResponseHead.error(request.content.notFound), outcome: .notFound)
     }
@@ -70,6 +78,7 @@ extension RegistryConnection {
             }
             part = resolved
         }
+        exchange?.bodySize = part.upperBound - part.lowerBound
         let head = HTTPResponseHead.content(
             size: size,
             range: part,
@@ -144,6 +153,8 @@ extension RegistryConnection: MirrorClient {
             digest: content.digest,
             kind: kind
         )
+        exchange?.bodySize = content.range.upperBound - content.range.lowerBound
+        exchange?.source = source
         // For people and tools that want to see where content comes from; containerd passes over it.
         if let source { head.headers.add(name: sourceHeaderName, value: source.hostHeader) }
         send(head)

@@ -51,6 +51,9 @@ final class RegistryConnection: ChannelInboundHandler {
     private var readBroughtParts = false
     private var lastExchangeID = 0
 
+    /// Whether the client's address is allowed; looked up once.
+    private var isAllowed = true
+
     private(set) var context: ChannelHandlerContext?
     /// The request that is being answered.
     var exchange: Exchange?
@@ -102,10 +105,17 @@ final class RegistryConnection: ChannelInboundHandler {
         case (.end, .receiving(let head, _)):
             // After an upgrade request the decoder takes nothing more.
             let canContinue = head.isKeepAlive && !head.headers.contains(name: "Upgrade") && head.method != .CONNECT
-            begin(head, keepsAlive: canContinue)
-            answer(RequestPlan(head, configuration: services.configuration))
+            let plan = RequestPlan(head, configuration: services.configuration, rights: rights(of: head))
+            begin(head, keepsAlive: canContinue && !plan.isRefusal)
+            answer(plan)
         default: break
         }
+    }
+
+    private func rights(of head: HTTPRequestHead) -> ClientRights {
+        guard isAllowed else { return .wrongAddress }
+        guard let authentication = services.configuration.authentication else { return .all }
+        return authentication.accepts(head.headers.first(name: "Authorization")) ? .all : .wrongCredentials
     }
 
     /// RFC 9110, section 10.1.1.
@@ -267,6 +277,7 @@ final class RegistryConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard !services.isDraining.load(ordering: .relaxed) else { return context.close(promise: nil) }
+        if let access = services.configuration.access { isAllowed = access.allows(context.remoteAddress) }
         headHasBegun = true
         timer.deadline = .now() + TimeAmount(services.configuration.requestTimeout)
         context.read()

@@ -1,6 +1,7 @@
 import ContentStore
 import CoreMetrics
 import Glibc
+import Listening
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -73,6 +74,21 @@ public final class RegistryServer: Service {
 
     /// What the server has done and is doing.
     public var metrics: RegistryMetrics.Snapshot { services.metrics.snapshot }
+
+    /// What came from other nodes and what could not, over time.
+    public var history: TransferHistory { services.journal.history }
+
+    /// What failed of late, the newest first.
+    public var failures: [FailureLog.Entry] { services.journal.failures }
+
+    /// The time that ``history`` and ``failures`` go by, in seconds since 1970.
+    public static var wallClock: Double { RegistryJournal.now }
+
+    /// The address that is listened on; `nil` before ``start()`` and after ``shutdown()``.
+    public var address: SocketAddress? { state.withLock { $0.channel?.localAddress } }
+
+    /// The connections of clients.
+    var openChannels: [any Channel] { connections.all }
 
     /// The bytes reserved now for content that is held back until it was checked.
     var heldBytes: Int { services.holdBudget.reserved }
@@ -158,13 +174,12 @@ public final class RegistryServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, services] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        ConnectionLimiter(
-                            limit: configuration.maximumConnections,
-                            connections: connections,
-                            metrics: services.metrics
-                        )
-                    )
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause { services.metrics.addAcceptFailure() },
+                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {
+                            services.metrics.changeOpenConnections(by: $0)
+                        },
+                    ])
                 }
             }
             .childChannelOption(.autoRead, value: false)

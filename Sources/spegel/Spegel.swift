@@ -13,6 +13,7 @@ struct Spegel: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RegistryCommand.self, ConfigurationCommand.self, CleanupCommand.self, CleanupWaitCommand.self,
+            StatusCommand.self, ResolveCommand.self, PullCommand.self, CompletionsCommand.self,
             VersionCommand.self,
         ]
     )

@@ -82,6 +82,8 @@ struct TestNode {
     let index: ContentIndex
     let router: MemoryRouter
 
+    static let noMetrics: any MetricsFactory = NOOPMetricsHandler.instance
+
     var provider: Provider { Provider(peerID: "node at \(address)", addresses: [address]) }
 
     init(

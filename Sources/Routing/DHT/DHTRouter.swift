@@ -88,6 +88,11 @@ public final class DHTRouter: Router, Service {
         await node.trace(Key(key))
     }
 
+    /// Where the registry of a peer is expected; `nil` when no address of it is known.
+    public func provider(_ peer: PeerInfo) -> Provider? {
+        Provider(peer, registryPort: registryPort)
+    }
+
     /// Runs the node of the DHT until the task is cancelled or the service shuts down. The host must have started.
     ///
     /// At a graceful shutdown the records of this node are taken back first.
