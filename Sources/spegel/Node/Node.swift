@@ -99,6 +99,7 @@ struct Node: Service {
             let known = KnownAddresses(host: host, router: router)
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
+        configuration.verification = options.verify
         configuration.shutdownGrace = options.shutdownGrace.duration
         let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
@@ -116,6 +117,7 @@ struct Node: Service {
         let report = NodeReport(
             peerID: keyPair.peerID,
             storeName: store.name,
+            store: store.content,
             host: host,
             router: router,
             tracker: tracker,
