@@ -138,7 +138,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Routing",
+                "CSplice", "OCI", "ContentStore", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -169,6 +169,7 @@ let package = Package(
             swiftSettings: strict
         ),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CSplice"),
         .executableTarget(
             name: "spegel",
             dependencies: [

@@ -29,6 +29,9 @@ public struct RegistryConfiguration: Sendable {
     /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
     public var maximumHeldBytes = 32 << 20
 
+    /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.
+    public var splicedSize = 256 << 10
+
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
     /// The length of the system's queue of connections that wait to be accepted.

@@ -20,6 +20,7 @@ final class RegistryServices: Sendable {
     /// Set once the server shuts down: every connection closes after its current answer.
     let isDraining = Atomic(false)
     let holdBudget: HoldBudget
+    let splicer: Splicer
     private let barredPeers = Mutex(BarredPeers())
     private let firstByteTimes = Mutex(FirstByteTimes())
 
@@ -42,6 +43,7 @@ final class RegistryServices: Sendable {
         self.stalls = stalls
         self.logger = logger
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
+        splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),
@@ -49,7 +51,8 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
-            checkedSize: Int64(configuration.checkedSize)
+            checkedSize: Int64(configuration.checkedSize),
+            splicedSize: Int64(configuration.splicedSize)
         )
     }
 
