@@ -155,7 +155,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
+                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -196,6 +196,7 @@ let package = Package(
         ),
         .systemLibrary(name: "CMalloc"),
         .systemLibrary(name: "CNameService"),
+        .systemLibrary(name: "CSplice"),
         .executableTarget(
             name: "spegel",
             dependencies: [

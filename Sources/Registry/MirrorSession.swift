@@ -1,3 +1,4 @@
+import ContentStore
 import CoreMetrics
 import Logging
 import NIOCore
@@ -15,6 +16,14 @@ protocol MirrorClient: AnyObject {
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
     func mirrorFlushes()
+    /// Flushes, and tells when all that was written has left; never when it cannot.
+    func mirrorFlushes(whenDone: @escaping () -> Void)
+    /// A descriptor of the client's socket, for bytes that are sent past its channel.
+    var socket: SocketDescriptor? { get }
+    /// So many bytes of the body were sent past the channel.
+    func mirrorSent(bytes: Int64)
+    /// The client's connection is of no use any more.
+    func mirrorLostClient()
     /// The answer ends; nothing follows.
     func mirrorEnds(_ ending: MirrorEnding)
 }
@@ -65,6 +74,13 @@ final class MirrorSession: PeerConnectionUser {
     private let suspects: [String]
     /// The lookup that is not needed if the peer that gave a range a moment ago gives this one too.
     private var lookupStarter: Scheduled<Void>?
+    /// Whether the kernel may be asked to move bodies; it is not asked again once it could not.
+    private var maySplice = true
+    /// Whether the client has gone and only the kernel's count is waited for.
+    private var clientHasGone = false
+    /// The attempt at whose body the kernel is to take over as soon as all that was read has left. Nothing is read of it
+    /// meanwhile.
+    private var flushedFor: MirrorTransfer.AttemptID?
 
     init(
         _ request: ContentRequest,
@@ -150,8 +166,19 @@ final class MirrorSession: PeerConnectionUser {
         end(.clientGone)
     }
 
+    /// The client has gone while the kernel was sending to it, which ends at once; the client hears of the end.
+    ///
+    /// - Returns: whether the kernel was sending.
+    func clientClosedWhileSpliced() -> Bool {
+        guard let peer = peers.values.first(where: \.isSplicing) else { return false }
+        clientHasGone = true
+        peer.stopSplicing()
+        return true
+    }
+
     /// The client takes bytes again or does so no more.
     func clientTakesBytes(_ takes: Bool) {
+        guard flushedFor == nil else { return }
         transfer.clientTakesBytes(takes, now: .now())
         timer.deadline = transfer.deadline
         guard takes, let held = heldAttempt else { return }
@@ -299,6 +326,9 @@ final class MirrorSession: PeerConnectionUser {
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
         guard let client else { return }
+        if flushedFor != nil || (maySplice && services.splicer.isAble && transfer.spliceable(attempt) != nil) {
+            return spliceOnceFlushed(attempt, client)
+        }
         client.mirrorFlushes()
         // To flush may have ended the transfer.
         guard let peer = peers[attempt] else { return }
@@ -309,6 +339,64 @@ final class MirrorSession: PeerConnectionUser {
             transfer.clientTakesBytes(false, now: .now())
             timer.deadline = transfer.deadline
             heldAttempt = attempt
+        }
+    }
+
+    // MARK: Past the event loop
+
+    /// How many bytes of the body have gone to the client past its channel and were not told by
+    /// ``MirrorClient/mirrorSent(bytes:)`` yet.
+    var splicedBytes: Int64 {
+        peers.values.reduce(0) { $0 + $1.splicedBytes }
+    }
+
+    /// Has the kernel move the rest of the body, as soon as all that was read of it has left.
+    private func spliceOnceFlushed(_ attempt: MirrorTransfer.AttemptID, _ client: any MirrorClient) {
+        let isWaiting = flushedFor != nil
+        flushedFor = attempt
+        transfer.clientTakesBytes(false, now: .now())
+        timer.deadline = transfer.deadline
+        if !isWaiting { client.mirrorFlushes { [weak self] in self?.splice() } }
+    }
+
+    private func splice() {
+        guard let client, let attempt = flushedFor else { return }
+        flushedFor = nil
+        transfer.clientTakesBytes(true, now: .now())
+        guard let peer = peers[attempt] else {
+            timer.deadline = transfer.deadline
+            return
+        }
+        if let count = transfer.spliceable(attempt), let socket = client.socket,
+            peer.splice(count, to: socket, by: services.splicer, onBytes: countRelayed)
+        {
+            transfer.spliceBegan(attempt)
+        } else {
+            maySplice = false
+            peer.read()
+        }
+        timer.deadline = transfer.deadline
+    }
+
+    private var countRelayed: @Sendable (Int) -> Void {
+        { [services, counters] count in
+            services.metrics.addRelayedBytes(count)
+            counters.peerReceivedBytes.increment(by: count)
+        }
+    }
+
+    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID) {
+        transfer.spliced(bytes: bytes, of: attempt)
+        client?.mirrorSent(bytes: bytes)
+        guard !clientHasGone || end == .complete else { return clientClosed() }
+        let now = NIODeadline.now()
+        switch end {
+        case .complete: perform(transfer.ended(attempt, now: now))
+        case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
+        case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
+        case .stalled: perform(transfer.failed(attempt, .progressTimeout, now: now))
+        case .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
+        case .clientFailed: client?.mirrorLostClient()
         }
     }
 

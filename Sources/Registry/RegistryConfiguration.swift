@@ -51,6 +51,9 @@ public struct RegistryConfiguration: Sendable {
     /// How long the end of a file waits for its check, which goes on while the rest is sent.
     public var tailTimeout: Duration = .seconds(1)
 
+    /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.
+    public var splicedSize = 256 << 10
+
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
     /// The length of the system's queue of connections that wait to be accepted.

@@ -166,8 +166,34 @@ extension RegistryConnection: MirrorClient {
         context?.flush()
     }
 
+    func mirrorFlushes(whenDone: @escaping () -> Void) {
+        guard let context else { return }
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess(whenDone)
+        send(.byteBuffer(context.channel.allocator.buffer(capacity: 0)), promise: promise)
+        context.flush()
+    }
+
+    var socket: SocketDescriptor? {
+        guard let channel = context?.channel else { return nil }
+        return SocketDescriptor(of: channel)
+    }
+
+    func mirrorSent(bytes: Int64) {
+        guard var exchange else { return }
+        exchange.enqueuedBytes += bytes
+        // All that was written before had left by then.
+        exchange.lastProgress = exchange.enqueuedBytes
+        self.exchange = exchange
+    }
+
+    func mirrorLostClient() {
+        context?.close(promise: nil)
+    }
+
     func mirrorEnds(_ ending: MirrorEnding) {
         exchange?.mirror = nil
+        guard !settleIfClosed(isComplete: ending == .complete) else { return }
         guard let request = exchange?.content else { return }
         switch ending {
         case .complete: finish(.mirrored)

@@ -245,7 +245,7 @@ final class RegistryConnection: ChannelInboundHandler {
         let now = NIODeadline.now()
         timer.deadline = now + (exchange.file == nil ? Self.progressInterval : Self.fileProgressInterval)
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
-        let progress = exchange.enqueuedBytes - buffered
+        let progress = exchange.enqueuedBytes + (exchange.mirror?.splicedBytes ?? 0) - buffered
         if progress != exchange.lastProgress {
             exchange.lastProgress = progress
             exchange.lastProgressAt = now
@@ -340,8 +340,19 @@ final class RegistryConnection: ChannelInboundHandler {
         queue.removeAll()
         timer.stop()
         guard let exchange else { return }
+        // The client may have gone because it has all. Where the kernel sends, it is asked first how far it has come.
+        if let mirror = exchange.mirror, mirror.clientClosedWhileSpliced() { return }
         settle(exchange, outcome: exchange.content == nil ? nil : .aborted)
         exchange.reader?.cancel()
         exchange.mirror?.clientClosed()
+    }
+
+    /// Settles an answer that has ended after the client's connection had.
+    ///
+    /// - Returns: whether the connection is closed.
+    func settleIfClosed(isComplete: Bool) -> Bool {
+        guard case .closed = state else { return false }
+        if let exchange { settle(exchange, outcome: isComplete ? .mirrored : .aborted) }
+        return true
     }
 }

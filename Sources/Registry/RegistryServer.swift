@@ -93,6 +93,9 @@ public final class RegistryServer: Service {
     /// The bytes reserved now for content that is held back until it was checked.
     var heldBytes: Int { services.holdBudget.reserved }
 
+    /// The transfers that the kernel carries out now, and all so far.
+    var splices: (current: Int, begun: Int) { (services.splicer.current, services.splicer.begun) }
+
     /// Listens.
     ///
     /// - Returns: the address that is listened on, with the port that the system chose where none was given.
@@ -132,6 +135,7 @@ public final class RegistryServer: Service {
             guard let pool = pools[ObjectIdentifier(eventLoop)] else { continue }
             try? await eventLoop.submit { pool.value?.close() }.get()
         }
+        services.splicer.close()
     }
 
     /// Serves until the surrounding service group shuts down gracefully or the task is cancelled.

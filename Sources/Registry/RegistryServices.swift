@@ -26,6 +26,7 @@ final class RegistryServices: Sendable {
     private let deliveries = Mutex(Deliveries())
     private let knownSizes = Mutex(KnownSizes())
     private let recentProviders = Mutex(RecentProviders())
+    let splicer: Splicer
     private let firstByteTimes = Mutex(FirstByteTimes())
 
     init(
@@ -47,6 +48,7 @@ final class RegistryServices: Sendable {
         self.stalls = stalls
         self.logger = logger
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
+        splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),
@@ -54,7 +56,8 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
-            checkedSize: Int64(configuration.checkedSize)
+            checkedSize: Int64(configuration.checkedSize),
+            splicedSize: Int64(configuration.splicedSize)
         )
     }
 

@@ -164,7 +164,11 @@ final class ScriptedPeer: Sendable {
         case bytes([UInt8])
         /// Sends zeros for as long as the other side takes them.
         case endless
+        /// Sends nothing for so many milliseconds.
+        case pause(Int64)
         case close
+        /// Closes with a reset.
+        case reset
     }
 
     private struct State {
@@ -223,19 +227,33 @@ final class ScriptedPeer: Sendable {
             let request = received
             received = ""
             peer.state.withLock { $0.requests.append(request) }
-            for step in peer.script(request) {
-                switch step {
-                case .send(let text): write(context, ByteBuffer(string: text))
-                case .bytes(let bytes): write(context, ByteBuffer(bytes: bytes))
-                case .endless: pump(context)
-                case .close: context.close(promise: nil)
-                }
+            perform(peer.script(request)[...], context)
+        }
+
+        /// One step after the other, each when what was sent before has left.
+        private func perform(_ steps: ArraySlice<Step>, _ context: ChannelHandlerContext) {
+            guard let step = steps.first else { return }
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenSuccess { self.perform(steps.dropFirst(), context) }
+            switch step {
+            case .send(let text): write(context, ByteBuffer(string: text), promise)
+            case .bytes(let bytes): write(context, ByteBuffer(bytes: bytes), promise)
+            case .endless:
+                pump(context)
+                promise.succeed()
+            case .pause(let time):
+                context.eventLoop.scheduleTask(in: .milliseconds(time)) { promise.succeed() }
+            case .close: context.close(promise: promise)
+            case .reset:
+                (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+                    .whenComplete { _ in }
+                context.close(promise: promise)
             }
         }
 
-        private func write(_ context: ChannelHandlerContext, _ buffer: ByteBuffer) {
+        private func write(_ context: ChannelHandlerContext, _ buffer: ByteBuffer, _ promise: EventLoopPromise<Void>) {
             peer.state.withLock { $0.sentBytes += buffer.readableBytes }
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
         }
 
         private func pump(_ context: ChannelHandlerContext) {
