@@ -54,9 +54,13 @@ test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP 
 	@scripts/test-formation
 
 .PHONY: bench
-bench: build ## Measure a node: size, memory, start, throughput; then its parts
+bench: build ## Measure a node beside nginx and HAProxy (SECTIONS=); then its parts
 	@scripts/bench
 	@$(MAKE) --no-print-directory bench-micro
+
+.PHONY: bench-docs
+bench-docs: build ## The same without the parts, into docs/performance.md
+	@scripts/bench --docs
 
 .PHONY: bench-discovery
 bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle CPU, memory of records
