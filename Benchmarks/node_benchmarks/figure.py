@@ -10,7 +10,7 @@ STYLE = """
 .f0{fill:#58a6ff}.f1{fill:#f0883e}.f2{fill:#3fb950}.f3{fill:#bc8cff}.spread{stroke:#e6edf3}}
 """
 WIDTH, LABELS, ROW, TOP = 820, 260, 22, 64
-PLOT = WIDTH - LABELS - 70
+PLOT = WIDTH - LABELS - 100
 
 
 class Bars:
@@ -18,16 +18,18 @@ class Bars:
 
     def __init__(self, title: str, unit: str, legend: list[str]):
         self.title, self.unit, self.legend = title, unit, legend
-        self.rows: list[tuple[str, list[tuple[int, float]], tuple[float, float] | None]] = []
+        self.rows: list[tuple[str, list[tuple[int, float]], tuple[float, float] | None, str]] = []
 
     def group(self, label: str) -> None:
-        self.rows.append((label, [], None))
+        self.rows.append((label, [], None, ""))
 
-    def bar(self, label: str, parts: list[tuple[int, float]], spread: tuple[float, float] | None = None) -> None:
-        self.rows.append((label, parts, spread))
+    def bar(
+        self, label: str, parts: list[tuple[int, float]], spread: tuple[float, float] | None = None, note: str = ""
+    ) -> None:
+        self.rows.append((label, parts, spread, note))
 
     def svg(self) -> str:
-        most = max(max(sum(v for _, v in parts), *(spread or (0, 0))) for _, parts, spread in self.rows) or 1
+        most = max(max(sum(v for _, v in parts), *(spread or (0, 0))) for _, parts, spread, _ in self.rows) or 1
         step = next(s for s in _steps() if most / s <= 8)
         scale = PLOT / most
         height = TOP + ROW * len(self.rows) + 40
@@ -51,7 +53,7 @@ class Bars:
             out.append(f'<text class="faint" x="{place:.1f}" y="{bottom + 16}" text-anchor="middle">{tick:g}</text>')
             tick = round(tick + step, 6)
         out.append(f'<text class="ink" x="{LABELS + PLOT / 2}" y="{bottom + 32}" text-anchor="middle">{self.unit}</text>')
-        for number, (label, parts, spread) in enumerate(self.rows):
+        for number, (label, parts, spread, note) in enumerate(self.rows):
             y = TOP + ROW * number
             anchor, weight = ("end", "normal") if parts else ("start", "bold")
             place = LABELS - 8 if parts else 16
@@ -72,7 +74,7 @@ class Bars:
                 x = max(x, high)
             if parts:
                 total = sum(value for _, value in parts)
-                out.append(f'<text class="faint" x="{x + 6:.1f}" y="{y + 15}">{total:.2f}</text>')
+                out.append(f'<text class="faint" x="{x + 6:.1f}" y="{y + 15}">{total:.2f}{note}</text>')
         return "\n".join([*out, "</svg>", ""])
 
 
@@ -94,15 +96,14 @@ def throughput(results: dict) -> str:
 
 
 def latency(results: dict) -> str:
-    bars = Bars(
-        "Answers through a mirror, and through nginx before the same holder", "milliseconds", ["p50", "from p50 to p99"]
-    )
+    bars = Bars("Answers through a mirror, and through nginx before the same holder", "milliseconds, p50", ["Spegel", "nginx"])
     for case, by_clients in results.items():
         bars.group(case)
         for clients in ("1", "16"):
             for name, values in by_clients[clients].items():
                 middle, slow = values["p50 ms"]["median"], values["p99 ms"]["median"]
-                bars.bar(f"{name}, {clients} client{'s' if clients != '1' else ''}", [(0, middle), (1, slow - middle)])
+                label = f"{name}, {clients} client{'s' if clients != '1' else ''}"
+                bars.bar(label, [(0 if name == "Spegel" else 1, middle)], note=f", p99 {slow:.1f}")
     return bars.svg()
 
 

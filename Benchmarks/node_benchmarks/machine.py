@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 # Program, Debian's package, how to ask for its version.
-OTHERS = [("nginx", "nginx-light", ["-v"]), ("haproxy", "haproxy", ["-v"]), ("wrk", "wrk", ["-v"])]
+OTHERS = [("nginx", "nginx", ["-v"]), ("haproxy", "haproxy", ["-v"]), ("wrk", "wrk", ["-v"])]
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 

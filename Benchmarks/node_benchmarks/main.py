@@ -63,7 +63,6 @@ def main() -> None:
         RESULTS.parent.mkdir(exist_ok=True)
         with open(arguments.output, "w") as file:
             json.dump(results, file, indent=1)
-    print("\n".join(report.document(results)))
     if arguments.docs:
         FIGURES.mkdir(exist_ok=True)
         figures = []
@@ -72,4 +71,5 @@ def main() -> None:
                 (FIGURES / f"{name}.svg").write_text(draw(results[name]))
                 figures.append((f"{FIGURES.name}/{name}.svg", title))
         report.write_document(DOCUMENT, results, figures)
+    print("\n".join(report.document(results)))
     print(f"the results: {arguments.source or arguments.output}", file=sys.stderr)

@@ -6,6 +6,7 @@ from . import aims
 
 BEGIN = "<!-- What stands from here to the end of it is written by `make bench-docs`. -->"
 END = "<!-- the end of it -->"
+NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "wrk": "wrk"}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -97,7 +98,7 @@ def document(results: dict) -> list[str]:
     text = ", ".join(
         [
             machine["cpu"], f"{machine['cores']} cores", f"{machine['memory GB']} GB", machine["kernel"],
-            *(f"{name} {machine[name]}" for name in ("nginx", "HAProxy", "wrk") if name in machine),
+            *(f"{name} {machine[key]}" for key, name in NAMES.items() if key in machine),
         ]
     )
     lines = [
