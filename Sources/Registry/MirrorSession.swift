@@ -90,6 +90,11 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: 1)
         timer.onDeadline = { [weak self] in self?.timePassed() }
         timer.deadline = transfer.deadline
+        if let known = services.router.knownProviders(of: request.key, limit: transfer.providerLimit) {
+            lookupStarted()
+            for provider in known { found(provider) }
+            return lookupEnded()
+        }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
@@ -347,8 +352,9 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
         if ending != .clientGone { reportUnreachable() }
-        log(ending)
         client.mirrorEnds(ending)
+        // The client does not wait for it.
+        log(ending)
     }
 
     private func count(_ ending: MirrorEnding) {
