@@ -80,9 +80,13 @@ renew-chart: ## Write anew what is made from the Helm chart: its README's table,
 	@scripts/renew-chart
 
 .PHONY: bench
-bench: build ## Measure a node: size, memory, start, throughput; then its parts
+bench: build ## Measure a node beside nginx and HAProxy (SECTIONS=); then its parts
 	@scripts/bench
 	@$(MAKE) --no-print-directory bench-micro
+
+.PHONY: bench-docs
+bench-docs: build ## The same without the parts, into docs/performance.md
+	@scripts/bench --docs
 
 .PHONY: bench-discovery
 bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle CPU, memory of records

@@ -55,6 +55,7 @@ final class MirrorSession: PeerConnectionUser {
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
     private var lookupStart = NIODeadline.now()
+    private var lookupHasBegun = false
     private var lookupIsCounted = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
@@ -145,12 +146,18 @@ final class MirrorSession: PeerConnectionUser {
 
     /// Looks for providers, unless that was begun before.
     private func startLookup() {
-        guard client != nil, lookup == nil else { return }
+        guard client != nil, !lookupHasBegun else { return }
+        lookupHasBegun = true
         lookupStarter?.cancel()
         lookupStarter = nil
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         // Suspects are found as well, and are of little use.
         let limit = transfer.providerLimit + suspects.count
+        if let known = services.router.knownProviders(of: request.key, limit: limit) {
+            lookupStarted()
+            for provider in known { found(provider) }
+            return lookupEnded()
+        }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
@@ -520,8 +527,9 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
         if ending != .clientGone { reportUnreachable() }
-        log(ending)
         client.mirrorEnds(ending)
+        // The client does not wait for it.
+        log(ending)
     }
 
     /// Remembers what the client has got from whom, in case it asks again.

@@ -26,8 +26,10 @@ final class PeerConnection: ChannelInboundHandler {
     typealias OutboundOut = HTTPClientRequestPart
 
     /// The most bytes that are read at a time. Nothing is read while the client's channel holds back more than
-    /// ``RegistryServer/writeBufferHigh``, so a transfer never has more than the two together in memory: 224 KiB.
+    /// ``RegistryServer/writeBufferHigh``, so a transfer never has more than the two together in memory: 176 KiB.
     static let maximumReadSize = 128 << 10
+    /// The same for connections that are made while there are more than so many transfers: 80 KiB for each of them.
+    static let manyTransfers = (count: 32, maximumReadSize: 32 << 10)
 
     let address: SocketAddress
     private let metrics: RegistryMetrics
@@ -81,13 +83,15 @@ final class PeerConnection: ChannelInboundHandler {
 
     private func makeBootstrap(_ eventLoop: any EventLoop) -> ClientBootstrap {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let many = Self.manyTransfers
+        let readSize = metrics.currentMirrors > many.count ? many.maximumReadSize : Self.maximumReadSize
         return ClientBootstrap(group: eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: Self.maximumReadSize)
+                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: readSize)
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -70,9 +70,9 @@ public struct RegistryConfiguration: Sendable {
     /// How long an idle connection to a peer is kept for the next request.
     public var peerIdleTimeout: Duration = .seconds(15)
     /// The most idle connections that an event loop keeps to one address.
-    public var maximumIdlePeersPerAddress = 4
+    public var maximumIdlePeersPerAddress = 32
     /// The most idle connections that an event loop keeps in all.
-    public var maximumIdlePeers = 64
+    public var maximumIdlePeers = 128
 
     /// Makes a configuration with default values for all but the address.
     public init(host: String, port: Int) {

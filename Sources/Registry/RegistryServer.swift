@@ -22,7 +22,7 @@ public final class RegistryServer: Service {
     }
 
     /// How many bytes wait to be sent to a client, at least, before its channel takes no more.
-    static let writeBufferHigh = 96 << 10
+    static let writeBufferHigh = 48 << 10
 
     private let services: RegistryServices
     private let group: any EventLoopGroup
@@ -189,7 +189,7 @@ public final class RegistryServer: Service {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: Self.writeBufferHigh))
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 24 << 10, high: Self.writeBufferHigh))
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(

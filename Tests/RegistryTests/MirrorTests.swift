@@ -122,6 +122,22 @@ extension LoopbackTests {
             await patient.server.shutdown()
         }
 
+        @Test func whatTheRouterKnowsNeedsNoLookup() async throws {
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(1000)
+            let (_, absent) = try makeContent(2000)
+            holder.store.add(bytes, as: digest)
+            // No time to look for anybody, so what is waited for is a false 404.
+            let router = KnowingRouter([digest.text: [holder.provider], absent.text: []])
+            let mirror = try await TestNode(router: router) { $0.resolveTimeout = .zero }
+            let held = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(held.status == 200 && held.body == bytes)
+
+            let patient = try await TestNode(router: router) { $0.resolveTimeout = .seconds(1000) }
+            #expect(try await fetch(patient.address, "/v2/a/blobs/\(absent)").status == 404)
+            for node in [mirror, patient, holder] { await node.server.shutdown() }
+        }
+
         @Test func peersAreNeverForwarded() async throws {
             let (mirror, holder, _, digest) = try await makePair()
             let answer = try await fetch(

@@ -157,6 +157,24 @@ final class EndlessRouter: Router {
     var readiness: Readiness { .ready("for ever") }
 }
 
+/// A router that knows all there is to know at once, and whose lookups would not end.
+final class KnowingRouter: Router {
+    private let known: [String: [Provider]]
+
+    init(_ known: [String: [Provider]]) {
+        self.known = known
+    }
+
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        AsyncStream { _ in }
+    }
+
+    func knownProviders(of key: String, limit: Int) -> [Provider]? { known[key] }
+    func advertise(_ keys: [String]) async {}
+    func withdraw(_ keys: [String]) async {}
+    var readiness: Readiness { .ready("all-knowing") }
+}
+
 /// A peer that does as told on every request, and counts what it does.
 final class ScriptedPeer: Sendable {
     enum Step: Sendable {

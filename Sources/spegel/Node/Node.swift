@@ -218,7 +218,11 @@ private struct MemoryService: Service {
             while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
+            SpareMemory.trimHeap()
+            // By now the node has met its peers.
+            try await Task.sleep(for: .seconds(4))
             while true {
+                SpareMemory.releaseCode()
                 SpareMemory.trimHeap()
                 try await Task.sleep(for: Self.trimInterval)
             }
