@@ -29,6 +29,10 @@ struct Exchange {
     /// How the answer ends when all of it has left.
     var outcome: RegistryMetrics.Outcome?
 
+    /// The size of the body, once it is known.
+    var bodySize: Int64?
+    /// The registry of the peer that the body begins to come from.
+    var source: SocketAddress?
     /// The bytes of the body that were given to the channel.
     var enqueuedBytes: Int64 = 0
     /// How many of them had left when it was last looked, and since when there were as many.
@@ -43,6 +47,8 @@ struct Exchange {
 
     /// Where the content comes from: one of these.
     var file: ServedFile?
+    /// Whether the answer waits for the check of a file before it begins.
+    var awaitsCheck = false
     var reader: Task<Void, Never>?
     var mirror: MirrorSession?
     /// How many bytes the reader has yet to give; `nil` before it is open.
@@ -67,6 +73,8 @@ struct ServedFile {
     let file: ContentFile
     /// Where the part ends.
     let end: Int64
+    /// The end of the part that waits for the check of the file.
+    var tail: Range<Int64>?
 
     /// Whether the file has become shorter than what was promised of it.
     var hasShrunk: Bool {

@@ -63,6 +63,26 @@ public struct RegistryConfiguration: Sendable {
     /// How many are fetched from them.
     public var downloadRate: Int?
 
+    /// When large content of other nodes is hashed on its way.
+    public enum Verification: String, Sendable, CaseIterable {
+        /// When there is reason to: a client asks again for what it has got, or a peer has sent wrong bytes before.
+        case auto
+        /// Whenever all of it comes by.
+        case always
+    }
+
+    /// When large content of other nodes is hashed on its way.
+    public var verification = Verification.auto
+    /// How long an answer waits for the check of a file of this node before anything is sent.
+    public var checkTimeout: Duration = .milliseconds(1500)
+    /// How long it waits where another node wants nothing but what was checked.
+    public var demandedCheckTimeout: Duration = .seconds(10)
+    /// How long the end of a file waits for its check, which goes on while the rest is sent.
+    public var tailTimeout: Duration = .seconds(1)
+
+    /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.
+    public var splicedSize = 256 << 10
+
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
     /// The length of the system's queue of connections that wait to be accepted.
@@ -79,9 +99,9 @@ public struct RegistryConfiguration: Sendable {
     /// How long an idle connection to a peer is kept for the next request.
     public var peerIdleTimeout: Duration = .seconds(15)
     /// The most idle connections that an event loop keeps to one address.
-    public var maximumIdlePeersPerAddress = 4
+    public var maximumIdlePeersPerAddress = 32
     /// The most idle connections that an event loop keeps in all.
-    public var maximumIdlePeers = 64
+    public var maximumIdlePeers = 128
 
     /// Makes a configuration with default values for all but the address.
     public init(host: String, port: Int) {

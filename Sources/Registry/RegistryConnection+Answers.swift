@@ -19,6 +19,8 @@ extension RegistryConnection {
         case .content(let request):
             exchange?.content = request
             switch services.find(request) {
+            case .file(_, let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
+            case .unopened(let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
             case .file(let file, let digest, let mediaType):
                 whenAdmitted(request, size: file.size) { self.serve(request, file, digest, mediaType) }
             case .unopened(let digest, let mediaType):
@@ -62,6 +64,13 @@ extension RegistryConnection {
         sendBusy(request, reason)
     }
 
+    /// Answers a client of this node's content that has it already.
+    func sendNotModified(_ digest: Digest) {
+        exchange?.isLocal = true
+        send(HTTPResponseHead.notModified(digest: digest))
+        finish(.local)
+    }
+
     private func sendNotFound(_ request: ContentRequest) {
         send(HTTPResponseHead.error(request.content.notFound), outcome: .notFound)
     }
@@ -81,6 +90,7 @@ extension RegistryConnection {
             }
             part = resolved
         }
+        exchange?.bodySize = part.upperBound - part.lowerBound
         let head = HTTPResponseHead.content(
             size: size,
             range: part,
@@ -97,32 +107,6 @@ extension RegistryConnection {
         exchange?.keepsAlive = false
         finish(.cutShort)
     }
-
-    // MARK: From a file
-
-    /// Content leaves by sendfile(2), straight from the page cache.
-    private func serve(_ request: ContentRequest, _ file: ContentFile, _ digest: Digest, _ mediaType: MediaType) {
-        exchange?.isLocal = true
-        guard let (head, part) = makeHead(request, size: file.size, digest, mediaType) else { return }
-        send(head)
-        if !request.isHead, !part.isEmpty {
-            if sendPaced(request, file, part) { return }
-            exchange?.file = ServedFile(file: file, end: part.upperBound)
-            // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
-            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
-            let region = FileRegion(
-                fileHandle: handle,
-                readerIndex: Int(part.lowerBound),
-                endIndex: Int(part.upperBound)
-            )
-            let promise = eventLoop.makePromise(of: Void.self)
-            promise.futureResult.assumeIsolated().whenComplete { _ in
-                withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() }
-            }
-            send(.fileRegion(region), promise: promise)
-        }
-        finish(.local)
-    }
 }
 
 // MARK: - From a peer
@@ -131,6 +115,12 @@ extension RegistryConnection: MirrorClient {
     /// Looks for the content at other nodes, unless another node asks.
     func mirror(_ request: ContentRequest) {
         guard !request.isFromPeer else { return sendNotFound(request) }
+        var request = request
+        // What a client has already need not come from the peer, only the word that it is there.
+        if case .digest(let digest) = request.content.target, request.noneMatch?.matches(digest) == true {
+            request.isHead = true
+            request.range = nil
+        }
         let session = MirrorSession(
             request,
             client: self,
@@ -146,8 +136,16 @@ extension RegistryConnection: MirrorClient {
         context?.channel.isWritable ?? false
     }
 
+    var address: String? {
+        context?.channel.remoteAddress?.ipAddress
+    }
+
     func mirrorSends(head content: MirroredContent, source: SocketAddress?) {
-        guard let kind = exchange?.content?.content.kind else { return }
+        guard let request = exchange?.content else { return }
+        let kind = request.content.kind
+        if let digest = content.digest, request.noneMatch?.matches(digest) == true {
+            return send(HTTPResponseHead.notModified(digest: digest))
+        }
         var head = HTTPResponseHead.content(
             size: content.size,
             range: content.range,
@@ -156,12 +154,15 @@ extension RegistryConnection: MirrorClient {
             digest: content.digest,
             kind: kind
         )
+        exchange?.bodySize = content.range.upperBound - content.range.lowerBound
+        exchange?.source = source
         // For people and tools that want to see where content comes from; containerd passes over it.
         if let source { head.headers.add(name: sourceHeaderName, value: source.hostHeader) }
         send(head)
     }
 
     func mirrorSends(body: ByteBuffer) {
+        guard exchange?.status != 304 else { return }
         send(.byteBuffer(body))
     }
 
@@ -169,8 +170,34 @@ extension RegistryConnection: MirrorClient {
         context?.flush()
     }
 
+    func mirrorFlushes(whenDone: @escaping () -> Void) {
+        guard let context else { return }
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess(whenDone)
+        send(.byteBuffer(context.channel.allocator.buffer(capacity: 0)), promise: promise)
+        context.flush()
+    }
+
+    var socket: SocketDescriptor? {
+        guard let channel = context?.channel else { return nil }
+        return SocketDescriptor(of: channel)
+    }
+
+    func mirrorSent(bytes: Int64) {
+        guard var exchange else { return }
+        exchange.enqueuedBytes += bytes
+        // All that was written before had left by then.
+        exchange.lastProgress = exchange.enqueuedBytes
+        self.exchange = exchange
+    }
+
+    func mirrorLostClient() {
+        context?.close(promise: nil)
+    }
+
     func mirrorEnds(_ ending: MirrorEnding) {
         exchange?.mirror = nil
+        guard !settleIfClosed(isComplete: ending == .complete) else { return }
         guard let request = exchange?.content else { return }
         switch ending {
         case .complete: finish(.mirrored)

@@ -75,6 +75,7 @@ extension RegistryConnection {
             return false
         }
         exchange?.file = ServedFile(file: file, end: part.upperBound)
+        watchFile()
         sendChunk(of: file, part, rate, id)
         return true
     }

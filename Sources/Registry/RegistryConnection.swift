@@ -24,6 +24,8 @@ final class RegistryConnection: ChannelInboundHandler {
     static let lingerTimeout = TimeAmount.seconds(2)
     /// How often it is looked whether an answer makes progress.
     static let progressInterval = TimeAmount.seconds(1)
+    /// How often that is looked while a file is sent, which may be cut short meanwhile.
+    static let fileProgressInterval = TimeAmount.milliseconds(100)
 
     private enum State {
         case idle
@@ -194,7 +196,7 @@ final class RegistryConnection: ChannelInboundHandler {
         }
     }
 
-    private func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
+    func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
         exchange = nil
         settled.turnTimeout?.cancel()
         if let pass = settled.pass { services.uploads.leave(pass) }
@@ -227,6 +229,11 @@ final class RegistryConnection: ChannelInboundHandler {
 
     // MARK: Deadlines
 
+    /// Has it looked often whether a file that is sent was cut short.
+    func watchFile() {
+        timer.deadline = .now() + Self.fileProgressInterval
+    }
+
     private func deadlinePassed() {
         switch state {
         case .idle, .receiving, .lingering: context?.close(promise: nil)
@@ -238,9 +245,9 @@ final class RegistryConnection: ChannelInboundHandler {
     private func checkProgress() {
         guard let context, var exchange else { return }
         let now = NIODeadline.now()
-        timer.deadline = now + Self.progressInterval
+        timer.deadline = now + (exchange.file == nil ? Self.progressInterval : Self.fileProgressInterval)
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
-        let progress = exchange.enqueuedBytes - buffered
+        let progress = exchange.enqueuedBytes + (exchange.mirror?.splicedBytes ?? 0) - buffered
         if progress != exchange.lastProgress {
             exchange.lastProgress = progress
             exchange.lastProgressAt = now
@@ -255,9 +262,9 @@ final class RegistryConnection: ChannelInboundHandler {
             // sendfile would find nothing to send for ever.
             services.logger.error(
                 "a file in the content store was cut short while it was served",
-                metadata: ["key": "\(exchange.content?.key ?? "")"]
+                metadata: ["key": "\(exchange.content?.key ?? "")", "path": "\(file.file.path)"]
             )
-            context.close(promise: nil)
+            endEarly()
         } else if exchange.reader != nil, buffered <= 0,
             idle >= TimeAmount(services.configuration.progressTimeout)
         {
@@ -335,8 +342,19 @@ final class RegistryConnection: ChannelInboundHandler {
         queue.removeAll()
         timer.stop()
         guard let exchange else { return }
+        // The client may have gone because it has all. Where the kernel sends, it is asked first how far it has come.
+        if let mirror = exchange.mirror, mirror.clientClosedWhileSpliced() { return }
         settle(exchange, outcome: exchange.content == nil ? nil : .aborted)
         exchange.reader?.cancel()
         exchange.mirror?.clientClosed()
+    }
+
+    /// Settles an answer that has ended after the client's connection had.
+    ///
+    /// - Returns: whether the connection is closed.
+    func settleIfClosed(isComplete: Bool) -> Bool {
+        guard case .closed = state else { return false }
+        if let exchange { settle(exchange, outcome: isComplete ? .mirrored : .aborted) }
+        return true
     }
 }

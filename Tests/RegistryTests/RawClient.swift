@@ -70,6 +70,11 @@ final class RawClient: Sendable {
         return Array(buffer.prefix(result))
     }
 
+    /// Says that nothing more will be sent.
+    func endOutput() {
+        shutdown(socket, Int32(SHUT_WR))
+    }
+
     /// Closes with a reset instead of a FIN.
     func reset() {
         var option = linger(l_onoff: 1, l_linger: 0)

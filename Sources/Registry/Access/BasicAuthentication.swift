@@ -32,7 +32,7 @@ public final class BasicAuthentication: Service {
     }
 
     /// The `Authorization` header for requests to other nodes.
-    var headerForPeers: String {
+    public var headerForPeers: String {
         rotation.withLock { $0.sent(now: .now()).header }
     }
 

@@ -9,9 +9,9 @@ import Routing
 extension RegistryCommand {
     /// The names of the mirrored registries, or `nil` for all.
     func registryNames() throws -> Set<RegistryName>? {
-        let items = listItems(mirroredRegistries)
-        guard !items.isEmpty else { return nil }
-        return Set(try urls(mirroredRegistries, flag: "--mirrored-registries").map(\.host))
+        let registries = try MirroredRegistries(mirroredRegistries)
+        guard !registries.urls.isEmpty, !registries.includesOthers else { return nil }
+        return Set(registries.urls.map(\.host))
     }
 
     /// The credentials that clients and other nodes must know, or `nil` when there are none.

@@ -20,10 +20,9 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads",
-            "max-uploads-per-peer", "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate",
-            "kademlia-prefix", "provider-ttl", "provider-refresh",
-            "debug-web-enabled",
+            "verify", "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
+            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix", "provider-ttl",
+            "provider-refresh", "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
 
@@ -91,6 +90,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
     var mirrorResolveRetries = 3
+
+    @Option(
+        help: ArgumentHelp(
+            "When large content from other nodes is hashed on its way: auto (when there is reason to) or always.",
+            valueName: "when"
+        )
+    )
+    var verify = RegistryConfiguration.Verification.auto
 
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)

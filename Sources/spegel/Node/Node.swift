@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Glibc
 import Kademlia
 import LibP2P
 import Logging
@@ -98,6 +99,7 @@ struct Node: Service {
             let known = KnownAddresses(host: host, router: router)
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
+        configuration.verification = options.verify
         configuration.shutdownGrace = options.shutdownGrace.duration
         configuration.maximumUploads = options.maxUploads
         configuration.maximumUploadsPerPeer = options.maxUploadsPerPeer
@@ -124,20 +126,27 @@ struct Node: Service {
         let report = NodeReport(
             peerID: keyPair.peerID,
             storeName: store.name,
+            store: store.content,
             host: host,
             router: router,
             tracker: tracker,
             index: index,
             registry: registry,
+            authentication: authentication,
             labels: labels,
             elector: bootstrap.elector,
             liveness: liveness,
-            readiness: readiness
+            readiness: readiness,
+            registryAddress: "\(options.registryAddr)",
+            group: group,
+            roundTrips: RoundTrips(host: host)
         )
         metrics.collect { report.collect(into: &$0) }
+        let pages = DebugPages(report)
         let monitoring = MonitoringServer(
             configuration: options.monitoringConfiguration,
-            routes: report.routes(metrics: metrics, debug: options.debugWebEnabled.isOn),
+            routes: report.routes(metrics: metrics, pages: pages, debug: options.debugWebEnabled.isOn),
+            actions: options.debugWebEnabled.isOn ? pages.actions : [:],
             group: group,
             logger: logger
         )
@@ -151,6 +160,14 @@ struct Node: Service {
         if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
+        if let manager = ServiceManagerService(
+            environment: Environment.current,
+            processID: getpid(),
+            readiness: readiness,
+            stalls: { liveness.stalls.map(\.description) }
+        ) {
+            services.append(manager)
         }
         // A Lease is let go before the transfers under way are waited for.
         services += bootstrap.services
@@ -210,7 +227,11 @@ private struct MemoryService: Service {
             while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
+            SpareMemory.trimHeap()
+            // By now the node has met its peers.
+            try await Task.sleep(for: .seconds(4))
             while true {
+                SpareMemory.releaseCode()
                 SpareMemory.trimHeap()
                 try await Task.sleep(for: Self.trimInterval)
             }

@@ -4,6 +4,7 @@ import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
+import NIOCore
 import OCI
 import Registry
 import Routing
@@ -12,22 +13,31 @@ import Routing
 struct NodeReport: Sendable {
     let peerID: PeerID
     let storeName: String
+    let store: any ContentStore
     let host: Host
     let router: DHTRouter
     let tracker: StateTracker
     let index: ContentIndex
     let registry: RegistryServer
+    /// What the registry demands of its clients, if it does.
+    let authentication: BasicAuthentication?
     let labels: RegistryLabels
     /// The election that the node takes part in, if it does.
     let elector: LeaderElector?
     let liveness: LivenessMonitor
     let readiness: @Sendable () -> Readiness
+    /// Where the registry listens, as it was configured.
+    let registryAddress: String
+    let group: any EventLoopGroup
+    let roundTrips: RoundTrips
     let started = ContinuousClock.now
 
     /// What is served on the metrics address.
     ///
-    /// - Parameter debug: whether `/debug/` is among it.
-    func routes(metrics: MetricRegistry, debug: Bool) -> [String: MonitoringServer.Handler] {
+    /// - Parameters:
+    ///   - pages: what is for people.
+    ///   - debug: whether `/debug/` is among it.
+    func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: MonitoringServer.Handler] {
         let health: [String: MonitoringServer.Handler] = [
             "/metrics": { _ in .metrics(metrics.text) },
             "/readyz": { _ in
@@ -42,7 +52,8 @@ struct NodeReport: Sendable {
                     ? .text("alive") : .text(stalls.map(\.description).joined(separator: ", "), status: 503)
             },
         ]
-        return debug ? health.merging(debugRoutes) { first, _ in first } : health
+        guard debug else { return health }
+        return health.merging(debugRoutes) { first, _ in first }.merging(pages.routes) { first, _ in first }
     }
 }
 
@@ -71,6 +82,11 @@ extension NodeReport {
         }
         metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
+        let checks = store.checks?.counts
+        metrics.set("spegel_store_checks_total", [("outcome", "sound")], to: checks?.sound ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "corrupt")], to: checks?.corrupt ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "unreadable")], to: checks?.unreadable ?? 0)
+        metrics.set("spegel_store_faulty_contents", to: store.checks?.faultCount ?? 0)
         metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
         metrics.set("spegel_registry_connections", to: snapshot.openConnections)
         metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)

@@ -59,10 +59,10 @@ class Spegel:
         self.log = directory / "spegel.log"
         self.data_directory = directory / "data"
         self.process: Process | None = None
-        #: What each request carries beside its own headers.
-        self.headers: dict[str, str] = {}
         #: What runs the program: a command that ends in it by way of exec only.
         self.launcher: list[str | os.PathLike] = []
+        #: What each request carries beside its own headers.
+        self.headers: dict[str, str] = {}
         self.options: dict[str, str | None] = {
             "log-level": "debug",
             "log-format": "text",
