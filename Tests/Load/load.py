@@ -259,12 +259,11 @@ def expect(response: Response, status: int, content: Content, header: str = "", 
         raise WrongAnswer(f"{header} is {response.headers.get(header)!r} instead of {value!r} for {content.digest}")
 
 
-async def disturb(run: Run) -> None:
-    """Has the nodes that do not stay end in one way or another, one at a time, and come back."""
-    generator = random.Random(f"{run.seed}/events")
+async def disturb(run: Run, node: Node) -> None:
+    """Has a node that does not stay end in one way or another, and come back."""
+    generator = random.Random(f"{run.seed}/{node.name}")
     while not run.is_over:
-        await asyncio.sleep(generator.uniform(1, 4))
-        node = generator.choice(run.nodes[STAYING:])
+        await asyncio.sleep(generator.uniform(2, 10))
         what = generator.choice(("killed", "stopped", "frozen"))
         away = generator.uniform(0.5, 4)
         run.counts[f"nodes {what}"] += 1
@@ -312,7 +311,7 @@ DEEDS = ("get_blob", "get_manifest", "head", "get_range", "leave_early", "ask_fo
 
 async def load(run: Run, clients: int) -> None:
     watcher = asyncio.create_task(watch(run))
-    others = [asyncio.create_task(disturb(run))]
+    others = [asyncio.create_task(disturb(run, node)) for node in run.nodes[STAYING:]]
     others += [asyncio.create_task(Client(run, number).work()) for number in range(clients)]
     for task in others:
         await task
