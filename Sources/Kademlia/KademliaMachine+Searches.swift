@@ -46,6 +46,21 @@ extension KademliaMachine {
         return id
     }
 
+    /// Those providers of a key, at most `limit`, that the records held here tell of, this node excepted; and whether they
+    /// suffice: there are `limit` of them, or the network has fewer than K others, all of which hold the same records,
+    /// so that whoever failed of late is all there is as well. Then it counts as a search.
+    mutating func knownProviders(
+        of key: Key,
+        limit: Int,
+        now: MonotonicTime
+    ) -> (providers: [PeerInfo], suffice: Bool) {
+        let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
+        let (trusted, others) = heldProviders(of: key.position, now: now)
+        let suffice = trusted.count >= limit || (isSmall && !(trusted.isEmpty && others.isEmpty))
+        if suffice { statistics.searches.local += 1 }
+        return (Array((trusted + others).prefix(limit)), suffice)
+    }
+
     /// Ends a search that nobody waits for any more. Nothing more comes of it.
     public mutating func cancelSearch(_ id: SearchID, now: MonotonicTime) {
         guard let search = forget(id) else { return }

@@ -81,6 +81,13 @@ extension KademliaNode {
         return stream
     }
 
+    /// Those providers of a key that the records held here tell of, and whether they suffice; see
+    /// ``findProviders(_:limit:)``, which would begin with them. Answered at once, and nothing else is done.
+    public func knownProviders(of key: Key, limit: Int) -> (providers: [PeerInfo], suffice: Bool) {
+        let now = environment.now()
+        return state.withLock { $0.machine.knownProviders(of: key, limit: limit, now: now) }
+    }
+
     /// Finds providers of a key, tells who was asked for them and how long it took; for people.
     ///
     /// - Returns: nil if the task was cancelled or the node has ended.

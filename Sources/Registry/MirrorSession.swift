@@ -13,6 +13,8 @@ protocol MirrorClient: AnyObject {
     /// - Parameter source: the registry of the peer that the content begins to come from.
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
+    /// - Parameter whenSent: called once, when the bytes have left or cannot leave any more.
+    func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void)
     func mirrorFlushes()
     /// The answer ends; nothing follows.
     func mirrorEnds(_ ending: MirrorEnding)
@@ -31,6 +33,10 @@ enum MirrorEnding: Hashable, Sendable {
 /// Drives one ``MirrorTransfer``: carries out its actions on the event loop of the client's channel, where the
 /// connections to the peers are made as well, so that bytes go from one to the other without leaving it.
 final class MirrorSession: PeerConnectionUser {
+    /// From how late on a timer says that the event loop is busy, and how often it looks again at most.
+    private static let lateness = TimeAmount.milliseconds(2)
+    private static let mostLooks = 3
+
     private let request: ContentRequest
     private let services: RegistryServices
     private let pool: PeerConnectionPool
@@ -90,6 +96,14 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: 1)
         timer.onDeadline = { [weak self] in self?.timePassed() }
         timer.deadline = transfer.deadline
+        // What is known needs no task, which on a busy machine may take longer to begin than a lookup may last.
+        let known = services.router.knownProviders(of: request.key, limit: transfer.providerLimit)
+        if !known.providers.isEmpty {
+            lookupStarted()
+            for provider in known.providers { found(provider) }
+            if known.suffice { return lookupEnded() }
+            guard client != nil else { return }
+        }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
@@ -143,9 +157,21 @@ final class MirrorSession: PeerConnectionUser {
 
     private func timePassed() {
         // What happened before the deadline but waits its turn on a busy event loop comes first.
-        eventLoop.assumeIsolated().execute { [weak self] in
-            guard let self else { return }
-            perform(transfer.timePassed(now: .now()))
+        let due = transfer.deadline ?? .now()
+        eventLoop.assumeIsolated().execute { [weak self] in self?.timePassed(due: due, looks: 0) }
+    }
+
+    /// Has the deadline count, unless the event loop is late itself: then it has not seen yet what came in time, and
+    /// looks at its sockets first.
+    private func timePassed(due: NIODeadline, looks: Int) {
+        guard client != nil else { return }
+        let now = NIODeadline.now()
+        guard now - due > Self.lateness, looks < Self.mostLooks else {
+            return perform(transfer.timePassed(now: now))
+        }
+        let next = now + Self.lateness
+        eventLoop.assumeIsolated().scheduleTask(deadline: next) { [weak self] in
+            self?.timePassed(due: next, looks: looks + 1)
         }
     }
 
@@ -155,6 +181,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerSentHead(_ head: PeerResponseHead, _ attempt: MirrorTransfer.AttemptID) {
+        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID) }
         perform(transfer.received(head, of: attempt, now: .now()))
     }
 
@@ -212,6 +239,15 @@ final class MirrorSession: PeerConnectionUser {
         perform(transfer.checked(attempt, matches: held.matches(digest), now: .now()))
     }
 
+    /// Sends what was held back. It takes its part of the budget until it has left, however slow the client is.
+    private func sendHeld() {
+        guard let bytes = held?.bytes, let client else { return releaseHeld() }
+        let (budget, size) = (services.holdBudget, reserved)
+        reserved = 0
+        client.mirrorSends(body: bytes) { budget.release(size) }
+        releaseHeld()
+    }
+
     private func releaseHeld() {
         held = nil
         guard reserved > 0 else { return }
@@ -254,7 +290,7 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Actions
 
     private func perform(_ actions: [MirrorTransfer.Action]) {
-        reportMissing()
+        reportFailures()
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
@@ -267,8 +303,7 @@ final class MirrorSession: PeerConnectionUser {
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
             case .check(let attempt, let content): check(attempt, content)
             case .sendHeld:
-                if let bytes = held?.bytes { client?.mirrorSends(body: bytes) }
-                releaseHeld()
+                sendHeld()
             case .discardHeld: releaseHeld()
             case .bar(let peerID, let digest): bar(peerID, digest)
             case .finish: end(.complete)
@@ -280,10 +315,14 @@ final class MirrorSession: PeerConnectionUser {
         if client != nil { timer.deadline = transfer.deadline }
     }
 
-    /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
-    private func reportMissing() {
-        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
-            services.router.reportMissing(failure.provider, of: request.key)
+    /// Tells at once of each peer that answered 404, so that no other request is sent there, and of each that fell silent.
+    private func reportFailures() {
+        for failure in transfer.failures.dropFirst(reportedFailures) {
+            if failure.failure == .refused(.notFound) {
+                services.router.reportMissing(failure.provider, of: request.key)
+            } else if failure.failure.isSilence {
+                services.fellSilent(failure.provider)
+            }
         }
         reportedFailures = transfer.failures.count
     }
@@ -304,6 +343,7 @@ final class MirrorSession: PeerConnectionUser {
         let head = requestHead(peerRequest)
         let attempt = peerRequest.attempt
         asked[attempt] = .now()
+        if services.isSilent(peerRequest.peerID) { transfer.hurry(attempt) }
         if peerRequest.mayReuse, let connection = pool.take(peerRequest.address) {
             peers[attempt] = connection
             transfer.connected(attempt, reused: true, now: .now())

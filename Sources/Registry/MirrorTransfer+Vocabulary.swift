@@ -22,6 +22,8 @@ extension MirrorTransfer {
         var lookupTimeout: TimeAmount = .seconds(1)
         var connectTimeout: TimeAmount = .milliseconds(200)
         var headTimeout: TimeAmount = .seconds(2)
+        /// How long a peer that fell silent of late may take to do so.
+        var hurriedHeadTimeout: TimeAmount = .milliseconds(500)
         var progressTimeout: TimeAmount = .seconds(2)
         /// How many providers are tried.
         var providers = 3
@@ -109,6 +111,14 @@ extension MirrorTransfer {
         case refused(PeerRefusal)
         case tooLong
         case corrupt
+
+        /// Whether the peer sent nothing for too long.
+        var isSilence: Bool {
+            switch self {
+            case .headTimeout, .progressTimeout: true
+            default: false
+            }
+        }
 
         /// Whether no connection was made.
         var isOfConnecting: Bool {

@@ -33,6 +33,8 @@ struct MirrorTransfer {
         var candidate: Candidate
         var address: SocketAddress
         var asked: PeerResponseHead.Asked
+        /// Whether the peer has less time to answer.
+        var isHurried = false
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
         var deadline: NIODeadline?
@@ -128,11 +130,23 @@ struct MirrorTransfer {
 
     // MARK: The peers
 
+    /// The peer of an attempt, which has only begun, fell silent of late: it has less time to answer this time.
+    mutating func hurry(_ id: AttemptID) {
+        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
+        attempts[index].isHurried = true
+    }
+
     /// The connection of an attempt is there and the request was sent.
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
         guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
         attempts[index].phase = .waitingForHead(reused: reused)
-        attempts[index].deadline = now + limits.headTimeout
+        let limit = attempts[index].isHurried ? min(limits.hurriedHeadTimeout, limits.headTimeout) : limits.headTimeout
+        attempts[index].deadline = now + limit
+    }
+
+    /// The peer of an attempt under way.
+    func peerID(of id: AttemptID) -> String? {
+        index(of: id).map { attempts[$0].candidate.provider.peerID }
     }
 
     /// The response head of an attempt has come.

@@ -153,6 +153,12 @@ extension RegistryConnection: MirrorClient {
         send(.byteBuffer(body))
     }
 
+    func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void) {
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in whenSent() }
+        send(.byteBuffer(body), promise: promise)
+    }
+
     func mirrorFlushes() {
         context?.flush()
     }

@@ -21,6 +21,7 @@ final class RegistryServices: Sendable {
     let isDraining = Atomic(false)
     let holdBudget: HoldBudget
     private let barredPeers = Mutex(BarredPeers())
+    private let silentPeers = Mutex(SilentPeers())
     private let firstByteTimes = Mutex(FirstByteTimes())
 
     init(
@@ -72,6 +73,21 @@ final class RegistryServices: Sendable {
     /// Has a peer not asked for some content for a while, since what it sent was wrong.
     func bar(_ peerID: String, _ digest: Digest) {
         barredPeers.withLock { $0.bar(peerID, digest, now: .now()) }
+    }
+
+    /// Notes that a peer sent nothing for too long, so that no other request waits as long for it.
+    func fellSilent(_ peer: Provider) {
+        silentPeers.withLock { $0.insert(peer.peerID, now: .now()) }
+        router.reportUnreachable(peer)
+    }
+
+    /// Notes that a peer answers.
+    func answered(_ peerID: String) {
+        silentPeers.withLock { $0.remove(peerID) }
+    }
+
+    func isSilent(_ peerID: String) -> Bool {
+        silentPeers.withLock { $0.contains(peerID, now: .now()) }
     }
 
     func isBarred(_ peerID: String, _ digest: Digest) -> Bool {

@@ -211,6 +211,32 @@ import Testing
         #expect(summaries(local).map(\.outcome) == [.local])
     }
 
+    @Test func whatIsKnownIsToldWithoutASearch() throws {
+        let key = Key("a")
+        for (count, isSmall) in [(3, true), (30, false)] {
+            var machine = try machine(knowing: count)
+            let before = machine.knownProviders(of: key, limit: 2, now: .zero)
+            #expect(before.providers.isEmpty && !before.suffice)
+            for number in [77, 78] {
+                announce(key, by: try testPeer(number), to: &machine, at: .zero)
+                let known = machine.knownProviders(of: key, limit: 2, now: .zero)
+                // In a large network there may be others, until there are enough.
+                #expect(known.suffice == (isSmall || number == 78))
+                #expect(known.providers.count == number - 76)
+            }
+            // Who is suspect comes last, and suffices only where all others know the same.
+            machine.reportUnreachable(try testPeer(77).id, now: .zero)
+            #expect(
+                machine.knownProviders(of: key, limit: 2, now: .zero).providers.map(\.id).last == (try testPeer(77).id)
+            )
+            machine.reportUnreachable(try testPeer(78).id, now: .zero)
+            let suspects = machine.knownProviders(of: key, limit: 2, now: .zero)
+            #expect(suspects.providers.count == 2 && suspects.suffice == isSmall)
+            #expect(machine.activeSearchCount == 0)
+            #expect(found(actions(&machine)).isEmpty)
+        }
+    }
+
     @Test func aSearchUnderWayGetsARecordThatComes() throws {
         for (count, ends) in [(3, true), (30, false)] {
             var machine = try machine(knowing: count)

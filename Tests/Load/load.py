@@ -38,8 +38,12 @@ SILENCE = 20.0
 MOST_RESUMPTIONS = 10
 #: How long a node that is ready may take until it answers for all that others hold.
 JOINING = 5.0
-#: What a node may grow by from the second quarter of the run to the last, in MiB; a short run has hardly warmed up.
-GROWTH, GROWTH_IN_A_SHORT_RUN, LONG_RUN = 8.0, 32.0, 300
+#: The most resident memory of a node, in MiB: some 30 at rest, 32 to hold content back, 224 KiB for each of a few hundred
+#: transfers, and what the allocator cannot use again at once.
+PEAK = 192.0
+#: What a node may grow by from the second quarter of the run to the last. A short run has hardly warmed up, and how many
+#: large transfers there are differs more.
+GROWTH, GROWTH_IN_A_SHORT_RUN, LONG_RUN = 8.0, 64.0, 300
 DESCRIPTORS_GROWTH = 50
 SAMPLE_EVERY = 1.0
 #: How long what is in flight may take to end, and idle connections to be closed.
@@ -351,6 +355,8 @@ def judge(run: Run, before: dict[str, int], seconds: float) -> None:
             f"{max(sample[1] for sample in samples):6d} {node.descriptors():6d}")
         if resident[1] - resident[0] > bound:
             run.fail(f"{node.name} grew by {resident[1] - resident[0]:.1f} MiB, and may by {bound:g}")
+        if max(sample[0] for sample in samples) > PEAK:
+            run.fail(f"{node.name} had more than {PEAK:g} MiB resident")
         if node.descriptors() > before[node.name] + DESCRIPTORS_GROWTH:
             run.fail(f"{node.name} has {node.descriptors()} descriptors open, and had {before[node.name]} before")
 

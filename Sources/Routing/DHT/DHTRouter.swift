@@ -126,6 +126,13 @@ public final class DHTRouter: Router, Service {
         return stream
     }
 
+    /// What the records of the DHT that are held here tell.
+    public func knownProviders(of key: String, limit: Int) -> KnownProviders {
+        let (found, suffice) = node.knownProviders(of: Key(key), limit: limit)
+        let providers = found.compactMap { Provider($0, registryPort: registryPort) }
+        return KnownProviders(providers, suffice: suffice && !providers.isEmpty)
+    }
+
     /// Has the DHT provide the keys.
     public func advertise(_ keys: [String]) async {
         node.provide(keys.map { Key($0) })
