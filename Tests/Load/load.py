@@ -75,6 +75,10 @@ class Run:
             print(f"FAILED: {words}", flush=True)
 
 
+class Enough(Exception):
+    """The client wants no more of a response."""
+
+
 class Client:
     """Asks for one thing after another, each of its own choice."""
 
@@ -113,30 +117,7 @@ class Client:
 
     async def _get_blob(self) -> None:
         blob = self.run.library.choose_blob(self.random)
-        start = 0
-        for _ in range(MOST_RESUMPTIONS):
-            headers = {"Range": f"bytes={start}-"} if start else {}
-            offset = start
-
-            def check(response: Response, data: memoryview) -> None:
-                nonlocal start
-                if response.status in (200, 206):
-                    compare(blob, offset + response.received, data)
-                    start += len(data)
-
-            try:
-                response = await self._ask("GET", blob_path(blob.digest), headers, check)
-            except Disconnected:
-                if start == offset or self._node_may_have_gone():
-                    raise
-                self.run.counts["bodies cut short, resumed"] += 1
-                self._drop()
-                continue
-            expect(response, 206 if offset else 200, blob, "content-length", str(blob.size - offset))
-            if offset:
-                expect(response, 206, blob, "content-range", f"bytes {offset}-{blob.size - 1}/{blob.size}")
-            return
-        raise WrongAnswer(f"{blob.digest} of {blob.size} bytes was cut short {MOST_RESUMPTIONS} times, last at {start}")
+        await self._get(blob, 0, blob.size)
 
     async def _get_manifest(self) -> None:
         manifest = self.random.choice(self.run.library.manifests)
@@ -155,30 +136,12 @@ class Client:
     async def _get_range(self) -> None:
         blob = self.run.library.choose_blob(self.random)
         first = self.random.randrange(blob.size)
-        last = min(blob.size - 1, first + self.random.randrange(256 << 10))
-        headers = {"Range": f"bytes={first}-{last}"}
-        response = await self._ask("GET", blob_path(blob.digest), headers, checking(blob, first))
-        expect(response, 206, blob, "content-range", f"bytes {first}-{last}/{blob.size}")
-        expect(response, 206, blob, "content-length", str(last - first + 1))
+        await self._get(blob, first, min(blob.size, first + 1 + self.random.randrange(256 << 10)))
 
     async def _leave_early(self) -> None:
         """As containerd 2 does: takes a part of a blob and goes."""
         blob = self.run.library.choose_blob(self.random)
-        enough = self.random.randrange(blob.size)
-
-        class Enough(Exception):
-            pass
-
-        def check(response: Response, data: memoryview) -> None:
-            expect(response, 200, blob)
-            compare(blob, response.received, data)
-            if response.received + len(data) > enough:
-                raise Enough
-
-        try:
-            await self._ask("GET", blob_path(blob.digest), {}, check)
-        except Enough:
-            pass
+        await self._get(blob, 0, blob.size, enough=self.random.randrange(blob.size))
         self._drop()
 
     async def _ask_for_nothing(self) -> None:
@@ -190,6 +153,37 @@ class Client:
             raise WrongAnswer(f"status {response.status} for {digest}, which nobody has")
 
     # What they are made of
+
+    async def _get(self, blob: Content, start: int, end: int, enough: int | None = None) -> None:
+        """Gets a part of a blob, in as many responses as it takes, or leaves when it has enough."""
+        for _ in range(MOST_RESUMPTIONS):
+            offset = start
+            is_whole = (offset, end) == (0, blob.size)
+
+            def check(response: Response, data: memoryview) -> None:
+                nonlocal start
+                if response.status == (200 if is_whole else 206):
+                    compare(blob, offset + response.received, data)
+                    start += len(data)
+                    if enough is not None and start > enough:
+                        raise Enough
+
+            headers = {} if is_whole else {"Range": f"bytes={offset}-{end - 1}"}
+            try:
+                response = await self._ask("GET", blob_path(blob.digest), headers, check)
+            except Enough:
+                return
+            except Disconnected:
+                if start == offset or self._node_may_have_gone():
+                    raise
+                self.run.counts["bodies cut short, resumed"] += 1
+                self._drop()
+                continue
+            expect(response, 200 if is_whole else 206, blob, "content-length", str(end - offset))
+            if not is_whole:
+                expect(response, 206, blob, "content-range", f"bytes {offset}-{end - 1}/{blob.size}")
+            return
+        raise WrongAnswer(f"{blob.digest} of {blob.size} bytes was cut short {MOST_RESUMPTIONS} times, last at {start}")
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], sink=lambda response, data: None) -> Response:
         """One request; on a new connection if the one that was kept turns out to be closed."""
