@@ -54,8 +54,12 @@ test-load: build ## A thousand clients, nodes that come and go, ten minutes (DUR
 	@python3 -B Tests/Load/load.py --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test-formation
-test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP (root, Debian)
+test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP; the Helm chart (root, Debian)
 	@scripts/test-formation
+
+.PHONY: renew-chart
+renew-chart: ## Write anew what is made from the Helm chart: its README's table, the snapshot of its rendering
+	@scripts/renew-chart
 
 .PHONY: bench
 bench: build ## Measure a node: size, memory, start, throughput; then its parts

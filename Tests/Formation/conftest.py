@@ -24,7 +24,7 @@ from formation.node import Node
 from harness.network import Network, remove_stale_namespaces
 from harness.process import tail
 
-_TOOLS = ("dnsmasq", "etcd", "ip", "nsenter", "openssl", "setpriv", "unshare")
+_TOOLS = ("dnsmasq", "etcd", "ip", "nsenter", "openssl", "prometheus", "promtool", "setpriv", "unshare")
 _serial = itertools.count(1)
 _lab = pytest.StashKey["Lab"]()
 

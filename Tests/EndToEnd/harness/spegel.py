@@ -59,6 +59,8 @@ class Spegel:
         self.log = directory / "spegel.log"
         self.data_directory = directory / "data"
         self.process: Process | None = None
+        #: What runs the program: a command that ends in it by way of exec only.
+        self.launcher: list[str | os.PathLike] = []
         self.options: dict[str, str | None] = {
             "log-level": "debug",
             "log-format": "text",
@@ -78,7 +80,7 @@ class Spegel:
         }
 
     def command(self, options: Mapping[str, str | None] = {}) -> list[str | os.PathLike]:
-        return self.host.command([self.binary, "registry", *flags({**self.options, **options})])
+        return self.host.command([*self.launcher, self.binary, "registry", *flags({**self.options, **options})])
 
     def start(self) -> None:
         self.process = Process(f"spegel on {self.host.name}", self.command(), self.log)

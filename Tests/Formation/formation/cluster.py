@@ -33,9 +33,10 @@ class Cluster:
         self._apiserver = apiserver
         self._server = self.authority.issue_server("apiserver", ADDRESS)
         self._signing = make_signing_key(directory)
-        admin = self.authority.issue_client("admin", "system:masters")
+        #: The certificate and key of the cluster's administrator.
+        self.admin = self.authority.issue_client("admin", "system:masters")
         self._admin = ssl.create_default_context(cafile=str(self.authority.certificate))
-        self._admin.load_cert_chain(*map(str, admin))
+        self._admin.load_cert_chain(*map(str, self.admin))
         self._anonymous = ssl.create_default_context(cafile=str(self.authority.certificate))
         self.etcd: Process | None = None
         self.api: Process | None = None
@@ -88,12 +89,19 @@ class Cluster:
 
     def create(self, document: dict) -> None:
         """Makes an object of one of the kinds that the tests and the chart have."""
-        kind, namespace = document["kind"], document["metadata"].get("namespace")
-        group = document["apiVersion"]
-        root = f"/api/{group}" if "/" not in group else f"/apis/{group}"
-        scope = f"/namespaces/{namespace}" if namespace else ""
-        answer = self.request("POST", f"{root}{scope}/{kind.lower()}s", document)
+        answer = self.request("POST", collection(document), document)
         assert answer.status == 201, answer
+
+    def try_to_create(self, document: dict) -> Answer:
+        """What the API server says to an object, and would make of it; nothing is kept."""
+        return self.request("POST", f"{collection(document)}?dryRun=All", document)
+
+    def names(self, namespace: str, path: str) -> list[str]:
+        """The names of the objects of a namespace, as `names("x", "apps/v1/daemonsets")`."""
+        root, _, resource = path.rpartition("/")
+        answer = self.request("GET", f"/{'apis' if '/' in root else 'api'}/{root}/namespaces/{namespace}/{resource}")
+        assert answer.status == 200, answer
+        return [item["metadata"]["name"] for item in answer.body["items"]]
 
     def create_namespace(self, name: str) -> None:
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
@@ -124,6 +132,14 @@ class Cluster:
             return self.request("GET", "/readyz").status == 200
         except OSError:
             return False
+
+
+def collection(document: dict) -> str:
+    """The path of all objects of the same kind, in the same namespace."""
+    group, kind, namespace = document["apiVersion"], document["kind"].lower(), document["metadata"].get("namespace")
+    root = f"/apis/{group}" if "/" in group else f"/api/{group}"
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{scope}/{kind[:-1]}ies" if kind.endswith("cy") else f"{root}{scope}/{kind}s"
 
 
 def lease_path(namespace: str, name: str = "") -> str:

@@ -1,0 +1,63 @@
+"""Helm with a cluster: a program of its own, because Helm must run inside the network of the cluster.
+
+    python -m formation.helm install|uninstall NAMESPACE KUBECONFIG VALUES
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .chart import CHART
+from .cluster import ADDRESS, PORT, Cluster
+
+_TESTS = Path(__file__).parents[1]
+RELEASE = "spegel"
+
+
+def start(
+    cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None,
+) -> subprocess.Popen:
+    """Begins to install or to uninstall the release; it prints what went wrong."""
+    file = directory / "kubeconfig.json"
+    certificate, key = map(str, cluster.admin)
+    file.write_text(json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": "lab",
+        "clusters": [{"name": "lab", "cluster": {
+            "server": f"https://{ADDRESS}:{PORT}", "certificate-authority": str(cluster.authority.certificate)}}],
+        "users": [{"name": "admin", "user": {"client-certificate": certificate, "client-key": key}}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "admin"}}],
+    }))
+    command = cluster.host.command([
+        sys.executable, "-m", "formation.helm", action, namespace, str(file), json.dumps(values or {})])
+    paths = os.pathsep.join(map(str, (_TESTS, _TESTS.parent / "EndToEnd")))
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONPATH": paths})
+
+
+def finish(process: subprocess.Popen, timeout: float = 130.0) -> None:
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output, _ = process.communicate()
+        raise AssertionError(f"helm does not end: {output}") from None
+    assert process.returncode == 0, output
+
+
+def _main(action: str, namespace: str, kubeconfig: str, values: str) -> None:
+    from helm_python import Config
+
+    with Config(kubeconfig_path=kubeconfig, namespace=namespace) as config:
+        if action == "install":
+            config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=120)
+        else:
+            config.uninstall(RELEASE, timeout=120)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,513 @@
+"""The Helm chart: what it renders, what the API server and the program itself say to that."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import helm_python
+import pytest
+import yaml
+
+from conftest import Lab
+from formation import chart, helm, values_table
+from harness.network import Host
+from harness.process import Process, eventually, run, tail
+
+_FILES = Path(__file__).parent / "chart"
+_FULL = yaml.safe_load((_FILES / "full-values.yaml").read_text())
+_OLD = yaml.safe_load((_FILES / "spegel-0.7-values.yaml").read_text())
+#: Set to write the files that are compared anew.
+_RENEW = bool(os.environ.get("SPEGEL_RENEW"))
+
+#: The values that the chart is checked with.
+_MATRIX = {
+    "defaults": {},
+    "of Spegel v0.7": _OLD,
+    "everything": _FULL,
+    "everything that writes on the node": {**_FULL, "spegel": {**_FULL["spegel"], "containerdMirrorAdd": True}},
+    "leader election": {
+        "spegel": {"bootstrapKind": "kubernetes"}, "networkPolicy": {"enabled": True, "restrictEgress": True}},
+    "no host port": {"service": {"registry": {"hostPort": 0}}},
+    "no node port": {"service": {"registry": {"nodePort": 0}}},
+    "IPv6": {"service": {"registry": {"ipv6": True}}},
+    "through the socket": {"spegel": {"containerdContentPath": "", "containerdSock": "/run/containerd.sock"}},
+    "hands off containerd": {"spegel": {"containerdMirrorAdd": False}},
+    "open policy": {"networkPolicy": {"enabled": True}},
+    "monitoring": {name: {"enabled": True} for name in (
+        "serviceMonitor", "prometheusRule", "grafanaDashboard", "verticalPodAutoscaler")},
+}
+
+
+@pytest.fixture(params=_MATRIX)
+def values(request: pytest.FixtureRequest) -> dict:
+    return _MATRIX[request.param]
+
+
+def test_lint(values: dict):
+    report = helm_python.lint(str(chart.CHART), values, strict=True)
+    assert not report["errors"], report
+    assert [message for message in report["messages"] if message["severity"] > 1] == []
+
+
+def test_the_api_server_takes_all_objects_as_they_are(bare_lab: Lab, values: dict):
+    cluster, namespace = bare_lab.cluster, bare_lab.namespace
+    _make_default_account(bare_lab)
+    documents = chart.render({**values, "namespaceOverride": ""}, namespace=namespace)
+    assert len(documents) >= 5
+    for document in documents:
+        if shape := _CUSTOM.get((document["apiVersion"], document["kind"])):
+            assert _unknown(document["spec"], shape, "spec") == []
+            continue
+        answer = cluster.try_to_create(document)
+        assert answer.status == 201, (document["kind"], document["metadata"]["name"], answer)
+        # A field that the API server does not know is dropped, and so would a mistyped one be.
+        assert _dropped(document, answer.body) in ([], [_NEWER]), document["kind"]
+
+
+def test_the_program_takes_its_arguments(values: dict):
+    found = chart.containers(chart.render(values))
+    assert len(found) == (4 if values.get("spegel", {}).get("containerdMirrorAdd", True) else 1)
+    for name, container in found:
+        settings = _settings(container)
+        assert settings["log-level"] in ("info", "debug", "warning"), name
+    typo = copy.deepcopy(found[0][1])
+    typo["args"].append("--mirror-targest=http://a")
+    with pytest.raises(AssertionError, match="mirror-targest"):
+        _settings(typo)
+
+
+def test_addresses_of_ipv6_are_written_in_brackets():
+    _, configuration = chart.containers(chart.render({"service": {"registry": {"ipv6": True}}}))[0]
+    assert _settings(configuration)["mirror-targets"] == ["http://[fd00::7]:30020", "http://[fd00::7]:30021"]
+
+
+def test_probes_go_where_the_program_answers(values: dict):
+    """Ports in probes and Services are names of ports of the container."""
+    documents = chart.render(values)
+    ports = {port["name"] for _, container in chart.containers(documents) for port in container.get("ports", [])}
+    used = {port["targetPort"] for each in documents if each["kind"] == "Service" for port in each["spec"]["ports"]}
+    for _, container in chart.containers(documents):
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if probe in container:
+                used.add(container[probe]["httpGet"]["port"])
+                assert container[probe]["httpGet"]["path"] in ("/livez", "/readyz", "/healthz")
+    assert used <= ports, used - ports
+
+
+def test_a_snapshot_of_the_default_rendering():
+    rendered = chart.load().render({}, name="spegel", namespace="spegel")
+    text = "".join(
+        f"# {path.removeprefix('spegel/')}\n{_tidy(content)}\n"
+        for path, content in sorted(rendered.items()) if _tidy(content))
+    _compare(_FILES / "default.yaml", text)
+
+
+def test_the_table_of_the_readme_says_what_values_yaml_says():
+    readme = chart.CHART / "README.md"
+    _compare(readme, values_table.with_table(readme.read_text()))
+
+
+def test_each_value_is_documented_and_in_the_schema():
+    defaults = chart.load().values
+    paths = [value.path for value in values_table.documented()]
+    assert sorted(values_table.leaves(defaults, set(paths))) == sorted(paths)
+    schema = chart.load().schema
+    for path in paths:
+        node = schema
+        for key in path.split("."):
+            assert key in node.get("properties", {}), f"{path} is not in values.schema.json"
+            node = node["properties"][key]
+
+
+#: What hides the effect of a value, and what is set instead to see it.
+_HIDING = {
+    "image.tag": {"image.digest": ""},
+    "service.registry.hostPort": {"service.registry.usePreferSameNodeTrafficDistribution": False},
+    "spegel.dataDir.hostPath": {"spegel.dataDir.enabled": True},
+    "clusterDomain": {"spegel.bootstrapKind": "dns"},
+    "nameOverride": {"fullnameOverride": ""},
+}
+
+
+@pytest.mark.parametrize("path", values_table.leaves(_FULL, {value.path for value in values_table.documented()}))
+def test_each_value_has_an_effect(path: str):
+    """All values are set to something else than their defaults; then this one is set back."""
+    base = copy.deepcopy(_FULL)
+    if path != "spegel.containerdMirrorAdd":
+        base["spegel"]["containerdMirrorAdd"] = True
+    for other, value in _HIDING.get(path, {}).items():
+        _set(base, other, value)
+    changed = copy.deepcopy(base)
+    _set(changed, path, values_table.lookup(chart.load().values, path.split(".")))
+    assert _rendered(base) != _rendered(changed)
+
+
+def test_the_full_values_are_full():
+    paths = [value.path for value in values_table.documented()]
+    assert set(values_table.leaves(_FULL, set(paths))) == set(paths)
+
+
+_MISTAKES = {
+    "typo": ({"spegel": {"mirorredRegistries": []}}, "mirorredRegistries"),
+    "typo at the top": ({"tolerances": []}, "tolerances"),
+    "old name": ({"spegel": {"registries": ["https://docker.io"]}}, "registries"),
+    "number as text": ({"service": {"registry": {"port": "5000"}}}, "/service/registry/port"),
+    "port out of range": ({"service": {"router": {"port": 70000}}}, "/service/router/port"),
+    "unknown level": ({"spegel": {"logLevel": "LOUD"}}, "/spegel/logLevel"),
+    "no URL": ({"spegel": {"mirroredRegistries": ["docker.io"]}}, "/spegel/mirroredRegistries/0"),
+    "no time": ({"spegel": {"mirrorResolveTimeout": "20"}}, "/spegel/mirrorResolveTimeout"),
+    "relative path": ({"spegel": {"containerdSock": "containerd.sock"}}, "/spegel/containerdSock"),
+    "unknown bootstrap": ({"spegel": {"bootstrapKind": "gossip"}}, "/spegel/bootstrapKind"),
+    "digest": ({"image": {"digest": "sha256:12"}}, "/image/digest"),
+    "no boolean": ({"spegel": {"resolveTags": "yes"}}, "/spegel/resolveTags"),
+    "no flag": ({"extraArgs": ["shutdown-grace=3s"]}, "/extraArgs/0"),
+    "unknown mode": ({"grafanaDashboard": {"mode": "sidecar"}}, "/grafanaDashboard/mode"),
+    "no network": ({"networkPolicy": {"nodeCIDRs": ["10.0.0.1"]}}, "/networkPolicy/nodeCIDRs/0"),
+}
+
+
+@pytest.mark.parametrize("mistake", _MISTAKES)
+def test_a_mistake_in_the_values_is_refused_by_its_name(mistake: str):
+    values, culprit = _MISTAKES[mistake]
+    with pytest.raises(helm_python.HelmError) as refusal:
+        chart.load().render(values, name="spegel", namespace="spegel")
+    assert culprit in str(refusal.value)
+
+
+def test_a_registry_that_containerd_cannot_reach_is_refused():
+    with pytest.raises(helm_python.HelmError, match="set service.registry.hostPort or service.registry.nodePort"):
+        chart.render({"service": {"registry": {"hostPort": 0, "nodePort": 0}}})
+
+
+def test_versions_are_those_of_the_program():
+    source = (chart.ROOT / "Sources/spegel/Version.swift").read_text()
+    [version] = re.findall(r'static let text = "([^"]+)"', source)
+    metadata = chart.load().metadata
+    assert (metadata["version"], metadata["appVersion"]) == (version, version)
+    assert subprocess.run(
+        [os.environ["SPEGEL_BIN"], "version"], capture_output=True, text=True, timeout=15).stdout.split()[-1] == version
+
+
+def test_values_of_spegel_v0_7_mean_the_same():
+    documents = chart.render(_OLD)
+    daemonset = chart.find(documents, "DaemonSet", "spegel")
+    pod = daemonset["spec"]["template"]["spec"]
+    [registry] = pod["containers"]
+    [configuration] = pod["initContainers"]
+    agent = "/var/lib/rancher/k3s/agent"
+
+    settings = _settings(registry)
+    expected = {
+        "log-level": "warning", "registry-addr": ":5005", "router-addr": ":5055", "metrics-addr": ":9191",
+        "data-dir": "/var/lib/spegel", "containerd-sock": "/run/k3s/containerd/containerd.sock",
+        "containerd-namespace": "k8s.io",
+        "containerd-content-path": f"{agent}/containerd/io.containerd.content.v1.content",
+        "containerd-registry-config-path": f"{agent}/etc/containerd/certs.d",
+        "mirrored-registries": ["https://docker.io", "https://ghcr.io"], "registry-filters": [".*:latest$"],
+        "mirror-resolve-timeout": "50ms", "mirror-resolve-retries": "5", "resolve-tags": "false",
+        "debug-web-enabled": "false", "bootstrap-kind": ["dns"],
+        "dns-bootstrap-domain": "spegel-bootstrap.spegel.svc.cluster.internal.",
+    }
+    assert {name: settings[name] for name in expected} == expected
+    settings = _settings(configuration)
+    expected = {
+        "log-level": "warning", "containerd-registry-config-path": f"{agent}/etc/containerd/certs.d",
+        "mirrored-registries": ["https://docker.io", "https://ghcr.io"],
+        "mirror-targets": ["http://192.0.2.7:30220", "http://192.0.2.7:30221", "https://cache.example"],
+        "resolve-tags": "false", "prepend-existing": "true",
+    }
+    assert {name: settings[name] for name in expected} == expected
+
+    ports = {port["name"]: (port["containerPort"], port.get("hostPort")) for port in registry["ports"]}
+    assert ports == {"registry": (5005, 30220), "router": (5055, None), "metrics": (9191, None)}
+    service = chart.find(documents, "Service", "spegel-registry")["spec"]
+    assert service["type"] == "NodePort"
+    assert [(port["port"], port["nodePort"]) for port in service["ports"]] == [(5005, 30221)]
+    bootstrap = chart.find(documents, "Service", "spegel-bootstrap")["spec"]
+    assert bootstrap["clusterIP"] == "None" and bootstrap["ports"][0]["port"] == 5055
+    assert chart.find(documents, "Service", "spegel")["spec"]["ports"][0]["port"] == 9191
+
+    mounts = {mount["mountPath"]: mount for mount in registry["volumeMounts"]}
+    assert mounts[f"{agent}/containerd/io.containerd.content.v1.content"]["readOnly"]
+    assert mounts["/run/k3s/containerd"]["readOnly"] and mounts["/etc/secrets/basic-auth"]["readOnly"]
+    assert not mounts["/var/lib/spegel"].get("readOnly")
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["basic-auth"]["secret"]["secretName"] == "spegel-auth"
+    assert volumes["registry-config"]["hostPath"]["path"] == f"{agent}/etc/containerd/certs.d"
+    assert volumes["data"]["hostPath"]["path"] == "/var/lib/spegel"
+
+    assert registry["image"] == "localhost/spegel:v0.7.4" and registry["imagePullPolicy"] == "Always"
+    assert registry["livenessProbe"]["httpGet"]["path"] == "/livez"
+    assert registry["resources"]["limits"] == {"memory": "128Mi"}
+    assert pod["serviceAccountName"] == "mirror" and pod["imagePullSecrets"] == [{"name": "regcred"}]
+    assert pod["tolerations"] == _OLD["tolerations"] and pod["priorityClassName"] == "system-node-critical"
+    assert daemonset["spec"]["updateStrategy"] == _OLD["updateStrategy"]
+    # An upgrade of the release changes the DaemonSet in place: its selector cannot change.
+    assert daemonset["spec"]["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "spegel", "app.kubernetes.io/instance": "spegel",
+        "app.kubernetes.io/component": "spegel"}
+    assert all(document["metadata"]["labels"]["team"] == "platform" for document in documents)
+    assert {"ServiceMonitor", "VerticalPodAutoscaler", "ConfigMap"} <= {document["kind"] for document in documents}
+
+
+def test_what_a_pod_may_do():
+    documents = chart.render()
+    for document in documents:
+        if document["kind"] not in ("DaemonSet", "Pod"):
+            continue
+        pod = document["spec"]["template"]["spec"] if document["kind"] == "DaemonSet" else document["spec"]
+        assert pod["automountServiceAccountToken"] is False and pod["enableServiceLinks"] is False
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            context = container["securityContext"]
+            assert context["capabilities"] == {"drop": ["ALL"]} and context["readOnlyRootFilesystem"]
+            assert context["allowPrivilegeEscalation"] is False and not context.get("privileged")
+            assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
+    # Only the init container and the cleanup can write in containerd's configuration.
+    pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
+    writable = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")}
+    assert writable == {"/var/lib/spegel"}
+    assert not [document for document in documents if document["kind"] in ("Role", "RoleBinding", "ClusterRole")]
+
+
+def test_the_pods_may_ask_the_api_server_only_when_they_elect():
+    documents = chart.render({"spegel": {"bootstrapKind": "kubernetes"}})
+    pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is True
+    [rule] = chart.find(documents, "Role", "spegel")["rules"]
+    assert rule == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def test_a_packaged_chart_renders_the_same(tmp_path: Path):
+    values = {"grafanaDashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}
+    archive = helm_python.package(str(chart.CHART), destination=str(tmp_path))
+    packaged = helm_python.Chart.load(archive)
+    assert packaged.render(values, name="spegel", namespace="spegel") == _rendered(values)
+    assert "README.md" in {file["name"] for file in packaged.files}
+
+
+def test_the_notes_say_what_to_do_next():
+    notes = _rendered({"namespaceOverride": "mirrors"})["spegel/templates/NOTES.txt"]
+    assert "kubectl -n mirrors rollout status daemonset/spegel" in notes and "helm uninstall" in notes
+    assert "/debug/" not in _rendered({"spegel": {"debugWebEnabled": False}})["spegel/templates/NOTES.txt"]
+
+
+def test_the_hooks_come_in_order_and_go():
+    hooks = [each for each in chart.render() if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    weights = {}
+    for hook in hooks:
+        annotations = hook["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "post-delete"
+        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        weights[hook["kind"]] = int(annotations["helm.sh/hook-weight"])
+    assert weights.keys() == {"Service", "DaemonSet", "Pod"}
+    assert weights["Pod"] > max(weights["Service"], weights["DaemonSet"]), "who waits comes last"
+    [service] = [hook for hook in hooks if hook["kind"] == "Service"]
+    assert service["spec"]["publishNotReadyAddresses"], "pods that are not done are waited for"
+    # The cleanup reaches every node that the node's own pods reach.
+    documents = chart.render(_FULL | {"spegel": {}})
+    pods = [each["spec"]["template"]["spec"] for each in documents if each["kind"] == "DaemonSet"]
+    assert len(pods) == 2
+    for key in ("tolerations", "nodeSelector", "affinity", "priorityClassName", "imagePullSecrets"):
+        assert pods[0][key] == pods[1][key]
+
+
+def test_a_release_from_install_to_uninstall(bare_lab: Lab):
+    """Nothing of it is left, neither in the cluster nor on the node.
+
+    There is no scheduler and no kubelet; the test does what they would do: it runs the containers as the API server has
+    them, on one node.
+    """
+    cluster, namespace = bare_lab.cluster, bare_lab.namespace
+    _make_default_account(bare_lab)
+    folder = bare_lab.directory / "certs.d"
+    (folder / "docker.io").mkdir(parents=True)
+    (folder / "docker.io/hosts.toml").write_text('server = "https://registry-1.docker.io" # as it was\n')
+    before, files_before = _objects(bare_lab), _tree(folder)
+    node = bare_lab.host("node")
+    # glibc finds no name with a final dot in /etc/hosts.
+    with open(bare_lab.network.hosts_file, "a") as hosts:
+        hosts.write(f"{node.address} spegel-cleanup.{namespace}.svc.cluster.test\n")
+
+    helm.finish(helm.start(cluster, bare_lab.directory, "install", namespace, {
+        "clusterDomain": "cluster.test", "networkPolicy": {"enabled": True},
+        "spegel": {"bootstrapKind": "kubernetes", "containerdRegistryConfigPath": str(folder)}}))
+    installed = _objects(bare_lab) - before
+    assert {("apps/v1/daemonsets", "spegel"), ("networking.k8s.io/v1/networkpolicies", "spegel")} <= installed
+    assert not [name for _, name in installed if "cleanup" in name], "hooks wait for their time"
+    pod = _get(bare_lab, "apps/v1", "daemonsets/spegel")["spec"]["template"]["spec"]
+    run(_on_node(node, pod["initContainers"][0]))
+    written = (folder / "_default/hosts.toml").read_text()
+    assert (folder / "_backup/docker.io/hosts.toml").exists()
+    assert "http://192.0.2.7:30020" in written and "http://192.0.2.7:30021" in written
+
+    uninstall = helm.start(cluster, bare_lab.directory, "uninstall", namespace)
+    cleanup = None
+    try:
+        waiting = eventually(lambda: _get(bare_lab, "v1", "pods/spegel-cleanup-wait"), "the last hook runs", timeout=30)
+        # Helm's own record of the release is a Secret.
+        assert {(kind, name) for kind, name in _objects(bare_lab) - before if kind != "v1/secrets"} == {
+            ("apps/v1/daemonsets", "spegel-cleanup"), ("v1/services", "spegel-cleanup"),
+            ("v1/pods", "spegel-cleanup-wait")}
+        log = bare_lab.directory / "wait.log"
+        wait = Process("cleanup-wait", _on_node(node, waiting["spec"]["containers"][0]), log)
+        eventually(lambda: "waiting for the cleanup" in log.read_text(), "it waits for the node")
+        assert wait.is_running and uninstall.poll() is None and _tree(folder) != files_before
+        pod = _get(bare_lab, "apps/v1", "daemonsets/spegel-cleanup")["spec"]["template"]["spec"]
+        cleanup = Process("cleanup", _on_node(node, pod["containers"][0]), bare_lab.directory / "cleanup.log")
+        assert wait.wait(30) == 0, tail(log)
+        assert _tree(folder) == files_before
+        waiting["status"] = {"phase": "Succeeded"}
+        path = f"/api/v1/namespaces/{namespace}/pods/spegel-cleanup-wait/status"
+        assert cluster.request("PUT", path, waiting).status == 200
+    finally:
+        if cleanup:
+            cleanup.stop()
+        helm.finish(uninstall)
+    assert _objects(bare_lab) == before
+
+
+def _make_default_account(lab: Lab) -> None:
+    """Pods need it, and the controller that makes it is not here."""
+    lab.cluster.create({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": lab.namespace}})
+
+
+_KINDS = (
+    "apps/v1/daemonsets", "v1/services", "v1/pods", "v1/serviceaccounts", "v1/configmaps", "v1/secrets",
+    "rbac.authorization.k8s.io/v1/roles", "rbac.authorization.k8s.io/v1/rolebindings",
+    "networking.k8s.io/v1/networkpolicies",
+)
+
+
+def _objects(lab: Lab) -> set[tuple[str, str]]:
+    """All objects of the test's namespace of the kinds that the chart makes."""
+    return {(kind, name) for kind in _KINDS for name in lab.cluster.names(lab.namespace, kind)}
+
+
+def _get(lab: Lab, group: str, path: str) -> dict | None:
+    root = "apis" if "/" in group else "api"
+    answer = lab.cluster.request("GET", f"/{root}/{group}/namespaces/{lab.namespace}/{path}")
+    return answer.body if answer.status == 200 else None
+
+
+def _on_node(host: Host, container: dict) -> list:
+    """The command that runs a container's program on a host."""
+    return host.command([os.environ["SPEGEL_BIN"], *_arguments(container)])
+
+
+def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """All that lies in a folder, with modes and bytes."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in folder.rglob("*")}
+
+
+#: Of Kubernetes 1.34; the API server of the tests is older.
+_NEWER = "spec.trafficDistribution"
+
+
+def _dropped(sent: object, kept: object, path: str = "") -> list[str]:
+    """The paths of what was sent and is not in the answer, or is there with another value."""
+    if isinstance(sent, dict):
+        if not isinstance(kept, dict):
+            return [path] if sent else []
+        pairs = ((f"{path}.{key}".lstrip("."), value, kept.get(key)) for key, value in sent.items())
+        return list(itertools.chain.from_iterable(_dropped(value, other, where) for where, value, other in pairs))
+    if isinstance(sent, list):
+        if not sent:
+            return []
+        if not isinstance(kept, list) or len(kept) < len(sent):
+            return [path]
+        pairs = ((f"{path}[{index}]", value, other) for index, (value, other) in enumerate(zip(sent, kept)))
+        return list(itertools.chain.from_iterable(_dropped(value, other, where) for where, value, other in pairs))
+    # What is the zero of its type may be left out.
+    return [] if sent == kept or (not sent and kept is None) else [path]
+
+
+def _settings(container: dict) -> dict:
+    """What the program makes of the arguments and variables of a container."""
+    done = subprocess.run(
+        [os.environ["SPEGEL_BIN"], *_arguments(container), "--print-config"], env=_variables(container),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15)
+    assert done.returncode == 0, done.stderr
+    return yaml.safe_load(done.stdout)
+
+
+def _variables(container: dict) -> dict[str, str]:
+    """The environment of a container; addresses that the kubelet knows are 192.0.2.7, or fd00::7 within brackets."""
+    address = "fd00::7" if any("[$(" in each for each in container["args"]) else "192.0.2.7"
+    return {each["name"]: each.get("value", address) for each in container.get("env", [])}
+
+
+def _arguments(container: dict) -> list[str]:
+    variables = _variables(container)
+    return [re.sub(r"\$\((\w+)\)", lambda name: variables[name[1]], each) for each in container["args"]]
+
+
+def _compare(file: Path, text: str) -> None:
+    if _RENEW:
+        file.write_text(text)
+    assert file.read_text() == text, f"{file.name} is not up to date: scripts/renew-chart"
+
+
+def _tidy(content: str) -> str:
+    return "\n".join(line.rstrip() for line in content.splitlines() if line.strip())
+
+
+def _rendered(values: dict) -> dict[str, str]:
+    return chart.load().render(values, name="spegel", namespace="spegel")
+
+
+def _set(values: dict, path: str, value: object) -> None:
+    *parents, key = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[key] = value
+
+
+#: The kinds of other projects that the chart may make, with the fields that they know of those that it uses. The API
+#: server is not asked about them: this build of it ends when it writes objects of kinds that were added to it.
+_ANY: dict = {}
+_RELABELING = {"sourceLabels": [str], "targetLabel": str, "regex": str, "action": str, "replacement": str}
+_CUSTOM = {
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): {
+        "selector": {"matchLabels": _ANY}, "namespaceSelector": {"matchNames": [str]},
+        "endpoints": [{
+            "port": str, "path": str, "interval": str, "scrapeTimeout": str, "relabelings": [_RELABELING],
+            "metricRelabelings": [_RELABELING]}]},
+    ("monitoring.coreos.com/v1", "PrometheusRule"): {
+        "groups": [{"name": str, "rules": [{
+            "alert": str, "expr": str, "for": str, "labels": _ANY, "annotations": _ANY}]}]},
+    ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"): {
+        "targetRef": {"apiVersion": str, "kind": str, "name": str}, "recommenders": [{"name": str}],
+        "updatePolicy": {"updateMode": str, "minReplicas": int},
+        "resourcePolicy": {"containerPolicies": [{
+            "containerName": str, "controlledResources": [str], "controlledValues": str, "minAllowed": _ANY,
+            "maxAllowed": _ANY}]}},
+    ("grafana.integreatly.org/v1beta1", "GrafanaDashboard"): {
+        "allowCrossNamespaceImport": bool, "folder": str, "resyncPeriod": str,
+        "instanceSelector": {"matchLabels": _ANY}, "json": str},
+}
+
+
+def _unknown(value: object, shape: object, path: str) -> list[str]:
+    """The paths of what does not fit the shape."""
+    if isinstance(shape, dict):
+        if not isinstance(value, dict):
+            return [path]
+        if shape is _ANY:
+            return []
+        return [name for key, each in value.items() for name in (
+            _unknown(each, shape[key], f"{path}.{key}") if key in shape else [f"{path}.{key}"])]
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return [path]
+        return [name for each in value for name in _unknown(each, shape[0], f"{path}[]")]
+    return [] if isinstance(value, shape) else [path]

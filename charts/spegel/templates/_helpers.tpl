@@ -1,0 +1,129 @@
+{{- define "spegel.name" -}}
+{{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* Names of objects get suffixes of at most 13 characters ("-cleanup-wait"), and may have 63. */ -}}
+{{- define "spegel.fullname" -}}
+{{- $name := include "spegel.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains $name .Release.Name -}}
+{{ .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else -}}
+{{ printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end -}}
+{{- end }}
+
+{{- define "spegel.namespace" -}}
+{{ .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
+{{- define "spegel.serviceAccountName" -}}
+{{ .Values.serviceAccount.name | default (include "spegel.fullname" .) }}
+{{- end }}
+
+{{- define "spegel.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end }}
+
+{{- /* What selects pods: it cannot change while a DaemonSet lives, so common labels are not in it. */ -}}
+{{- define "spegel.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "spegel.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "spegel.labels" -}}
+{{ include "spegel.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "spegel.serviceDomain" -}}
+{{ include "spegel.namespace" . }}.svc.{{ .Values.clusterDomain }}
+{{- end }}
+
+{{- /* A flag once for each element of a list: elements may hold commas and spaces. */ -}}
+{{- define "spegel.listFlag" -}}
+{{- range $index, $value := .values }}
+{{- if $index }}{{ "\n" }}{{ end -}}
+- {{ printf "--%s=%s" $.flag $value | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "spegel.usesHostPort" -}}
+{{- if and .Values.service.registry.hostPort (not .Values.service.registry.usePreferSameNodeTrafficDistribution) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{- /* The mirrors that containerd asks, in this order; NODE_IP is a variable of the container. */ -}}
+{{- define "spegel.mirrorTargets" -}}
+{{- $registry := .Values.service.registry -}}
+{{- $node := $registry.ipv6 | ternary "[$(NODE_IP)]" "$(NODE_IP)" -}}
+{{- $targets := list -}}
+{{- if include "spegel.usesHostPort" . -}}
+{{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.hostPort)) -}}
+{{- end -}}
+{{- if $registry.nodePort -}}
+{{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.nodePort)) -}}
+{{- end -}}
+{{- if not $targets -}}
+{{- fail "containerd could not reach the registry: set service.registry.hostPort or service.registry.nodePort" -}}
+{{- end -}}
+{{- concat $targets .Values.spegel.additionalMirrorTargets | toJson -}}
+{{- end }}
+
+{{- /* The container that puts the address of the node in NODE_IP needs this. */ -}}
+{{- define "spegel.nodeIpVariable" -}}
+- name: NODE_IP
+  {{- if .Values.service.registry.nodeIp }}
+  value: {{ .Values.service.registry.nodeIp | quote }}
+  {{- else }}
+  valueFrom:
+    fieldRef:
+      fieldPath: status.hostIP
+  {{- end }}
+{{- end }}
+
+{{- /* What of the node is mounted to reach containerd's socket: its folder, since a containerd that is restarted makes
+the socket anew; but not a folder that other things of the pod lie in. */ -}}
+{{- define "spegel.socketMount" -}}
+{{- $socket := .Values.spegel.containerdSock -}}
+{{- $folder := dir $socket -}}
+{{- if has $folder (list "/" "/run" "/var/run") -}}
+{{ $socket }}
+{{- else -}}
+{{ $folder }}
+{{- end -}}
+{{- end }}
+
+{{- /* Where a pod may run. */ -}}
+{{- define "spegel.placement" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
