@@ -76,6 +76,13 @@ extension KademliaMachine {
         exclusions.insert(Exclusion(position: key.position, peer: provider), now: now)
     }
 
+    /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
+    /// while, even if it announces it anew.
+    public mutating func reportCorrupt(_ provider: PeerID, for key: Key, now: MonotonicTime) {
+        store.remove(provider, for: key.position)
+        corruptions.insert(Exclusion(position: key.position, peer: provider), now: now)
+    }
+
     // MARK: - Providers
 
     /// The other peers that are known here to provide a key: those that may be trusted, and those that failed of late.
@@ -89,8 +96,9 @@ extension KademliaMachine {
     }
 
     private func isOffered(_ provider: PeerInfo, for position: KeySpacePosition, now: MonotonicTime) -> Bool {
-        provider.id != localPeer
-            && !exclusions.contains(Exclusion(position: position, peer: provider.id), now: now)
+        let exclusion = Exclusion(position: position, peer: provider.id)
+        return provider.id != localPeer && !exclusions.contains(exclusion, now: now)
+            && !corruptions.contains(exclusion, now: now)
     }
 
     /// Of the peers that somebody named as providers, those that may be offered to a search.

@@ -134,6 +134,12 @@ extension KademliaNode {
         input { $0.machine.reportMissing(provider, for: key, now: $1) }
     }
 
+    /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
+    /// while, even if it announces it anew.
+    public func reportCorrupt(_ provider: PeerID, for key: Key) {
+        input { $0.machine.reportCorrupt(provider, for: key, now: $1) }
+    }
+
     /// Notes that a provider could not be reached: it is offered last from now on, and checked if it is in the table.
     public func reportUnreachable(_ provider: PeerID) {
         input { $0.machine.reportUnreachable(provider, now: $1) }

@@ -10,6 +10,8 @@ import Routing
 protocol MirrorClient: AnyObject {
     /// Whether bytes that are written now leave soon.
     var takesBytes: Bool { get }
+    /// The address of the client, without the port; `nil` when it is not known.
+    var address: String? { get }
     /// - Parameter source: the registry of the peer that the content begins to come from.
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
@@ -36,6 +38,8 @@ final class MirrorSession: PeerConnectionUser {
     /// From how late on a timer says that the event loop is busy, and how often it looks again at most.
     private static let lateness = TimeAmount.milliseconds(2)
     private static let mostLooks = 3
+    /// How long a peer that gave a range a moment ago may take before others are looked for.
+    private static let lookupDelay = TimeAmount.milliseconds(50)
 
     private let request: ContentRequest
     private let services: RegistryServices
@@ -49,6 +53,7 @@ final class MirrorSession: PeerConnectionUser {
     private var lookup: Task<Void, Never>?
     private var lookupStart = NIODeadline.now()
     private var lookupIsCounted = false
+    private var lookupHasBegun = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
     /// How many of the transfer's failures the router was told of.
@@ -61,6 +66,12 @@ final class MirrorSession: PeerConnectionUser {
     private var asked: [MirrorTransfer.AttemptID: NIODeadline] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
+    /// Under what the delivery of large content is remembered.
+    private let delivery: Deliveries.Key?
+    /// The peers that the client has got this from before, whole, and wrong most likely.
+    private let suspects: [String]
+    /// The lookup that is not needed if the peer that gave a range a moment ago gives this one too.
+    private var lookupStarter: Scheduled<Void>?
 
     init(
         _ request: ContentRequest,
@@ -79,12 +90,21 @@ final class MirrorSession: PeerConnectionUser {
         counters = services.counters.registry(registryLabel)
         timer = LazyTimer(eventLoop: eventLoop)
         let digest: Digest? = if case .digest(let digest) = request.content.target { digest } else { nil }
+        delivery =
+            if request.content.kind == .blob, !request.isHead, let digest, let address = client.address {
+                Deliveries.Key(client: address, digest: digest)
+            } else {
+                nil
+            }
+        suspects = delivery.map(services.suspects) ?? []
         transfer = MirrorTransfer(
             MirrorTransfer.Request(
                 isHead: request.isHead,
                 kind: request.content.kind,
                 digest: digest,
-                range: request.range
+                range: request.range,
+                mustHash: services.configuration.verification == .always || !suspects.isEmpty,
+                size: request.content.kind == .blob ? digest.flatMap(services.knownSize) : nil
             ),
             limits: services.limitsForTransfer(),
             now: started
@@ -96,8 +116,31 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: 1)
         timer.onDeadline = { [weak self] in self?.timePassed() }
         timer.deadline = transfer.deadline
+        if !suspects.isEmpty {
+            logger.info(
+                "a client asks again for content that it has got; it is checked this time",
+                metadata: ["key": "\(request.key)", "peers": "\(suspects.joined(separator: ", "))"]
+            )
+        }
+        guard request.range != nil, let recent = services.recentProvider(of: request.key),
+            standing(of: recent) < .suspect
+        else { return startLookup() }
+        lookupStarter = eventLoop.assumeIsolated().scheduleTask(in: Self.lookupDelay) { [weak self] in
+            self?.startLookup()
+        }
+        perform(transfer.found(recent, standing: standing(of: recent), now: .now()))
+    }
+
+    /// Looks for providers, unless that was begun before.
+    private func startLookup() {
+        guard client != nil, !lookupHasBegun else { return }
+        lookupHasBegun = true
+        lookupStarter?.cancel()
+        lookupStarter = nil
+        // Suspects are found as well, and are of little use.
+        let limit = transfer.providerLimit + suspects.count
         // What is known needs no task, which on a busy machine may take longer to begin than a lookup may last.
-        let known = services.router.knownProviders(of: request.key, limit: transfer.providerLimit)
+        let known = services.router.knownProviders(of: request.key, limit: limit)
         if !known.providers.isEmpty {
             lookupStarted()
             for provider in known.providers { found(provider) }
@@ -105,7 +148,7 @@ final class MirrorSession: PeerConnectionUser {
             guard client != nil else { return }
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
+        lookup = Task { [router = services.router, key = request.key, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }
@@ -138,9 +181,16 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     private func found(_ provider: Provider) {
-        if let digest = transfer.request.digest, services.isBarred(provider.peerID, digest) { return }
+        let standing = standing(of: provider)
+        guard standing < .barred else { return }
         countLookup(.found)
-        perform(transfer.found(provider, now: .now()))
+        perform(transfer.found(provider, standing: standing, now: .now()))
+    }
+
+    private func standing(of provider: Provider) -> PeerTrust.Standing {
+        guard let digest = transfer.request.digest else { return .trusted }
+        let standing = services.standing(of: provider.peerID, digest)
+        return suspects.contains(provider.peerID) ? max(standing, .suspect) : standing
     }
 
     private func lookupEnded() {
@@ -211,6 +261,9 @@ final class MirrorSession: PeerConnectionUser {
         if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
         services.metrics.addRelayedBytes(bytes.readableBytes)
         counters.peerReceivedBytes.increment(by: bytes.readableBytes)
+        if held == nil, transfer.isHashed, let algorithm = transfer.request.digest?.algorithm {
+            held = HeldBody(lastChunkHashedBy: algorithm)
+        }
         guard held != nil else {
             client?.mirrorSends(body: bytes)
             return
@@ -245,6 +298,9 @@ final class MirrorSession: PeerConnectionUser {
         let (budget, size) = (services.holdBudget, reserved)
         reserved = 0
         client.mirrorSends(body: bytes) { budget.release(size) }
+        if request.content.kind == .manifest, let digest = transfer.content?.digest {
+            services.learnSizes(fromManifest: bytes, digest)
+        }
         releaseHeld()
     }
 
@@ -255,9 +311,20 @@ final class MirrorSession: PeerConnectionUser {
         reserved = 0
     }
 
+    private func suspect(_ peerID: String, _ digest: Digest) {
+        services.suspect(peerID, digest)
+        services.metrics.addCorruptAnswer()
+        logger.warning(
+            "a peer may have sent content that is not what its digest says; it has to check it before it is asked again",
+            metadata: ["peer": "\(peerID)", "digest": "\(digest)", "key": "\(request.key)"]
+        )
+    }
+
     private func bar(_ peerID: String, _ digest: Digest) {
         services.bar(peerID, digest)
         services.metrics.addCorruptAnswer()
+        let addresses = transfer.lastPeerID == peerID ? transfer.lastAddress.map { [$0] } : nil
+        services.router.reportCorrupt(Provider(peerID: peerID, addresses: addresses ?? []), of: request.key)
         logger.warning(
             "a peer sent content that is not what its digest says; it is not asked for it again for a while",
             metadata: ["peer": "\(peerID)", "digest": "\(digest)", "key": "\(request.key)"]
@@ -306,6 +373,7 @@ final class MirrorSession: PeerConnectionUser {
                 sendHeld()
             case .discardHeld: releaseHeld()
             case .bar(let peerID, let digest): bar(peerID, digest)
+            case .suspect(let peerID, let digest): suspect(peerID, digest)
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
             case .notFound: end(.notFound)
@@ -316,15 +384,20 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     /// Tells at once of each peer that answered 404, so that no other request is sent there, and of each that fell silent.
+    /// Whoever was asked without a lookup and failed makes one necessary.
     private func reportFailures() {
-        for failure in transfer.failures.dropFirst(reportedFailures) {
+        let new = transfer.failures.dropFirst(reportedFailures)
+        guard !new.isEmpty else { return }
+        reportedFailures = transfer.failures.count
+        for failure in new {
+            services.forgetRecent(failure.peerID, of: request.key)
             if failure.failure == .refused(.notFound) {
                 services.router.reportMissing(failure.provider, of: request.key)
             } else if failure.failure.isSilence {
                 services.fellSilent(failure.provider)
             }
         }
-        reportedFailures = transfer.failures.count
+        startLookup()
     }
 
     /// Tells the router of the peers that could be reached at none of their addresses that were tried.
@@ -364,6 +437,7 @@ final class MirrorSession: PeerConnectionUser {
         headers.add(name: "User-Agent", value: "spegel")
         headers.add(name: "Accept", value: "*/*")
         headers.add(name: mirroredHeaderName, value: "true")
+        if peerRequest.mustBeChecked { headers.add(name: checkHeaderName, value: "true") }
         if let range = peerRequest.asked.headerValue { headers.add(name: "Range", value: range) }
         return HTTPRequestHead(
             version: .http1_1,
@@ -376,8 +450,11 @@ final class MirrorSession: PeerConnectionUser {
     private func end(_ ending: MirrorEnding) {
         guard let client else { return }
         count(ending)
+        remember(ending)
         self.client = nil
         timer.stop()
+        lookupStarter?.cancel()
+        lookupStarter = nil
         lookup?.cancel()
         lookup = nil
         for peer in peers.values { peer.cancel() }
@@ -389,6 +466,31 @@ final class MirrorSession: PeerConnectionUser {
         if ending != .clientGone { reportUnreachable() }
         log(ending)
         client.mirrorEnds(ending)
+    }
+
+    /// Remembers what the client has got from whom, in case it asks again.
+    private func remember(_ ending: MirrorEnding) {
+        if ending == .complete, request.range != nil, let peerID = transfer.lastPeerID,
+            let address = transfer.lastAddress
+        {
+            services.noteRecent(Provider(peerID: peerID, addresses: [address]), of: request.key)
+        }
+        guard let delivery, let content = transfer.content else { return }
+        if transfer.isHashed {
+            let isRight = ending == .complete
+            let isWrong = transfer.failures.last?.failure == .corrupt
+            if isRight || isWrong { services.settleDelivery(delivery, right: isRight ? transfer.sources : []) }
+            // What the client has got before was not this, so it was wrong.
+            if isRight {
+                for peerID in suspects where !transfer.sources.contains(peerID) { suspect(peerID, delivery.digest) }
+            }
+        } else if transfer.isCheckedByPeer, ending == .complete {
+            services.settleDelivery(delivery, right: Array(transfer.sources.suffix(1)))
+        } else {
+            let start = content.range.lowerBound
+            let part = start..<(start + transfer.sentBytes)
+            services.noteDelivery(delivery, part, size: content.size, from: transfer.sources)
+        }
     }
 
     private func count(_ ending: MirrorEnding) {

@@ -29,6 +29,23 @@ public struct RegistryConfiguration: Sendable {
     /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
     public var maximumHeldBytes = 32 << 20
 
+    /// When large content of other nodes is hashed on its way.
+    public enum Verification: String, Sendable, CaseIterable {
+        /// When there is reason to: a client asks again for what it has got, or a peer has sent wrong bytes before.
+        case auto
+        /// Whenever all of it comes by.
+        case always
+    }
+
+    /// When large content of other nodes is hashed on its way.
+    public var verification = Verification.auto
+    /// How long an answer waits for the check of a file of this node before anything is sent.
+    public var checkTimeout: Duration = .milliseconds(1500)
+    /// How long it waits where another node wants nothing but what was checked.
+    public var demandedCheckTimeout: Duration = .seconds(10)
+    /// How long the end of a file waits for its check, which goes on while the rest is sent.
+    public var tailTimeout: Duration = .seconds(1)
+
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
     /// The length of the system's queue of connections that wait to be accepted.

@@ -19,6 +19,7 @@ extension RegistryConnection {
             exchange?.content = request
             switch services.find(request) {
             case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
+            case .unopened(let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
             case .unopened(let digest, let mediaType): read(request, digest, mediaType)
             case .absent: mirror(request)
             }
@@ -49,6 +50,13 @@ extension RegistryConnection {
         send(answer.head)
         if !exchange.isHead { send(.byteBuffer(context.channel.allocator.buffer(string: answer.body))) }
         finish(outcome)
+    }
+
+    /// Answers a client of this node's content that has it already.
+    func sendNotModified(_ digest: Digest) {
+        exchange?.isLocal = true
+        send(HTTPResponseHead.notModified(digest: digest))
+        finish(.local)
     }
 
     private func sendNotFound(_ request: ContentRequest) {
@@ -86,31 +94,6 @@ extension RegistryConnection {
         exchange?.keepsAlive = false
         finish(.cutShort)
     }
-
-    // MARK: From a file
-
-    /// Content leaves by sendfile(2), straight from the page cache.
-    private func serve(_ request: ContentRequest, _ file: ContentFile, _ digest: Digest, _ mediaType: MediaType) {
-        exchange?.isLocal = true
-        guard let (head, part) = makeHead(request, size: file.size, digest, mediaType) else { return }
-        send(head)
-        if !request.isHead, !part.isEmpty {
-            exchange?.file = ServedFile(file: file, end: part.upperBound)
-            // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
-            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
-            let region = FileRegion(
-                fileHandle: handle,
-                readerIndex: Int(part.lowerBound),
-                endIndex: Int(part.upperBound)
-            )
-            let promise = eventLoop.makePromise(of: Void.self)
-            promise.futureResult.assumeIsolated().whenComplete { _ in
-                withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() }
-            }
-            send(.fileRegion(region), promise: promise)
-        }
-        finish(.local)
-    }
 }
 
 // MARK: - From a peer
@@ -119,6 +102,12 @@ extension RegistryConnection: MirrorClient {
     /// Looks for the content at other nodes, unless another node asks.
     func mirror(_ request: ContentRequest) {
         guard !request.isFromPeer else { return sendNotFound(request) }
+        var request = request
+        // What a client has already need not come from the peer, only the word that it is there.
+        if case .digest(let digest) = request.content.target, request.noneMatch?.matches(digest) == true {
+            request.isHead = true
+            request.range = nil
+        }
         let session = MirrorSession(
             request,
             client: self,
@@ -134,8 +123,16 @@ extension RegistryConnection: MirrorClient {
         context?.channel.isWritable ?? false
     }
 
+    var address: String? {
+        context?.channel.remoteAddress?.ipAddress
+    }
+
     func mirrorSends(head content: MirroredContent, source: SocketAddress?) {
-        guard let kind = exchange?.content?.content.kind else { return }
+        guard let request = exchange?.content else { return }
+        let kind = request.content.kind
+        if let digest = content.digest, request.noneMatch?.matches(digest) == true {
+            return send(HTTPResponseHead.notModified(digest: digest))
+        }
         var head = HTTPResponseHead.content(
             size: content.size,
             range: content.range,
@@ -150,6 +147,7 @@ extension RegistryConnection: MirrorClient {
     }
 
     func mirrorSends(body: ByteBuffer) {
+        guard exchange?.status != 304 else { return }
         send(.byteBuffer(body))
     }
 

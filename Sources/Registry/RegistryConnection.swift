@@ -24,6 +24,8 @@ final class RegistryConnection: ChannelInboundHandler {
     static let lingerTimeout = TimeAmount.seconds(2)
     /// How often it is looked whether an answer makes progress.
     static let progressInterval = TimeAmount.seconds(1)
+    /// How often that is looked while a file is sent, which may be cut short meanwhile.
+    static let fileProgressInterval = TimeAmount.milliseconds(100)
 
     private enum State {
         case idle
@@ -184,7 +186,7 @@ final class RegistryConnection: ChannelInboundHandler {
         }
     }
 
-    private func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
+    func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
         exchange = nil
         services.metrics.changeRequestsInFlight(by: -1)
         if let outcome { services.metrics.count(outcome) }
@@ -215,6 +217,11 @@ final class RegistryConnection: ChannelInboundHandler {
 
     // MARK: Deadlines
 
+    /// Has it looked often whether a file that is sent was cut short.
+    func watchFile() {
+        timer.deadline = .now() + Self.fileProgressInterval
+    }
+
     private func deadlinePassed() {
         switch state {
         case .idle, .receiving, .lingering: context?.close(promise: nil)
@@ -226,7 +233,7 @@ final class RegistryConnection: ChannelInboundHandler {
     private func checkProgress() {
         guard let context, var exchange else { return }
         let now = NIODeadline.now()
-        timer.deadline = now + Self.progressInterval
+        timer.deadline = now + (exchange.file == nil ? Self.progressInterval : Self.fileProgressInterval)
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
         let progress = exchange.enqueuedBytes - buffered
         if progress != exchange.lastProgress {
@@ -243,9 +250,9 @@ final class RegistryConnection: ChannelInboundHandler {
             // sendfile would find nothing to send for ever.
             services.logger.error(
                 "a file in the content store was cut short while it was served",
-                metadata: ["key": "\(exchange.content?.key ?? "")"]
+                metadata: ["key": "\(exchange.content?.key ?? "")", "path": "\(file.file.path)"]
             )
-            context.close(promise: nil)
+            endEarly()
         } else if exchange.reader != nil, buffered <= 0,
             idle >= TimeAmount(services.configuration.progressTimeout)
         {

@@ -196,6 +196,7 @@ extension MirrorTransfer.Failure {
             case .wrongLength, .missingLength, .tooLarge: "wrong_length"
             case .wrongRange, .rangeIgnored: "wrong_range"
             case .missingMediaType, .encoded: "malformed"
+            case .unchecked: "unchecked"
             }
         }
     }

@@ -28,14 +28,25 @@ struct ContentRequest: Hashable, Sendable {
     var isHead: Bool
     /// The range that is wanted; only of a blob with GET, the one method for which RFC 9110 defines ranges.
     var range: ByteRange?
+    /// What the client has already: it is not sent again.
+    var noneMatch: EntityTagCondition?
     /// Whether a peer asks, who must never be forwarded.
     var isFromPeer: Bool
     /// Whether it comes from outside of the cluster, as whoever configures such a client tells with a header.
     var isExternal = false
+    /// Whether the peer wants the content checked against its digest before anything of it is sent.
+    var wantsCheck = false
 }
 
 /// The header that marks a request from another node.
 let mirroredHeaderName = "X-Spegel-Mirrored"
+
+/// The header of a request from another node that has reason to doubt what it got: the content is to be checked against
+/// its digest first.
+let checkHeaderName = "X-Spegel-Check"
+
+/// The header of an answer that says that the content was checked just now.
+let checkedHeaderName = "X-Spegel-Checked"
 
 /// The header that marks a request from outside of the cluster; it only matters for metrics.
 let externalHeaderName = "X-Spegel-External"
@@ -94,17 +105,20 @@ extension RequestPlan {
             case .single(let parsed) = ByteRange.parse(header: value)
         {
             // RFC 9110, section 13.1.5: a range holds only for the representation that the client has a part of.
-            let condition = head.headers.first(name: "If-Range")
-            range = condition == nil || condition == "\"\(key)\"" ? parsed : nil
+            let condition = head.headers["If-Range"]
+            range = condition.isEmpty || condition == ["\"\(key)\""] ? parsed : nil
         }
+        let isFromPeer = isTrue(head.headers.first(name: mirroredHeaderName))
         return .content(
             ContentRequest(
                 content: content,
                 key: key,
                 isHead: head.method == .HEAD,
                 range: range,
-                isFromPeer: isTrue(head.headers.first(name: mirroredHeaderName)),
-                isExternal: isTrue(head.headers.first(name: externalHeaderName))
+                noneMatch: EntityTagCondition(head.headers["If-None-Match"]),
+                isFromPeer: isFromPeer,
+                isExternal: isTrue(head.headers.first(name: externalHeaderName)),
+                wantsCheck: isFromPeer && isTrue(head.headers.first(name: checkHeaderName))
             )
         )
     }

@@ -26,6 +26,12 @@ extension HTTPResponseHead {
         return HTTPResponseHead(version: .http1_1, status: isPartial ? .partialContent : .ok, headers: headers)
     }
 
+    /// The head of the answer to a client that has the content already. RFC 9110, section 15.4.5.
+    static func notModified(digest: Digest) -> HTTPResponseHead {
+        let headers: HTTPHeaders = ["Docker-Content-Digest": digest.text, "ETag": "\"\(digest.text)\""]
+        return HTTPResponseHead(version: .http1_1, status: .notModified, headers: headers)
+    }
+
     /// The head of an error of the distribution API, and its body.
     static func error(_ error: DistributionError) -> (head: HTTPResponseHead, body: String) {
         let body = error.json

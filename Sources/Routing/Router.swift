@@ -23,6 +23,10 @@ public protocol Router: Sendable {
     /// it does, or some time has passed.
     func reportMissing(_ provider: Provider, of key: String)
 
+    /// Says that what a node sent for a key is not what the key says: it is not offered for it any more for a while,
+    /// whatever it says of itself.
+    func reportCorrupt(_ provider: Provider, of key: String)
+
     /// Says that a node could not be reached: it is offered last until it is heard of again.
     func reportUnreachable(_ provider: Provider)
 
@@ -36,6 +40,9 @@ extension Router {
 
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportMissing(_ provider: Provider, of key: String) {}
+
+    /// Does nothing: for a router that learns of its providers otherwise.
+    public func reportCorrupt(_ provider: Provider, of key: String) {}
 
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportUnreachable(_ provider: Provider) {}

@@ -283,6 +283,22 @@ import Testing
         #expect(!machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(30)))
     }
 
+    @Test func aPeerThatSentSomethingWrongIsNotOfferedForAWhileWhateverItSays() throws {
+        var machine = try machine(knowing: 2)
+        let (key, peer) = (Key("a"), try testPeer(1))
+        announce(key, by: peer, to: &machine, at: .zero)
+        machine.reportCorrupt(peer.id, for: key, now: .zero)
+        #expect(machine.recordCount == 0)
+        announce(key, by: peer, to: &machine, at: .seconds(1))
+        announce(Key("b"), by: peer, to: &machine, at: .seconds(1))
+        _ = actions(&machine)
+        for name in ["a", "b"] { _ = machine.findProviders(Key(name), limit: 1, now: .seconds(599)) }
+        #expect(found(actions(&machine)) == [peer.id])
+        announce(key, by: peer, to: &machine, at: .seconds(600))
+        _ = machine.findProviders(key, limit: 1, now: .seconds(601))
+        #expect(found(actions(&machine)) == [peer.id])
+    }
+
     @Test func aPeerThatFailedIsOfferedLast() throws {
         var machine = try machine(knowing: 2)
         let (first, second) = (try testPeer(1), try testPeer(2))

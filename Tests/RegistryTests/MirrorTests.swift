@@ -18,7 +18,7 @@ extension LoopbackTests {
             -> (mirror: TestNode, holder: TestNode, bytes: [UInt8], digest: Digest)
         {
             let mirror = try await TestNode(configure: configure)
-            let holder = try await TestNode(host: "127.0.0.2")
+            let holder = try await TestNode(host: "127.0.0.2", checksFiles: true)
             let (bytes, digest) = try makeContent(size)
             holder.store.add(bytes, as: digest)
             mirror.router.setProviders([holder.provider], of: digest.text)
@@ -218,8 +218,9 @@ extension LoopbackTests {
         @Test func aPooledConnectionThatHasDiedIsReplaced() async throws {
             let (mirror, holder, bytes, digest) = try await makePair()
             let (peer, provider) = try await ScriptedPeer.start { _ in
-                // The second request on each connection finds it closing.
-                [.send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"), .bytes(bytes), .close]
+                // The second request on each connection finds it closing. That it checks lets it be asked again.
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\nX-Spegel-Checked: true\r\n\r\n"
+                return [.send(head), .bytes(bytes), .close]
             }
             mirror.router.setProviders([provider], of: digest.text)
             for _ in 0..<20 {

@@ -42,6 +42,8 @@ private struct World {
     private var open: [Open] = []
     /// Peers whose copies are wrong.
     private var corruptPeers: Set<String> = []
+    private var standings: [String: PeerTrust.Standing] = [:]
+    private let mustHash: Bool
     private let checkedSize: Int64
     private let hasRoom: Bool
     /// Bytes that are held back, all or the last ones, and whether some of all that came are wrong.
@@ -66,7 +68,14 @@ private struct World {
         default: break
         }
         let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 1, count: 32))
-        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: digest, range: range)
+        mustHash = Bool.random(using: &random)
+        let request = MirrorTransfer.Request(
+            isHead: false,
+            kind: .blob,
+            digest: digest,
+            range: range,
+            mustHash: mustHash
+        )
         var limits = MirrorTransfer.Limits()
         checkedSize = Bool.random(using: &random) ? 0 : 2500
         hasRoom = Int.random(in: 0..<4, using: &random) > 0
@@ -84,6 +93,8 @@ private struct World {
             }
             providers.append(Provider(peerID: "\(number)", addresses: addresses))
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
+            let standing = PeerTrust.Standing(rawValue: Int.random(in: -2...3, using: &random))
+            standings["\(number)"] = standing ?? .trusted
         }
         for _ in 0..<2000 {
             if ending != nil { return check() }
@@ -101,7 +112,9 @@ private struct World {
                 lookupIsRunning = false
                 return perform(transfer.lookupEnded(now: now))
             }
-            return perform(transfer.found(providers.removeFirst(), now: now))
+            let provider = providers.removeFirst()
+            let standing = standings[provider.peerID] ?? .trusted
+            return perform(transfer.found(provider, standing: standing, now: now))
         case 9 where Bool.random(using: &random): transfer.lookupStarted(now: now)
         case 2:
             if transfer.deadline == nil { return "nothing bounds the wait" }
@@ -144,6 +157,8 @@ private struct World {
         case .drop: return nil
         case .forward(let head, let dropped):
             if let problem = take(head: head) { return problem }
+            if transfer.isHashed { isTrailing = true }
+            if !isTrailing, mustHash, let promised, !promised.isPartial { return "bytes pass by without a hash" }
             return take(count - dropped, at: next + Int64(dropped), isWrong: isWrong)
         case .hold(let content, let dropped):
             if content.size > checkedSize { return "large content is held back" }
@@ -202,6 +217,14 @@ private struct World {
         case 5: head.contentLength = nil
         default: break
         }
+        if request.mustBeChecked {
+            // A peer that finds its copy wrong has nothing to give; one that knows of no checks says nothing.
+            head.isChecked = Int.random(in: 0..<4, using: &random) > 0
+            if corruptPeers.contains(request.peerID) {
+                head.isChecked = false
+                head.status = 404
+            }
+        }
         open[index].hasHead = true
         open[index].next = part.lowerBound
         open[index].end = part.lowerBound + (head.contentLength ?? 0)
@@ -215,6 +238,16 @@ private struct World {
             case .ask(let request):
                 asks += 1
                 if open.count >= 2 { return "three attempts at a time" }
+                switch standings[request.peerID] {
+                case .barred: return "a barred peer is asked"
+                case .suspect where !request.mustBeChecked: return "a suspect need not check"
+                case .suspect where lookupIsRunning && standings.values.count { $0 < .suspect } < 3:
+                    return "a suspect is asked before the lookup has ended"
+                case .distrusted where !request.mustBeChecked && request.asked != .whole && !transfer.isHashed:
+                    return "a distrusted peer goes on without a check"
+                case .trusted where request.mustBeChecked: return "a trusted peer has to check"
+                default: break
+                }
                 if asks > 3 * 2 * 2 * 3 { return "too many attempts" }
                 open.append(Open(request: request))
             case .cancel(let attempt), .release(let attempt):
@@ -233,7 +266,9 @@ private struct World {
                 held = 0
                 isHolding = false
             case .bar(let peerID, _):
-                if !corruptPeers.contains(peerID), !hasTakenWrongBytes { return "an honest peer is barred" }
+                if !corruptPeers.contains(peerID) { return "an honest peer is barred" }
+            case .suspect:
+                if !hasTakenWrongBytes { return "somebody is suspected without a reason" }
             case .finish, .cutShort, .notFound, .rangeNotSatisfiable: ending = action
             }
         }
@@ -246,7 +281,8 @@ private struct World {
         switch ending {
         case .finish:
             guard let promised else { return "an end without a head" }
-            if hasTakenWrongBytes, !promised.isPartial, promised.size <= checkedSize { return "wrong bytes were sent" }
+            let isChecked = promised.size <= checkedSize || mustHash || isTrailing
+            if hasTakenWrongBytes, !promised.isPartial, isChecked { return "wrong bytes were sent" }
             return received == promised.range.upperBound - promised.range.lowerBound ? nil : "bytes are missing"
         case .cutShort:
             guard let promised, received > 0 else { return "cut short before the first byte" }

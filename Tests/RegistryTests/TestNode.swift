@@ -81,12 +81,15 @@ struct TestNode {
     let store: TestStore
     let index: ContentIndex
     let router: MemoryRouter
+    /// What checks the files of the store, where something does.
+    let checks: ContentChecks?
 
     var provider: Provider { Provider(peerID: "node at \(address)", addresses: [address]) }
 
     init(
         host: String = "127.0.0.1",
         readersOnly: Bool = false,
+        checksFiles: Bool = false,
         readiness: Readiness = .ready("ready"),
         router other: (any Router)? = nil,
         stalls: [String] = [],
@@ -106,16 +109,19 @@ struct TestNode {
         store = TestStore(readersOnly: readersOnly)
         index = ContentIndex()
         router = MemoryRouter()
+        let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let shown: any ContentStore = checksFiles ? CheckedStore(store, advice: "", logger: quiet) : store
+        checks = shown.checks
         server = RegistryServer(
             configuration: configuration,
-            store: store,
+            store: shown,
             index: index,
             router: other ?? router,
             group: MultiThreadedEventLoopGroup.singleton,
             readiness: { readiness },
             stalls: { stalls },
             metricsFactory: metrics,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            logger: quiet
         )
         address = try await server.start()
     }

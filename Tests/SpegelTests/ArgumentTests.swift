@@ -21,6 +21,7 @@ struct ArgumentTests {
         #expect(command.mirrorResolveTimeout.duration == .milliseconds(20))
         #expect(command.mirrorResolveRetries == 3)
         #expect(command.resolveTags.isOn)
+        #expect("\(command.verify)" == "auto")
         #expect(command.containerdSock == "/run/containerd/containerd.sock")
         #expect(command.containerdNamespace == "k8s.io")
         #expect(command.dataDir == "/var/lib/spegel")
@@ -49,6 +50,11 @@ struct ArgumentTests {
         #expect(command.registryAddr.port == 6000)
         #expect(command.routerAddr.port == 7001)
         #expect(!command.resolveTags.isOn)
+    }
+
+    @Test func verificationIsChosen() throws {
+        #expect("\(try parse(["registry", "--verify=always"]).verify)" == "always")
+        #expect("\(try parse(["registry"], ["VERIFY": "always"]).verify)" == "always")
     }
 
     @Test func flagsBeforeTheCommandAndBareSwitchesAreUnderstood() throws {
@@ -120,7 +126,7 @@ struct ArgumentTests {
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
         ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
         ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
-        ["--provider-refresh=0s"], ["--provider-ttl=25h"],
+        ["--provider-refresh=0s"], ["--provider-ttl=25h"], ["--verify=never"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

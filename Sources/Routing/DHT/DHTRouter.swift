@@ -149,6 +149,12 @@ public final class DHTRouter: Router, Service {
         node.reportMissing(id, for: Key(key))
     }
 
+    /// Has the DHT drop the record, and not offer the peer for the key for a good while.
+    public func reportCorrupt(_ provider: Provider, of key: String) {
+        guard let id = try? PeerID(provider.peerID) else { return }
+        node.reportCorrupt(id, for: Key(key))
+    }
+
     /// Has the DHT offer the peer last, and check it.
     public func reportUnreachable(_ provider: Provider) {
         guard let id = try? PeerID(provider.peerID) else { return }

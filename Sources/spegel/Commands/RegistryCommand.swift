@@ -1,6 +1,7 @@
 import ArgumentParser
 import Monitoring
 import OCI
+import Registry
 
 /// `spegel registry`: the node.
 struct RegistryCommand: AsyncParsableCommand, SettableCommand {
@@ -19,7 +20,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
+            "verify", "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
 
@@ -87,6 +88,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
     var mirrorResolveRetries = 3
+
+    @Option(
+        help: ArgumentHelp(
+            "When large content from other nodes is hashed on its way: auto (when there is reason to) or always.",
+            valueName: "when"
+        )
+    )
+    var verify = RegistryConfiguration.Verification.auto
 
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)

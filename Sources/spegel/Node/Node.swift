@@ -92,6 +92,7 @@ struct Node: Service {
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
         configuration.filter = filter
+        configuration.verification = options.verify
         configuration.shutdownGrace = options.shutdownGrace.duration
         let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
@@ -109,6 +110,7 @@ struct Node: Service {
         let report = NodeReport(
             peerID: keyPair.peerID,
             storeName: store.name,
+            store: store.content,
             host: host,
             router: router,
             tracker: tracker,

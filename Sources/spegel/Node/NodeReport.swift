@@ -12,6 +12,7 @@ import Routing
 struct NodeReport: Sendable {
     let peerID: PeerID
     let storeName: String
+    let store: any ContentStore
     let host: Host
     let router: DHTRouter
     let tracker: StateTracker
@@ -61,6 +62,11 @@ extension NodeReport {
             )
         }
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
+        let checks = store.checks?.counts
+        metrics.set("spegel_store_checks_total", [("outcome", "sound")], to: checks?.sound ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "corrupt")], to: checks?.corrupt ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "unreadable")], to: checks?.unreadable ?? 0)
+        metrics.set("spegel_store_faulty_contents", to: store.checks?.faultCount ?? 0)
         metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
         metrics.set("spegel_registry_connections", to: snapshot.openConnections)
         metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)
