@@ -32,10 +32,10 @@ extension KademliaMachine {
         searchesByPosition[key.position, default: []].append(id)
         let (trusted, others) = heldProviders(of: key.position, now: now)
         for provider in (trusted + others).prefix(limit) { yield(provider, for: id) }
-        if trusted.count >= limit || (isSmall && !trusted.isEmpty) {
-            end(id, .local, now: now)
-        } else if misses.contains(key.position, now: now), !isTraced {
-            end(id, .rememberedMiss, now: now)
+        if let outcome = localOutcome(key, trusted: trusted.count, limit: limit, now: now),
+            outcome == .local || !isTraced
+        {
+            end(id, outcome, now: now)
         } else if networkSearchCount(without: 1) < configuration.maximumConcurrentLookups {
             startSearchLookup(id, now: now)
         } else if waitingSearches.count < configuration.maximumWaitingLookups {
@@ -46,19 +46,29 @@ extension KademliaMachine {
         return id
     }
 
-    /// Those providers of a key, at most `limit`, that the records held here tell of, this node excepted; and whether they
-    /// suffice: there are `limit` of them, or the network has fewer than K others, all of which hold the same records,
-    /// so that whoever failed of late is all there is as well. Then it counts as a search.
-    mutating func knownProviders(
-        of key: Key,
-        limit: Int,
-        now: MonotonicTime
-    ) -> (providers: [PeerInfo], suffice: Bool) {
+    /// Finds providers of a key by what is known here, where that is all that ``findProviders(_:limit:isTraced:now:)``
+    /// would go by.
+    ///
+    /// - Returns: the providers, none when it was just found out that there are none; nil when the network has to be asked.
+    public mutating func findProvidersHere(_ key: Key, limit: Int, now: MonotonicTime) -> [PeerInfo]? {
         let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
         let (trusted, others) = heldProviders(of: key.position, now: now)
-        let suffice = trusted.count >= limit || (isSmall && !(trusted.isEmpty && others.isEmpty))
-        if suffice { statistics.searches.local += 1 }
-        return (Array((trusted + others).prefix(limit)), suffice)
+        // Where all others hold the same records, those that failed of late are all there is as well.
+        let enough = isSmall ? trusted.count + others.count : trusted.count
+        guard let outcome = localOutcome(key, trusted: enough, limit: limit, now: now) else { return nil }
+        if outcome == .local { statistics.searches.local += 1 } else { statistics.searches.rememberedMisses += 1 }
+        return Array((trusted + others).prefix(limit))
+    }
+
+    /// How a search ends when it need not ask the network; nil when it has to.
+    private func localOutcome(
+        _ key: Key,
+        trusted: Int,
+        limit: Int,
+        now: MonotonicTime
+    ) -> SearchSummary.Outcome? {
+        if trusted >= limit || (isSmall && trusted > 0) { return .local }
+        return misses.contains(key.position, now: now) ? .rememberedMiss : nil
     }
 
     /// Ends a search that nobody waits for any more. Nothing more comes of it.

@@ -81,11 +81,14 @@ extension KademliaNode {
         return stream
     }
 
-    /// Those providers of a key that the records held here tell of, and whether they suffice; see
-    /// ``findProviders(_:limit:)``, which would begin with them. Answered at once, and nothing else is done.
-    public func knownProviders(of key: Key, limit: Int) -> (providers: [PeerInfo], suffice: Bool) {
+    /// Finds providers of a key by what is known here, at once.
+    ///
+    /// - Returns: the providers, none when it was just found out that there are none; nil when that is for
+    ///   ``findProviders(_:limit:)`` to find out.
+    public func findProvidersHere(_ key: Key, limit: Int) -> [PeerInfo]? {
+        guard limit > 0 else { return [] }
         let now = environment.now()
-        return state.withLock { $0.machine.knownProviders(of: key, limit: limit, now: now) }
+        return state.withLock { $0.machine.findProvidersHere(key, limit: limit, now: now) }
     }
 
     /// Finds providers of a key, tells who was asked for them and how long it took; for people.

@@ -32,12 +32,6 @@ public final class MemoryRouter: Router {
         }
     }
 
-    /// The providers that were set: nobody else can be asked.
-    public func knownProviders(of key: String, limit: Int) -> KnownProviders {
-        let found = state.withLock { $0.providers[key] ?? [] }
-        return KnownProviders(Array(found.prefix(limit)), suffice: !found.isEmpty)
-    }
-
     /// Adds the keys to those that this node advertises.
     public func advertise(_ keys: [String]) async {
         state.withLock { $0.advertised.formUnion(keys) }

@@ -10,8 +10,11 @@ public protocol Router: Sendable {
     /// waits; when it stops to listen, the lookup ends.
     func providers(of key: String, limit: Int) -> AsyncStream<Provider>
 
-    /// What is known of the holders of a key without asking anybody; answered at once, by the caller's own thread.
-    func knownProviders(of key: String, limit: Int) -> KnownProviders
+    /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up
+    /// stands between a request and its answer.
+    ///
+    /// - Returns: the nodes that ``providers(of:limit:)`` would find, possibly none; `nil` when it has to look for them.
+    func knownProviders(of key: String, limit: Int) -> [Provider]?
 
     /// Tells the others that this node holds the keys, now and again until they are withdrawn.
     func advertise(_ keys: [String]) async
@@ -35,8 +38,8 @@ public protocol Router: Sendable {
 }
 
 extension Router {
-    /// Nothing: for a router that has to ask.
-    public func knownProviders(of key: String, limit: Int) -> KnownProviders { KnownProviders() }
+    /// Nothing is known at once.
+    public func knownProviders(of key: String, limit: Int) -> [Provider]? { nil }
 
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportMissing(_ provider: Provider, of key: String) {}
@@ -54,20 +57,6 @@ public enum Readiness: Hashable, Sendable {
     case ready(String)
     /// It cannot, for this reason.
     case notReady(String)
-}
-
-/// The holders of a key that are known without asking anybody.
-public struct KnownProviders: Hashable, Sendable {
-    /// The nodes, in the order in which they are best asked, this node never among them.
-    public var providers: [Provider]
-    /// Whether there is no need to look for more.
-    public var suffice: Bool
-
-    /// Makes such a list; by default nothing is known.
-    public init(_ providers: [Provider] = [], suffice: Bool = false) {
-        self.providers = providers
-        self.suffice = suffice
-    }
 }
 
 /// A node that holds a key, and where its registry is reached.

@@ -24,7 +24,8 @@ from harness.node import Node
 from harness.report import Table
 
 _TOOLS = (
-    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "tc", "unshare")
+    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "systemd-analyze", "tc",
+    "unshare")
 _lab = pytest.StashKey[Lab]()
 _fault_table = pytest.StashKey[Table]()
 

@@ -211,29 +211,51 @@ import Testing
         #expect(summaries(local).map(\.outcome) == [.local])
     }
 
-    @Test func whatIsKnownIsToldWithoutASearch() throws {
-        let key = Key("a")
-        for (count, isSmall) in [(3, true), (30, false)] {
+    @Test func whatIsKnownHereIsFoundWithoutASearch() throws {
+        // A small cluster, and one that is large enough for records to be elsewhere.
+        for (count, suffices) in [(3, true), (30, false)] {
             var machine = try machine(knowing: count)
-            let before = machine.knownProviders(of: key, limit: 2, now: .zero)
-            #expect(before.providers.isEmpty && !before.suffice)
-            for number in [77, 78] {
-                announce(key, by: try testPeer(number), to: &machine, at: .zero)
-                let known = machine.knownProviders(of: key, limit: 2, now: .zero)
-                // In a large network there may be others, until there are enough.
-                #expect(known.suffice == (isSmall || number == 78))
-                #expect(known.providers.count == number - 76)
+            let (key, other, peer) = (Key("a"), Key("b"), try testPeer(1))
+            let unknown = machine.findProvidersHere(key, limit: 3, now: .zero)
+            #expect(unknown == nil)
+
+            announce(key, by: peer, to: &machine, at: .zero)
+            _ = actions(&machine)
+            let one = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(one?.map(\.id) == [peer.id])
+            let three = machine.findProvidersHere(key, limit: 3, now: .zero)
+            #expect(three?.map(\.id) == (suffices ? [peer.id] : nil))
+            #expect(machine.statistics.searches.local == (suffices ? 2 : 1))
+
+            machine.reportMissing(peer.id, for: key, now: .zero)
+            let excluded = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(excluded == nil)
+
+            // Everybody who is asked says that there is nobody.
+            _ = machine.findProviders(other, limit: 3, now: .zero)
+            var asked = requests(actions(&machine))
+            while let request = asked.popLast() {
+                machine.received(Message(kind: request.message.kind), for: request.id, now: .zero)
+                asked += requests(actions(&machine))
             }
-            // Who is suspect comes last, and suffices only where all others know the same.
-            machine.reportUnreachable(try testPeer(77).id, now: .zero)
-            #expect(
-                machine.knownProviders(of: key, limit: 2, now: .zero).providers.map(\.id).last == (try testPeer(77).id)
-            )
-            machine.reportUnreachable(try testPeer(78).id, now: .zero)
-            let suspects = machine.knownProviders(of: key, limit: 2, now: .zero)
-            #expect(suspects.providers.count == 2 && suspects.suffice == isSmall)
+            let missed = machine.findProvidersHere(other, limit: 3, now: .zero + .milliseconds(249))
+            #expect(missed?.isEmpty == true)
+            #expect(machine.statistics.searches.rememberedMisses == 1)
+            let forgotten = machine.findProvidersHere(other, limit: 3, now: .zero + .milliseconds(250))
+            #expect(forgotten == nil)
             #expect(machine.activeSearchCount == 0)
-            #expect(found(actions(&machine)).isEmpty)
+            #expect(actions(&machine).isEmpty)
+        }
+    }
+
+    @Test func whoFailedOfLateIsAllThereIsWhereAllHoldTheSame() throws {
+        for (count, suffices) in [(3, true), (30, false)] {
+            var machine = try machine(knowing: count)
+            let (key, peer) = (Key("a"), try testPeer(77))
+            announce(key, by: peer, to: &machine, at: .zero)
+            machine.reportUnreachable(peer.id, now: .zero)
+            let found = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(found?.map(\.id) == (suffices ? [peer.id] : nil))
         }
     }
 

@@ -34,7 +34,7 @@ struct SilentPeersTests {
 }
 
 extension LoopbackTests {
-    /// Peers that fall silent, holders that are known, clients that are slow, over real connections.
+    /// Peers that fall silent and clients that are slow, over real connections.
     @Suite(.serialized, .timeLimit(.minutes(2))) struct SilentPeerTests {
         @Test func whoFallsSilentInMidBlobIsAskedLastFromThenOn() async throws {
             let mirror = try await TestNode { $0.progressTimeout = .milliseconds(100) }
@@ -49,43 +49,12 @@ extension LoopbackTests {
             let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
             #expect(answer.status == 200 && answer.body == bytes)
             #expect(mirror.server.metrics.failedAttempts == 1)
-            let known = mirror.router.knownProviders(of: digest.text, limit: 9)
-            #expect(known.providers == [holder.provider, provider])
+            var known: [Provider] = []
+            for await provider in mirror.router.providers(of: digest.text, limit: 9) { known.append(provider) }
+            #expect(known == [holder.provider, provider])
             await mirror.server.shutdown()
             await holder.server.shutdown()
             try await silent.stop()
-        }
-
-        /// Knows a holder, and a lookup finds nobody else for as long as it goes on.
-        private struct KnowingRouter: Router {
-            let known: KnownProviders
-            let lookups = EndlessRouter()
-
-            func knownProviders(of key: String, limit: Int) -> KnownProviders { known }
-            func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-                lookups.providers(of: key, limit: limit)
-            }
-            func advertise(_ keys: [String]) async {}
-            func withdraw(_ keys: [String]) async {}
-            var readiness: Readiness { .ready("knows") }
-        }
-
-        @Test(arguments: [true, false])
-        func whoIsKnownIsAskedWithoutALookup(suffice: Bool) async throws {
-            let holder = try await TestNode(host: "127.0.0.2")
-            let (bytes, digest) = try makeContent(5000)
-            holder.store.add(bytes, as: digest)
-            let router = KnowingRouter(known: KnownProviders([holder.provider], suffice: suffice))
-            // No lookup could find anybody within this time.
-            let mirror = try await TestNode(router: router) { $0.resolveTimeout = .nanoseconds(1) }
-            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
-            #expect(answer.status == 200 && answer.body == bytes)
-            #expect(try await TestNode.settle { router.lookups.lookups == 0 })
-            // What is known is all there is: its failure is the answer, without a lookup unless more may be found.
-            let (_, other) = try makeContent(6000)
-            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(other)").status == 404)
-            await mirror.server.shutdown()
-            await holder.server.shutdown()
         }
 
         @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
