@@ -66,6 +66,9 @@ public final class ContentIndex: Sendable {
         state.withLock { $0.tags[tagName] = target }
     }
 
+    /// What the full tag names stand for.
+    public var tags: [String: Descriptor] { state.withLock { $0.tags } }
+
     /// How many pieces of content and how many tags are known.
     public var counts: (contents: Int, tags: Int) {
         state.withLock { ($0.contents.count, $0.tags.count) }

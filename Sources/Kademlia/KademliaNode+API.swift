@@ -81,6 +81,16 @@ extension KademliaNode {
         return stream
     }
 
+    /// Finds providers of a key by what is known here, at once.
+    ///
+    /// - Returns: the providers, none when it was just found out that there are none; nil when that is for
+    ///   ``findProviders(_:limit:)`` to find out.
+    public func findProvidersHere(_ key: Key, limit: Int) -> [PeerInfo]? {
+        guard limit > 0 else { return [] }
+        let now = environment.now()
+        return state.withLock { $0.machine.findProvidersHere(key, limit: limit, now: now) }
+    }
+
     /// Finds providers of a key, tells who was asked for them and how long it took; for people.
     ///
     /// - Returns: nil if the task was cancelled or the node has ended.

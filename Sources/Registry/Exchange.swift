@@ -29,6 +29,10 @@ struct Exchange {
     /// How the answer ends when all of it has left.
     var outcome: RegistryMetrics.Outcome?
 
+    /// The size of the body, once it is known.
+    var bodySize: Int64?
+    /// The registry of the peer that the body begins to come from.
+    var source: SocketAddress?
     /// The bytes of the body that were given to the channel.
     var enqueuedBytes: Int64 = 0
     /// How many of them had left when it was last looked, and since when there were as many.

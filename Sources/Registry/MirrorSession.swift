@@ -1,5 +1,5 @@
+import ContentStore
 import CoreMetrics
-import Glibc
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -16,6 +16,14 @@ protocol MirrorClient: AnyObject {
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
     func mirrorFlushes()
+    /// Flushes, and tells when all that was written has left; never when it cannot.
+    func mirrorFlushes(whenDone: @escaping () -> Void)
+    /// A descriptor of the client's socket, for bytes that are sent past its channel.
+    var socket: SocketDescriptor? { get }
+    /// So many bytes of the body were sent past the channel.
+    func mirrorSent(bytes: Int64)
+    /// The client's connection is of no use any more.
+    func mirrorLostClient()
     /// The answer ends; nothing follows.
     func mirrorEnds(_ ending: MirrorEnding)
 }
@@ -47,6 +55,7 @@ final class MirrorSession: PeerConnectionUser {
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
     private var lookupStart = NIODeadline.now()
+    private var lookupHasBegun = false
     private var lookupIsCounted = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
@@ -66,6 +75,13 @@ final class MirrorSession: PeerConnectionUser {
     private let suspects: [String]
     /// The lookup that is not needed if the peer that gave a range a moment ago gives this one too.
     private var lookupStarter: Scheduled<Void>?
+    /// Whether the kernel may be asked to move bodies; it is not asked again once it could not.
+    private var maySplice = true
+    /// Whether the client has gone and only the kernel's count is waited for.
+    private var clientHasGone = false
+    /// The attempt at whose body the kernel is to take over as soon as all that was read has left. Nothing is read of it
+    /// meanwhile.
+    private var flushedFor: MirrorTransfer.AttemptID?
 
     init(
         _ request: ContentRequest,
@@ -105,6 +121,9 @@ final class MirrorSession: PeerConnectionUser {
         )
     }
 
+    /// The registry of the peer that was asked last.
+    var source: SocketAddress? { transfer.lastAddress }
+
     /// Begins to look for providers.
     func start() {
         services.metrics.changeMirrorsInFlight(by: 1)
@@ -127,12 +146,18 @@ final class MirrorSession: PeerConnectionUser {
 
     /// Looks for providers, unless that was begun before.
     private func startLookup() {
-        guard client != nil, lookup == nil else { return }
+        guard client != nil, !lookupHasBegun else { return }
+        lookupHasBegun = true
         lookupStarter?.cancel()
         lookupStarter = nil
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         // Suspects are found as well, and are of little use.
         let limit = transfer.providerLimit + suspects.count
+        if let known = services.router.knownProviders(of: request.key, limit: limit) {
+            lookupStarted()
+            for provider in known { found(provider) }
+            return lookupEnded()
+        }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
@@ -148,8 +173,19 @@ final class MirrorSession: PeerConnectionUser {
         end(.clientGone)
     }
 
+    /// The client has gone while the kernel was sending to it, which ends at once; the client hears of the end.
+    ///
+    /// - Returns: whether the kernel was sending.
+    func clientClosedWhileSpliced() -> Bool {
+        guard let peer = peers.values.first(where: \.isSplicing) else { return false }
+        clientHasGone = true
+        peer.stopSplicing()
+        return true
+    }
+
     /// The client takes bytes again or does so no more.
     func clientTakesBytes(_ takes: Bool) {
+        guard flushedFor == nil else { return }
         transfer.clientTakesBytes(takes, now: .now())
         timer.deadline = transfer.deadline
         guard takes, let held = heldAttempt else { return }
@@ -297,6 +333,9 @@ final class MirrorSession: PeerConnectionUser {
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
         guard let client else { return }
+        if flushedFor != nil || (maySplice && services.splicer.isAble && transfer.spliceable(attempt) != nil) {
+            return spliceOnceFlushed(attempt, client)
+        }
         client.mirrorFlushes()
         // To flush may have ended the transfer.
         guard let peer = peers[attempt] else { return }
@@ -307,6 +346,64 @@ final class MirrorSession: PeerConnectionUser {
             transfer.clientTakesBytes(false, now: .now())
             timer.deadline = transfer.deadline
             heldAttempt = attempt
+        }
+    }
+
+    // MARK: Past the event loop
+
+    /// How many bytes of the body have gone to the client past its channel and were not told by
+    /// ``MirrorClient/mirrorSent(bytes:)`` yet.
+    var splicedBytes: Int64 {
+        peers.values.reduce(0) { $0 + $1.splicedBytes }
+    }
+
+    /// Has the kernel move the rest of the body, as soon as all that was read of it has left.
+    private func spliceOnceFlushed(_ attempt: MirrorTransfer.AttemptID, _ client: any MirrorClient) {
+        let isWaiting = flushedFor != nil
+        flushedFor = attempt
+        transfer.clientTakesBytes(false, now: .now())
+        timer.deadline = transfer.deadline
+        if !isWaiting { client.mirrorFlushes { [weak self] in self?.splice() } }
+    }
+
+    private func splice() {
+        guard let client, let attempt = flushedFor else { return }
+        flushedFor = nil
+        transfer.clientTakesBytes(true, now: .now())
+        guard let peer = peers[attempt] else {
+            timer.deadline = transfer.deadline
+            return
+        }
+        if let count = transfer.spliceable(attempt), let socket = client.socket,
+            peer.splice(count, to: socket, by: services.splicer, onBytes: countRelayed)
+        {
+            transfer.spliceBegan(attempt)
+        } else {
+            maySplice = false
+            peer.read()
+        }
+        timer.deadline = transfer.deadline
+    }
+
+    private var countRelayed: @Sendable (Int) -> Void {
+        { [services, counters] count in
+            services.metrics.addRelayedBytes(count)
+            counters.peerReceivedBytes.increment(by: count)
+        }
+    }
+
+    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID) {
+        transfer.spliced(bytes: bytes, of: attempt)
+        client?.mirrorSent(bytes: bytes)
+        guard !clientHasGone || end == .complete else { return clientClosed() }
+        let now = NIODeadline.now()
+        switch end {
+        case .complete: perform(transfer.ended(attempt, now: now))
+        case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
+        case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
+        case .stalled: perform(transfer.failed(attempt, .progressTimeout, now: now))
+        case .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
+        case .clientFailed: client?.mirrorLostClient()
         }
     }
 
@@ -395,11 +492,14 @@ final class MirrorSession: PeerConnectionUser {
 
     private func requestHead(_ peerRequest: MirrorTransfer.PeerRequest) -> HTTPRequestHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(5)
+        headers.reserveCapacity(6)
         headers.add(name: "Host", value: peerRequest.address.hostHeader)
         headers.add(name: "User-Agent", value: "spegel")
         headers.add(name: "Accept", value: "*/*")
         headers.add(name: mirroredHeaderName, value: "true")
+        if let authentication = services.configuration.authentication {
+            headers.add(name: "Authorization", value: authentication.headerForPeers)
+        }
         if peerRequest.mustBeChecked { headers.add(name: checkHeaderName, value: "true") }
         if let range = peerRequest.asked.headerValue { headers.add(name: "Range", value: range) }
         return HTTPRequestHead(
@@ -427,8 +527,9 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
         if ending != .clientGone { reportUnreachable() }
-        log(ending)
         client.mirrorEnds(ending)
+        // The client does not wait for it.
+        log(ending)
     }
 
     /// Remembers what the client has got from whom, in case it asks again.
@@ -459,6 +560,7 @@ final class MirrorSession: PeerConnectionUser {
     private func count(_ ending: MirrorEnding) {
         countLookup(ending == .clientGone ? .cancelled : .timedOut)
         for failed in transfer.failures { services.counters.countFailure(failed.failure) }
+        services.journal.addFailures(transfer.failures, isCutShort: ending == .cutShort, of: request)
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
@@ -468,13 +570,13 @@ final class MirrorSession: PeerConnectionUser {
             guard transfer.content != nil else { return }
             isHit = true
         }
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
+        let now = RegistryJournal.now
+        services.journal.addMirrored(isHit: isHit, bytes: transfer.sentBytes, now: now)
         services.counters.countMirrored(
             registry: registryLabel,
             isHit: isHit,
             isExternal: request.isExternal,
-            now: Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+            now: now
         )
     }
 

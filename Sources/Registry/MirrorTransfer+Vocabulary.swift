@@ -39,6 +39,8 @@ extension MirrorTransfer {
         var hedges = 2
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
+        /// From how many bytes on the rest of a body may go to the client without being seen here.
+        var splicedSize: Int64 = 256 << 10
     }
 
     /// Tells an attempt at a peer from all others of the same transfer.

@@ -28,6 +28,8 @@ struct MirrorTransfer {
         case connecting
         case waitingForHead(reused: Bool)
         case receiving(MirroredContent, skip: Int64)
+        /// The rest of the body goes to the client without being seen here; whoever moves it watches its progress.
+        case spliced(MirroredContent)
         /// All of the body has come; the driver checks its digest.
         case checking(MirroredContent)
     }
@@ -218,11 +220,40 @@ struct MirrorTransfer {
         return takeHead(promised)
     }
 
+    // MARK: What goes to the client without being seen
+
+    /// How many bytes of an attempt's body are left, if they may go from the peer's socket straight to the client's:
+    /// nothing of them is to be hashed, held back or dropped, and they are enough to be worth it.
+    func spliceable(_ id: AttemptID) -> Int64? {
+        guard let index = index(of: id), winner == id, delivery == .direct, content != nil, !request.isHead,
+            case .receiving(let promised, skip: 0) = attempts[index].phase
+        else { return nil }
+        let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
+        return rest >= max(1, limits.splicedSize) ? rest : nil
+    }
+
+    /// So many bytes as ``spliceable(_:)`` gave are being moved. Until ``ended(_:now:)`` or ``failed(_:_:now:)`` nothing
+    /// is heard of them but by ``spliced(bytes:of:)``.
+    mutating func spliceBegan(_ id: AttemptID) {
+        guard let index = index(of: id), case .receiving(let promised, _) = attempts[index].phase else { return }
+        attempts[index].phase = .spliced(promised)
+        attempts[index].deadline = nil
+    }
+
+    /// So many bytes have gone to the client. To be told before the end, once.
+    mutating func spliced(bytes count: Int64, of id: AttemptID) {
+        guard let index = index(of: id), case .spliced(let promised) = attempts[index].phase else { return }
+        let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
+        sentBytes += min(max(0, count), rest)
+    }
+
     /// The answer of an attempt has come to its end.
     mutating func ended(_ id: AttemptID, now: NIODeadline) -> [Action] {
         guard let index = index(of: id) else { return [] }
-        guard case .receiving(let promised, _) = attempts[index].phase else {
-            return failed(id, .malformed("it has no head"), now: now)
+        let promised: MirroredContent
+        switch attempts[index].phase {
+        case .receiving(let content, _), .spliced(let content): promised = content
+        case .connecting, .waitingForHead, .checking: return failed(id, .malformed("it has no head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)
@@ -333,7 +364,7 @@ struct MirrorTransfer {
                 case .connecting: .connectTimeout
                 case .waitingForHead: .headTimeout
                 case .receiving: .progressTimeout
-                case .checking: nil
+                case .spliced, .checking: nil
                 }
             if let failure { actions += failed(attempt.id, failure, now: now) }
         }

@@ -13,6 +13,7 @@ extension RegistryConnection {
         case .live: answerLiveness()
         case .ready: answerReadiness()
         case .refuse(let error):
+            if plan.isRefusal { services.noteRefusal(error.code, of: context?.remoteAddress) }
             send(HTTPResponseHead.error(error), outcome: error.status == 404 ? .notFound : .rejected)
         case .reject(let status, let text): send(HTTPResponseHead.text(status, text), outcome: .rejected)
         case .content(let request):
@@ -21,6 +22,7 @@ extension RegistryConnection {
             case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
             case .unopened(let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
             case .unopened(let digest, let mediaType): read(request, digest, mediaType)
+            case .unavailable(let reason): serveNot(request, reason)
             case .absent: mirror(request)
             }
         }
@@ -52,6 +54,12 @@ extension RegistryConnection {
         finish(outcome)
     }
 
+    /// The content may be here, but cannot be opened now. A peer is told so; a client gets it from another node.
+    private func serveNot(_ request: ContentRequest, _ reason: String) {
+        guard request.isFromPeer else { return mirror(request) }
+        send(HTTPResponseHead.unavailable(reason, key: request.key))
+    }
+
     /// Answers a client of this node's content that has it already.
     func sendNotModified(_ digest: Digest) {
         exchange?.isLocal = true
@@ -78,6 +86,7 @@ extension RegistryConnection {
             }
             part = resolved
         }
+        exchange?.bodySize = part.upperBound - part.lowerBound
         let head = HTTPResponseHead.content(
             size: size,
             range: part,
@@ -141,6 +150,8 @@ extension RegistryConnection: MirrorClient {
             digest: content.digest,
             kind: kind
         )
+        exchange?.bodySize = content.range.upperBound - content.range.lowerBound
+        exchange?.source = source
         // For people and tools that want to see where content comes from; containerd passes over it.
         if let source { head.headers.add(name: sourceHeaderName, value: source.hostHeader) }
         send(head)
@@ -155,8 +166,34 @@ extension RegistryConnection: MirrorClient {
         context?.flush()
     }
 
+    func mirrorFlushes(whenDone: @escaping () -> Void) {
+        guard let context else { return }
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess(whenDone)
+        send(.byteBuffer(context.channel.allocator.buffer(capacity: 0)), promise: promise)
+        context.flush()
+    }
+
+    var socket: SocketDescriptor? {
+        guard let channel = context?.channel else { return nil }
+        return SocketDescriptor(of: channel)
+    }
+
+    func mirrorSent(bytes: Int64) {
+        guard var exchange else { return }
+        exchange.enqueuedBytes += bytes
+        // All that was written before had left by then.
+        exchange.lastProgress = exchange.enqueuedBytes
+        self.exchange = exchange
+    }
+
+    func mirrorLostClient() {
+        context?.close(promise: nil)
+    }
+
     func mirrorEnds(_ ending: MirrorEnding) {
         exchange?.mirror = nil
+        guard !settleIfClosed(isComplete: ending == .complete) else { return }
         guard let request = exchange?.content else { return }
         switch ending {
         case .complete: finish(.mirrored)

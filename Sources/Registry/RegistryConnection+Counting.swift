@@ -19,5 +19,6 @@ extension RegistryConnection {
         guard let content = settled.content, settled.status == 200 || settled.status == 206, bytes > 0 else { return }
         let registry = counters.registry(counters.labels.label(content.content.registry))
         (content.isFromPeer ? registry.peerSentBytes : registry.clientSentBytes).increment(by: bytes)
+        if content.isFromPeer { services.journal.addSent(bytes, now: RegistryJournal.now) }
     }
 }

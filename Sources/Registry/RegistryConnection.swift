@@ -53,6 +53,9 @@ final class RegistryConnection: ChannelInboundHandler {
     private var readBroughtParts = false
     private var lastExchangeID = 0
 
+    /// Whether the client's address is allowed; looked up once.
+    private var isAllowed = true
+
     private(set) var context: ChannelHandlerContext?
     /// The request that is being answered.
     var exchange: Exchange?
@@ -104,10 +107,17 @@ final class RegistryConnection: ChannelInboundHandler {
         case (.end, .receiving(let head, _)):
             // After an upgrade request the decoder takes nothing more.
             let canContinue = head.isKeepAlive && !head.headers.contains(name: "Upgrade") && head.method != .CONNECT
-            begin(head, keepsAlive: canContinue)
-            answer(RequestPlan(head, configuration: services.configuration))
+            let plan = RequestPlan(head, configuration: services.configuration, rights: rights(of: head))
+            begin(head, keepsAlive: canContinue && !plan.isRefusal)
+            answer(plan)
         default: break
         }
+    }
+
+    private func rights(of head: HTTPRequestHead) -> ClientRights {
+        guard isAllowed else { return .wrongAddress }
+        guard let authentication = services.configuration.authentication else { return .all }
+        return authentication.accepts(head.headers.first(name: "Authorization")) ? .all : .wrongCredentials
     }
 
     /// RFC 9110, section 10.1.1.
@@ -235,7 +245,7 @@ final class RegistryConnection: ChannelInboundHandler {
         let now = NIODeadline.now()
         timer.deadline = now + (exchange.file == nil ? Self.progressInterval : Self.fileProgressInterval)
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
-        let progress = exchange.enqueuedBytes - buffered
+        let progress = exchange.enqueuedBytes + (exchange.mirror?.splicedBytes ?? 0) - buffered
         if progress != exchange.lastProgress {
             exchange.lastProgress = progress
             exchange.lastProgressAt = now
@@ -275,6 +285,7 @@ final class RegistryConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard !services.isDraining.load(ordering: .relaxed) else { return context.close(promise: nil) }
+        if let access = services.configuration.access { isAllowed = access.allows(context.remoteAddress) }
         headHasBegun = true
         timer.deadline = .now() + TimeAmount(services.configuration.requestTimeout)
         context.read()
@@ -330,8 +341,19 @@ final class RegistryConnection: ChannelInboundHandler {
         queue.removeAll()
         timer.stop()
         guard let exchange else { return }
+        // The client may have gone because it has all. Where the kernel sends, it is asked first how far it has come.
+        if let mirror = exchange.mirror, mirror.clientClosedWhileSpliced() { return }
         settle(exchange, outcome: exchange.content == nil ? nil : .aborted)
         exchange.reader?.cancel()
         exchange.mirror?.clientClosed()
+    }
+
+    /// Settles an answer that has ended after the client's connection had.
+    ///
+    /// - Returns: whether the connection is closed.
+    func settleIfClosed(isComplete: Bool) -> Bool {
+        guard case .closed = state else { return false }
+        if let exchange { settle(exchange, outcome: isComplete ? .mirrored : .aborted) }
+        return true
     }
 }

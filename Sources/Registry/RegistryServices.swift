@@ -1,5 +1,6 @@
 import ContentStore
 import Logging
+import Multiformats
 import NIOCore
 import OCI
 import Routing
@@ -15,6 +16,7 @@ final class RegistryServices: Sendable {
     let stalls: @Sendable () -> [String]
     let logger: Logger
     let metrics = RegistryMetrics()
+    let journal = RegistryJournal()
     let counters: RegistryCounters
     let transferLimits: MirrorTransfer.Limits
     /// Set once the server shuts down: every connection closes after its current answer.
@@ -24,6 +26,7 @@ final class RegistryServices: Sendable {
     private let deliveries = Mutex(Deliveries())
     private let knownSizes = Mutex(KnownSizes())
     private let recentProviders = Mutex(RecentProviders())
+    let splicer: Splicer
     private let firstByteTimes = Mutex(FirstByteTimes())
 
     init(
@@ -45,6 +48,7 @@ final class RegistryServices: Sendable {
         self.stalls = stalls
         self.logger = logger
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
+        splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),
@@ -52,8 +56,26 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
-            checkedSize: Int64(configuration.checkedSize)
+            checkedSize: Int64(configuration.checkedSize),
+            splicedSize: Int64(configuration.splicedSize)
         )
+    }
+
+    /// Notes that a client was turned away.
+    func noteRefusal(_ code: DistributionError.Code, of address: SocketAddress?) {
+        metrics.addRefusal(code == .denied ? .address : .credentials)
+        let client = address?.ip?.text ?? "unknown"
+        if code == .denied {
+            logger.warning(
+                "a client was refused: its address is in no range of --allow-from",
+                metadata: ["address": "\(client)"]
+            )
+        } else {
+            logger.warning(
+                "a client was refused: its credentials are missing or wrong",
+                metadata: ["address": "\(client)"]
+            )
+        }
     }
 
     /// So many transfers at a time are load and not a slow peer: second requests would only add to it.
@@ -141,6 +163,8 @@ enum LocalContent {
     case file(ContentFile, Digest, MediaType)
     /// In the store as far as is known, but not within reach as a file.
     case unopened(Digest, MediaType?)
+    /// Perhaps here: whoever could tell does not, for this reason.
+    case unavailable(String)
     /// Not here.
     case absent
 }
@@ -164,7 +188,7 @@ extension RegistryServices {
             file = try store.openFile(digest)
         } catch {
             logger.warning("cannot open content", metadata: ["digest": "\(digest)", "error": "\(error)"])
-            return .absent
+            return .unavailable("the content cannot be opened")
         }
         guard let file else {
             return entry == nil ? .absent : .unopened(digest, mediaType)

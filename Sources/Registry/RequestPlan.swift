@@ -2,7 +2,18 @@ import NIOHTTP1
 import OCI
 import Routing
 
-/// What a request's head asks this node to do. Pure: it depends on the head and the configuration alone.
+/// What a client may ask for.
+enum ClientRights: Hashable, Sendable {
+    /// All that there is.
+    case all
+    /// Nothing but the node's health: the client's address is not allowed.
+    case wrongAddress
+    /// The same, since the request has no credentials or wrong ones.
+    case wrongCredentials
+}
+
+/// What a request's head asks this node to do. Pure: it depends on the head, the configuration and what the client may
+/// ask for alone.
 enum RequestPlan: Hashable, Sendable {
     /// `/v2/`
     case base
@@ -55,12 +66,21 @@ let externalHeaderName = "X-Spegel-External"
 let sourceHeaderName = "X-Spegel-Source"
 
 extension RequestPlan {
-    /// Reads a request's head.
-    init(_ head: HTTPRequestHead, configuration: RegistryConfiguration) {
-        self = Self.plan(head, configuration)
+    /// Whether the client may not ask for content.
+    var isRefusal: Bool {
+        if case .refuse(let error) = self { error.code == .denied || error.code == .unauthorized } else { false }
     }
 
-    private static func plan(_ head: HTTPRequestHead, _ configuration: RegistryConfiguration) -> RequestPlan {
+    /// Reads a request's head.
+    init(_ head: HTTPRequestHead, configuration: RegistryConfiguration, rights: ClientRights = .all) {
+        self = Self.plan(head, configuration, rights)
+    }
+
+    private static func plan(
+        _ head: HTTPRequestHead,
+        _ configuration: RegistryConfiguration,
+        _ rights: ClientRights
+    ) -> RequestPlan {
         // RFC 9112, section 3.2.
         let hosts = head.headers["Host"].count
         guard hosts == 1 || (hosts == 0 && head.version.minor < 1) else {
@@ -77,6 +97,12 @@ extension RequestPlan {
             return path == "/livez" ? .live : .ready
         }
         guard path == "/v2" || path.hasPrefix("/v2/") else { return .reject(.notFound, "there is nothing here") }
+        switch rights {
+        case .all: break
+        case .wrongAddress: return .refuse(DistributionError(.denied, "clients at this address are not allowed here"))
+        case .wrongCredentials:
+            return .refuse(DistributionError(.unauthorized, "a user name and a password are needed, and must be right"))
+        }
         guard isRead else { return .refuse(DistributionError(.unsupported, "this registry can only be read")) }
         do {
             switch try DistributionRequest.parse(target: target) {

@@ -37,6 +37,10 @@ extension HTTPResponseHead {
         let body = error.json
         var headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(body.utf8.count)]
         if error.status == 405 { headers.add(name: "Allow", value: "GET, HEAD") }
+        // RFC 9110, section 11.6.1.
+        if error.status == 401 {
+            headers.add(name: "WWW-Authenticate", value: "Basic realm=\"spegel\", charset=\"UTF-8\"")
+        }
         return (HTTPResponseHead(version: .http1_1, status: .init(statusCode: error.status), headers: headers), body)
     }
 
@@ -48,6 +52,14 @@ extension HTTPResponseHead {
         ]
         if status == .methodNotAllowed { headers.add(name: "Allow", value: "GET, HEAD") }
         return (HTTPResponseHead(version: .http1_1, status: status, headers: headers), body)
+    }
+
+    /// The answer when this node cannot send for now what it holds. It says nothing of what is held, as 404 would.
+    static func unavailable(_ reason: String, key: String) -> (head: HTTPResponseHead, body: String) {
+        var answer = error(DistributionError(.tooManyRequests, reason, detail: key))
+        answer.head.status = .serviceUnavailable
+        answer.head.headers.add(name: "Retry-After", value: "1")
+        return answer
     }
 
     /// The answer to `/v2/`: this registry speaks the API. OCI distribution-spec, end-1.

@@ -10,6 +10,12 @@ public protocol Router: Sendable {
     /// waits; when it stops to listen, the lookup ends.
     func providers(of key: String, limit: Int) -> AsyncStream<Provider>
 
+    /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up
+    /// stands between a request and its answer.
+    ///
+    /// - Returns: the nodes that ``providers(of:limit:)`` would find, possibly none; `nil` when it has to look for them.
+    func knownProviders(of key: String, limit: Int) -> [Provider]?
+
     /// Tells the others that this node holds the keys, now and again until they are withdrawn.
     func advertise(_ keys: [String]) async
 
@@ -32,6 +38,9 @@ public protocol Router: Sendable {
 }
 
 extension Router {
+    /// Nothing is known at once.
+    public func knownProviders(of key: String, limit: Int) -> [Provider]? { nil }
+
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportMissing(_ provider: Provider, of key: String) {}
 

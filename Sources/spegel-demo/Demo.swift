@@ -70,6 +70,7 @@ struct Demo {
         }
         let places = nodes.map(\.address).joined(separator: ", ")
         print("Started three nodes on \(places); they formed a network in \(seconds(formed)).")
+        print("What node 3 does, in a browser while it runs: \(nodes[2].page)")
 
         print("\nPulling through node 3, which holds nothing:")
         let puller = DemoPull(node: nodes[2], holders: nodes)
@@ -85,6 +86,15 @@ struct Demo {
         guard answer.status == 404 else { throw DemoError("expected 404, got \(answer.status)") }
         print("  404 in \(seconds(answer.time)): \(body)")
         print("  containerd would now go to the source registry.\n")
+        try await waitForReader(of: nodes[2].page, for: image)
+    }
+
+    /// Where somebody sits at a terminal, the nodes go on until Enter is pressed.
+    private func waitForReader(of page: String, for image: DemoImage) async throws {
+        guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { return }
+        print("The nodes go on until you press Enter. Search for \(image.reference) on \(page)")
+        var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+        while poll(&input, 1, 0) == 0 { try await Task.sleep(for: .milliseconds(100)) }
     }
 }
 

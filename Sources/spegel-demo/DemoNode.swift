@@ -14,6 +14,8 @@ struct DemoNode: Sendable {
     let folder: String
 
     var address: String { "127.0.0.\(10 + number)" }
+    /// The page of the node.
+    var page: String { "http://\(address):\(Self.metricsPort)/debug/web/" }
     var store: String { "\(folder)/node\(number)/store" }
     private var log: String { "\(folder)/node\(number)/log" }
 

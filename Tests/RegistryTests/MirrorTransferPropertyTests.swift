@@ -36,6 +36,8 @@ private struct World {
         /// Which bytes it sends next, and where they end.
         var next: Int64 = 0
         var end: Int64 = 0
+        /// How many bytes are being moved without being seen.
+        var spliced: Int64?
     }
 
     /// The attempts under way, two at most.
@@ -80,6 +82,7 @@ private struct World {
         checkedSize = Bool.random(using: &random) ? 0 : 2500
         hasRoom = Int.random(in: 0..<4, using: &random) > 0
         limits.checkedSize = checkedSize
+        limits.splicedSize = Int64.random(in: 0...5000, using: &random)
         limits.hedgeDelay = .milliseconds(Int64.random(in: 1...60, using: &random))
         transfer = MirrorTransfer(request, limits: limits, now: now)
         self.random = random
@@ -117,7 +120,9 @@ private struct World {
             return perform(transfer.found(provider, standing: standing, now: now))
         case 9 where Bool.random(using: &random): transfer.lookupStarted(now: now)
         case 2:
-            if transfer.deadline == nil { return "nothing bounds the wait" }
+            // Whoever moves bytes that are not seen watches their progress.
+            let isSpliced = open.contains { $0.spliced != nil }
+            if transfer.deadline == nil, !isSpliced { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)
             return perform(transfer.timePassed(now: now))
         case 3:
@@ -146,6 +151,8 @@ private struct World {
         guard open[index].hasHead else {
             return perform(transfer.received(makeHead(index), of: attempt, now: now))
         }
+        if let count = open[index].spliced { return endSplice(index, count) }
+        if let count = transfer.spliceable(attempt), Bool.random(using: &random) { return beginSplice(index, count) }
         let next = open[index].next
         guard next < open[index].end else { return perform(transfer.ended(attempt, now: now)) }
         let count = Int.random(in: 1...Int(open[index].end - next), using: &random)
@@ -174,6 +181,29 @@ private struct World {
             if isWrong { hasTakenWrongBytes = true }
             return nil
         }
+    }
+
+    private mutating func beginSplice(_ index: Int, _ count: Int64) -> String? {
+        guard let promised else { return "bytes are moved before the head" }
+        if isHolding || isTrailing { return "bytes that are to be checked are not seen" }
+        let rest = promised.range.upperBound - promised.range.lowerBound - received
+        if count != rest { return "\(count) bytes of \(rest) are moved" }
+        transfer.spliceBegan(open[index].request.attempt)
+        open[index].spliced = count
+        return nil
+    }
+
+    /// All bytes were moved, or some of them before the peer failed. Meanwhile others may do as they like.
+    private mutating func endSplice(_ index: Int, _ count: Int64) -> String? {
+        let attempt = open[index].request.attempt
+        let sent = min(count, open[index].end - open[index].next)
+        let moved = Bool.random(using: &random) ? sent : Int64.random(in: 0...max(0, sent), using: &random)
+        let isWrong = corruptPeers.contains(open[index].request.peerID)
+        if moved > 0, let problem = take(Int(moved), at: open[index].next, isWrong: isWrong) { return problem }
+        transfer.spliced(bytes: moved, of: attempt)
+        guard moved < count else { return perform(transfer.ended(attempt, now: now)) }
+        open.remove(at: index)
+        return perform(transfer.failed(attempt, .closed("in the middle"), now: now))
     }
 
     private mutating func take(head: MirroredContent?) -> String? {

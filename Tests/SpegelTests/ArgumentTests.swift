@@ -76,6 +76,17 @@ struct ArgumentTests {
         #expect(Set((names ?? []).map(\.text)) == ["docker.io", "registry.lab:5000"])
     }
 
+    @Test func rangesOfAddressesAreRead() throws {
+        #expect(try parse(["registry"]).allowedRanges() == nil)
+        let command = try parse(["registry", "--allow-from", "10.0.0.0/8,fd00::/8"])
+        #expect(try command.allowedRanges()?.map(\.description) == ["10.0.0.0/8", "fd00::/8"])
+        let variable = try parse(["registry"], ["ALLOW_FROM": "192.0.2.1 10.0.0.0/8"])
+        #expect(try variable.allowedRanges()?.map(\.description) == ["192.0.2.1/32", "10.0.0.0/8"])
+        for wrong in ["10.0.0.1/8", "10.0.0.0/33", "node1"] {
+            #expect(throws: (any Error).self) { try parse(["registry", "--allow-from", wrong]) }
+        }
+    }
+
     @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {
         let peers = try parse(["registry", "--static-bootstrap-peers", "/ip4/10.0.0.1/tcp/5001"])
         guard case .addresses(let addresses)? = try peers.bootstrap.places().first else {

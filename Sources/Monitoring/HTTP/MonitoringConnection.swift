@@ -6,18 +6,24 @@ final class MonitoringConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
+    /// The event that ends an answer which would go on for as long as its client listens.
+    struct EndStreams: Sendable {}
+
     /// The most bytes of a request's body that are thrown away before the connection is closed.
     private static let maximumBodySize = 64 << 10
 
     private let configuration: MonitoringServer.Configuration
-    private let routes: [String: MonitoringServer.Handler]
+    private let routes: MonitoringServer.Routes
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var bodySize = 0
+    /// The body so far, where it is a form of a length that is read.
+    private var form: [UInt8]?
+    private var isStreaming = false
     private var task: Task<Void, Never>?
     private var deadline: Scheduled<Void>?
 
-    init(configuration: MonitoringServer.Configuration, routes: [String: MonitoringServer.Handler]) {
+    init(configuration: MonitoringServer.Configuration, routes: MonitoringServer.Routes) {
         self.configuration = configuration
         self.routes = routes
     }
@@ -43,15 +49,23 @@ final class MonitoringConnection: ChannelInboundHandler {
         case .head(let head):
             self.head = head
             bodySize = 0
+            form = head.isForm ? [] : nil
             expect(within: configuration.requestTimeout)
         case .body(let bytes):
             bodySize += bytes.readableBytes
             if bodySize > Self.maximumBodySize { context.close(promise: nil) }
+            if bodySize > MonitoringRequest.maximumFormLength { form = nil }
+            form?.append(contentsOf: bytes.readableBytesView)
         case .end:
             guard let head = head.take() else { return }
             expect(within: configuration.responseTimeout)
             answer(head, context)
         }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard event is EndStreams else { return context.fireUserInboundEventTriggered(event) }
+        if isStreaming { context.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -68,35 +82,53 @@ final class MonitoringConnection: ChannelInboundHandler {
     }
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        guard head.method == .GET || head.method == .HEAD else {
-            return send(.text("only GET and HEAD are answered here", status: 405), to: head)
-        }
+        let form = form.take().map { String(decoding: $0, as: UTF8.self) }
         guard head.uri.utf8.count <= MonitoringRequest.maximumTargetLength else {
             return send(.text("the target is too long", status: 414), to: head)
         }
-        let request = MonitoringRequest(target: head.uri)
-        guard let handler = routes[request.path] else {
-            return send(.text("there is nothing here", status: 404), to: head)
+        let request = MonitoringRequest(target: head.uri, form: form, origin: RequestOrigin(head.headers))
+        let handler: MonitoringServer.Handler
+        switch routes.handler(head.method, request.path) {
+        case .handler(let found): handler = found
+        case .absent: return send(.text("there is nothing here", status: 404), to: head)
+        case .notAllowed(let methods):
+            var response = MonitoringResponse.text("only \(methods) is answered here", status: 405)
+            response.fields.append(("Allow", methods))
+            return send(response, to: head)
         }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         let eventLoop = context.eventLoop
         task = Task {
             let response = await handler(request)
-            eventLoop.execute {
-                bound.value.task = nil
-                bound.value.send(response, to: head)
+            guard case .stream(let write) = response.body, head.method != .HEAD else {
+                return eventLoop.execute {
+                    bound.value.task = nil
+                    bound.value.send(response, to: head)
+                }
             }
+            eventLoop.execute { bound.value.beginStream(response, to: head) }
+            try? await write(MonitoringStream(connection: bound, eventLoop: eventLoop))
+            eventLoop.execute { bound.value.endStream() }
         }
+    }
+
+    private func responseHead(_ response: MonitoringResponse) -> HTTPResponseHead {
+        var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: response.status))
+        head.headers.add(name: "Content-Type", value: response.contentType)
+        head.headers.add(name: "Cache-Control", value: "no-store")
+        head.headers.add(name: "X-Content-Type-Options", value: "nosniff")
+        for field in response.fields { head.headers.add(name: field.name, value: field.value) }
+        return head
     }
 
     private func send(_ response: MonitoringResponse, to request: HTTPRequestHead) {
         guard let context else { return }
-        let body = context.channel.allocator.buffer(string: response.body)
-        var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: response.status))
-        head.headers.add(name: "Content-Type", value: response.contentType)
-        head.headers.add(name: "Content-Length", value: String(body.readableBytes))
-        head.headers.add(name: "Cache-Control", value: "no-store")
-        if response.status == 405 { head.headers.add(name: "Allow", value: "GET, HEAD") }
+        var head = responseHead(response)
+        var body = ByteBuffer()
+        if case .text(let text) = response.body {
+            body.writeString(text)
+            head.headers.add(name: "Content-Length", value: String(body.readableBytes))
+        }
         if !request.isKeepAlive { head.headers.add(name: "Connection", value: "close") }
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
@@ -110,5 +142,57 @@ final class MonitoringConnection: ChannelInboundHandler {
             }
         }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: sent)
+    }
+
+    // MARK: Streams
+
+    private func beginStream(_ response: MonitoringResponse, to request: HTTPRequestHead) {
+        guard let context else { return }
+        isStreaming = true
+        var head = responseHead(response)
+        // An older client reads to the end of the connection.
+        head.version = request.version
+        head.headers.add(name: "Connection", value: "close")
+        context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    /// Sends a piece of a stream; a client that does not take it in time is let go.
+    func sendPiece(_ text: String, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        guard let context, isStreaming else {
+            return eventLoop.makeFailedFuture(ChannelError.ioOnClosedChannel)
+        }
+        expect(within: configuration.responseTimeout)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        let bytes = context.channel.allocator.buffer(string: text)
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: promise)
+        // Between two pieces there may be any time.
+        promise.futureResult.assumeIsolated().whenSuccess { [weak self] in self?.deadline?.cancel() }
+        return promise.futureResult
+    }
+
+    private func endStream() {
+        task = nil
+        guard let context, isStreaming else { return }
+        expect(within: configuration.responseTimeout)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
+    }
+}
+
+extension HTTPRequestHead {
+    fileprivate var isForm: Bool {
+        method == .POST
+            && headers.first(name: "Content-Type")?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
+    }
+}
+
+extension RequestOrigin {
+    fileprivate init(_ headers: HTTPHeaders) {
+        self.init(
+            host: headers.first(name: "Host"),
+            origin: headers.first(name: "Origin"),
+            fetchSite: headers.first(name: "Sec-Fetch-Site")
+        )
     }
 }

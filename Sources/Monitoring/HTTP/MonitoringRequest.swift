@@ -2,26 +2,38 @@
 public struct MonitoringRequest: Sendable {
     /// The longest target that is read, in bytes.
     static let maximumTargetLength = 4096
+    /// The longest form that is read, in bytes.
+    static let maximumFormLength = 8192
 
     /// The path, `/metrics`.
     public var path: String
-    /// The parameters of the query; of two with the same name the first counts.
+    /// The parameters of the query and of a form that was sent; of two with the same name the first counts.
     public var parameters: [String: String]
+    /// Where the request says that it goes and comes from.
+    public var origin: RequestOrigin
 
     /// Makes a request.
-    public init(path: String, parameters: [String: String] = [:]) {
+    public init(path: String, parameters: [String: String] = [:], origin: RequestOrigin = RequestOrigin()) {
         self.path = path
         self.parameters = parameters
+        self.origin = origin
     }
 
     /// Reads the target of a request (RFC 9112, section 3.2), in which `%XX` and, in the query, `+` are understood.
-    init(target: String) {
+    ///
+    /// - Parameter form: the body, where it is `application/x-www-form-urlencoded`.
+    init(target: String, form: String? = nil, origin: RequestOrigin = RequestOrigin()) {
         let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
         let pieces = (parts.first ?? "").split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = Self.decoded(pieces.first ?? "", plusIsSpace: false)
         parameters = [:]
-        guard pieces.count == 2 else { return }
-        for pair in pieces[1].split(separator: "&") {
+        self.origin = origin
+        if pieces.count == 2 { addParameters(pieces[1]) }
+        if let form { addParameters(form[...]) }
+    }
+
+    private mutating func addParameters(_ text: Substring) {
+        for pair in text.split(separator: "&") {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let name = Self.decoded(sides.first ?? "", plusIsSpace: true)
             guard !name.isEmpty, parameters[name] == nil else { continue }
@@ -43,37 +55,5 @@ public struct MonitoringRequest: Sendable {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// What a ``MonitoringServer`` answers.
-public struct MonitoringResponse: Sendable {
-    /// The status, as 200.
-    public var status: Int
-    /// The value of `Content-Type`.
-    public var contentType: String
-    /// The body.
-    public var body: String
-
-    /// Makes an answer.
-    public init(status: Int = 200, contentType: String, body: String) {
-        self.status = status
-        self.contentType = contentType
-        self.body = body
-    }
-
-    /// An answer of one line of plain text.
-    public static func text(_ text: String, status: Int = 200) -> MonitoringResponse {
-        MonitoringResponse(status: status, contentType: "text/plain; charset=utf-8", body: text + "\n")
-    }
-
-    /// An answer in JSON.
-    public static func json(_ value: JSON, status: Int = 200) -> MonitoringResponse {
-        MonitoringResponse(status: status, contentType: "application/json", body: value.text + "\n")
-    }
-
-    /// A page of ``MetricRegistry/text``.
-    public static func metrics(_ page: String) -> MonitoringResponse {
-        MonitoringResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", body: page)
     }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Listening
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -6,7 +7,8 @@ import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
-/// A small HTTP server for what a person or Prometheus wants to know of the process. It answers GET and HEAD.
+/// A small HTTP server for what a person or Prometheus wants to know of the process. It answers GET and HEAD, and POST
+/// where something is to be done.
 ///
 /// It is not the data plane, so each request has a task of its own; how many there are at a time is bounded by the
 /// number of connections, and each has a deadline.
@@ -53,23 +55,26 @@ public final class MonitoringServer: Service {
     }
 
     private let configuration: Configuration
-    private let routes: [String: Handler]
+    private let routes: Routes
     private let group: any EventLoopGroup
     private let logger: Logger
-    private let connections = MonitoringConnections()
+    private let connections = OpenConnections()
     private let channel = Mutex<(any Channel)?>(nil)
 
     /// Makes a server that is not started yet.
     ///
-    /// - Parameter routes: the answers by their paths.
+    /// - Parameters:
+    ///   - routes: the answers to GET and HEAD by their paths.
+    ///   - actions: the answers to POST by their paths.
     public init(
         configuration: Configuration,
         routes: [String: Handler],
+        actions: [String: Handler] = [:],
         group: any EventLoopGroup,
         logger: Logger
     ) {
         self.configuration = configuration
-        self.routes = routes
+        self.routes = Routes(reads: routes, actions: actions)
         self.group = group
         self.logger = logger
     }
@@ -101,7 +106,10 @@ public final class MonitoringServer: Service {
     /// Stops to listen, lets the answers under way come to their end for a moment, and closes all connections.
     public func shutdown() async {
         if let channel = channel.withLock({ $0.take() }) { try? await channel.close() }
-        for channel in connections.all { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+        for channel in connections.all {
+            channel.pipeline.fireUserInboundEventTriggered(MonitoringConnection.EndStreams())
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
         await waitUntilClosed(for: configuration.shutdownGrace)
         for channel in connections.all { channel.close(promise: nil) }
         await waitUntilClosed(for: configuration.shutdownGrace)
@@ -125,9 +133,10 @@ public final class MonitoringServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, configuration] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        MonitoringConnectionLimiter(limit: configuration.maximumConnections, connections: connections)
-                    )
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause(),
+                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections),
+                    ])
                 }
             }
             .childChannelInitializer { [configuration, routes] channel in

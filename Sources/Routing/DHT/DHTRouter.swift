@@ -12,6 +12,7 @@ public final class DHTRouter: Router, Service {
 
     private let host: Host
     private let node: KademliaNode
+    private let transport: HostTransport
     private let bootstrapper: Bootstrapper
     private let protocolID: String
     private let recordsProtocolID: String
@@ -37,11 +38,12 @@ public final class DHTRouter: Router, Service {
         self.logger = logger
         protocolID = protocolPrefix + "/kad/1.0.0"
         recordsProtocolID = protocolPrefix + "/records/1.0.0"
+        transport = HostTransport(host: host, protocolID: protocolID, recordsProtocolID: recordsProtocolID)
         node = KademliaNode(
             localPeer: host.peerID,
             localAddresses: { host.listenAddresses },
             configuration: kademlia,
-            transport: HostTransport(host: host, protocolID: protocolID, recordsProtocolID: recordsProtocolID),
+            transport: transport,
             logger: logger
         )
         bootstrapper = Bootstrapper(
@@ -88,6 +90,11 @@ public final class DHTRouter: Router, Service {
         await node.trace(Key(key))
     }
 
+    /// Where the registry of a peer is expected; `nil` when no address of it is known.
+    public func provider(_ peer: PeerInfo) -> Provider? {
+        Provider(peer, registryPort: registryPort)
+    }
+
     /// Runs the node of the DHT until the task is cancelled or the service shuts down. The host must have started.
     ///
     /// At a graceful shutdown the records of this node are taken back first.
@@ -98,6 +105,7 @@ public final class DHTRouter: Router, Service {
         host.setHandler(for: recordsProtocolID) { [node, logger] stream in
             await Self.takeRecords(from: stream, node: node, logger: logger)
         }
+        defer { transport.streams.close() }
         // Listened to before anybody is dialled, so that no peer is missed.
         let events = host.events
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -124,6 +132,11 @@ public final class DHTRouter: Router, Service {
         }
         continuation.onTermination = { _ in task.cancel() }
         return stream
+    }
+
+    /// The holders of a key, where the DHT need not ask for them.
+    public func knownProviders(of key: String, limit: Int) -> [Provider]? {
+        node.findProvidersHere(Key(key), limit: limit)?.compactMap { Provider($0, registryPort: registryPort) }
     }
 
     /// Has the DHT provide the keys.

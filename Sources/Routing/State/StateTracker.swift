@@ -94,6 +94,9 @@ public final class StateTracker: Service {
         state.withLock { $0.advertised }
     }
 
+    /// The full names of the images that are shared, by tag or digest.
+    public var imageNames: Set<String> { state.withLock { $0.images } }
+
     /// What is known and advertised now.
     public var snapshot: TrackerSnapshot {
         let state = self.state.withLock { $0 }

@@ -20,7 +20,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "verify", "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
+            "verify", "resolve-tags", "basic-auth-dir", "allow-from", "kademlia-prefix", "provider-ttl",
+            "provider-refresh", "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
 
@@ -100,6 +101,29 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            A folder with the files username and password, which clients and other nodes must then know; by default \
+            \(CredentialFolder.standardPath) where that is there.
+            """,
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            """
+            Ranges of addresses (10.0.0.0/8, fd00::/8) that may ask for content, beside this node and the nodes that \
+            it knows; all when none is given.
+            """,
+            valueName: "range"
+        )
+    )
+    var allowFrom: [String] = []
+
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
@@ -139,6 +163,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             )
         }
         _ = try contentFilter()
+        _ = try allowedRanges()
         _ = try bootstrap.places()
     }
 

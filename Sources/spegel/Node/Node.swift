@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Glibc
 import Kademlia
 import LibP2P
 import Logging
@@ -45,6 +46,7 @@ struct Node: Service {
 
     private func run(on group: MultiThreadedEventLoopGroup) async throws {
         let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
+        let authentication = try options.authentication(logger: logger)
         let store = try await NodeStore.open(options, group: group, logger: logger)
         let index = ContentIndex()
         let metrics = MetricRegistry(SpegelMetrics.families)
@@ -92,6 +94,11 @@ struct Node: Service {
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
         configuration.filter = filter
+        configuration.authentication = authentication
+        if let ranges = try options.allowedRanges() {
+            let known = KnownAddresses(host: host, router: router)
+            configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
+        }
         configuration.verification = options.verify
         configuration.shutdownGrace = options.shutdownGrace.duration
         let labels = RegistryLabels(configured: filter.registries)
@@ -116,15 +123,21 @@ struct Node: Service {
             tracker: tracker,
             index: index,
             registry: registry,
+            authentication: authentication,
             labels: labels,
             elector: bootstrap.elector,
             liveness: liveness,
-            readiness: readiness
+            readiness: readiness,
+            registryAddress: "\(options.registryAddr)",
+            group: group,
+            roundTrips: RoundTrips(host: host)
         )
         metrics.collect { report.collect(into: &$0) }
+        let pages = DebugPages(report)
         let monitoring = MonitoringServer(
             configuration: options.monitoringConfiguration,
-            routes: report.routes(metrics: metrics, debug: options.debugWebEnabled.isOn),
+            routes: report.routes(metrics: metrics, pages: pages, debug: options.debugWebEnabled.isOn),
+            actions: options.debugWebEnabled.isOn ? pages.actions : [:],
             group: group,
             logger: logger
         )
@@ -135,8 +148,17 @@ struct Node: Service {
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
+        if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
+        if let manager = ServiceManagerService(
+            environment: Environment.current,
+            processID: getpid(),
+            readiness: readiness,
+            stalls: { liveness.stalls.map(\.description) }
+        ) {
+            services.append(manager)
         }
         // A Lease is let go before the transfers under way are waited for.
         services += bootstrap.services
@@ -196,7 +218,11 @@ private struct MemoryService: Service {
             while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
+            SpareMemory.trimHeap()
+            // By now the node has met its peers.
+            try await Task.sleep(for: .seconds(4))
             while true {
+                SpareMemory.releaseCode()
                 SpareMemory.trimHeap()
                 try await Task.sleep(for: Self.trimInterval)
             }

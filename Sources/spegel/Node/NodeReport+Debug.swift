@@ -30,7 +30,7 @@ extension NodeReport {
     ) async -> MonitoringResponse {
         guard let key = request.parameters["key"], !key.isEmpty, key.utf8.count <= Self.maximumKeyLength else {
             let text = "the parameter key is a digest (sha256:…) or a full tag name (docker.io/library/alpine:3)"
-            return .json(.object([("error", .string(text))]), status: 400)
+            return .error(text, status: 400)
         }
         return await body(key)
     }

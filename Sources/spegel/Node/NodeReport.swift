@@ -4,6 +4,7 @@ import Kubernetes
 import LibP2P
 import Monitoring
 import Multiformats
+import NIOCore
 import OCI
 import Registry
 import Routing
@@ -18,17 +19,25 @@ struct NodeReport: Sendable {
     let tracker: StateTracker
     let index: ContentIndex
     let registry: RegistryServer
+    /// What the registry demands of its clients, if it does.
+    let authentication: BasicAuthentication?
     let labels: RegistryLabels
     /// The election that the node takes part in, if it does.
     let elector: LeaderElector?
     let liveness: LivenessMonitor
     let readiness: @Sendable () -> Readiness
+    /// Where the registry listens, as it was configured.
+    let registryAddress: String
+    let group: any EventLoopGroup
+    let roundTrips: RoundTrips
     let started = ContinuousClock.now
 
     /// What is served on the metrics address.
     ///
-    /// - Parameter debug: whether `/debug/` is among it.
-    func routes(metrics: MetricRegistry, debug: Bool) -> [String: MonitoringServer.Handler] {
+    /// - Parameters:
+    ///   - pages: what is for people.
+    ///   - debug: whether `/debug/` is among it.
+    func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: MonitoringServer.Handler] {
         let health: [String: MonitoringServer.Handler] = [
             "/metrics": { _ in .metrics(metrics.text) },
             "/readyz": { _ in
@@ -43,7 +52,8 @@ struct NodeReport: Sendable {
                     ? .text("alive") : .text(stalls.map(\.description).joined(separator: ", "), status: 503)
             },
         ]
-        return debug ? health.merging(debugRoutes) { first, _ in first } : health
+        guard debug else { return health }
+        return health.merging(debugRoutes) { first, _ in first }.merging(pages.routes) { first, _ in first }
     }
 }
 
@@ -61,6 +71,11 @@ extension NodeReport {
                 to: snapshot.outcomes[outcome] ?? 0
             )
         }
+        for refusal in RegistryMetrics.Refusal.allCases {
+            let count = snapshot.refusals[refusal] ?? 0
+            metrics.set("spegel_registry_refused_total", [("reason", refusal.rawValue)], to: count)
+        }
+        metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
         let checks = store.checks?.counts
         metrics.set("spegel_store_checks_total", [("outcome", "sound")], to: checks?.sound ?? 0)

@@ -1,0 +1,24 @@
+/// The files beside the page; they are in the program.
+public enum PageAsset: String, CaseIterable, Sendable {
+    case style = "page.css"
+    case script = "page.js"
+    case icon = "icon.svg"
+
+    /// The value of `Content-Type`.
+    public var contentType: String {
+        switch self {
+        case .style: "text/css; charset=utf-8"
+        case .script: "text/javascript; charset=utf-8"
+        case .icon: "image/svg+xml"
+        }
+    }
+
+    /// The file.
+    public var text: String {
+        switch self {
+        case .style: String(decoding: PackageResources.page_css, as: UTF8.self)
+        case .script: String(decoding: PackageResources.page_js, as: UTF8.self)
+        case .icon: String(decoding: PackageResources.icon_svg, as: UTF8.self)
+        }
+    }
+}

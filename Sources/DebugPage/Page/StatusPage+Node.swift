@@ -1,0 +1,60 @@
+extension StatusPage {
+    /// What the node is, and whether it works.
+    static func node(_ status: NodeStatus) -> HTML {
+        let node = status.node
+        var list: [(name: String, value: HTML)] = [("State", state(node))]
+        list.append(("Store", store(status.store)))
+        if let leader = node.leader { list.append(("Leader", self.leader(leader))) }
+        list += [
+            ("Node", code(node.peerID)),
+            (
+                "Router",
+                HTML("ul", ["class": "plain"]) { node.addresses.map { address in HTML("li") { code(address) } } }
+            ),
+            ("Registry", code(node.registry)),
+        ]
+        if let zone = node.zone { list.append(("Zone", HTML(zone))) }
+        list += [
+            ("Version", HTML(node.version)),
+            ("Running for", HTML(Words.age(node.uptime))),
+        ]
+        return facts(list)
+    }
+
+    private static func state(_ node: NodeStatus.Node) -> HTML {
+        HTML("span", ["class": node.isReady ? nil : "bad-text"]) {
+            node.isReady ? "Ready: \(node.state)" : "Not ready: \(node.state)"
+        }
+            + (node.stalls.isEmpty
+                ? HTML() : HTML("p", ["class": "bad-text"]) { "Stuck: \(node.stalls.joined(separator: ", "))" })
+    }
+
+    private static func store(_ store: NodeStatus.Store) -> HTML {
+        let held = [
+            Words.count(store.contents, "piece of content", "pieces of content"),
+            Words.count(store.tags, "tag", "tags"),
+            Words.count(store.advertisedKeys, "key advertised", "keys advertised"),
+        ]
+        var notes: [(text: String, isBad: Bool)] = []
+        switch store.state {
+        case .followed: break
+        case .starting: notes.append(("not read yet", false))
+        case .away(let reason, let since): notes.append(("away for \(Words.age(since)): \(reason)", true))
+        }
+        if store.withheldContents > 0 { notes.append(("\(Words.count(store.withheldContents)) not shared", false)) }
+        if store.imagesWithoutLayers > 0 {
+            notes.append(("\(Words.count(store.imagesWithoutLayers, "image", "images")) without layers", true))
+        }
+        if store.outages > 0 { notes.append((Words.count(store.outages, "outage", "outages"), false)) }
+        return HTML(store.name) + HTML("p", ["class": "note"]) { held.joined(separator: ", ") }
+            + HTMLBuilder.buildArray(
+                notes.map { note in HTML("p", ["class": note.isBad ? "bad-text" : "note"]) { note.text } }
+            )
+    }
+
+    private static func leader(_ leader: NodeStatus.Leader) -> HTML {
+        HTML(leader.leads ? "This node" : leader.holder ?? "nobody yet")
+            + HTML("p", ["class": "note"]) { "changed \(Words.count(leader.transitions, "time", "times"))" }
+            + (leader.error.map { error in HTML("p", ["class": "bad-text"]) { error } } ?? HTML())
+    }
+}

@@ -1,0 +1,138 @@
+extension StatusPage {
+    // MARK: Transfers
+
+    static func transfers(_ status: NodeStatus) -> HTML {
+        guard !status.transfers.isEmpty else { return empty("Nothing is being sent.") }
+        let shown = status.transfers.prefix(rowLimit)
+        return HTML("ul", ["class": "transfers"]) { shown.map(transfer) }
+            + more(status.transferCount - shown.count)
+    }
+
+    private static func transfer(_ transfer: NodeStatus.Transfer) -> HTML {
+        let name = [transfer.registry, transfer.repository].compactMap(\.self).joined(separator: "/")
+        let size = transfer.size.map { Words.bytes($0) } ?? "?"
+        var progress = "\(Words.bytes(transfer.bytes)) of \(size)"
+        if let rate = Words.rate(transfer.bytes, in: transfer.duration) { progress += ", \(rate)" }
+        return HTML("li") {
+            HTML("div", ["class": "transfer-head"]) {
+                HTML("span") {
+                    HTML("span", ["class": "chip chip-\(transfer.direction.rawValue)"]) { transfer.direction.words }
+                    " "
+                    code(Words.key(transfer.key), whole: transfer.key)
+                }
+                HTML("span", ["class": "number"]) { progress }
+            }
+            HTML(
+                "progress",
+                [
+                    "value": transfer.size == nil ? nil : "\(transfer.bytes)",
+                    "max": transfer.size.map { "\(max(1, $0))" },
+                    "aria-label": "\(Words.key(transfer.key)): \(progress)",
+                ]
+            )
+            HTML("p", ["class": "note"]) {
+                "\(name), from \(transfer.source ?? (transfer.direction == .received ? "a node yet to be found" : "here")) "
+                "to \(transfer.client ?? "nobody any more")"
+            }
+        }
+    }
+
+    // MARK: Peers
+
+    static func peers(_ network: NodeStatus.Network) -> HTML {
+        guard !network.peers.isEmpty else {
+            return empty("No other node is known. Whatever is asked for and not held here is left to the source.")
+        }
+        let shown = network.peers.prefix(rowLimit)
+        let hasZones = network.peers.contains { $0.zone != nil }
+        let rows = shown.map { peer in
+            let place = peer.registries.first ?? peer.addresses.first.map(host) ?? "no address known"
+            let cells = [
+                HTML("div") { code(place) }
+                    + HTML("div", ["class": "note"]) { code(Words.peer(peer.peerID), whole: peer.peerID) },
+                roundTrip(peer),
+                HTML("span", ["class": peer.isConnected ? "chip good" : "chip"]) {
+                    peer.isConnected ? "connected" : "known"
+                },
+                HTML(peer.agent ?? "–"),
+            ]
+            return hasZones ? cells + [HTML(peer.zone ?? "–")] : cells
+        }
+        let columns = ["Registry", "Round trip", "State", "Software"]
+        return HTML("p", ["class": "note"]) {
+            "\(Words.count(network.connected)) connected, \(Words.count(network.routingTable)) in the routing table, "
+            "\(Words.count(network.providerRecords, "record", "records")) held for them"
+        }
+            + Table(columns: hasZones ? columns + ["Zone"] : columns, caption: "Other nodes", rows: rows).html
+            + more(network.peers.count - shown.count)
+    }
+
+    private static func roundTrip(_ peer: NodeStatus.Peer) -> HTML {
+        HTML("span", ["class": "number"]) { peer.roundTripTime.map(Words.time) ?? "–" }
+    }
+
+    // MARK: Images
+
+    static func images(_ status: NodeStatus) -> HTML {
+        guard !status.images.isEmpty else { return empty("No image is held.") }
+        let shown = status.images.prefix(rowLimit)
+        let rows = shown.map { image in
+            [
+                HTML("a", ["href": "?reference=\(parameter(image.name))", "data-reference": image.name]) { image.name },
+                image.digest.map { code(Words.key($0), whole: $0) } ?? HTML("–"),
+                HTML("span", ["class": image.isAdvertised ? "chip good" : "chip"]) {
+                    image.isAdvertised ? "advertised" : "not shared"
+                },
+            ]
+        }
+        return Table(columns: ["Image", "Digest", "Shared"], caption: "Images held here", rows: rows).html
+            + more(status.imageCount - shown.count)
+    }
+
+    /// A text as the value of a parameter of a query: all but letters, digits and a few others as `%XX`.
+    static func parameter(_ text: String) -> String {
+        text.utf8.reduce(into: "") { result, byte in
+            let scalar = Unicode.Scalar(byte)
+            switch scalar {
+            case "a"..."z", "A"..."Z", "0"..."9", "-", ".", "_", "~", "/", ":":
+                result.unicodeScalars.append(scalar)
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                result += "%" + (digits.utf8.count < 2 ? "0" : "") + digits
+            }
+        }
+    }
+
+    // MARK: Failures
+
+    static func failures(_ failures: [NodeStatus.Failure]) -> HTML {
+        guard !failures.isEmpty else { return empty("Nothing has failed since the start.") }
+        let rows = failures.prefix(rowLimit).map { failure in
+            [
+                HTML("span", ["class": "number"]) { Words.clock(failure.time) },
+                HTML("div") { failure.text } + HTML("div", ["class": "note"]) { code(failure.reason) },
+                failure.address.map { code($0, whole: failure.peerID) } ?? HTML("–"),
+                HTML("div") { code(Words.key(failure.key), whole: failure.key) }
+                    + HTML("div", ["class": "note"]) {
+                        [failure.registry, failure.repository].compactMap(\.self).joined(separator: "/")
+                    },
+            ]
+        }
+        return Table(columns: ["Time", "Reason", "Node", "Content"], caption: "Failures, the newest first", rows: rows)
+            .html
+    }
+
+    private static func more(_ count: Int) -> HTML {
+        count > 0 ? HTML("p", ["class": "note"]) { "and \(Words.count(count)) more" } : HTML()
+    }
+}
+
+extension NodeStatus.Transfer.Direction {
+    fileprivate var words: String {
+        switch self {
+        case .received: "from a node"
+        case .served: "from here"
+        case .sent: "to a node"
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import DebugPage
+import OCI
+
+/// A measured pull of an image through this node's registry, as containerd would pull it; the bytes are thrown away.
+struct TestPull: Sendable {
+    /// How many layers are fetched at a time, as containerd does by default.
+    static let parallelism = 3
+    /// The most bytes of an image.
+    static let sizeLimit: Int64 = 2 << 30
+    /// The most layers of an image.
+    static let layerLimit = 256
+    /// How long all of it may take.
+    static let timeLimit = Duration.seconds(25)
+
+    /// Fetches from the node's registry: what, under which digest algorithm, at most so many bytes, and whether they are
+    /// kept.
+    let fetch: @Sendable (DistributionRequest, Digest.Algorithm, Int64, Bool) async throws -> RegistryFetch.Answer
+    /// Whether this node holds a key.
+    let isHeld: @Sendable (String) -> Bool
+    /// Returns once the first other node that holds a key is found: whether there is one.
+    let find: @Sendable (String) async -> Bool
+
+    /// Pulls an image.
+    func pull(_ reference: Reference, as text: String) async -> PullReport {
+        let start = ContinuousClock.now
+        let log = PullLog(PullReport(reference: text, name: "\(reference)"))
+        let problem = await withTimeLimit(Self.timeLimit) { await run(reference, start, log) }
+        // What was under way when the time was over is told of as far as it has come.
+        var report = log.report
+        report.duration = ContinuousClock.now - start
+        switch problem {
+        case nil: report.error = "it was not done within \(Self.timeLimit.components.seconds) s"
+        case "": report.error = nil
+        case let problem: report.error = problem
+        }
+        return report
+    }
+
+    /// - Returns: what went wrong; empty when nothing did.
+    private func run(_ reference: Reference, _ start: ContinuousClock.Instant, _ log: PullLog) async -> String {
+        let target: DistributionRequest.Target
+        if let digest = reference.digest {
+            target = .digest(digest)
+        } else if let tag = reference.tag {
+            target = .tag(tag)
+        } else {
+            return "the reference has neither a tag nor a digest"
+        }
+        do {
+            let kind: ImageReport.Kind = reference.digest == nil ? .tag : .manifest
+            var document = try ImageDocument(try await step(kind, .manifest, target, nil, reference, start, log))
+            if document.isIndex {
+                guard let own = document.ownChild else { return "the image has no \(ImageDocument.ownPlatform)" }
+                let digest = DistributionRequest.Target.digest(own.descriptor.digest)
+                let size = own.descriptor.size
+                document = try ImageDocument(try await step(.manifest, .manifest, digest, size, reference, start, log))
+            }
+            guard !document.isIndex else { return "an index within an index is not followed" }
+            guard document.children.count <= Self.layerLimit else { return "more than \(Self.layerLimit) layers" }
+            let size = document.children.reduce(Int64(0)) {
+                $0.addingReportingOverflow($1.descriptor.size).partialValue
+            }
+            guard (0...Self.sizeLimit).contains(size) else {
+                return "the image has more than \(Self.sizeLimit >> 30) GiB, which is too much for a test"
+            }
+            return await layers(document, reference, start, log)
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    private func layers(
+        _ document: ImageDocument,
+        _ reference: Reference,
+        _ start: ContinuousClock.Instant,
+        _ log: PullLog
+    ) async -> String {
+        await withTaskGroup(of: String.self) { group in
+            var problem = ""
+            for (index, child) in document.children.enumerated() {
+                if index >= Self.parallelism, let failure = await group.next(), !failure.isEmpty { problem = failure }
+                guard problem.isEmpty else { break }
+                group.addTask {
+                    do {
+                        let kind: ImageReport.Kind = child.isConfig ? .config : .layer
+                        let target = DistributionRequest.Target.digest(child.descriptor.digest)
+                        _ = try await step(kind, .blob, target, child.descriptor.size, reference, start, log)
+                        return ""
+                    } catch {
+                        return "\(error)"
+                    }
+                }
+            }
+            for await failure in group where !failure.isEmpty { problem = failure }
+            return problem
+        }
+    }
+
+    /// One request: looks for a holder, fetches, checks.
+    ///
+    /// - Returns: the bytes of a manifest; nothing of a blob.
+    private func step(
+        _ name: ImageReport.Kind,
+        _ kind: DistributionRequest.Kind,
+        _ target: DistributionRequest.Target,
+        _ size: Int64?,
+        _ reference: Reference,
+        _ start: ContinuousClock.Instant,
+        _ log: PullLog
+    ) async throws -> [UInt8] {
+        let digest: Digest? = if case .digest(let digest) = target { digest } else { nil }
+        let key = digest?.text ?? reference.tagName ?? ""
+        var step = PullReport.Step(kind: name, key: key, size: size, start: ContinuousClock.now - start)
+        let place = log.begin(step)
+        defer {
+            step.end = ContinuousClock.now - start
+            log.update(place, step)
+        }
+        let isHeld = isHeld(key)
+        if !isHeld, await find(key) { step.lookup = ContinuousClock.now - start }
+        let request = DistributionRequest(
+            kind: kind,
+            repository: reference.repository,
+            target: target,
+            registry: reference.registry
+        )
+        let limit = kind == .manifest ? Int64(Manifest.maximumSize) : min(size ?? 0, Self.sizeLimit)
+        do {
+            let answer = try await fetch(request, digest?.algorithm ?? .sha256, limit, kind == .manifest)
+            step.status = answer.status
+            step.bytes = answer.size
+            step.firstByte = answer.firstByte.map { $0 - start }
+            guard answer.status == 200 else {
+                throw RegistryFetch.Failed(
+                    description: answer.status == 404
+                        ? "no node has it (404): containerd would go to the source" : "the answer is \(answer.status)"
+                )
+            }
+            step.source = answer.source ?? "here"
+            if let digest, answer.digest != digest { throw RegistryFetch.Failed(description: "the digest is wrong") }
+            if let size, answer.size != size { throw RegistryFetch.Failed(description: "the size is wrong") }
+            step.isVerified = digest != nil
+            return answer.body
+        } catch {
+            step.error = "\(error)"
+            throw error
+        }
+    }
+}

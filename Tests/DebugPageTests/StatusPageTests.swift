@@ -1,0 +1,132 @@
+import Monitoring
+import TestSupport
+import Testing
+
+@testable import DebugPage
+
+struct StatusPageTests {
+    /// What must never come out of a text.
+    private static let hostile = "\"><script>alert('1')</script><img src=x onerror=alert(1)>&amp;"
+
+    @Test func noTextFromOutsideBecomesMarkup() {
+        let status = NodeStatus.example(text: Self.hostile)
+        let results: [SearchResult] = [
+            .image(.example(text: Self.hostile)), .pull(.example(text: Self.hostile)), .failure(Self.hostile),
+        ]
+        for result in results {
+            let page = StatusPage.document(status, reference: Self.hostile, result: result)
+            #expect(page.contains("&lt;script&gt;alert(&#39;1&#39;)"))
+            // The page's own script is the only one.
+            #expect(page.split(separator: "<script").count == 2)
+            #expect(!page.contains("<img") && !page.contains("<script>"))
+        }
+    }
+
+    @Test func thePageStandsAlone() {
+        let page = StatusPage.document(.example(), result: .image(.example()))
+        for absent in ["http:", "https:", "style=", "onclick", "javascript:", "<style"] {
+            #expect(!page.contains(absent))
+        }
+        #expect(page.hasPrefix("<!doctype html>\n<html lang=\"en\">"))
+        #expect(page.contains("name=\"viewport\"") && page.contains("<label for=\"reference\">"))
+        #expect(
+            page.contains("Not ready") == false && page.contains("12D3KooWLqCqSoMcSxL1HUHLvQh1jkYxvV3WBNrrWJzXD1XzPsNG")
+        )
+        #expect(PageAsset.script.text.contains("EventSource") && PageAsset.style.text.contains("prefers-color-scheme"))
+        #expect(PageAsset.icon.text.hasPrefix("<svg"))
+        for asset in PageAsset.allCases { #expect(page.contains("\"\(asset.rawValue)\"")) }
+        #expect(
+            PageSecurity.fields.contains {
+                $0.name == "Content-Security-Policy" && $0.value.contains("default-src 'self'")
+            }
+        )
+    }
+
+    /// A large cluster and many images do not make the page heavy.
+    @Test func thePageIsLightHoweverMuchThereIs() {
+        let page = StatusPage.document(.example(count: 500), result: .image(.example()))
+        let all = page.utf8.count + PageAsset.allCases.reduce(0) { $0 + $1.text.utf8.count }
+        #expect(all < 100_000, "\(all) bytes")
+        #expect(page.contains("and 450 more"))
+    }
+
+    @Test func whatIsMissingIsSaid() {
+        var status = NodeStatus.example(count: 0)
+        status.node.isReady = false
+        status.node.state = "reading the content store"
+        status.minutes = []
+        status.quarters = []
+        status.totals = NodeStatus.Totals()
+        let page = StatusPage.document(status)
+        for text in [
+            "Not ready: reading the content store", "Nothing is being sent.", "No image is held.",
+            "No other node is known.", "Nothing has failed", "away for 5 s: refused",
+        ] {
+            #expect(page.contains(text), "\(text)")
+        }
+    }
+
+    @Test func namesAreSafeInAQuery() {
+        #expect(StatusPage.parameter("a.b/c:d@e f&é") == "a.b/c:d%40e%20f%26%C3%A9")
+        #expect(StatusPage.host("/ip6/fd00::1/tcp/5001") == "fd00::1")
+        #expect(StatusPage.host("x") == "x")
+    }
+
+    @Test func onlyWhatChangedIsToldAgain() throws {
+        var updates = PageUpdates()
+        var status = NodeStatus.example()
+        let all = updates.changes(status)
+        let first = try #require(all).text
+        for id in ["badge", "node", "saved", "transfers", "peers", "images", "failures"] {
+            #expect(first.contains("\"\(id)\":"))
+        }
+        let none = updates.changes(status)
+        #expect(none.map(\.text) == nil)
+        status.transfers = []
+        let one = updates.changes(status)
+        let second = try #require(one).text
+        #expect(second.hasPrefix("{\"transfers\":") && !second.contains("\"peers\""))
+    }
+
+    @Test func anEventEndsWhereItEnds() {
+        let event = ServerSentEvent(name: "page", data: "a\nevent: other\r\n\rb")
+        #expect(event.text == "event: page\ndata: a\ndata: event: other\ndata: \ndata: b\n\n")
+        #expect(ServerSentEvent(name: "x", data: "").text == "event: x\ndata: \n\n")
+    }
+
+    /// No bar is outside of its drawing, whatever the periods say.
+    @Test func barsStayInTheChart() throws {
+        var random = SeededGenerator()
+        for _ in 0..<200 {
+            let end = Int.random(in: 0...2_000_000_000, using: &random)
+            let periods = (0..<20).map { _ in
+                NodeStatus.Period(
+                    start: end - Int.random(in: -1000...5000, using: &random),
+                    hits: Int.random(in: 0...1000, using: &random),
+                    misses: Int.random(in: 0...1000, using: &random),
+                    receivedBytes: Int64.random(in: 0...(1 << 50), using: &random),
+                    sentBytes: 0
+                )
+            }
+            let chart = TransferChart(periods: periods, length: 60, count: 60, end: end, title: "t", start: "s").html
+                .text
+            for bar in chart.split(separator: "<rect").dropFirst() {
+                func value(_ name: String) throws -> Double {
+                    let rest = try #require(bar.firstRange(of: " \(name)=\"").map { bar[$0.upperBound...] })
+                    return try #require(Double(rest.prefix { $0 != "\"" }))
+                }
+                let (x, y, width, height) = (try value("x"), try value("y"), try value("width"), try value("height"))
+                #expect(x >= 0 && x + width <= 480 && y >= 0 && height > 0 && y + height <= 58.1, "seed \(random.seed)")
+            }
+        }
+    }
+
+    @Test func thePartsOfAWaterfallFollowEachOther() {
+        let markup = PullReport.example().html.text
+        #expect(markup.contains("class=\"bar-lookup\" x=\"0.0%\" y=\"0\" height=\"100%\" width=\"1.0%\""))
+        #expect(markup.contains("class=\"bar-wait\" x=\"1.0%\" y=\"0\" height=\"100%\" width=\"4.0%\""))
+        #expect(markup.contains("class=\"bar-hit\" x=\"5.0%\" y=\"0\" height=\"100%\" width=\"95.0%\""))
+        #expect(markup.contains("All digests are right."))
+        #expect(!PullReport.example(text: "no").html.text.contains("All digests are right."))
+    }
+}
