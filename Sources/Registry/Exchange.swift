@@ -2,6 +2,7 @@ import ContentStore
 import Glibc
 import NIOCore
 import NIOHTTP1
+import OCI
 
 /// A request that is being answered, and how far the answer has come.
 struct Exchange {
@@ -64,6 +65,7 @@ struct Exchange {
 /// A file of which a part is being sent.
 struct ServedFile {
     let file: ContentFile
+    let digest: Digest
     /// Where the part ends.
     let end: Int64
     /// The end of the part that waits for the check of the file.
