@@ -181,7 +181,8 @@ extension RegistryConnection: MirrorClient {
     }
 
     var socket: SocketDescriptor? {
-        guard let channel = context?.channel else { return nil }
+        // Of a client that has the content already the bytes are dropped here.
+        guard let channel = context?.channel, exchange?.status != 304 else { return nil }
         return SocketDescriptor(of: channel)
     }
 
