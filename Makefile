@@ -1,7 +1,9 @@
 # The tasks of a person who works on Spegel. `make help` lists them.
 
 SWIFT ?= swift
-RELEASE := $(SWIFT) build -c release --static-swift-stdlib
+# No path of the machine gets into the program, so that the same sources make the same program anywhere.
+RELEASE := SPEGEL_STATIC=1 $(SWIFT) build -c release --static-swift-stdlib --disable-local-rpath \
+	-Xcc -ffile-prefix-map=$(CURDIR)=. -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=.
 BINARY := .build/release/spegel
 
 .DEFAULT_GOAL := help
@@ -14,9 +16,25 @@ help: ## List the tasks
 build: ## Build the release binary, .build/release/spegel
 	$(RELEASE) --product spegel
 
+.PHONY: image
+image: build ## Make the container image, an OCI layout in .build/image and a tar archive of it
+	@scripts/image
+
+.PHONY: demo-program
+demo-program:
+	$(RELEASE) --product spegel-demo
+
 .PHONY: demo
 demo: ## Three nodes on loopback share an image: no root, no containerd, no Kubernetes
 	@scripts/demo
+
+.PHONY: demo-containerd
+demo-containerd: build ## The same with three real containerd nodes and a source registry that goes away (root, Debian)
+	@scripts/demo-containerd
+
+.PHONY: docs
+docs: ## Write docs/configuration.md and docs/spegel.1 anew, from the flags as they are
+	SPEGEL_WRITE_DOCS=1 $(SWIFT) test --filter DocumentationTests
 
 .PHONY: test
 test: ## Everything that CI runs, from lint to the demo; README says what that is
@@ -62,9 +80,13 @@ renew-chart: ## Write anew what is made from the Helm chart: its README's table,
 	@scripts/renew-chart
 
 .PHONY: bench
-bench: build ## Measure a node: size, memory, start, throughput; then its parts
+bench: build ## Measure a node beside nginx and HAProxy (SECTIONS=); then its parts
 	@scripts/bench
 	@$(MAKE) --no-print-directory bench-micro
+
+.PHONY: bench-docs
+bench-docs: build ## The same without the parts, into docs/performance.md
+	@scripts/bench --docs
 
 .PHONY: bench-discovery
 bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle CPU, memory of records

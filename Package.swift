@@ -14,6 +14,18 @@ let lld: [LinkerSetting] = [
     )
 ]
 
+/// What `make build` asks for: a program that needs no library of the machine, glibc included, is loaded at a random
+/// address, and has its relocations packed. It only starts when linked with `--disable-local-rpath`.
+let everythingInside: [LinkerSetting] =
+    Context.environment["SPEGEL_STATIC"] == nil
+    ? []
+    : [
+        .unsafeFlags(
+            ["-static-executable", "-Xclang-linker", "-static-pie", "-Xlinker", "--pack-dyn-relocs=relr"],
+            .when(platforms: [.linux], configuration: .release)
+        )
+    ]
+
 let package = Package(
     name: "spegel",
     platforms: [.macOS(.v15)],
@@ -44,6 +56,11 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
+        .target(
+            name: "Listening",
+            dependencies: [.product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: strict
+        ),
         .target(
             name: "HTTPClient",
             dependencies: [
@@ -96,7 +113,7 @@ let package = Package(
         .target(
             name: "LibP2P",
             dependencies: [
-                "Multiformats",
+                "Listening", "Multiformats",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -126,7 +143,7 @@ let package = Package(
             name: "Routing",
             dependencies: [
                 "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "StructuredText",
+                "Files", "Listening", "StructuredText",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -138,7 +155,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Routing",
+                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -151,6 +168,7 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
+                "Listening",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -177,12 +195,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .systemLibrary(name: "CMalloc"),
+        .systemLibrary(name: "CNameService"),
+        .systemLibrary(name: "CSplice"),
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "CMalloc", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P", "Kademlia", "Kubernetes",
-                "HTTPClient", "Files", "StructuredText", "Routing", "Registry", "NodeConfiguration", "Monitoring",
-                "DebugPage",
+                "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
+                "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
+                "NodeConfiguration", "Monitoring", "DebugPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -192,7 +212,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict,
-            linkerSettings: lld
+            linkerSettings: lld + everythingInside
         ),
         .executableTarget(
             name: "spegel-demo",
@@ -349,7 +369,7 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "OCI", "TestSupport", "Monitoring",
+                "Registry", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "TestSupport", "Monitoring",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -385,8 +405,8 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "ContentStore", "DebugPage", "Kubernetes", "OCI", "TestSupport", "Monitoring",
-                "StructuredText",
+                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "OCI",
+                "Monitoring", "NodeConfiguration", "StructuredText", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -80,6 +80,11 @@ public final class ContainerdStore: ContentStore {
         }
     }
 
+    /// What keeps a connection from being made right now, also when that may change; `nil` when somebody listens.
+    public static func socketProblem(path: String) -> ContainerdError? {
+        SocketProbe.problem(path: path)
+    }
+
     /// Keeps the connection to containerd, until ``close()`` is called or the task is cancelled. May be called once.
     ///
     /// It does not end when containerd does: it goes on trying to connect. Cancelling the task also breaks off the

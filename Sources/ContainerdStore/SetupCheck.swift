@@ -72,7 +72,8 @@ public struct SetupCheck: Hashable, Sendable {
         return text
     }
 
-    private func description(_ problem: Problem) -> String {
+    /// What a problem is, in words.
+    public func description(_ problem: Problem) -> String {
         switch problem {
         case .registryConfigPathMissing:
             return
@@ -92,19 +93,21 @@ public struct SetupCheck: Hashable, Sendable {
         }
     }
 
-    private func lines(_ problem: Problem) -> [String] {
+    /// What has to stand in containerd's configuration file instead, each a table and a line of it.
+    public func lines(_ problem: Problem) -> [String] {
         lines(problem, version: setup.configurationVersion ?? (setup.versionNumbers.major >= 2 ? 3 : 2))
     }
 
     /// The names of the tables differ between the versions of the file.
     private func lines(_ problem: Problem, version: Int) -> [String] {
         let isNew = version >= 3
+        let old = version == 1 ? "cri" : "io.containerd.grpc.v1.cri"
         switch problem {
         case .registryConfigPathMissing, .registryConfigPathDiffers:
-            let table = isNew ? "io.containerd.cri.v1.images" : "io.containerd.grpc.v1.cri"
+            let table = isNew ? "io.containerd.cri.v1.images" : old
             return [#"[plugins."\#(table)".registry] config_path = "\#(registryConfigPath)""#]
         case .layersAreDiscarded, .layersAreMissing:
-            let table = isNew ? #""io.containerd.cri.v1.images""# : #""io.containerd.grpc.v1.cri".containerd"#
+            let table = isNew ? #""io.containerd.cri.v1.images""# : #""\#(old)".containerd"#
             return ["[plugins.\(table)] discard_unpacked_layers = false"]
         case .contentFolder:
             return []

@@ -8,10 +8,18 @@ public final class ContentFile: Sendable {
     /// The size of the whole content in bytes.
     public let size: Int64
 
+    /// Where the file is, for people; it may have been moved or replaced since it was opened.
+    public let path: String
+
+    /// The state that the file was in when it was opened.
+    public let stamp: FileStamp
+
     /// Takes over an open file.
-    public init(takingOver fileDescriptor: Int32, size: Int64) {
+    init(takingOver fileDescriptor: Int32, path: String, stamp: FileStamp) {
         self.fileDescriptor = fileDescriptor
-        self.size = size
+        self.size = stamp.size
+        self.path = path
+        self.stamp = stamp
     }
 
     deinit {
@@ -38,7 +46,7 @@ public final class ContentFile: Sendable {
             close(descriptor)
             return nil
         }
-        return ContentFile(takingOver: descriptor, size: Int64(status.st_size))
+        return ContentFile(takingOver: descriptor, path: path, stamp: FileStamp(status))
     }
 
     /// Reads the whole content.

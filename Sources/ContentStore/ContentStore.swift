@@ -40,6 +40,9 @@ public protocol ContentStore: Sendable {
     /// The stream ends or throws when the store can no longer be watched; the caller then has to start over: watch
     /// again, and read everything again. Changes are coalesced when they come faster than they are taken.
     func changes() -> AsyncThrowingStream<StoreChange, any Error>
+
+    /// What checks the files of the store against their digests; `nil` where nothing does.
+    var checks: ContentChecks? { get }
 }
 
 /// An image in a store: a name and what it stands for.
@@ -115,6 +118,9 @@ public protocol ContentReader: Sendable {
 }
 
 extension ContentStore {
+    /// Nothing.
+    public var checks: ContentChecks? { nil }
+
     /// What is known of a piece of content: its size.
     public func content(_ digest: Digest) async throws -> StoredContent? {
         try await size(of: digest).map { StoredContent(digest: digest, size: $0) }

@@ -23,3 +23,8 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
         return "cannot \(operation) \(path): \(reason)"
     }
 }
+
+extension FileError {
+    /// Whether a file has more bytes than were asked for.
+    public var isTooLong: Bool { errno == EFBIG }
+}

@@ -19,7 +19,9 @@ public struct KademliaConfiguration: Sendable {
     public var missLifetime: Duration = .milliseconds(250)
     /// How long a peer is not offered for a key that it was just found not to have.
     public var exclusionLifetime: Duration = .seconds(30)
-    /// The misses, and the exclusions, that are remembered.
+    /// How long a peer is not offered for a key for which it sent something wrong.
+    public var corruptionLifetime: Duration = .seconds(600)
+    /// The misses, and the exclusions of each kind, that are remembered.
     public var maximumRemembered = 4096
     /// The lookups for callers that ask the network at a time; further ones wait their turn.
     public var maximumConcurrentLookups = 256

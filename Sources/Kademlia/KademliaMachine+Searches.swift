@@ -32,10 +32,10 @@ extension KademliaMachine {
         searchesByPosition[key.position, default: []].append(id)
         let (trusted, others) = heldProviders(of: key.position, now: now)
         for provider in (trusted + others).prefix(limit) { yield(provider, for: id) }
-        if trusted.count >= limit || (isSmall && !trusted.isEmpty) {
-            end(id, .local, now: now)
-        } else if misses.contains(key.position, now: now), !isTraced {
-            end(id, .rememberedMiss, now: now)
+        if let outcome = localOutcome(key, trusted: trusted.count, limit: limit, now: now),
+            outcome == .local || !isTraced
+        {
+            end(id, outcome, now: now)
         } else if networkSearchCount(without: 1) < configuration.maximumConcurrentLookups {
             startSearchLookup(id, now: now)
         } else if waitingSearches.count < configuration.maximumWaitingLookups {
@@ -44,6 +44,29 @@ extension KademliaMachine {
             end(id, .turnedAway, now: now)
         }
         return id
+    }
+
+    /// Finds providers of a key by what is known here, where that is all that ``findProviders(_:limit:isTraced:now:)``
+    /// would go by.
+    ///
+    /// - Returns: the providers, none when it was just found out that there are none; nil when the network has to be asked.
+    public mutating func findProvidersHere(_ key: Key, limit: Int, now: MonotonicTime) -> [PeerInfo]? {
+        let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
+        let (trusted, others) = heldProviders(of: key.position, now: now)
+        guard let outcome = localOutcome(key, trusted: trusted.count, limit: limit, now: now) else { return nil }
+        if outcome == .local { statistics.searches.local += 1 } else { statistics.searches.rememberedMisses += 1 }
+        return Array((trusted + others).prefix(limit))
+    }
+
+    /// How a search ends when it need not ask the network; nil when it has to.
+    private func localOutcome(
+        _ key: Key,
+        trusted: Int,
+        limit: Int,
+        now: MonotonicTime
+    ) -> SearchSummary.Outcome? {
+        if trusted >= limit || (isSmall && trusted > 0) { return .local }
+        return misses.contains(key.position, now: now) ? .rememberedMiss : nil
     }
 
     /// Ends a search that nobody waits for any more. Nothing more comes of it.
@@ -61,6 +84,13 @@ extension KademliaMachine {
         exclusions.insert(Exclusion(position: key.position, peer: provider), now: now)
     }
 
+    /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
+    /// while, even if it announces it anew.
+    public mutating func reportCorrupt(_ provider: PeerID, for key: Key, now: MonotonicTime) {
+        store.remove(provider, for: key.position)
+        corruptions.insert(Exclusion(position: key.position, peer: provider), now: now)
+    }
+
     // MARK: - Providers
 
     /// The other peers that are known here to provide a key: those that may be trusted, and those that failed of late.
@@ -74,8 +104,9 @@ extension KademliaMachine {
     }
 
     private func isOffered(_ provider: PeerInfo, for position: KeySpacePosition, now: MonotonicTime) -> Bool {
-        provider.id != localPeer
-            && !exclusions.contains(Exclusion(position: position, peer: provider.id), now: now)
+        let exclusion = Exclusion(position: position, peer: provider.id)
+        return provider.id != localPeer && !exclusions.contains(exclusion, now: now)
+            && !corruptions.contains(exclusion, now: now)
     }
 
     /// Of the peers that somebody named as providers, those that may be offered to a search.

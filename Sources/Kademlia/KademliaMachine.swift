@@ -65,6 +65,8 @@ public struct KademliaMachine: Sendable {
     /// Positions of keys that nobody had a moment ago.
     var misses: ShortMemory<KeySpacePosition>
     var exclusions: ShortMemory<Exclusion>
+    /// Providers whose content was wrong; what they say of themselves does not change it.
+    var corruptions: ShortMemory<Exclusion>
     /// Peers that failed of late: providers of last resort.
     var suspects: ShortMemory<PeerID>
     var operations: [OperationID: Operation] = [:]
@@ -104,6 +106,7 @@ public struct KademliaMachine: Sendable {
         let limit = configuration.maximumRemembered
         misses = ShortMemory(lifetime: configuration.missLifetime, limit: limit)
         exclusions = ShortMemory(lifetime: configuration.exclusionLifetime, limit: limit)
+        corruptions = ShortMemory(lifetime: configuration.corruptionLifetime, limit: limit)
         suspects = ShortMemory(lifetime: configuration.providerStore.timeToLive, limit: limit)
     }
 

@@ -81,6 +81,16 @@ extension KademliaNode {
         return stream
     }
 
+    /// Finds providers of a key by what is known here, at once.
+    ///
+    /// - Returns: the providers, none when it was just found out that there are none; nil when that is for
+    ///   ``findProviders(_:limit:)`` to find out.
+    public func findProvidersHere(_ key: Key, limit: Int) -> [PeerInfo]? {
+        guard limit > 0 else { return [] }
+        let now = environment.now()
+        return state.withLock { $0.machine.findProvidersHere(key, limit: limit, now: now) }
+    }
+
     /// Finds providers of a key, tells who was asked for them and how long it took; for people.
     ///
     /// - Returns: nil if the task was cancelled or the node has ended.
@@ -125,6 +135,12 @@ extension KademliaNode {
     /// until it announces it anew, or some time has passed.
     public func reportMissing(_ provider: PeerID, for key: Key) {
         input { $0.machine.reportMissing(provider, for: key, now: $1) }
+    }
+
+    /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
+    /// while, even if it announces it anew.
+    public func reportCorrupt(_ provider: PeerID, for key: Key) {
+        input { $0.machine.reportCorrupt(provider, for: key, now: $1) }
     }
 
     /// Notes that a provider could not be reached: it is offered last from now on, and checked if it is in the table.

@@ -56,6 +56,12 @@ public enum JSON: Sendable {
     /// Nothing that ends a line, moves a cursor or ends a string stays as it is.
     private static func write(_ string: String, to text: inout String) {
         text += "\""
+        // What most texts are, which needs no look at each scalar.
+        if string.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x5C }) {
+            text += string
+            text += "\""
+            return
+        }
         for scalar in string.unicodeScalars {
             switch scalar.value {
             case 0x22: text += "\\\""

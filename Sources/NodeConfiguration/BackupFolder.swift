@@ -26,6 +26,11 @@ struct BackupFolder {
         }
     }
 
+    /// The names of the entries that ``make()`` moves.
+    var entriesToMove: [String] {
+        get throws { try isThere(finished) ? [] : try entries() }
+    }
+
     /// Checks that the backup is in a state that this program makes.
     func validate() throws {
         for path in [finished, moving] {

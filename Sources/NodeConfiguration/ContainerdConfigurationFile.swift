@@ -3,6 +3,8 @@ import Glibc
 
 /// What a containerd's own configuration file says of images, as far as this program minds.
 public struct ContainerdConfigurationFile: Hashable, Sendable {
+    /// The paths of the files that were read: the file, and those that it imports.
+    public private(set) var files: [String] = []
     /// The version of the format; 1 where the file does not say.
     public private(set) var version = 1
     /// The folders of the registry configuration, `config_path`; `nil` where the file does not say.
@@ -12,17 +14,31 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     /// Whether layers are thrown away once they are unpacked; `nil` where the file does not say.
     public private(set) var discardsUnpackedLayers: Bool?
 
+    /// Whether the CRI plugin pulls by itself, and not through the transfer service of 2.1 and later, which takes a list
+    /// of folders for the name of one.
+    public private(set) var pullsLocally = false
+
+    /// What a containerd without a file goes by.
+    public static let absent = ContainerdConfigurationFile()
+
     /// The most bytes of a file that are read.
     private static let maximumSize = 1 << 20
     /// The most files that are read for one, itself among them.
     private static let maximumFiles = 64
 
-    /// Reads a file and those that it imports, or gives `nil` when it is not there or may not be read.
+    /// Reads a file and those that it imports, or gives `nil` when it is not there, may not be read or is no TOML.
     ///
     /// - Parameters:
     ///   - path: the path of the file, as containerd sees it.
     ///   - root: what stands before all paths here, such as `/proc/PID/root`.
     public static func read(_ path: String, root: String = "") -> ContainerdConfigurationFile? {
+        try? load(path, root: root)
+    }
+
+    /// The same, with the reason where a file that is there cannot be read. One that is imported is passed over then.
+    ///
+    /// - Throws: `FileError` or ``NodeConfigurationError``.
+    public static func load(_ path: String, root: String = "") throws -> ContainerdConfigurationFile? {
         var file = ContainerdConfigurationFile()
         var pending = [path]
         var seen: Set<String> = []
@@ -30,14 +46,30 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         while !pending.isEmpty, seen.count < maximumFiles {
             let next = pending.removeFirst()
             guard seen.insert(next).inserted else { continue }
-            guard let bytes = try? Files.read(root + next, limit: maximumSize), let table = try? TOMLParser.parse(bytes)
-            else {
-                guard seen.count > 1 else { return nil }
+            let table: TOMLTable
+            do {
+                guard let found = try parse(next, root: root) else {
+                    guard seen.count > 1 else { return nil }
+                    continue
+                }
+                table = found
+            } catch {
+                guard seen.count > 1 else { throw error }
                 continue
             }
+            file.files.append(next)
             pending += file.add(table, folder: Files.parent(of: next) ?? "/", root: root)
         }
         return file
+    }
+
+    private static func parse(_ path: String, root: String) throws -> TOMLTable? {
+        guard let bytes = try Files.read(root + path, limit: maximumSize) else { return nil }
+        do {
+            return try TOMLParser.parse(bytes)
+        } catch {
+            throw NodeConfigurationError.malformedFile(path: path, line: error.line, reason: error.reason)
+        }
     }
 
     /// The file that a running containerd was told to read on its command line; the usual one without such an option.
@@ -60,15 +92,17 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
 
     /// Takes over what a file says, and gives the paths of those that it imports.
     private mutating func add(_ table: TOMLTable, folder: String, root: String) -> [String] {
-        if case .literal(let text)? = table.value("version"), let number = Int(text) { version = number }
+        var own: Int?
+        if case .literal(let text)? = table.value("version"), let number = Int(text) { own = number }
+        if let own { version = own }
         if case .table(let plugins)? = table.value("plugins") {
-            if let images = plugins.table("io.containerd.grpc.v1.cri") {
-                add(registry: images.table("registry"))
-                add(discarding: images.table("containerd"))
-            }
-            if let images = plugins.table("io.containerd.cri.v1.images") {
+            // Each version has its own names of the tables, and a containerd passes over those of another one.
+            if own ?? 1 == 1 { addOld(plugins.table("cri")) }
+            if own ?? 2 <= 2 { addOld(plugins.table("io.containerd.grpc.v1.cri")) }
+            if own ?? 3 >= 2, let images = plugins.table("io.containerd.cri.v1.images") {
                 add(registry: images.table("registry"))
                 add(discarding: images)
+                if case .bool(let value)? = images.value("use_local_image_pull") { pullsLocally = value }
             }
         }
         guard case .array(let imports)? = table.value("imports") else { return [] }
@@ -76,6 +110,11 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
             guard case .string(let pattern) = value else { return [] }
             return Self.files(pattern.hasPrefix("/") ? pattern : "\(folder)/\(pattern)", root: root)
         }
+    }
+
+    private mutating func addOld(_ images: TOMLTable?) {
+        add(registry: images?.table("registry"))
+        add(discarding: images?.table("containerd"))
     }
 
     private mutating func add(registry: TOMLTable?) {

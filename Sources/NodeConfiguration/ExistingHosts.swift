@@ -8,6 +8,8 @@ package struct ExistingHosts {
     }
 
     package private(set) var hosts: [Host] = []
+    /// What stands beside the hosts and so is about the registry itself.
+    package let settings = TOMLTable(origin: .header)
 
     /// Reads a file.
     ///
@@ -19,6 +21,9 @@ package struct ExistingHosts {
             document = try TOMLParser.parse(content)
         } catch {
             throw .malformedFile(path: path, line: error.line, reason: error.reason)
+        }
+        for entry in document.entries where entry.key != "host" {
+            settings.set(entry.key, to: entry.value, line: entry.line)
         }
         guard let entry = document.entry("host") else { return }
         guard case .table(let table) = entry.value else {

@@ -2,6 +2,16 @@
 package struct HostsFile {
     package private(set) var text = ""
 
+    /// Begins a file with what another one says of the registry itself: its address, certificates and headers.
+    ///
+    /// - Parameters:
+    ///   - server: the address where the other file names none.
+    ///   - settings: what stands in the other file beside its hosts.
+    package init(server: String?, settings: TOMLTable) {
+        if settings.value("server") == nil, let server { text += "server = \(TOMLText.quoted(server))\n" }
+        append(entriesOf: settings, at: [])
+    }
+
     /// Begins a file.
     ///
     /// - Parameter server: the registry itself, which is asked last; without one containerd takes the name in the
@@ -11,12 +21,23 @@ package struct HostsFile {
     }
 
     /// Adds a mirror.
-    mutating func addMirror(_ target: RegistryURL, capabilities: [String], dialTimeout: Duration?) {
+    ///
+    /// - Parameter authorization: the value of the field `Authorization` that it gets.
+    mutating func addMirror(
+        _ target: RegistryURL,
+        capabilities: [String],
+        dialTimeout: Duration?,
+        authorization: String? = nil
+    ) {
         beginTable(["host", target.description])
         text += "capabilities = \(TOMLText.inline(.array(capabilities.map { .string($0) })))\n"
-        if let dialTimeout {
+        if let dialTimeout, dialTimeout > .zero {
             let milliseconds = max(1, dialTimeout / .milliseconds(1))
             text += "dial_timeout = \(TOMLText.quoted("\(Int64(min(milliseconds.rounded(), 1e12)))ms"))\n"
+        }
+        if let authorization {
+            beginTable(["host", target.description, "header"])
+            text += "Authorization = \(TOMLText.quoted(authorization))\n"
         }
     }
 
@@ -27,6 +48,10 @@ package struct HostsFile {
 
     private mutating func append(_ table: TOMLTable, at path: [String]) {
         beginTable(path)
+        append(entriesOf: table, at: path)
+    }
+
+    private mutating func append(entriesOf table: TOMLTable, at path: [String]) {
         var below: [(String, TOMLTable)] = []
         for entry in table.entries {
             if case .table(let inner) = entry.value, path.count < TOMLParser.maximumDepth {

@@ -11,31 +11,41 @@ public struct MirrorConfiguration: Hashable, Sendable {
     public var registryConfigPath: String
     /// The registries that are mirrored; none means all, by the folder `_default`.
     public var mirroredRegistries: [RegistryURL]
+    /// Whether all other registries are mirrored too, by the folder `_default`.
+    public var mirrorsOthers: Bool
     /// The mirrors, in the order in which they are asked.
     public var mirrorTargets: [RegistryURL]
     /// Whether mirrors are asked what a tag stands for, or for content by digest only.
     public var resolveTags: Bool
-    /// Whether the hosts that a registry's `hosts.toml` named before are kept, after the mirrors.
+    /// Whether the hosts that a registry's `hosts.toml` named before are kept, after the mirrors, and with them what
+    /// it says of the registry itself.
     public var prependExisting: Bool
     /// How long containerd tries to connect to a mirror. containerd knows the setting from 2.1 on, older versions
-    /// pass over it. `nil` leaves it out.
+    /// pass over it. `nil` and zero leave it out.
     public var dialTimeout: Duration?
+    /// The field `Authorization` that containerd sends to the mirrors. The files that have it are for their owner's
+    /// eyes only.
+    public var authorization: String?
 
     /// Makes a configuration.
     public init(
         registryConfigPath: String,
         mirroredRegistries: [RegistryURL],
+        mirrorsOthers: Bool = false,
         mirrorTargets: [RegistryURL],
         resolveTags: Bool = true,
         prependExisting: Bool = false,
-        dialTimeout: Duration? = .milliseconds(200)
+        dialTimeout: Duration? = .milliseconds(200),
+        authorization: String? = nil
     ) {
         self.registryConfigPath = registryConfigPath
         self.mirroredRegistries = mirroredRegistries
+        self.mirrorsOthers = mirrorsOthers
         self.mirrorTargets = mirrorTargets
         self.resolveTags = resolveTags
         self.prependExisting = prependExisting
         self.dialTimeout = dialTimeout
+        self.authorization = authorization
     }
 
     /// What was done in the configuration folder. All are names or paths relative to it, in order.
@@ -152,18 +162,18 @@ public struct MirrorConfiguration: Hashable, Sendable {
         }
     }
 
-    private func validatedFolders() throws(NodeConfigurationError) -> [RegistryFolder] {
+    func validatedFolders() throws(NodeConfigurationError) -> [RegistryFolder] {
         guard !registryConfigPath.isEmpty else { throw .missingConfigPath }
         guard !mirrorTargets.isEmpty else { throw .missingMirrorTarget }
         for (position, target) in mirrorTargets.enumerated() where mirrorTargets[..<position].contains(target) {
             throw .duplicateMirrorTarget(target)
         }
-        if mirroredRegistries.isEmpty { return [RegistryFolder(registry: nil)] }
         for (position, registry) in mirroredRegistries.enumerated()
         where mirroredRegistries[..<position].contains(where: { $0.host == registry.host }) {
             throw .duplicateRegistry(registry)
         }
-        return mirroredRegistries.map { RegistryFolder(registry: $0) }
+        let others = mirrorsOthers || mirroredRegistries.isEmpty ? [RegistryFolder(registry: nil)] : []
+        return mirroredRegistries.map { RegistryFolder(registry: $0) } + others
     }
 }
 

@@ -35,29 +35,43 @@ struct RegistryFolder {
     ///
     /// - Parameter sources: the folders in which configuration from before is found.
     func files(_ configuration: MirrorConfiguration, sources: [String]) throws -> [File] {
-        var hosts = HostsFile(server: registry?.server)
+        let (source, existing) = try existingHosts(configuration, sources) ?? (nil, nil)
+        var hosts =
+            existing.map { HostsFile(server: registry?.server, settings: $0.settings) }
+            ?? HostsFile(server: registry?.server)
         var capabilities = ["pull"]
         if configuration.resolveTags { capabilities.append("resolve") }
         for target in configuration.mirrorTargets {
-            hosts.addMirror(target, capabilities: capabilities, dialTimeout: configuration.dialTimeout)
+            hosts.addMirror(
+                target,
+                capabilities: capabilities,
+                dialTimeout: configuration.dialTimeout,
+                authorization: configuration.authorization
+            )
         }
         var mode: UInt32 = 0o644
         var files: [File] = []
-        if configuration.prependExisting, let source = try existingFolder(in: sources) {
-            let path = source + "/" + Self.hostsFile
-            let existing = try ExistingHosts(
-                content: Files.read(path, limit: Self.maximumFileSize) ?? [],
-                path: path
-            )
+        if let source, let existing {
             let mirrors = Set(configuration.mirrorTargets.map(\.description))
             for host in existing.hosts where !mirrors.contains(host.name) { hosts.append(host) }
-            if !existing.hosts.isEmpty {
-                mode = try Files.status(path, followLinks: true)?.mode ?? mode
-                try collect(from: source, within: "", into: &files)
-            }
+            mode = try Files.status(source + "/" + Self.hostsFile, followLinks: true)?.mode ?? mode
+            try collect(from: source, within: "", into: &files)
         }
+        if configuration.authorization != nil { mode &= 0o600 }
         files.insert(File(name: Self.hostsFile, content: Array(hosts.text.utf8), mode: mode), at: 0)
         return files
+    }
+
+    /// What was there before, where it is to be kept and says anything.
+    private func existingHosts(
+        _ configuration: MirrorConfiguration,
+        _ sources: [String]
+    ) throws -> (folder: String, hosts: ExistingHosts)? {
+        guard configuration.prependExisting, let folder = try existingFolder(in: sources) else { return nil }
+        let path = folder + "/" + Self.hostsFile
+        let content = try Files.read(path, limit: Self.maximumFileSize) ?? []
+        let hosts = try ExistingHosts(content: content, path: path)
+        return hosts.hosts.isEmpty && hosts.settings.entries.isEmpty ? nil : (folder, hosts)
     }
 
     private func existingFolder(in sources: [String]) throws -> String? {

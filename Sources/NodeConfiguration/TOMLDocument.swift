@@ -11,7 +11,7 @@ enum TOMLValue {
 }
 
 /// A table of a TOML document, with its entries in the order in which they were written.
-final class TOMLTable {
+package final class TOMLTable {
     /// How a table came to be, which says who may add to it.
     enum Origin {
         /// On the way to another table's header; a header of its own may follow.

@@ -76,18 +76,23 @@ public struct Digest: Hashable, Sendable {
 
     /// Makes a digest from the bytes that a hash function gave, or `nil` when their number is not the algorithm's.
     public init?(algorithm: Algorithm, bytes: some Sequence<UInt8>) {
-        var text = algorithm.rawValue + ":"
-        let digits = Array("0123456789abcdef".utf8)
+        var text = Array(algorithm.rawValue.utf8)
+        text.reserveCapacity(text.count + 1 + algorithm.hexLength)
+        text.append(UInt8(ascii: ":"))
         var count = 0
         for byte in bytes {
             count += 2
             guard count <= algorithm.hexLength else { return nil }
-            text.unicodeScalars.append(Unicode.Scalar(digits[Int(byte >> 4)]))
-            text.unicodeScalars.append(Unicode.Scalar(digits[Int(byte & 15)]))
+            text.append(Self.hexDigit(byte >> 4))
+            text.append(Self.hexDigit(byte & 15))
         }
         guard count == algorithm.hexLength else { return nil }
         self.algorithm = algorithm
-        self.text = text
+        self.text = String(decoding: text, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + (value - 10)
     }
 
     /// Digests are equal when their texts are; the text has one form only.

@@ -53,11 +53,11 @@ public struct DistributionRequest: Hashable, Sendable {
         guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
             throw DistributionError(.nameInvalid, "the request target has more than \(maximumLength) bytes")
         }
-        let parts = Substring(target).split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let parts = split(Substring(target), at: UInt8(ascii: "?"), maxSplits: 1)
         let path: Substring = parts.first ?? ""
         if path == "/v2/" || path == "/v2" { return .base }
         guard path.hasPrefix("/v2/") else { return nil }
-        let components = path.dropFirst(4).split(separator: "/", omittingEmptySubsequences: false)
+        let components = split(path.dropFirst(4), at: UInt8(ascii: "/"))
         guard components.count >= 3, let last = components.last,
             let kind = Kind(rawValue: String(components[components.count - 2]))
         else { return nil }
@@ -79,6 +79,12 @@ public struct DistributionRequest: Hashable, Sendable {
         return .content(content)
     }
 
+    /// Splits at each of a byte, as a URL is; no character of several bytes holds an ASCII one.
+    private static func split(_ text: Substring, at separator: UInt8, maxSplits: Int = .max) -> [Substring] {
+        text.utf8.split(separator: separator, maxSplits: maxSplits, omittingEmptySubsequences: false)
+            .map { Substring($0) }
+    }
+
     private static func parseReference(_ text: String, kind: Kind) throws(DistributionError) -> Target {
         // A tag holds no colon and a digest always does, so the two cannot be mixed up.
         if kind == .manifest, !text.utf8.contains(UInt8(ascii: ":")) {
@@ -96,7 +102,7 @@ public struct DistributionRequest: Hashable, Sendable {
 
     private static func registry(inQuery query: Substring?) throws(DistributionError) -> RegistryName? {
         guard let query else { return nil }
-        for item in query.split(separator: "&") where item.hasPrefix("ns=") {
+        for item in split(query, at: UInt8(ascii: "&")) where item.hasPrefix("ns=") {
             let raw = item.dropFirst(3)
             if raw.isEmpty { return nil }
             guard let text = percentDecoded(raw), let registry = RegistryName(text) else {
@@ -169,6 +175,7 @@ extension DistributionRequest {
     }
 
     private static func percentEncoded(_ text: String) -> String {
-        text.replacing(":", with: "%3A").replacing("[", with: "%5B").replacing("]", with: "%5D")
+        guard text.utf8.contains(where: { [0x3A, 0x5B, 0x5D].contains($0) }) else { return text }
+        return text.replacing(":", with: "%3A").replacing("[", with: "%5B").replacing("]", with: "%5D")
     }
 }

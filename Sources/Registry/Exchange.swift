@@ -40,6 +40,8 @@ struct Exchange {
 
     /// Where the content comes from: one of these.
     var file: ServedFile?
+    /// Whether the answer waits for the check of a file before it begins.
+    var awaitsCheck = false
     var reader: Task<Void, Never>?
     var mirror: MirrorSession?
     /// How many bytes the reader has yet to give; `nil` before it is open.
@@ -64,6 +66,8 @@ struct ServedFile {
     let file: ContentFile
     /// Where the part ends.
     let end: Int64
+    /// The end of the part that waits for the check of the file.
+    var tail: Range<Int64>?
 
     /// Whether the file has become shorter than what was promised of it.
     var hasShrunk: Bool {

@@ -1,3 +1,4 @@
+import ContentStore
 import CoreMetrics
 import Logging
 import NIOCore
@@ -9,10 +10,20 @@ import Routing
 protocol MirrorClient: AnyObject {
     /// Whether bytes that are written now leave soon.
     var takesBytes: Bool { get }
+    /// The address of the client, without the port; `nil` when it is not known.
+    var address: String? { get }
     /// - Parameter source: the registry of the peer that the content begins to come from.
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
     func mirrorFlushes()
+    /// Flushes, and tells when all that was written has left; never when it cannot.
+    func mirrorFlushes(whenDone: @escaping () -> Void)
+    /// A descriptor of the client's socket, for bytes that are sent past its channel.
+    var socket: SocketDescriptor? { get }
+    /// So many bytes of the body were sent past the channel.
+    func mirrorSent(bytes: Int64)
+    /// The client's connection is of no use any more.
+    func mirrorLostClient()
     /// The answer ends; nothing follows.
     func mirrorEnds(_ ending: MirrorEnding)
 }
@@ -30,6 +41,9 @@ enum MirrorEnding: Hashable, Sendable {
 /// Drives one ``MirrorTransfer``: carries out its actions on the event loop of the client's channel, where the
 /// connections to the peers are made as well, so that bytes go from one to the other without leaving it.
 final class MirrorSession: PeerConnectionUser {
+    /// How long a peer that gave a range a moment ago may take before others are looked for.
+    private static let lookupDelay = TimeAmount.milliseconds(50)
+
     private let request: ContentRequest
     private let services: RegistryServices
     private let pool: PeerConnectionPool
@@ -41,6 +55,7 @@ final class MirrorSession: PeerConnectionUser {
     private var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
     private var lookupStart = NIODeadline.now()
+    private var lookupHasBegun = false
     private var lookupIsCounted = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
@@ -54,6 +69,19 @@ final class MirrorSession: PeerConnectionUser {
     private var asked: [MirrorTransfer.AttemptID: NIODeadline] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
+    /// Under what the delivery of large content is remembered.
+    private let delivery: Deliveries.Key?
+    /// The peers that the client has got this from before, whole, and wrong most likely.
+    private let suspects: [String]
+    /// The lookup that is not needed if the peer that gave a range a moment ago gives this one too.
+    private var lookupStarter: Scheduled<Void>?
+    /// Whether the kernel may be asked to move bodies; it is not asked again once it could not.
+    private var maySplice = true
+    /// Whether the client has gone and only the kernel's count is waited for.
+    private var clientHasGone = false
+    /// The attempt at whose body the kernel is to take over as soon as all that was read has left. Nothing is read of it
+    /// meanwhile.
+    private var flushedFor: MirrorTransfer.AttemptID?
 
     init(
         _ request: ContentRequest,
@@ -72,12 +100,21 @@ final class MirrorSession: PeerConnectionUser {
         counters = services.counters.registry(registryLabel)
         timer = LazyTimer(eventLoop: eventLoop)
         let digest: Digest? = if case .digest(let digest) = request.content.target { digest } else { nil }
+        delivery =
+            if request.content.kind == .blob, !request.isHead, let digest, let address = client.address {
+                Deliveries.Key(client: address, digest: digest)
+            } else {
+                nil
+            }
+        suspects = delivery.map(services.suspects) ?? []
         transfer = MirrorTransfer(
             MirrorTransfer.Request(
                 isHead: request.isHead,
                 kind: request.content.kind,
                 digest: digest,
-                range: request.range
+                range: request.range,
+                mustHash: services.configuration.verification == .always || !suspects.isEmpty,
+                size: request.content.kind == .blob ? digest.flatMap(services.knownSize) : nil
             ),
             limits: services.limitsForTransfer(),
             now: started
@@ -92,8 +129,36 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.changeMirrorsInFlight(by: 1)
         timer.onDeadline = { [weak self] in self?.timePassed() }
         timer.deadline = transfer.deadline
+        if !suspects.isEmpty {
+            logger.info(
+                "a client asks again for content that it has got; it is checked this time",
+                metadata: ["key": "\(request.key)", "peers": "\(suspects.joined(separator: ", "))"]
+            )
+        }
+        guard request.range != nil, let recent = services.recentProvider(of: request.key),
+            standing(of: recent) < .suspect
+        else { return startLookup() }
+        lookupStarter = eventLoop.assumeIsolated().scheduleTask(in: Self.lookupDelay) { [weak self] in
+            self?.startLookup()
+        }
+        perform(transfer.found(recent, standing: standing(of: recent), now: .now()))
+    }
+
+    /// Looks for providers, unless that was begun before.
+    private func startLookup() {
+        guard client != nil, !lookupHasBegun else { return }
+        lookupHasBegun = true
+        lookupStarter?.cancel()
+        lookupStarter = nil
+        // Suspects are found as well, and are of little use.
+        let limit = transfer.providerLimit + suspects.count
+        if let known = services.router.knownProviders(of: request.key, limit: limit) {
+            lookupStarted()
+            for provider in known { found(provider) }
+            return lookupEnded()
+        }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
+        lookup = Task { [router = services.router, key = request.key, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }
@@ -108,8 +173,19 @@ final class MirrorSession: PeerConnectionUser {
         end(.clientGone)
     }
 
+    /// The client has gone while the kernel was sending to it, which ends at once; the client hears of the end.
+    ///
+    /// - Returns: whether the kernel was sending.
+    func clientClosedWhileSpliced() -> Bool {
+        guard let peer = peers.values.first(where: \.isSplicing) else { return false }
+        clientHasGone = true
+        peer.stopSplicing()
+        return true
+    }
+
     /// The client takes bytes again or does so no more.
     func clientTakesBytes(_ takes: Bool) {
+        guard flushedFor == nil else { return }
         transfer.clientTakesBytes(takes, now: .now())
         timer.deadline = transfer.deadline
         guard takes, let held = heldAttempt else { return }
@@ -126,9 +202,16 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     private func found(_ provider: Provider) {
-        if let digest = transfer.request.digest, services.isBarred(provider.peerID, digest) { return }
+        let standing = standing(of: provider)
+        guard standing < .barred else { return }
         countLookup(.found)
-        perform(transfer.found(provider, now: .now()))
+        perform(transfer.found(provider, standing: standing, now: .now()))
+    }
+
+    private func standing(of provider: Provider) -> PeerTrust.Standing {
+        guard let digest = transfer.request.digest else { return .trusted }
+        let standing = services.standing(of: provider.peerID, digest)
+        return suspects.contains(provider.peerID) ? max(standing, .suspect) : standing
     }
 
     private func lookupEnded() {
@@ -186,6 +269,9 @@ final class MirrorSession: PeerConnectionUser {
         if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
         services.metrics.addRelayedBytes(bytes.readableBytes)
         counters.peerReceivedBytes.increment(by: bytes.readableBytes)
+        if held == nil, transfer.isHashed, let algorithm = transfer.request.digest?.algorithm {
+            held = HeldBody(lastChunkHashedBy: algorithm)
+        }
         guard held != nil else {
             client?.mirrorSends(body: bytes)
             return
@@ -221,9 +307,20 @@ final class MirrorSession: PeerConnectionUser {
         reserved = 0
     }
 
+    private func suspect(_ peerID: String, _ digest: Digest) {
+        services.suspect(peerID, digest)
+        services.metrics.addCorruptAnswer()
+        logger.warning(
+            "a peer may have sent content that is not what its digest says; it has to check it before it is asked again",
+            metadata: ["peer": "\(peerID)", "digest": "\(digest)", "key": "\(request.key)"]
+        )
+    }
+
     private func bar(_ peerID: String, _ digest: Digest) {
         services.bar(peerID, digest)
         services.metrics.addCorruptAnswer()
+        let addresses = transfer.lastPeerID == peerID ? transfer.lastAddress.map { [$0] } : nil
+        services.router.reportCorrupt(Provider(peerID: peerID, addresses: addresses ?? []), of: request.key)
         logger.warning(
             "a peer sent content that is not what its digest says; it is not asked for it again for a while",
             metadata: ["peer": "\(peerID)", "digest": "\(digest)", "key": "\(request.key)"]
@@ -236,6 +333,9 @@ final class MirrorSession: PeerConnectionUser {
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
         guard let client else { return }
+        if flushedFor != nil || (maySplice && services.splicer.isAble && transfer.spliceable(attempt) != nil) {
+            return spliceOnceFlushed(attempt, client)
+        }
         client.mirrorFlushes()
         // To flush may have ended the transfer.
         guard let peer = peers[attempt] else { return }
@@ -249,6 +349,64 @@ final class MirrorSession: PeerConnectionUser {
         }
     }
 
+    // MARK: Past the event loop
+
+    /// How many bytes of the body have gone to the client past its channel and were not told by
+    /// ``MirrorClient/mirrorSent(bytes:)`` yet.
+    var splicedBytes: Int64 {
+        peers.values.reduce(0) { $0 + $1.splicedBytes }
+    }
+
+    /// Has the kernel move the rest of the body, as soon as all that was read of it has left.
+    private func spliceOnceFlushed(_ attempt: MirrorTransfer.AttemptID, _ client: any MirrorClient) {
+        let isWaiting = flushedFor != nil
+        flushedFor = attempt
+        transfer.clientTakesBytes(false, now: .now())
+        timer.deadline = transfer.deadline
+        if !isWaiting { client.mirrorFlushes { [weak self] in self?.splice() } }
+    }
+
+    private func splice() {
+        guard let client, let attempt = flushedFor else { return }
+        flushedFor = nil
+        transfer.clientTakesBytes(true, now: .now())
+        guard let peer = peers[attempt] else {
+            timer.deadline = transfer.deadline
+            return
+        }
+        if let count = transfer.spliceable(attempt), let socket = client.socket,
+            peer.splice(count, to: socket, by: services.splicer, onBytes: countRelayed)
+        {
+            transfer.spliceBegan(attempt)
+        } else {
+            maySplice = false
+            peer.read()
+        }
+        timer.deadline = transfer.deadline
+    }
+
+    private var countRelayed: @Sendable (Int) -> Void {
+        { [services, counters] count in
+            services.metrics.addRelayedBytes(count)
+            counters.peerReceivedBytes.increment(by: count)
+        }
+    }
+
+    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID) {
+        transfer.spliced(bytes: bytes, of: attempt)
+        client?.mirrorSent(bytes: bytes)
+        guard !clientHasGone || end == .complete else { return clientClosed() }
+        let now = NIODeadline.now()
+        switch end {
+        case .complete: perform(transfer.ended(attempt, now: now))
+        case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
+        case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
+        case .stalled: perform(transfer.failed(attempt, .progressTimeout, now: now))
+        case .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
+        case .clientFailed: client?.mirrorLostClient()
+        }
+    }
+
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID) {
         perform(transfer.failed(attempt, failure, now: .now()))
     }
@@ -256,7 +414,7 @@ final class MirrorSession: PeerConnectionUser {
     // MARK: Actions
 
     private func perform(_ actions: [MirrorTransfer.Action]) {
-        reportMissing()
+        reportFailures()
         for action in actions {
             switch action {
             case .ask(let request): ask(request)
@@ -269,10 +427,16 @@ final class MirrorSession: PeerConnectionUser {
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
             case .check(let attempt, let content): check(attempt, content)
             case .sendHeld:
-                if let bytes = held?.bytes { client?.mirrorSends(body: bytes) }
+                if let bytes = held?.bytes {
+                    client?.mirrorSends(body: bytes)
+                    if request.content.kind == .manifest, let digest = transfer.content?.digest {
+                        services.learnSizes(fromManifest: bytes, digest)
+                    }
+                }
                 releaseHeld()
             case .discardHeld: releaseHeld()
             case .bar(let peerID, let digest): bar(peerID, digest)
+            case .suspect(let peerID, let digest): suspect(peerID, digest)
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
             case .notFound: end(.notFound)
@@ -282,12 +446,19 @@ final class MirrorSession: PeerConnectionUser {
         if client != nil { timer.deadline = transfer.deadline }
     }
 
-    /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
-    private func reportMissing() {
-        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
-            services.router.reportMissing(failure.provider, of: request.key)
-        }
+    /// Tells the router at once of each peer that answered 404, so that no other request is sent there. Whoever was asked
+    /// without a lookup and failed makes one necessary.
+    private func reportFailures() {
+        let new = transfer.failures.dropFirst(reportedFailures)
+        guard !new.isEmpty else { return }
         reportedFailures = transfer.failures.count
+        for failure in new {
+            services.forgetRecent(failure.peerID, of: request.key)
+            if failure.failure == .refused(.notFound) {
+                services.router.reportMissing(failure.provider, of: request.key)
+            }
+        }
+        startLookup()
     }
 
     /// Tells the router of the peers that could be reached at none of their addresses that were tried.
@@ -321,11 +492,15 @@ final class MirrorSession: PeerConnectionUser {
 
     private func requestHead(_ peerRequest: MirrorTransfer.PeerRequest) -> HTTPRequestHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(5)
+        headers.reserveCapacity(6)
         headers.add(name: "Host", value: peerRequest.address.hostHeader)
         headers.add(name: "User-Agent", value: "spegel")
         headers.add(name: "Accept", value: "*/*")
         headers.add(name: mirroredHeaderName, value: "true")
+        if let authentication = services.configuration.authentication {
+            headers.add(name: "Authorization", value: authentication.headerForPeers)
+        }
+        if peerRequest.mustBeChecked { headers.add(name: checkHeaderName, value: "true") }
         if let range = peerRequest.asked.headerValue { headers.add(name: "Range", value: range) }
         return HTTPRequestHead(
             version: .http1_1,
@@ -338,8 +513,11 @@ final class MirrorSession: PeerConnectionUser {
     private func end(_ ending: MirrorEnding) {
         guard let client else { return }
         count(ending)
+        remember(ending)
         self.client = nil
         timer.stop()
+        lookupStarter?.cancel()
+        lookupStarter = nil
         lookup?.cancel()
         lookup = nil
         for peer in peers.values { peer.cancel() }
@@ -349,8 +527,34 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addFailedAttempts(transfer.failures.count)
         services.metrics.addHedges(transfer.hedges)
         if ending != .clientGone { reportUnreachable() }
-        log(ending)
         client.mirrorEnds(ending)
+        // The client does not wait for it.
+        log(ending)
+    }
+
+    /// Remembers what the client has got from whom, in case it asks again.
+    private func remember(_ ending: MirrorEnding) {
+        if ending == .complete, request.range != nil, let peerID = transfer.lastPeerID,
+            let address = transfer.lastAddress
+        {
+            services.noteRecent(Provider(peerID: peerID, addresses: [address]), of: request.key)
+        }
+        guard let delivery, let content = transfer.content else { return }
+        if transfer.isHashed {
+            let isRight = ending == .complete
+            let isWrong = transfer.failures.last?.failure == .corrupt
+            if isRight || isWrong { services.settleDelivery(delivery, right: isRight ? transfer.sources : []) }
+            // What the client has got before was not this, so it was wrong.
+            if isRight {
+                for peerID in suspects where !transfer.sources.contains(peerID) { suspect(peerID, delivery.digest) }
+            }
+        } else if transfer.isCheckedByPeer, ending == .complete {
+            services.settleDelivery(delivery, right: Array(transfer.sources.suffix(1)))
+        } else {
+            let start = content.range.lowerBound
+            let part = start..<(start + transfer.sentBytes)
+            services.noteDelivery(delivery, part, size: content.size, from: transfer.sources)
+        }
     }
 
     private func count(_ ending: MirrorEnding) {

@@ -14,6 +14,10 @@ extension MirrorTransfer {
         var digest: Digest?
         /// The range that is wanted; only ever of a blob, and not with HEAD.
         var range: ByteRange?
+        /// Whether large content is hashed on its way, too, wherever all of it comes by.
+        var mustHash = false
+        /// The size of the whole content in bytes, where it is known.
+        var size: Int64?
     }
 
     /// How long and how often peers are tried.
@@ -22,6 +26,8 @@ extension MirrorTransfer {
         var lookupTimeout: TimeAmount = .seconds(1)
         var connectTimeout: TimeAmount = .milliseconds(200)
         var headTimeout: TimeAmount = .seconds(2)
+        /// How long a peer may take to a head that has to check the content first: some gigabytes are read so fast.
+        var checkTimeout: TimeAmount = .seconds(10)
         var progressTimeout: TimeAmount = .seconds(2)
         /// How many providers are tried.
         var providers = 3
@@ -33,6 +39,8 @@ extension MirrorTransfer {
         var hedges = 2
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
+        /// From how many bytes on the rest of a body may go to the client without being seen here.
+        var splicedSize: Int64 = 256 << 10
     }
 
     /// Tells an attempt at a peer from all others of the same transfer.
@@ -46,6 +54,8 @@ extension MirrorTransfer {
         var asked: PeerResponseHead.Asked
         /// Whether a connection that was used before may serve.
         var mayReuse: Bool
+        /// Whether the peer has to check the content against its digest first, and to say that it has.
+        var mustBeChecked = false
     }
 
     /// What the driver has to do. After `finish`, `cutShort`, `notFound` and `rangeNotSatisfiable` nothing follows.
@@ -68,6 +78,9 @@ extension MirrorTransfer {
         case discardHeld
         /// Do not ask a peer for this content again for a while: what it sent is not what the digest says.
         case bar(peerID: String, Digest)
+        /// Ask a peer for this content only if it checks it first, for a while: what it and others have sent together is
+        /// not what the digest says.
+        case suspect(peerID: String, Digest)
         /// The answer to the client is complete.
         case finish
         /// Send what is buffered, then close the client's connection cleanly: nobody has the rest.
@@ -84,7 +97,8 @@ extension MirrorTransfer {
         enum Use: Hashable, Sendable {
             /// Nothing: they are of an attempt that was given up, or the client has them already.
             case drop
-            /// Forward them, less so many at their start; before that, send the head if there is one.
+            /// Forward them, less so many at their start; before that, send the head if there is one. Where
+            /// ``MirrorTransfer/isHashed`` says so they are hashed, and the last chunk is held back.
             case forward(head: MirroredContent?, dropFirst: Int)
             /// Hold them back, less so many at their start. Where there is no room for that much content,
             /// ``MirrorTransfer/cannotHold(_:)`` is to be called, once.

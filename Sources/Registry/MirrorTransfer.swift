@@ -13,9 +13,13 @@ import Routing
 /// then falls silent costs the client nothing. A peer that takes longer to send that byte than is usual is hedged: a
 /// second one is asked beside it, the first to send wins, and the other is given up. Small content is held back whole
 /// until its digest was checked, so that a wrong copy costs a try at the next peer and not the client's pull.
+///
+/// Large content is hashed on its way where there is reason to, and its last chunk is held back until the digest was
+/// checked: the client gets an answer that is cut short, and no peer that may be to blame is asked for the rest.
 struct MirrorTransfer {
     private struct Candidate {
         var provider: Provider
+        var standing: PeerTrust.Standing
         var addressIndex = 0
         var address: SocketAddress? { provider.addresses.dropFirst(addressIndex).first }
     }
@@ -24,6 +28,8 @@ struct MirrorTransfer {
         case connecting
         case waitingForHead(reused: Bool)
         case receiving(MirroredContent, skip: Int64)
+        /// The rest of the body goes to the client without being seen here; whoever moves it watches its progress.
+        case spliced(MirroredContent)
         /// All of the body has come; the driver checks its digest.
         case checking(MirroredContent)
     }
@@ -33,6 +39,7 @@ struct MirrorTransfer {
         var candidate: Candidate
         var address: SocketAddress
         var asked: PeerResponseHead.Asked
+        var mustBeChecked: Bool
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
         var deadline: NIODeadline?
@@ -57,6 +64,8 @@ struct MirrorTransfer {
 
     private var lookupIsRunning = true
     private var seenPeers: [String] = []
+    /// How many of them are no suspects: only those count towards the limit.
+    private var seenUsable = 0
     private var candidates: [Candidate] = []
     private var lastAttemptID = 0
     /// The attempts under way, the earlier first: at most two, and one only once a body has begun to come.
@@ -77,6 +86,8 @@ struct MirrorTransfer {
     private(set) var lastAddress: SocketAddress?
     /// The peers that were given up, and why.
     private(set) var failures: [FailedAttempt] = []
+    /// Whether the peer whose body was taken last has checked the content itself before it sent it.
+    private(set) var isCheckedByPeer = false
     /// How often a second peer was asked beside a slow one.
     private(set) var hedges = 0
     /// Whether the last action was returned.
@@ -94,13 +105,25 @@ struct MirrorTransfer {
         guard !isFinished else { return nil }
         var earliest = attempts.compactMap(\.deadline).min()
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
-        if lookupIsRunning { consider(seenPeers.isEmpty ? resolveDeadline : lookupDeadline) }
-        if let hedgeAt, !candidates.isEmpty { consider(hedgeAt) }
+        if lookupIsRunning { consider(seenUsable == 0 ? resolveDeadline : lookupDeadline) }
+        if let hedgeAt, hasNext { consider(hedgeAt) }
         return earliest
     }
 
     /// How many providers are of use.
     var providerLimit: Int { limits.providers }
+
+    /// Whether all bytes that are taken are hashed before the last of them goes out, once the first have come. Where they
+    /// are not, it makes no difference in which way they reach the client.
+    var isHashed: Bool { delivery != .direct }
+
+    /// Whether the body of an attempt, whose head has come, will be hashed.
+    func isHashed(_ id: AttemptID) -> Bool {
+        guard let index = index(of: id), case .receiving(let promised, _) = attempts[index].phase, content == nil,
+            sentBytes == 0
+        else { return isHashed }
+        return delivery(of: promised, from: attempts[index].candidate.standing) != .direct
+    }
 
     // MARK: The lookup
 
@@ -110,12 +133,21 @@ struct MirrorTransfer {
         resolveDeadline = min(now + limits.resolveTimeout, lookupDeadline)
     }
 
-    /// A provider was found.
-    mutating func found(_ provider: Provider, now: NIODeadline) -> [Action] {
-        guard !isFinished, lookupIsRunning, seenPeers.count < limits.providers else { return [] }
+    /// A provider was found. Whoever is trusted less is asked later, and a suspect when nobody else is left.
+    mutating func found(
+        _ provider: Provider,
+        standing: PeerTrust.Standing = .trusted,
+        now: NIODeadline
+    ) -> [Action] {
+        guard !isFinished, lookupIsRunning, seenUsable < limits.providers, standing < .barred else { return [] }
         guard !provider.addresses.isEmpty, !seenPeers.contains(provider.peerID) else { return [] }
+        if standing == .suspect {
+            guard seenPeers.count - seenUsable < limits.providers else { return [] }
+        } else {
+            seenUsable += 1
+        }
         seenPeers.append(provider.peerID)
-        candidates.append(Candidate(provider: provider))
+        enqueue(Candidate(provider: provider, standing: standing))
         return askNext(now: now)
     }
 
@@ -132,18 +164,20 @@ struct MirrorTransfer {
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
         guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
         attempts[index].phase = .waitingForHead(reused: reused)
-        attempts[index].deadline = now + limits.headTimeout
+        let timeout = attempts[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
+        attempts[index].deadline = now + timeout
     }
 
     /// The response head of an attempt has come.
     mutating func received(_ head: PeerResponseHead, of id: AttemptID, now: NIODeadline) -> [Action] {
         guard let index = index(of: id), case .waitingForHead = attempts[index].phase else { return [] }
         let asked = attempts[index].asked
-        if let size = head.unsatisfiableSize(asked: asked) {
+        if let size = head.unsatisfiableSize(asked: asked, known: request.size) {
             return end(with: cancelAll() + [.rangeNotSatisfiable(size: size)])
         }
-        do {
+        do throws(PeerRefusal) {
             let (content, skip) = try head.content(asked: asked, for: request)
+            guard head.isChecked || !attempts[index].mustBeChecked else { throw PeerRefusal.unchecked }
             attempts[index].phase = .receiving(content, skip: skip)
             attempts[index].deadline = clientTakesBytes ? now + limits.progressTimeout : nil
             return []
@@ -166,7 +200,9 @@ struct MirrorTransfer {
         guard !request.isHead, useful <= total - sentBytes else {
             return BodyDecision(use: .drop, actions: losers + failed(id, .tooLong, now: now))
         }
-        if content == nil, sentBytes == 0 { delivery = mayCheck(promised) ? .held : .direct }
+        if content == nil, sentBytes == 0 {
+            delivery = delivery(of: promised, from: attempts[0].candidate.standing)
+        }
         sentBytes += useful
         noteSource()
         switch delivery {
@@ -184,11 +220,40 @@ struct MirrorTransfer {
         return takeHead(promised)
     }
 
+    // MARK: What goes to the client without being seen
+
+    /// How many bytes of an attempt's body are left, if they may go from the peer's socket straight to the client's:
+    /// nothing of them is to be hashed, held back or dropped, and they are enough to be worth it.
+    func spliceable(_ id: AttemptID) -> Int64? {
+        guard let index = index(of: id), winner == id, delivery == .direct, content != nil, !request.isHead,
+            case .receiving(let promised, skip: 0) = attempts[index].phase
+        else { return nil }
+        let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
+        return rest >= max(1, limits.splicedSize) ? rest : nil
+    }
+
+    /// So many bytes as ``spliceable(_:)`` gave are being moved. Until ``ended(_:now:)`` or ``failed(_:_:now:)`` nothing
+    /// is heard of them but by ``spliced(bytes:of:)``.
+    mutating func spliceBegan(_ id: AttemptID) {
+        guard let index = index(of: id), case .receiving(let promised, _) = attempts[index].phase else { return }
+        attempts[index].phase = .spliced(promised)
+        attempts[index].deadline = nil
+    }
+
+    /// So many bytes have gone to the client. To be told before the end, once.
+    mutating func spliced(bytes count: Int64, of id: AttemptID) {
+        guard let index = index(of: id), case .spliced(let promised) = attempts[index].phase else { return }
+        let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
+        sentBytes += min(max(0, count), rest)
+    }
+
     /// The answer of an attempt has come to its end.
     mutating func ended(_ id: AttemptID, now: NIODeadline) -> [Action] {
         guard let index = index(of: id) else { return [] }
-        guard case .receiving(let promised, _) = attempts[index].phase else {
-            return failed(id, .malformed("it has no head"), now: now)
+        let promised: MirroredContent
+        switch attempts[index].phase {
+        case .receiving(let content, _), .spliced(let content): promised = content
+        case .connecting, .waitingForHead, .checking: return failed(id, .malformed("it has no head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)
@@ -208,13 +273,26 @@ struct MirrorTransfer {
             let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
             return end(with: [.release(id)] + head + [.sendHeld, .finish])
         }
-        let bars: [Action] = promised.digest.map { digest in sources.map { .bar(peerID: $0, digest) } } ?? []
-        return bars + failed(id, .corrupt, now: now)
+        // Of several peers only some are to blame, and it cannot be said who.
+        let isClear = sources.count == 1
+        let blame: [Action] =
+            promised.digest.map { digest in
+                sources.map { isClear ? .bar(peerID: $0, digest) : .suspect(peerID: $0, digest) }
+            } ?? []
+        return blame + failed(id, .corrupt, now: now)
     }
 
     /// An attempt has failed; its connection is closed or is to be closed.
     mutating func failed(_ id: AttemptID, _ failure: Failure, now: NIODeadline) -> [Action] {
         guard !isFinished, let index = index(of: id) else { return [] }
+        if winner == id, delivery == .trailing, case .receiving(let promised, _) = attempts[index].phase,
+            isComplete(promised)
+        {
+            // All has come; what is left is to check it.
+            attempts[index].phase = .checking(promised)
+            attempts[index].deadline = nil
+            return [.check(id, promised)]
+        }
         let current = attempts.remove(at: index)
         let cancel = Action.cancel(id)
         var discard: [Action] = []
@@ -248,7 +326,7 @@ struct MirrorTransfer {
             other.addressIndex += 1
             if other.addressIndex < limits.addressesPerProvider, other.address != nil {
                 // Who refuses at one address may answer at another at once. Who is silent is asked again last.
-                if failure == .connectTimeout { candidates.append(other) } else { candidates.insert(other, at: 0) }
+                if failure == .connectTimeout { enqueue(other) } else { candidates.insert(other, at: 0) }
             }
         }
         return [cancel] + discard + askNext(now: now)
@@ -275,7 +353,7 @@ struct MirrorTransfer {
     mutating func timePassed(now: NIODeadline) -> [Action] {
         guard !isFinished else { return [] }
         var actions: [Action] = []
-        if lookupIsRunning, now >= (seenPeers.isEmpty ? resolveDeadline : lookupDeadline) {
+        if lookupIsRunning, now >= (seenUsable == 0 ? resolveDeadline : lookupDeadline) {
             lookupIsRunning = false
             actions.append(.cancelLookup)
         }
@@ -286,7 +364,7 @@ struct MirrorTransfer {
                 case .connecting: .connectTimeout
                 case .waitingForHead: .headTimeout
                 case .receiving: .progressTimeout
-                case .checking: nil
+                case .spliced, .checking: nil
                 }
             if let failure { actions += failed(attempt.id, failure, now: now) }
         }
@@ -311,16 +389,36 @@ struct MirrorTransfer {
         winner = id
         lastPeerID = chosen.candidate.provider.peerID
         lastAddress = chosen.address
+        isCheckedByPeer = chosen.mustBeChecked
         let losers = attempts.filter { $0.id != id }
         attempts = [chosen]
         // Whoever was only slower may still be of use if the winner fails.
-        candidates += losers.map(\.candidate)
+        for loser in losers { enqueue(loser.candidate) }
         return losers.map { .cancel($0.id) }
     }
 
-    /// Whether content is small enough, and known well enough, to be checked before any of it goes out.
-    private func mayCheck(_ promised: MirroredContent) -> Bool {
-        promised.digest != nil && !promised.isPartial && promised.size <= limits.checkedSize
+    /// What happens to content on its way. Only what is known by its digest and comes by as a whole can be checked.
+    private func delivery(of promised: MirroredContent, from standing: PeerTrust.Standing) -> Delivery {
+        guard promised.digest != nil, !promised.isPartial else { return .direct }
+        if promised.size <= limits.checkedSize { return .held }
+        return request.mustHash || standing > .trusted ? .trailing : .direct
+    }
+
+    /// Whether a peer has to check itself what it is asked for.
+    private func mustBeChecked(_ candidate: Candidate, _ asked: PeerResponseHead.Asked) -> Bool {
+        guard !request.isHead else { return false }
+        return switch candidate.standing {
+        case .trusted: false
+        // What is not hashed from the first byte on cannot be checked here.
+        case .distrusted: asked != .whole && !isHashed
+        case .suspect, .barred: true
+        }
+    }
+
+    /// Puts a candidate behind those that are trusted as much or more.
+    private mutating func enqueue(_ candidate: Candidate) {
+        let place = candidates.firstIndex { $0.standing > candidate.standing } ?? candidates.endIndex
+        candidates.insert(candidate, at: place)
     }
 
     private mutating func takeHead(_ promised: MirroredContent) -> MirroredContent? {
@@ -353,14 +451,22 @@ struct MirrorTransfer {
         if !attempts.isEmpty {
             guard let hedgeAt, now >= hedgeAt else { return [] }
         }
-        while !candidates.isEmpty {
+        while hasNext {
             let candidate = candidates.removeFirst()
             guard let address = candidate.address else { continue }
             if !attempts.isEmpty { hedges += 1 }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
-        guard attempts.isEmpty, !(lookupIsRunning && seenPeers.count < limits.providers) else { return [] }
+        guard attempts.isEmpty, !mayFindMore else { return [] }
         return end(with: [content == nil ? .notFound : .cutShort])
+    }
+
+    /// Whether the lookup may find somebody else who can be asked.
+    private var mayFindMore: Bool { lookupIsRunning && seenUsable < limits.providers }
+
+    /// Whether there is somebody to be asked now.
+    private var hasNext: Bool {
+        candidates.first.map { $0.standing < .suspect || !mayFindMore } ?? false
     }
 
     private mutating func ask(
@@ -380,12 +486,14 @@ struct MirrorTransfer {
             } else {
                 .whole
             }
+        let mustBeChecked = mustBeChecked(candidate, asked)
         attempts.append(
             Attempt(
                 id: lastAttemptID,
                 candidate: candidate,
                 address: address,
                 asked: asked,
+                mustBeChecked: mustBeChecked,
                 deadline: now + limits.connectTimeout,
                 hedgeAt: now + limits.hedgeDelay
             )
@@ -396,7 +504,8 @@ struct MirrorTransfer {
                 peerID: candidate.provider.peerID,
                 address: address,
                 asked: asked,
-                mayReuse: mayReuse
+                mayReuse: mayReuse,
+                mustBeChecked: mustBeChecked
             )
         )
     }

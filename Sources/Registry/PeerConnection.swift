@@ -1,4 +1,5 @@
 import ContentStore
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -12,6 +13,9 @@ protocol PeerConnectionUser: AnyObject {
     func peerSentEnd(_ attempt: MirrorTransfer.AttemptID)
     /// What has come so far was handed over; nothing more is read until ``PeerConnection/read()`` is called.
     func peerPaused(_ attempt: MirrorTransfer.AttemptID)
+    /// The kernel has moved so many bytes of the body to the client, and no more will come; see
+    /// ``PeerConnection/splice(_:to:by:onBytes:)``.
+    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID)
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID)
 }
 
@@ -22,8 +26,10 @@ final class PeerConnection: ChannelInboundHandler {
     typealias OutboundOut = HTTPClientRequestPart
 
     /// The most bytes that are read at a time. Nothing is read while the client's channel holds back more than
-    /// ``RegistryServer/writeBufferHigh``, so a transfer never has more than the two together in memory: 224 KiB.
+    /// ``RegistryServer/writeBufferHigh``, so a transfer never has more than the two together in memory: 176 KiB.
     static let maximumReadSize = 128 << 10
+    /// The same for connections that are made while there are more than so many transfers: 80 KiB for each of them.
+    static let manyTransfers = (count: 32, maximumReadSize: 32 << 10)
 
     let address: SocketAddress
     private let metrics: RegistryMetrics
@@ -34,6 +40,12 @@ final class PeerConnection: ChannelInboundHandler {
     private var isCancelled = false
     private var keepsAlive = false
     private var isMidResponse = false
+    /// What moves the body of the answer; there is no channel meanwhile.
+    private var splicing: SpliceHandle?
+    /// The socket after that, until it has a channel again.
+    private var socket: SocketDescriptor?
+    /// Whether the channel is left behind, its socket being in other hands.
+    private var hasLeftChannel = false
 
     init(address: SocketAddress, metrics: RegistryMetrics) {
         self.address = address
@@ -56,23 +68,8 @@ final class PeerConnection: ChannelInboundHandler {
         self.user = user
         self.attempt = attempt
         self.request = request
-        let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        ClientBootstrap(group: eventLoop)
+        makeBootstrap(eventLoop)
             .connectTimeout(timeout)
-            .channelOption(.autoRead, value: false)
-            .channelOption(.maxMessagesPerRead, value: 1)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(
-                .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: Self.maximumReadSize)
-            )
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandlers([
-                        HTTPRequestEncoder(), ByteToMessageHandler(Self.makeDecoder()), bound.value,
-                    ])
-                }
-            }
             .connect(to: address)
             .assumeIsolated()
             .whenFailure { error in
@@ -80,6 +77,27 @@ final class PeerConnection: ChannelInboundHandler {
                     self.fail(.connectTimeout)
                 } else {
                     self.fail(.cannotConnect(shortDescription(error)))
+                }
+            }
+    }
+
+    private func makeBootstrap(_ eventLoop: any EventLoop) -> ClientBootstrap {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let many = Self.manyTransfers
+        let readSize = metrics.currentMirrors > many.count ? many.maximumReadSize : Self.maximumReadSize
+        return ClientBootstrap(group: eventLoop)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.maxMessagesPerRead, value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16 << 10, maximum: readSize)
+            )
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        HTTPRequestEncoder(), ByteToMessageHandler(Self.makeDecoder()), bound.value,
+                    ])
                 }
             }
     }
@@ -112,6 +130,9 @@ final class PeerConnection: ChannelInboundHandler {
     func cancel() {
         user = nil
         isCancelled = true
+        splicing?.stop()
+        splicing = nil
+        socket = nil
         context?.close(promise: nil)
     }
 
@@ -136,6 +157,73 @@ final class PeerConnection: ChannelInboundHandler {
         user?.peerFailed(failure, attempt)
     }
 
+    // MARK: Without a channel
+
+    /// Has the kernel move the rest of the body to a client's socket. The connection leaves its channel for that, which
+    /// would otherwise read what comes as soon as the peer closes. The user hears of the end and nothing else.
+    ///
+    /// - Parameters:
+    ///   - count: how many bytes the rest has. None of them may have been read.
+    ///   - onBytes: called on another thread with how many bytes have come since the last call.
+    /// - Returns: whether it is being done; if not, nothing has changed.
+    func splice(
+        _ count: Int64,
+        to client: SocketDescriptor,
+        by splicer: Splicer,
+        onBytes: @escaping @Sendable (Int) -> Void
+    ) -> Bool {
+        guard let context, isMidResponse, !isCancelled, let peer = SocketDescriptor(of: context.channel) else {
+            return false
+        }
+        let eventLoop = context.eventLoop
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let handle = splicer.begin(count, from: peer, to: client, onBytes: onBytes) { end, given in
+            eventLoop.execute { bound.value.spliceEnded(end, given: given, peer) }
+        }
+        guard let handle else { return false }
+        splicing = handle
+        metrics.changePeerConnections(by: 1)
+        hasLeftChannel = true
+        context.close(promise: nil)
+        return true
+    }
+
+    /// Whether the kernel moves the body.
+    var isSplicing: Bool { splicing != nil }
+
+    /// Has the kernel end at once; the user hears how far it has come.
+    func stopSplicing() {
+        splicing?.stop()
+    }
+
+    /// How many bytes the kernel has moved to the client so far.
+    var splicedBytes: Int64 { splicing?.given ?? 0 }
+
+    private func spliceEnded(_ end: SpliceProgress.End, given: Int64, _ peer: SocketDescriptor) {
+        metrics.changePeerConnections(by: -1)
+        splicing = nil
+        guard !isCancelled else { return peer.close() }
+        if end == .complete {
+            isMidResponse = false
+            socket = peer
+        }
+        user?.peerSpliced(given, end, attempt)
+    }
+
+    /// Gives the connection a channel again, if it has none and can serve again.
+    ///
+    /// - Parameter done: called when it has one, or never will.
+    func rejoin(_ eventLoop: any EventLoop, done: @escaping () -> Void) {
+        guard let socket else { return done() }
+        self.socket = nil
+        // What a peer sends beyond the end of its answer belongs to none.
+        var byte: UInt8 = 0
+        let isQuiet = recv(socket.number, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) < 0
+        guard keepsAlive, isQuiet, errno == EAGAIN, let number = socket.take() else { return done() }
+        hasLeftChannel = false
+        makeBootstrap(eventLoop).withConnectedSocket(number).assumeIsolated().whenComplete { _ in done() }
+    }
+
     // MARK: ChannelInboundHandler
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -145,12 +233,15 @@ final class PeerConnection: ChannelInboundHandler {
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        self.context = nil
         metrics.changePeerConnections(by: -1)
+        // It may be the channel that was left, when there is a new one already.
+        if self.context === context { self.context = nil }
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        guard !isCancelled, let request else { return context.close(promise: nil) }
+        guard !isCancelled else { return context.close(promise: nil) }
+        // Where there is no request the connection is an old one, with a channel again.
+        guard let request else { return }
         self.request = nil
         user?.peerConnected(attempt)
         write(request)
@@ -174,10 +265,12 @@ final class PeerConnection: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        guard self.context === context, !hasLeftChannel else { return }
         fail(.closed("by the peer"))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard self.context === context, !hasLeftChannel else { return }
         switch error {
         case HTTPParserError.invalidEOFState: fail(.closed("in the middle of the answer"))
         case is HTTPParserError, is NIOHTTPDecoderError: fail(.malformed("\(error)"))

@@ -8,6 +8,7 @@ final class PeerConnectionPool {
         var expires: NIODeadline
     }
 
+    private let eventLoop: any EventLoop
     private let idleTimeout: TimeAmount
     private let perAddress: Int
     private let inAll: Int
@@ -17,6 +18,7 @@ final class PeerConnectionPool {
     private var isClosed = false
 
     init(eventLoop: any EventLoop, _ configuration: RegistryConfiguration) {
+        self.eventLoop = eventLoop
         idleTimeout = TimeAmount(configuration.peerIdleTimeout)
         perAddress = configuration.maximumIdlePeersPerAddress
         inAll = configuration.maximumIdlePeers
@@ -39,6 +41,10 @@ final class PeerConnectionPool {
     /// enough.
     func put(_ connection: PeerConnection, now: NIODeadline) {
         connection.detach()
+        connection.rejoin(eventLoop) { self.keep(connection, now: now) }
+    }
+
+    private func keep(_ connection: PeerConnection, now: NIODeadline) {
         guard !isClosed, connection.isReusable, count < inAll, idle[connection.address]?.count ?? 0 < perAddress else {
             return connection.cancel()
         }

@@ -10,6 +10,8 @@ struct PeerResponseHead: Hashable, Sendable {
     var contentRange: String?
     var contentEncoding: String?
     var digest: String?
+    /// Whether the peer says that it has checked the content against its digest just now.
+    var isChecked = false
 
     init(
         status: Int,
@@ -17,7 +19,8 @@ struct PeerResponseHead: Hashable, Sendable {
         contentType: String? = nil,
         contentRange: String? = nil,
         contentEncoding: String? = nil,
-        digest: String? = nil
+        digest: String? = nil,
+        isChecked: Bool = false
     ) {
         self.status = status
         self.contentLength = contentLength
@@ -25,6 +28,7 @@ struct PeerResponseHead: Hashable, Sendable {
         self.contentRange = contentRange
         self.contentEncoding = contentEncoding
         self.digest = digest
+        self.isChecked = isChecked
     }
 
     init(_ head: HTTPResponseHead) {
@@ -34,6 +38,7 @@ struct PeerResponseHead: Hashable, Sendable {
         contentRange = head.headers.first(name: "Content-Range")
         contentEncoding = head.headers.first(name: "Content-Encoding")
         digest = head.headers.first(name: "Docker-Content-Digest")
+        isChecked = head.headers.first(name: checkedHeaderName)?.lowercased() == "true"
     }
 }
 
@@ -63,6 +68,7 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
     case wrongLength(Int64, expected: Int64)
     case tooLarge(Int64)
     case rangeIgnored
+    case unchecked
 
     var description: String {
         switch self {
@@ -76,6 +82,7 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
         case .wrongLength(let length, let expected): "it answered with \(length) bytes instead of \(expected)"
         case .tooLarge(let length): "it answered a manifest of \(length) bytes"
         case .rangeIgnored: "it ignored the range"
+        case .unchecked: "it did not check the content before it sent it"
         }
     }
 }
@@ -108,6 +115,17 @@ extension PeerResponseHead {
     ///
     /// - Returns: what the body will hold, and how many bytes at its start the client has already.
     func content(
+        asked: Asked,
+        for request: MirrorTransfer.Request
+    ) throws(PeerRefusal) -> (content: MirroredContent, skip: Int64) {
+        let promised = try checkedContent(asked: asked, for: request)
+        if let size = request.size, promised.content.size != size {
+            throw .wrongLength(promised.content.size, expected: size)
+        }
+        return promised
+    }
+
+    private func checkedContent(
         asked: Asked,
         for request: MirrorTransfer.Request
     ) throws(PeerRefusal) -> (content: MirroredContent, skip: Int64) {
@@ -153,11 +171,15 @@ extension PeerResponseHead {
     }
 
     /// The size of the content when a peer says, without contradicting itself, that it has none of the range.
-    func unsatisfiableSize(asked: Asked) -> Int64? {
+    ///
+    /// - Parameter known: the size, where it is known.
+    func unsatisfiableSize(asked: Asked, known: Int64? = nil) -> Int64? {
         guard status == 416, case .range(let range) = asked, let contentRange else { return nil }
         let prefix = "bytes */"
         guard contentRange.utf8.count <= 64, contentRange.hasPrefix(prefix) else { return nil }
-        guard let size = Int64(contentRange.dropFirst(prefix.count)), size >= 0 else { return nil }
+        guard let size = Int64(contentRange.dropFirst(prefix.count)), size >= 0, size == known ?? size else {
+            return nil
+        }
         return range.resolved(size: size) == nil ? size : nil
     }
 

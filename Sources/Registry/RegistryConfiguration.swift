@@ -16,6 +16,11 @@ public struct RegistryConfiguration: Sendable {
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()
 
+    /// The credentials that are demanded, and sent to other nodes; `nil` for none.
+    public var authentication: BasicAuthentication?
+    /// Who may ask for content, by address; `nil` for everybody.
+    public var access: ClientAccess?
+
     /// How long a connection to a peer may take.
     public var connectTimeout: Duration = .milliseconds(200)
     /// How long a peer may take to answer with a response head.
@@ -28,6 +33,26 @@ public struct RegistryConfiguration: Sendable {
     public var checkedSize = 8 << 20
     /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
     public var maximumHeldBytes = 32 << 20
+
+    /// When large content of other nodes is hashed on its way.
+    public enum Verification: String, Sendable, CaseIterable {
+        /// When there is reason to: a client asks again for what it has got, or a peer has sent wrong bytes before.
+        case auto
+        /// Whenever all of it comes by.
+        case always
+    }
+
+    /// When large content of other nodes is hashed on its way.
+    public var verification = Verification.auto
+    /// How long an answer waits for the check of a file of this node before anything is sent.
+    public var checkTimeout: Duration = .milliseconds(1500)
+    /// How long it waits where another node wants nothing but what was checked.
+    public var demandedCheckTimeout: Duration = .seconds(10)
+    /// How long the end of a file waits for its check, which goes on while the rest is sent.
+    public var tailTimeout: Duration = .seconds(1)
+
+    /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.
+    public var splicedSize = 256 << 10
 
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
@@ -45,9 +70,9 @@ public struct RegistryConfiguration: Sendable {
     /// How long an idle connection to a peer is kept for the next request.
     public var peerIdleTimeout: Duration = .seconds(15)
     /// The most idle connections that an event loop keeps to one address.
-    public var maximumIdlePeersPerAddress = 4
+    public var maximumIdlePeersPerAddress = 32
     /// The most idle connections that an event loop keeps in all.
-    public var maximumIdlePeers = 64
+    public var maximumIdlePeers = 128
 
     /// Makes a configuration with default values for all but the address.
     public init(host: String, port: Int) {

@@ -13,13 +13,16 @@ extension RegistryConnection {
         case .live: answerLiveness()
         case .ready: answerReadiness()
         case .refuse(let error):
+            if plan.isRefusal { services.noteRefusal(error.code, of: context?.remoteAddress) }
             send(HTTPResponseHead.error(error), outcome: error.status == 404 ? .notFound : .rejected)
         case .reject(let status, let text): send(HTTPResponseHead.text(status, text), outcome: .rejected)
         case .content(let request):
             exchange?.content = request
             switch services.find(request) {
             case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
+            case .unopened(let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
             case .unopened(let digest, let mediaType): read(request, digest, mediaType)
+            case .unavailable(let reason): serveNot(request, reason)
             case .absent: mirror(request)
             }
         }
@@ -49,6 +52,19 @@ extension RegistryConnection {
         send(answer.head)
         if !exchange.isHead { send(.byteBuffer(context.channel.allocator.buffer(string: answer.body))) }
         finish(outcome)
+    }
+
+    /// The content may be here, but cannot be opened now. A peer is told so; a client gets it from another node.
+    private func serveNot(_ request: ContentRequest, _ reason: String) {
+        guard request.isFromPeer else { return mirror(request) }
+        send(HTTPResponseHead.unavailable(reason, key: request.key))
+    }
+
+    /// Answers a client of this node's content that has it already.
+    func sendNotModified(_ digest: Digest) {
+        exchange?.isLocal = true
+        send(HTTPResponseHead.notModified(digest: digest))
+        finish(.local)
     }
 
     private func sendNotFound(_ request: ContentRequest) {
@@ -87,31 +103,6 @@ extension RegistryConnection {
         exchange?.keepsAlive = false
         finish(.cutShort)
     }
-
-    // MARK: From a file
-
-    /// Content leaves by sendfile(2), straight from the page cache.
-    private func serve(_ request: ContentRequest, _ file: ContentFile, _ digest: Digest, _ mediaType: MediaType) {
-        exchange?.isLocal = true
-        guard let (head, part) = makeHead(request, size: file.size, digest, mediaType) else { return }
-        send(head)
-        if !request.isHead, !part.isEmpty {
-            exchange?.file = ServedFile(file: file, end: part.upperBound)
-            // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
-            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
-            let region = FileRegion(
-                fileHandle: handle,
-                readerIndex: Int(part.lowerBound),
-                endIndex: Int(part.upperBound)
-            )
-            let promise = eventLoop.makePromise(of: Void.self)
-            promise.futureResult.assumeIsolated().whenComplete { _ in
-                withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() }
-            }
-            send(.fileRegion(region), promise: promise)
-        }
-        finish(.local)
-    }
 }
 
 // MARK: - From a peer
@@ -120,6 +111,12 @@ extension RegistryConnection: MirrorClient {
     /// Looks for the content at other nodes, unless another node asks.
     func mirror(_ request: ContentRequest) {
         guard !request.isFromPeer else { return sendNotFound(request) }
+        var request = request
+        // What a client has already need not come from the peer, only the word that it is there.
+        if case .digest(let digest) = request.content.target, request.noneMatch?.matches(digest) == true {
+            request.isHead = true
+            request.range = nil
+        }
         let session = MirrorSession(
             request,
             client: self,
@@ -135,8 +132,16 @@ extension RegistryConnection: MirrorClient {
         context?.channel.isWritable ?? false
     }
 
+    var address: String? {
+        context?.channel.remoteAddress?.ipAddress
+    }
+
     func mirrorSends(head content: MirroredContent, source: SocketAddress?) {
-        guard let kind = exchange?.content?.content.kind else { return }
+        guard let request = exchange?.content else { return }
+        let kind = request.content.kind
+        if let digest = content.digest, request.noneMatch?.matches(digest) == true {
+            return send(HTTPResponseHead.notModified(digest: digest))
+        }
         var head = HTTPResponseHead.content(
             size: content.size,
             range: content.range,
@@ -153,6 +158,7 @@ extension RegistryConnection: MirrorClient {
     }
 
     func mirrorSends(body: ByteBuffer) {
+        guard exchange?.status != 304 else { return }
         send(.byteBuffer(body))
     }
 
@@ -160,8 +166,34 @@ extension RegistryConnection: MirrorClient {
         context?.flush()
     }
 
+    func mirrorFlushes(whenDone: @escaping () -> Void) {
+        guard let context else { return }
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenSuccess(whenDone)
+        send(.byteBuffer(context.channel.allocator.buffer(capacity: 0)), promise: promise)
+        context.flush()
+    }
+
+    var socket: SocketDescriptor? {
+        guard let channel = context?.channel else { return nil }
+        return SocketDescriptor(of: channel)
+    }
+
+    func mirrorSent(bytes: Int64) {
+        guard var exchange else { return }
+        exchange.enqueuedBytes += bytes
+        // All that was written before had left by then.
+        exchange.lastProgress = exchange.enqueuedBytes
+        self.exchange = exchange
+    }
+
+    func mirrorLostClient() {
+        context?.close(promise: nil)
+    }
+
     func mirrorEnds(_ ending: MirrorEnding) {
         exchange?.mirror = nil
+        guard !settleIfClosed(isComplete: ending == .complete) else { return }
         guard let request = exchange?.content else { return }
         switch ending {
         case .complete: finish(.mirrored)

@@ -24,6 +24,8 @@ final class RegistryConnection: ChannelInboundHandler {
     static let lingerTimeout = TimeAmount.seconds(2)
     /// How often it is looked whether an answer makes progress.
     static let progressInterval = TimeAmount.seconds(1)
+    /// How often that is looked while a file is sent, which may be cut short meanwhile.
+    static let fileProgressInterval = TimeAmount.milliseconds(100)
 
     private enum State {
         case idle
@@ -50,6 +52,9 @@ final class RegistryConnection: ChannelInboundHandler {
     private var headHasBegun = false
     private var readBroughtParts = false
     private var lastExchangeID = 0
+
+    /// Whether the client's address is allowed; looked up once.
+    private var isAllowed = true
 
     private(set) var context: ChannelHandlerContext?
     /// The request that is being answered.
@@ -102,10 +107,17 @@ final class RegistryConnection: ChannelInboundHandler {
         case (.end, .receiving(let head, _)):
             // After an upgrade request the decoder takes nothing more.
             let canContinue = head.isKeepAlive && !head.headers.contains(name: "Upgrade") && head.method != .CONNECT
-            begin(head, keepsAlive: canContinue)
-            answer(RequestPlan(head, configuration: services.configuration))
+            let plan = RequestPlan(head, configuration: services.configuration, rights: rights(of: head))
+            begin(head, keepsAlive: canContinue && !plan.isRefusal)
+            answer(plan)
         default: break
         }
+    }
+
+    private func rights(of head: HTTPRequestHead) -> ClientRights {
+        guard isAllowed else { return .wrongAddress }
+        guard let authentication = services.configuration.authentication else { return .all }
+        return authentication.accepts(head.headers.first(name: "Authorization")) ? .all : .wrongCredentials
     }
 
     /// RFC 9110, section 10.1.1.
@@ -184,7 +196,7 @@ final class RegistryConnection: ChannelInboundHandler {
         }
     }
 
-    private func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
+    func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
         exchange = nil
         services.metrics.changeRequestsInFlight(by: -1)
         if let outcome { services.metrics.count(outcome) }
@@ -215,6 +227,11 @@ final class RegistryConnection: ChannelInboundHandler {
 
     // MARK: Deadlines
 
+    /// Has it looked often whether a file that is sent was cut short.
+    func watchFile() {
+        timer.deadline = .now() + Self.fileProgressInterval
+    }
+
     private func deadlinePassed() {
         switch state {
         case .idle, .receiving, .lingering: context?.close(promise: nil)
@@ -226,9 +243,9 @@ final class RegistryConnection: ChannelInboundHandler {
     private func checkProgress() {
         guard let context, var exchange else { return }
         let now = NIODeadline.now()
-        timer.deadline = now + Self.progressInterval
+        timer.deadline = now + (exchange.file == nil ? Self.progressInterval : Self.fileProgressInterval)
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
-        let progress = exchange.enqueuedBytes - buffered
+        let progress = exchange.enqueuedBytes + (exchange.mirror?.splicedBytes ?? 0) - buffered
         if progress != exchange.lastProgress {
             exchange.lastProgress = progress
             exchange.lastProgressAt = now
@@ -243,9 +260,9 @@ final class RegistryConnection: ChannelInboundHandler {
             // sendfile would find nothing to send for ever.
             services.logger.error(
                 "a file in the content store was cut short while it was served",
-                metadata: ["key": "\(exchange.content?.key ?? "")"]
+                metadata: ["key": "\(exchange.content?.key ?? "")", "path": "\(file.file.path)"]
             )
-            context.close(promise: nil)
+            endEarly()
         } else if exchange.reader != nil, buffered <= 0,
             idle >= TimeAmount(services.configuration.progressTimeout)
         {
@@ -267,6 +284,7 @@ final class RegistryConnection: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         guard !services.isDraining.load(ordering: .relaxed) else { return context.close(promise: nil) }
+        if let access = services.configuration.access { isAllowed = access.allows(context.remoteAddress) }
         headHasBegun = true
         timer.deadline = .now() + TimeAmount(services.configuration.requestTimeout)
         context.read()
@@ -322,8 +340,19 @@ final class RegistryConnection: ChannelInboundHandler {
         queue.removeAll()
         timer.stop()
         guard let exchange else { return }
+        // The client may have gone because it has all. Where the kernel sends, it is asked first how far it has come.
+        if let mirror = exchange.mirror, mirror.clientClosedWhileSpliced() { return }
         settle(exchange, outcome: exchange.content == nil ? nil : .aborted)
         exchange.reader?.cancel()
         exchange.mirror?.clientClosed()
+    }
+
+    /// Settles an answer that has ended after the client's connection had.
+    ///
+    /// - Returns: whether the connection is closed.
+    func settleIfClosed(isComplete: Bool) -> Bool {
+        guard case .closed = state else { return false }
+        if let exchange { settle(exchange, outcome: isComplete ? .mirrored : .aborted) }
+        return true
     }
 }

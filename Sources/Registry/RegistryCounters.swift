@@ -167,11 +167,15 @@ final class RegistryCounters: Sendable {
 extension RegistryCounters.Handler {
     /// The handler of a request's target.
     init(target: String) {
-        let path = target.prefix { $0 != "?" }
-        switch path {
+        if target.utf8.starts(with: "/v2/".utf8) {
+            self = .content
+            return
+        }
+        switch target.prefix(while: { $0 != "?" }) {
         case "/readyz": self = .ready
         case "/livez": self = .live
-        default: self = path == "/v2" || path.hasPrefix("/v2/") ? .content : .other
+        case "/v2": self = .content
+        default: self = .other
         }
     }
 }
@@ -196,6 +200,7 @@ extension MirrorTransfer.Failure {
             case .wrongLength, .missingLength, .tooLarge: "wrong_length"
             case .wrongRange, .rangeIgnored: "wrong_range"
             case .missingMediaType, .encoded: "malformed"
+            case .unchecked: "unchecked"
             }
         }
     }

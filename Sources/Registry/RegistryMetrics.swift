@@ -18,6 +18,14 @@ public final class RegistryMetrics: Sendable {
         case aborted
     }
 
+    /// Why a client was turned away.
+    public enum Refusal: String, Sendable, CaseIterable {
+        /// Its address is not allowed: 403.
+        case address
+        /// It has no credentials, or wrong ones: 401.
+        case credentials
+    }
+
     /// All numbers at one moment, read one after the other.
     public struct Snapshot: Hashable, Sendable {
         /// Answers since the start, by how they ended.
@@ -32,6 +40,10 @@ public final class RegistryMetrics: Sendable {
         public var hedges = 0
         /// Answers of peers that were not what their digest says, since the start.
         public var corruptAnswers = 0
+        /// Requests of clients that were turned away since the start.
+        public var refusals: [Refusal: Int] = [:]
+        /// How often a connection could not be accepted, for lack of descriptors or memory, since the start.
+        public var acceptFailures = 0
         /// Client connections that are open.
         public var openConnections = 0
         /// Connections to peers that are open, idle ones included.
@@ -53,6 +65,9 @@ public final class RegistryMetrics: Sendable {
     private let failedAttempts = Atomic(0)
     private let hedges = Atomic(0)
     private let corruptAnswers = Atomic(0)
+    private let refusedAddresses = Atomic(0)
+    private let refusedCredentials = Atomic(0)
+    private let acceptFailures = Atomic(0)
     private let openConnections = Atomic(0)
     private let peerConnections = Atomic(0)
     private let requestsInFlight = Atomic(0)
@@ -76,6 +91,11 @@ public final class RegistryMetrics: Sendable {
             failedAttempts: failedAttempts.load(ordering: .relaxed),
             hedges: hedges.load(ordering: .relaxed),
             corruptAnswers: corruptAnswers.load(ordering: .relaxed),
+            refusals: [
+                .address: refusedAddresses.load(ordering: .relaxed),
+                .credentials: refusedCredentials.load(ordering: .relaxed),
+            ],
+            acceptFailures: acceptFailures.load(ordering: .relaxed),
             openConnections: openConnections.load(ordering: .relaxed),
             peerConnections: peerConnections.load(ordering: .relaxed),
             requestsInFlight: requestsInFlight.load(ordering: .relaxed),
@@ -94,6 +114,14 @@ public final class RegistryMetrics: Sendable {
         }
     }
 
+    func addRefusal(_ refusal: Refusal) {
+        switch refusal {
+        case .address: refusedAddresses.wrappingAdd(1, ordering: .relaxed)
+        case .credentials: refusedCredentials.wrappingAdd(1, ordering: .relaxed)
+        }
+    }
+
+    func addAcceptFailure() { acceptFailures.wrappingAdd(1, ordering: .relaxed) }
     func addLocalBytes(_ count: Int) { localBytes.wrappingAdd(count, ordering: .relaxed) }
     func addRelayedBytes(_ count: Int) { relayedBytes.wrappingAdd(count, ordering: .relaxed) }
     /// Transfers from peers that are under way now.

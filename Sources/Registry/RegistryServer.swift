@@ -1,6 +1,7 @@
 import ContentStore
 import CoreMetrics
 import Glibc
+import Listening
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -21,7 +22,7 @@ public final class RegistryServer: Service {
     }
 
     /// How many bytes wait to be sent to a client, at least, before its channel takes no more.
-    static let writeBufferHigh = 96 << 10
+    static let writeBufferHigh = 48 << 10
 
     private let services: RegistryServices
     private let group: any EventLoopGroup
@@ -92,6 +93,9 @@ public final class RegistryServer: Service {
     /// The bytes reserved now for content that is held back until it was checked.
     var heldBytes: Int { services.holdBudget.reserved }
 
+    /// The transfers that the kernel carries out now, and all so far.
+    var splices: (current: Int, begun: Int) { (services.splicer.current, services.splicer.begun) }
+
     /// Listens.
     ///
     /// - Returns: the address that is listened on, with the port that the system chose where none was given.
@@ -131,6 +135,7 @@ public final class RegistryServer: Service {
             guard let pool = pools[ObjectIdentifier(eventLoop)] else { continue }
             try? await eventLoop.submit { pool.value?.close() }.get()
         }
+        services.splicer.close()
     }
 
     /// Serves until the surrounding service group shuts down gracefully or the task is cancelled.
@@ -173,19 +178,18 @@ public final class RegistryServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, services] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        ConnectionLimiter(
-                            limit: configuration.maximumConnections,
-                            connections: connections,
-                            metrics: services.metrics
-                        )
-                    )
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause { services.metrics.addAcceptFailure() },
+                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {
+                            services.metrics.changeOpenConnections(by: $0)
+                        },
+                    ])
                 }
             }
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: Self.writeBufferHigh))
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 24 << 10, high: Self.writeBufferHigh))
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(

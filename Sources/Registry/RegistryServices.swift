@@ -1,5 +1,6 @@
 import ContentStore
 import Logging
+import Multiformats
 import NIOCore
 import OCI
 import Routing
@@ -21,7 +22,11 @@ final class RegistryServices: Sendable {
     /// Set once the server shuts down: every connection closes after its current answer.
     let isDraining = Atomic(false)
     let holdBudget: HoldBudget
-    private let barredPeers = Mutex(BarredPeers())
+    private let peerTrust = Mutex(PeerTrust())
+    private let deliveries = Mutex(Deliveries())
+    private let knownSizes = Mutex(KnownSizes())
+    private let recentProviders = Mutex(RecentProviders())
+    let splicer: Splicer
     private let firstByteTimes = Mutex(FirstByteTimes())
 
     init(
@@ -43,6 +48,7 @@ final class RegistryServices: Sendable {
         self.stalls = stalls
         self.logger = logger
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
+        splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),
@@ -50,8 +56,26 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
-            checkedSize: Int64(configuration.checkedSize)
+            checkedSize: Int64(configuration.checkedSize),
+            splicedSize: Int64(configuration.splicedSize)
         )
+    }
+
+    /// Notes that a client was turned away.
+    func noteRefusal(_ code: DistributionError.Code, of address: SocketAddress?) {
+        metrics.addRefusal(code == .denied ? .address : .credentials)
+        let client = address?.ip?.text ?? "unknown"
+        if code == .denied {
+            logger.warning(
+                "a client was refused: its address is in no range of --allow-from",
+                metadata: ["address": "\(client)"]
+            )
+        } else {
+            logger.warning(
+                "a client was refused: its credentials are missing or wrong",
+                metadata: ["address": "\(client)"]
+            )
+        }
     }
 
     /// So many transfers at a time are load and not a slow peer: second requests would only add to it.
@@ -72,11 +96,64 @@ final class RegistryServices: Sendable {
 
     /// Has a peer not asked for some content for a while, since what it sent was wrong.
     func bar(_ peerID: String, _ digest: Digest) {
-        barredPeers.withLock { $0.bar(peerID, digest, now: .now()) }
+        peerTrust.withLock { $0.bar(peerID, digest, now: .now()) }
     }
 
-    func isBarred(_ peerID: String, _ digest: Digest) -> Bool {
-        barredPeers.withLock { $0.isBarred(peerID, digest, now: .now()) }
+    /// Has a peer check some content before it sends it, for a while, since what it sent may have been wrong.
+    func suspect(_ peerID: String, _ digest: Digest) {
+        peerTrust.withLock { $0.suspect(peerID, digest, now: .now()) }
+    }
+
+    /// How much a peer is trusted with some content.
+    func standing(of peerID: String, _ digest: Digest) -> PeerTrust.Standing {
+        peerTrust.withLock { $0.standing(of: peerID, digest, now: .now()) }
+    }
+
+    /// The peers that a client has got some content from whole, which it asks for again.
+    func suspects(_ key: Deliveries.Key) -> [String] {
+        deliveries.withLock { $0.suspects(key, now: .now()) }
+    }
+
+    /// Notes what a client has got that was not hashed.
+    func noteDelivery(_ key: Deliveries.Key, _ part: Range<Int64>, size: Int64, from sources: [String]) {
+        deliveries.withLock { $0.note(key, part, size: size, from: sources, now: .now()) }
+    }
+
+    /// Notes that content is right, or that it is known who sent something else.
+    func settleDelivery(_ key: Deliveries.Key, right: [String]) {
+        deliveries.withLock { $0.settle(key, right: right, now: .now()) }
+    }
+
+    /// The size of a blob that a manifest named which came by a moment ago.
+    func knownSize(_ digest: Digest) -> Int64? {
+        knownSizes.withLock { $0.size(digest) }
+    }
+
+    /// Learns from a manifest, whose digest was checked, how large the blobs are that it names. That is not done on the
+    /// event loop, and not for each request.
+    func learnSizes(fromManifest bytes: ByteBuffer, _ digest: Digest) {
+        let size = bytes.readableBytes
+        guard size <= KnownSizes.maximumManifestSize, knownSize(digest) == nil else { return }
+        knownSizes.withLock { $0.note([Descriptor(mediaType: .ociManifest, digest: digest, size: Int64(size))]) }
+        Task(priority: .utility) {
+            guard let manifest = try? Manifest(json: bytes.readableBytesView), !manifest.isIndex else { return }
+            knownSizes.withLock { $0.note(manifest.children) }
+        }
+    }
+
+    /// The peer that gave a range of some content a moment ago.
+    func recentProvider(of key: String) -> Provider? {
+        recentProviders.withLock { $0.provider(of: key, now: .now()) }
+    }
+
+    /// Notes that a peer has given a range of some content.
+    func noteRecent(_ provider: Provider, of key: String) {
+        recentProviders.withLock { $0.note(provider, of: key, now: .now()) }
+    }
+
+    /// Notes that a peer has failed to give some content.
+    func forgetRecent(_ peerID: String, of key: String) {
+        recentProviders.withLock { $0.forget(peerID, of: key) }
     }
 }
 
@@ -86,6 +163,8 @@ enum LocalContent {
     case file(ContentFile, Digest, MediaType)
     /// In the store as far as is known, but not within reach as a file.
     case unopened(Digest, MediaType?)
+    /// Perhaps here: whoever could tell does not, for this reason.
+    case unavailable(String)
     /// Not here.
     case absent
 }
@@ -109,7 +188,7 @@ extension RegistryServices {
             file = try store.openFile(digest)
         } catch {
             logger.warning("cannot open content", metadata: ["digest": "\(digest)", "error": "\(error)"])
-            return .absent
+            return .unavailable("the content cannot be opened")
         }
         guard let file else {
             return entry == nil ? .absent : .unopened(digest, mediaType)

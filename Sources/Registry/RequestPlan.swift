@@ -2,7 +2,18 @@ import NIOHTTP1
 import OCI
 import Routing
 
-/// What a request's head asks this node to do. Pure: it depends on the head and the configuration alone.
+/// What a client may ask for.
+enum ClientRights: Hashable, Sendable {
+    /// All that there is.
+    case all
+    /// Nothing but the node's health: the client's address is not allowed.
+    case wrongAddress
+    /// The same, since the request has no credentials or wrong ones.
+    case wrongCredentials
+}
+
+/// What a request's head asks this node to do. Pure: it depends on the head, the configuration and what the client may
+/// ask for alone.
 enum RequestPlan: Hashable, Sendable {
     /// `/v2/`
     case base
@@ -28,14 +39,25 @@ struct ContentRequest: Hashable, Sendable {
     var isHead: Bool
     /// The range that is wanted; only of a blob with GET, the one method for which RFC 9110 defines ranges.
     var range: ByteRange?
+    /// What the client has already: it is not sent again.
+    var noneMatch: EntityTagCondition?
     /// Whether a peer asks, who must never be forwarded.
     var isFromPeer: Bool
     /// Whether it comes from outside of the cluster, as whoever configures such a client tells with a header.
     var isExternal = false
+    /// Whether the peer wants the content checked against its digest before anything of it is sent.
+    var wantsCheck = false
 }
 
 /// The header that marks a request from another node.
 let mirroredHeaderName = "X-Spegel-Mirrored"
+
+/// The header of a request from another node that has reason to doubt what it got: the content is to be checked against
+/// its digest first.
+let checkHeaderName = "X-Spegel-Check"
+
+/// The header of an answer that says that the content was checked just now.
+let checkedHeaderName = "X-Spegel-Checked"
 
 /// The header that marks a request from outside of the cluster; it only matters for metrics.
 let externalHeaderName = "X-Spegel-External"
@@ -44,12 +66,21 @@ let externalHeaderName = "X-Spegel-External"
 let sourceHeaderName = "X-Spegel-Source"
 
 extension RequestPlan {
-    /// Reads a request's head.
-    init(_ head: HTTPRequestHead, configuration: RegistryConfiguration) {
-        self = Self.plan(head, configuration)
+    /// Whether the client may not ask for content.
+    var isRefusal: Bool {
+        if case .refuse(let error) = self { error.code == .denied || error.code == .unauthorized } else { false }
     }
 
-    private static func plan(_ head: HTTPRequestHead, _ configuration: RegistryConfiguration) -> RequestPlan {
+    /// Reads a request's head.
+    init(_ head: HTTPRequestHead, configuration: RegistryConfiguration, rights: ClientRights = .all) {
+        self = Self.plan(head, configuration, rights)
+    }
+
+    private static func plan(
+        _ head: HTTPRequestHead,
+        _ configuration: RegistryConfiguration,
+        _ rights: ClientRights
+    ) -> RequestPlan {
         // RFC 9112, section 3.2.
         let hosts = head.headers["Host"].count
         guard hosts == 1 || (hosts == 0 && head.version.minor < 1) else {
@@ -66,6 +97,12 @@ extension RequestPlan {
             return path == "/livez" ? .live : .ready
         }
         guard path == "/v2" || path.hasPrefix("/v2/") else { return .reject(.notFound, "there is nothing here") }
+        switch rights {
+        case .all: break
+        case .wrongAddress: return .refuse(DistributionError(.denied, "clients at this address are not allowed here"))
+        case .wrongCredentials:
+            return .refuse(DistributionError(.unauthorized, "a user name and a password are needed, and must be right"))
+        }
         guard isRead else { return .refuse(DistributionError(.unsupported, "this registry can only be read")) }
         do {
             switch try DistributionRequest.parse(target: target) {
@@ -94,17 +131,20 @@ extension RequestPlan {
             case .single(let parsed) = ByteRange.parse(header: value)
         {
             // RFC 9110, section 13.1.5: a range holds only for the representation that the client has a part of.
-            let condition = head.headers.first(name: "If-Range")
-            range = condition == nil || condition == "\"\(key)\"" ? parsed : nil
+            let condition = head.headers["If-Range"]
+            range = condition.isEmpty || condition == ["\"\(key)\""] ? parsed : nil
         }
+        let isFromPeer = isTrue(head.headers.first(name: mirroredHeaderName))
         return .content(
             ContentRequest(
                 content: content,
                 key: key,
                 isHead: head.method == .HEAD,
                 range: range,
-                isFromPeer: isTrue(head.headers.first(name: mirroredHeaderName)),
-                isExternal: isTrue(head.headers.first(name: externalHeaderName))
+                noneMatch: EntityTagCondition(head.headers["If-None-Match"]),
+                isFromPeer: isFromPeer,
+                isExternal: isTrue(head.headers.first(name: externalHeaderName)),
+                wantsCheck: isFromPeer && isTrue(head.headers.first(name: checkHeaderName))
             )
         )
     }

@@ -26,11 +26,21 @@ extension HTTPResponseHead {
         return HTTPResponseHead(version: .http1_1, status: isPartial ? .partialContent : .ok, headers: headers)
     }
 
+    /// The head of the answer to a client that has the content already. RFC 9110, section 15.4.5.
+    static func notModified(digest: Digest) -> HTTPResponseHead {
+        let headers: HTTPHeaders = ["Docker-Content-Digest": digest.text, "ETag": "\"\(digest.text)\""]
+        return HTTPResponseHead(version: .http1_1, status: .notModified, headers: headers)
+    }
+
     /// The head of an error of the distribution API, and its body.
     static func error(_ error: DistributionError) -> (head: HTTPResponseHead, body: String) {
         let body = error.json
         var headers: HTTPHeaders = ["Content-Type": "application/json", "Content-Length": String(body.utf8.count)]
         if error.status == 405 { headers.add(name: "Allow", value: "GET, HEAD") }
+        // RFC 9110, section 11.6.1.
+        if error.status == 401 {
+            headers.add(name: "WWW-Authenticate", value: "Basic realm=\"spegel\", charset=\"UTF-8\"")
+        }
         return (HTTPResponseHead(version: .http1_1, status: .init(statusCode: error.status), headers: headers), body)
     }
 
@@ -42,6 +52,14 @@ extension HTTPResponseHead {
         ]
         if status == .methodNotAllowed { headers.add(name: "Allow", value: "GET, HEAD") }
         return (HTTPResponseHead(version: .http1_1, status: status, headers: headers), body)
+    }
+
+    /// The answer when this node cannot send for now what it holds. It says nothing of what is held, as 404 would.
+    static func unavailable(_ reason: String, key: String) -> (head: HTTPResponseHead, body: String) {
+        var answer = error(DistributionError(.tooManyRequests, reason, detail: key))
+        answer.head.status = .serviceUnavailable
+        answer.head.headers.add(name: "Retry-After", value: "1")
+        return answer
     }
 
     /// The answer to `/v2/`: this registry speaks the API. OCI distribution-spec, end-1.

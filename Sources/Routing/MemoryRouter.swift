@@ -47,6 +47,11 @@ public final class MemoryRouter: Router {
         state.withLock { $0.providers[key]?.removeAll { $0.peerID == provider.peerID } }
     }
 
+    /// Takes the provider of the key out.
+    public func reportCorrupt(_ provider: Provider, of key: String) {
+        reportMissing(provider, of: key)
+    }
+
     /// Puts the provider behind the others, for each key.
     public func reportUnreachable(_ provider: Provider) {
         state.withLock { state in

@@ -10,6 +10,12 @@ public protocol Router: Sendable {
     /// waits; when it stops to listen, the lookup ends.
     func providers(of key: String, limit: Int) -> AsyncStream<Provider>
 
+    /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up
+    /// stands between a request and its answer.
+    ///
+    /// - Returns: the nodes that ``providers(of:limit:)`` would find, possibly none; `nil` when it has to look for them.
+    func knownProviders(of key: String, limit: Int) -> [Provider]?
+
     /// Tells the others that this node holds the keys, now and again until they are withdrawn.
     func advertise(_ keys: [String]) async
 
@@ -20,6 +26,10 @@ public protocol Router: Sendable {
     /// it does, or some time has passed.
     func reportMissing(_ provider: Provider, of key: String)
 
+    /// Says that what a node sent for a key is not what the key says: it is not offered for it any more for a while,
+    /// whatever it says of itself.
+    func reportCorrupt(_ provider: Provider, of key: String)
+
     /// Says that a node could not be reached: it is offered last until it is heard of again.
     func reportUnreachable(_ provider: Provider)
 
@@ -28,8 +38,14 @@ public protocol Router: Sendable {
 }
 
 extension Router {
+    /// Nothing is known at once.
+    public func knownProviders(of key: String, limit: Int) -> [Provider]? { nil }
+
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportMissing(_ provider: Provider, of key: String) {}
+
+    /// Does nothing: for a router that learns of its providers otherwise.
+    public func reportCorrupt(_ provider: Provider, of key: String) {}
 
     /// Does nothing: for a router that learns of its providers otherwise.
     public func reportUnreachable(_ provider: Provider) {}

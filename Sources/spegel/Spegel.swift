@@ -13,6 +13,7 @@ struct Spegel: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RegistryCommand.self, ConfigurationCommand.self, CleanupCommand.self, CleanupWaitCommand.self,
+            StatusCommand.self, ResolveCommand.self, PullCommand.self, CompletionsCommand.self,
             VersionCommand.self,
         ]
     )
@@ -24,6 +25,7 @@ enum Main {
         // A peer that goes away is an error of that connection, never a signal to the process.
         signal(SIGPIPE, SIG_IGN)
         SpareMemory.limitHeaps()
+        NameService.useHostsFileAndDNS()
         let prepared: PreparedArguments
         do {
             prepared = try PreparedArguments(

@@ -21,7 +21,8 @@ from harness.lab import Lab, remove_stale_labs
 from harness.node import Node
 
 _TOOLS = (
-    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "tc", "unshare")
+    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "systemd-analyze", "tc",
+    "unshare")
 _lab = pytest.StashKey[Lab]()
 
 

@@ -211,6 +211,43 @@ import Testing
         #expect(summaries(local).map(\.outcome) == [.local])
     }
 
+    @Test func whatIsKnownHereIsFoundWithoutASearch() throws {
+        // A small cluster, and one that is large enough for records to be elsewhere.
+        for (count, suffices) in [(3, true), (30, false)] {
+            var machine = try machine(knowing: count)
+            let (key, other, peer) = (Key("a"), Key("b"), try testPeer(1))
+            let unknown = machine.findProvidersHere(key, limit: 3, now: .zero)
+            #expect(unknown == nil)
+
+            announce(key, by: peer, to: &machine, at: .zero)
+            _ = actions(&machine)
+            let one = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(one?.map(\.id) == [peer.id])
+            let three = machine.findProvidersHere(key, limit: 3, now: .zero)
+            #expect(three?.map(\.id) == (suffices ? [peer.id] : nil))
+            #expect(machine.statistics.searches.local == (suffices ? 2 : 1))
+
+            machine.reportMissing(peer.id, for: key, now: .zero)
+            let excluded = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(excluded == nil)
+
+            // Everybody who is asked says that there is nobody.
+            _ = machine.findProviders(other, limit: 3, now: .zero)
+            var asked = requests(actions(&machine))
+            while let request = asked.popLast() {
+                machine.received(Message(kind: request.message.kind), for: request.id, now: .zero)
+                asked += requests(actions(&machine))
+            }
+            let missed = machine.findProvidersHere(other, limit: 3, now: .zero + .milliseconds(249))
+            #expect(missed?.isEmpty == true)
+            #expect(machine.statistics.searches.rememberedMisses == 1)
+            let forgotten = machine.findProvidersHere(other, limit: 3, now: .zero + .milliseconds(250))
+            #expect(forgotten == nil)
+            #expect(machine.activeSearchCount == 0)
+            #expect(actions(&machine).isEmpty)
+        }
+    }
+
     @Test func aSearchUnderWayGetsARecordThatComes() throws {
         for (count, ends) in [(3, true), (30, false)] {
             var machine = try machine(knowing: count)
@@ -255,6 +292,22 @@ import Testing
         #expect(found(actions(&machine)) == [peer.id, peer.id])
         #expect(machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(29)))
         #expect(!machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(30)))
+    }
+
+    @Test func aPeerThatSentSomethingWrongIsNotOfferedForAWhileWhateverItSays() throws {
+        var machine = try machine(knowing: 2)
+        let (key, peer) = (Key("a"), try testPeer(1))
+        announce(key, by: peer, to: &machine, at: .zero)
+        machine.reportCorrupt(peer.id, for: key, now: .zero)
+        #expect(machine.recordCount == 0)
+        announce(key, by: peer, to: &machine, at: .seconds(1))
+        announce(Key("b"), by: peer, to: &machine, at: .seconds(1))
+        _ = actions(&machine)
+        for name in ["a", "b"] { _ = machine.findProviders(Key(name), limit: 1, now: .seconds(599)) }
+        #expect(found(actions(&machine)) == [peer.id])
+        announce(key, by: peer, to: &machine, at: .seconds(600))
+        _ = machine.findProviders(key, limit: 1, now: .seconds(601))
+        #expect(found(actions(&machine)) == [peer.id])
     }
 
     @Test func aPeerThatFailedIsOfferedLast() throws {

@@ -48,6 +48,39 @@ struct ContainerdConfigurationFileTests {
         #expect(file.registryConfigPath == "")
     }
 
+    @Test func readsTheTablesOfVersion1() throws {
+        let text = """
+            [plugins.cri.containerd]
+            discard_unpacked_layers = true
+            [plugins.cri.registry]
+            config_path = "/etc/containerd/certs.d"
+            """
+        let file = try #require(try read(text))
+        #expect(file.version == 1 && file.discardsUnpackedLayers == true)
+        #expect(file.registryConfigPath == "/etc/containerd/certs.d")
+        #expect(file.files == ["/config.toml"])
+        let other = try #require(try read("version = 2\n" + text))
+        #expect(other.registryConfigPath == nil && other.discardsUnpackedLayers == nil)
+    }
+
+    @Test func passesOverTheTablesOfAnotherVersion() throws {
+        let table = "[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/old'\n"
+        #expect(try read("version = 3\n" + table)?.registryConfigPath == nil)
+        #expect(try read("version = 2\n" + table)?.registryConfigPath == "/old")
+        let new = "[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/new'\n"
+        #expect(try read("version = 1\n" + new)?.registryConfigPath == nil)
+        #expect(try read("version = 3\n" + table + new)?.registryConfigPath == "/new")
+    }
+
+    @Test func saysWhyAFileCannotBeRead() throws {
+        try folder.write("a = 1\nb", to: "config.toml")
+        let error = try #require(throws: NodeConfigurationError.self) {
+            try ContainerdConfigurationFile.load("/config.toml", root: folder.path)
+        }
+        #expect("\(error)".hasPrefix("/config.toml, line 2: "))
+        #expect(try ContainerdConfigurationFile.load("/nothing.toml", root: folder.path) == nil)
+    }
+
     @Test func importedFilesWin() throws {
         try folder.write(
             "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/a'",

@@ -98,7 +98,8 @@ struct MirrorConfigurationTests {
 
     @Test("existing hosts stay after the mirrors, with the files that they need")
     func prepend() throws {
-        let existing = "server = \"https://old\"\n[host.\"https://z.lab\"]\nca = \"ca.crt\"\n[host.\"https://a.lab\"]\n"
+        let existing =
+            "server = \"https://old\"\nca = \"ca.crt\"\n[header]\nx-a = \"b\"\n[host.\"https://z.lab\"]\nca = \"ca.crt\"\n[host.\"https://a.lab\"]\n"
         try folder.write(existing, to: "docker.io/hosts.toml", mode: 0o600)
         try folder.write("certificate", to: "docker.io/ca.crt", mode: 0o640)
         try folder.write("key", to: "docker.io/client/key.pem")
@@ -108,14 +109,22 @@ struct MirrorConfigurationTests {
         try configuration.apply(logger: logger)
         let written = try folder.read("docker.io/hosts.toml")
         #expect(
-            written == "server = \"https://registry-1.docker.io\"\n\n" + Self.mirror + """
-
-                [host."https://z.lab"]
+            written == """
+                server = "https://old"
                 ca = "ca.crt"
 
-                [host."https://a.lab"]
+                [header]
+                x-a = "b"
 
-                """
+
+                """ + Self.mirror + """
+
+                    [host."https://z.lab"]
+                    ca = "ca.crt"
+
+                    [host."https://a.lab"]
+
+                    """
         )
         #expect(try folder.read("docker.io/ca.crt") == "certificate")
         #expect(try Files.status(folder.path + "/docker.io/ca.crt")?.mode == 0o640)
@@ -129,6 +138,121 @@ struct MirrorConfigurationTests {
         // From the backup this time.
         #expect(try !configuration.apply(logger: logger).isChange)
         #expect(try folder.tree() == tree)
+    }
+
+    @Test("some registries and all others, with several mirrors")
+    func others() throws {
+        try folder.write("[host.\"https://corp.lab\"]\nskip_verify = true\n", to: "_default/hosts.toml")
+        var configuration = try configuration(["https://docker.io"], prependExisting: true)
+        configuration.mirrorsOthers = true
+        configuration.mirrorTargets.append(try RegistryURL("http://127.0.0.1:30021"))
+        configuration.dialTimeout = .zero
+        try configuration.apply(logger: logger)
+        let mirrors = """
+            [host."http://127.0.0.1:30020"]
+            capabilities = ["pull", "resolve"]
+
+            [host."http://127.0.0.1:30021"]
+            capabilities = ["pull", "resolve"]
+
+            """
+        #expect(
+            try folder.read("docker.io/hosts.toml") == "server = \"https://registry-1.docker.io\"\n\n" + mirrors
+        )
+        #expect(
+            try folder.read("_default/hosts.toml") == mirrors
+                + "\n[host.\"https://corp.lab\"]\nskip_verify = true\n"
+        )
+        #expect(
+            try MirroredFolder.read(folder.path) == [
+                MirroredFolder(
+                    name: "_default",
+                    hosts: ["http://127.0.0.1:30020", "http://127.0.0.1:30021", "https://corp.lab"]
+                ),
+                MirroredFolder(name: "docker.io", hosts: ["http://127.0.0.1:30020", "http://127.0.0.1:30021"]),
+            ]
+        )
+    }
+
+    @Test("credentials are sent to the mirrors alone, and are for the owner's eyes only")
+    func credentials() throws {
+        try folder.write("[host.\"https://z.lab\"]\n", to: "docker.io/hosts.toml", mode: 0o644)
+        var configuration = try configuration(["https://docker.io", "https://ghcr.io"], prependExisting: true)
+        try configuration.apply(logger: logger)
+        #expect(try Files.status(folder.path + "/ghcr.io/hosts.toml")?.mode == 0o644)
+        configuration.authorization = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+        try configuration.apply(logger: logger)
+        let mirror =
+            Self.mirror + """
+
+                [host."http://127.0.0.1:30020".header]
+                Authorization = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+
+                """
+        #expect(try folder.read("ghcr.io/hosts.toml") == "server = \"https://ghcr.io\"\n\n" + mirror)
+        #expect(
+            try folder.read("docker.io/hosts.toml") == "server = \"https://registry-1.docker.io\"\n\n" + mirror
+                + "\n[host.\"https://z.lab\"]\n"
+        )
+        for name in ["docker.io", "ghcr.io"] {
+            #expect(try Files.status("\(folder.path)/\(name)/hosts.toml")?.mode == 0o600)
+        }
+        #expect(try !configuration.apply(logger: logger).isChange)
+    }
+
+    @Test("a preview tells all that would be done, and nothing is")
+    func preview() throws {
+        try folder.write("[host.\"https://z.lab\"]\nca = \"ca.crt\"\n", to: "docker.io/hosts.toml")
+        try folder.write("certificate\n", to: "docker.io/ca.crt")
+        try folder.write("mine\n", to: "other/hosts.toml")
+        let tree = try folder.tree()
+        var configuration = try configuration(["https://docker.io"], prependExisting: true)
+        let preview = try configuration.preview()
+        #expect(preview.backedUp == ["docker.io", "other"])
+        #expect(preview.changes.map(\.name) == ["docker.io/hosts.toml", "other/hosts.toml"])
+        #expect(
+            preview.text(isColoured: false) == """
+                Moved into _backup: docker.io, other
+                --- a/docker.io/hosts.toml
+                +++ b/docker.io/hosts.toml
+                @@ -1,2 +1,8 @@
+                +server = "https://registry-1.docker.io"
+                +
+                +[host."http://127.0.0.1:30020"]
+                +capabilities = ["pull", "resolve"]
+                +dial_timeout = "200ms"
+                +
+                 [host."https://z.lab"]
+                 ca = "ca.crt"
+                --- a/other/hosts.toml
+                +++ /dev/null
+                @@ -1 +0,0 @@
+                -mine
+
+                """
+        )
+        #expect(try folder.tree() == tree)
+        try configuration.apply(logger: logger)
+        #expect(try !configuration.preview().isChange)
+        #expect(try configuration.preview().text(isColoured: false) == "Nothing would change.\n")
+
+        configuration.authorization = "Basic x"
+        let secret = try configuration.preview().text(isColoured: false)
+        #expect(secret.contains("Mode of docker.io/hosts.toml: 0644 -> 0600\n"))
+        #expect(secret.contains("+Authorization = \"(secret)\"\n"))
+        try folder.write("\u{0}", to: "docker.io/x")
+        #expect(chmod(folder.path + "/docker.io/x", 0o600) == 0)
+        #expect(try configuration.preview().changes.map(\.name) == ["docker.io/hosts.toml", "docker.io/x"])
+    }
+
+    @Test("a preview of a folder that is not there, and of settings that cannot be")
+    func previewOfNothing() throws {
+        var configuration = try configuration([])
+        configuration.registryConfigPath += "/missing"
+        #expect(try configuration.preview().changes.map(\.name) == ["_default/hosts.toml"])
+        #expect(try Files.status(configuration.registryConfigPath) == nil)
+        configuration.mirrorTargets = []
+        #expect(throws: NodeConfigurationError.missingMirrorTarget) { try configuration.preview() }
     }
 
     @Test("an existing file that cannot be understood changes nothing")

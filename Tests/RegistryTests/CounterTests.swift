@@ -18,7 +18,7 @@ extension LoopbackTests {
             let mirrored = MetricRegistry(SpegelMetrics.families)
             let held = MetricRegistry(SpegelMetrics.families)
             let mirror = try await TestNode(metrics: mirrored)
-            let holder = try await TestNode(host: "127.0.0.2", metrics: held)
+            let holder = try await TestNode(host: "127.0.0.2", checksFiles: true, metrics: held)
             let (bytes, digest) = try makeContent(300_000)
             holder.store.add(bytes, as: digest)
             // Nobody listens there, so the next provider is asked.

@@ -105,34 +105,6 @@ struct MirrorCheckPartsTests {
         #expect(budget.reserved == 9)
     }
 
-    @Test func aPeerIsBarredForOneDigestAndAWhile() throws {
-        let digests = try (0..<2).map { try makeContent(1 + $0).digest }
-        let now = NIODeadline.uptimeNanoseconds(5)
-        var barred = BarredPeers()
-        barred.bar("peer", digests[0], now: now)
-        let answers = [
-            barred.isBarred("peer", digests[0], now: now),
-            barred.isBarred("peer", digests[1], now: now),
-            barred.isBarred("other", digests[0], now: now),
-            barred.isBarred("peer", digests[0], now: now + BarredPeers.duration),
-        ]
-        #expect(answers == [true, false, false, false])
-        #expect(barred.count == 0)
-    }
-
-    @Test func theOldestGiveWayWhenTooManyAreBarred() throws {
-        let digest = try makeContent(1).digest
-        var barred = BarredPeers()
-        for number in 0...BarredPeers.limit {
-            barred.bar("\(number)", digest, now: .uptimeNanoseconds(UInt64(number)))
-        }
-        let now = NIODeadline.uptimeNanoseconds(UInt64(BarredPeers.limit))
-        #expect(barred.count == BarredPeers.limit)
-        let isOldest = barred.isBarred("0", digest, now: now)
-        let isNewest = barred.isBarred("\(BarredPeers.limit)", digest, now: now)
-        #expect(!isOldest && isNewest)
-    }
-
     @Test func whatIsUsualIsLearntFromWhatIsSeen() {
         var times = FirstByteTimes()
         #expect(times.hedgeDelay == FirstByteTimes.initialDelay)

@@ -36,12 +36,16 @@ private struct World {
         /// Which bytes it sends next, and where they end.
         var next: Int64 = 0
         var end: Int64 = 0
+        /// How many bytes are being moved without being seen.
+        var spliced: Int64?
     }
 
     /// The attempts under way, two at most.
     private var open: [Open] = []
     /// Peers whose copies are wrong.
     private var corruptPeers: Set<String> = []
+    private var standings: [String: PeerTrust.Standing] = [:]
+    private let mustHash: Bool
     private let checkedSize: Int64
     private let hasRoom: Bool
     /// Bytes that are held back, all or the last ones, and whether some of all that came are wrong.
@@ -66,11 +70,19 @@ private struct World {
         default: break
         }
         let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 1, count: 32))
-        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: digest, range: range)
+        mustHash = Bool.random(using: &random)
+        let request = MirrorTransfer.Request(
+            isHead: false,
+            kind: .blob,
+            digest: digest,
+            range: range,
+            mustHash: mustHash
+        )
         var limits = MirrorTransfer.Limits()
         checkedSize = Bool.random(using: &random) ? 0 : 2500
         hasRoom = Int.random(in: 0..<4, using: &random) > 0
         limits.checkedSize = checkedSize
+        limits.splicedSize = Int64.random(in: 0...5000, using: &random)
         limits.hedgeDelay = .milliseconds(Int64.random(in: 1...60, using: &random))
         transfer = MirrorTransfer(request, limits: limits, now: now)
         self.random = random
@@ -84,6 +96,8 @@ private struct World {
             }
             providers.append(Provider(peerID: "\(number)", addresses: addresses))
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
+            let standing = PeerTrust.Standing(rawValue: Int.random(in: -2...3, using: &random))
+            standings["\(number)"] = standing ?? .trusted
         }
         for _ in 0..<2000 {
             if ending != nil { return check() }
@@ -101,10 +115,14 @@ private struct World {
                 lookupIsRunning = false
                 return perform(transfer.lookupEnded(now: now))
             }
-            return perform(transfer.found(providers.removeFirst(), now: now))
+            let provider = providers.removeFirst()
+            let standing = standings[provider.peerID] ?? .trusted
+            return perform(transfer.found(provider, standing: standing, now: now))
         case 9 where Bool.random(using: &random): transfer.lookupStarted(now: now)
         case 2:
-            if transfer.deadline == nil { return "nothing bounds the wait" }
+            // Whoever moves bytes that are not seen watches their progress.
+            let isSpliced = open.contains { $0.spliced != nil }
+            if transfer.deadline == nil, !isSpliced { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)
             return perform(transfer.timePassed(now: now))
         case 3:
@@ -133,6 +151,8 @@ private struct World {
         guard open[index].hasHead else {
             return perform(transfer.received(makeHead(index), of: attempt, now: now))
         }
+        if let count = open[index].spliced { return endSplice(index, count) }
+        if let count = transfer.spliceable(attempt), Bool.random(using: &random) { return beginSplice(index, count) }
         let next = open[index].next
         guard next < open[index].end else { return perform(transfer.ended(attempt, now: now)) }
         let count = Int.random(in: 1...Int(open[index].end - next), using: &random)
@@ -144,6 +164,8 @@ private struct World {
         case .drop: return nil
         case .forward(let head, let dropped):
             if let problem = take(head: head) { return problem }
+            if transfer.isHashed { isTrailing = true }
+            if !isTrailing, mustHash, let promised, !promised.isPartial { return "bytes pass by without a hash" }
             return take(count - dropped, at: next + Int64(dropped), isWrong: isWrong)
         case .hold(let content, let dropped):
             if content.size > checkedSize { return "large content is held back" }
@@ -159,6 +181,29 @@ private struct World {
             if isWrong { hasTakenWrongBytes = true }
             return nil
         }
+    }
+
+    private mutating func beginSplice(_ index: Int, _ count: Int64) -> String? {
+        guard let promised else { return "bytes are moved before the head" }
+        if isHolding || isTrailing { return "bytes that are to be checked are not seen" }
+        let rest = promised.range.upperBound - promised.range.lowerBound - received
+        if count != rest { return "\(count) bytes of \(rest) are moved" }
+        transfer.spliceBegan(open[index].request.attempt)
+        open[index].spliced = count
+        return nil
+    }
+
+    /// All bytes were moved, or some of them before the peer failed. Meanwhile others may do as they like.
+    private mutating func endSplice(_ index: Int, _ count: Int64) -> String? {
+        let attempt = open[index].request.attempt
+        let sent = min(count, open[index].end - open[index].next)
+        let moved = Bool.random(using: &random) ? sent : Int64.random(in: 0...max(0, sent), using: &random)
+        let isWrong = corruptPeers.contains(open[index].request.peerID)
+        if moved > 0, let problem = take(Int(moved), at: open[index].next, isWrong: isWrong) { return problem }
+        transfer.spliced(bytes: moved, of: attempt)
+        guard moved < count else { return perform(transfer.ended(attempt, now: now)) }
+        open.remove(at: index)
+        return perform(transfer.failed(attempt, .closed("in the middle"), now: now))
     }
 
     private mutating func take(head: MirroredContent?) -> String? {
@@ -202,6 +247,14 @@ private struct World {
         case 5: head.contentLength = nil
         default: break
         }
+        if request.mustBeChecked {
+            // A peer that finds its copy wrong has nothing to give; one that knows of no checks says nothing.
+            head.isChecked = Int.random(in: 0..<4, using: &random) > 0
+            if corruptPeers.contains(request.peerID) {
+                head.isChecked = false
+                head.status = 404
+            }
+        }
         open[index].hasHead = true
         open[index].next = part.lowerBound
         open[index].end = part.lowerBound + (head.contentLength ?? 0)
@@ -215,6 +268,16 @@ private struct World {
             case .ask(let request):
                 asks += 1
                 if open.count >= 2 { return "three attempts at a time" }
+                switch standings[request.peerID] {
+                case .barred: return "a barred peer is asked"
+                case .suspect where !request.mustBeChecked: return "a suspect need not check"
+                case .suspect where lookupIsRunning && standings.values.count { $0 < .suspect } < 3:
+                    return "a suspect is asked before the lookup has ended"
+                case .distrusted where !request.mustBeChecked && request.asked != .whole && !transfer.isHashed:
+                    return "a distrusted peer goes on without a check"
+                case .trusted where request.mustBeChecked: return "a trusted peer has to check"
+                default: break
+                }
                 if asks > 3 * 2 * 2 * 3 { return "too many attempts" }
                 open.append(Open(request: request))
             case .cancel(let attempt), .release(let attempt):
@@ -233,7 +296,9 @@ private struct World {
                 held = 0
                 isHolding = false
             case .bar(let peerID, _):
-                if !corruptPeers.contains(peerID), !hasTakenWrongBytes { return "an honest peer is barred" }
+                if !corruptPeers.contains(peerID) { return "an honest peer is barred" }
+            case .suspect:
+                if !hasTakenWrongBytes { return "somebody is suspected without a reason" }
             case .finish, .cutShort, .notFound, .rangeNotSatisfiable: ending = action
             }
         }
@@ -246,7 +311,8 @@ private struct World {
         switch ending {
         case .finish:
             guard let promised else { return "an end without a head" }
-            if hasTakenWrongBytes, !promised.isPartial, promised.size <= checkedSize { return "wrong bytes were sent" }
+            let isChecked = promised.size <= checkedSize || mustHash || isTrailing
+            if hasTakenWrongBytes, !promised.isPartial, isChecked { return "wrong bytes were sent" }
             return received == promised.range.upperBound - promised.range.lowerBound ? nil : "bytes are missing"
         case .cutShort:
             guard let promised, received > 0 else { return "cut short before the first byte" }

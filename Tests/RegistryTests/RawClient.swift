@@ -20,7 +20,18 @@ final class RawClient: Sendable {
 
     private let socket: Int32
 
-    init(_ address: SocketAddress, receiveBuffer: Int32? = nil) throws {
+    /// The socket, for whoever needs a descriptor.
+    var descriptor: Int32 { socket }
+
+    convenience init(_ address: SocketAddress, receiveBuffer: Int32? = nil) throws {
+        try self.init(receiveBuffer: receiveBuffer)
+        try connect(to: address)
+    }
+
+    /// A client that is not connected yet.
+    static func unconnected() throws -> RawClient { try RawClient(receiveBuffer: nil) }
+
+    private init(receiveBuffer: Int32?) throws {
         socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { throw Failure(what: "socket: \(errno)") }
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
@@ -29,11 +40,11 @@ final class RawClient: Sendable {
         if var size = receiveBuffer {
             setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         }
-        let result = address.withSockAddr { connect(socket, $0, socklen_t($1)) }
-        guard result == 0 else {
-            close(socket)
-            throw Failure(what: "connect: \(errno)")
-        }
+    }
+
+    func connect(to address: SocketAddress) throws {
+        let result = address.withSockAddr { Glibc.connect(socket, $0, socklen_t($1)) }
+        guard result == 0 else { throw Failure(what: "connect: \(errno)") }
     }
 
     deinit { close(socket) }
@@ -57,6 +68,11 @@ final class RawClient: Sendable {
         let result = recv(socket, &buffer, count, 0)
         guard result >= 0 else { throw Failure(what: "recv: \(errno)") }
         return Array(buffer.prefix(result))
+    }
+
+    /// Says that nothing more will be sent.
+    func endOutput() {
+        shutdown(socket, Int32(SHUT_WR))
     }
 
     /// Closes with a reset instead of a FIN.

@@ -81,12 +81,17 @@ struct TestNode {
     let store: TestStore
     let index: ContentIndex
     let router: MemoryRouter
+    /// What checks the files of the store, where something does.
+    let checks: ContentChecks?
+
+    static let noMetrics: any MetricsFactory = NOOPMetricsHandler.instance
 
     var provider: Provider { Provider(peerID: "node at \(address)", addresses: [address]) }
 
     init(
         host: String = "127.0.0.1",
         readersOnly: Bool = false,
+        checksFiles: Bool = false,
         readiness: Readiness = .ready("ready"),
         router other: (any Router)? = nil,
         stalls: [String] = [],
@@ -106,16 +111,19 @@ struct TestNode {
         store = TestStore(readersOnly: readersOnly)
         index = ContentIndex()
         router = MemoryRouter()
+        let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let shown: any ContentStore = checksFiles ? CheckedStore(store, advice: "", logger: quiet) : store
+        checks = shown.checks
         server = RegistryServer(
             configuration: configuration,
-            store: store,
+            store: shown,
             index: index,
             router: other ?? router,
             group: MultiThreadedEventLoopGroup.singleton,
             readiness: { readiness },
             stalls: { stalls },
             metricsFactory: metrics,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+            logger: quiet
         )
         address = try await server.start()
     }
@@ -149,6 +157,24 @@ final class EndlessRouter: Router {
     var readiness: Readiness { .ready("for ever") }
 }
 
+/// A router that knows all there is to know at once, and whose lookups would not end.
+final class KnowingRouter: Router {
+    private let known: [String: [Provider]]
+
+    init(_ known: [String: [Provider]]) {
+        self.known = known
+    }
+
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        AsyncStream { _ in }
+    }
+
+    func knownProviders(of key: String, limit: Int) -> [Provider]? { known[key] }
+    func advertise(_ keys: [String]) async {}
+    func withdraw(_ keys: [String]) async {}
+    var readiness: Readiness { .ready("all-knowing") }
+}
+
 /// A peer that does as told on every request, and counts what it does.
 final class ScriptedPeer: Sendable {
     enum Step: Sendable {
@@ -156,7 +182,11 @@ final class ScriptedPeer: Sendable {
         case bytes([UInt8])
         /// Sends zeros for as long as the other side takes them.
         case endless
+        /// Sends nothing for so many milliseconds.
+        case pause(Int64)
         case close
+        /// Closes with a reset.
+        case reset
     }
 
     private struct State {
@@ -215,19 +245,33 @@ final class ScriptedPeer: Sendable {
             let request = received
             received = ""
             peer.state.withLock { $0.requests.append(request) }
-            for step in peer.script(request) {
-                switch step {
-                case .send(let text): write(context, ByteBuffer(string: text))
-                case .bytes(let bytes): write(context, ByteBuffer(bytes: bytes))
-                case .endless: pump(context)
-                case .close: context.close(promise: nil)
-                }
+            perform(peer.script(request)[...], context)
+        }
+
+        /// One step after the other, each when what was sent before has left.
+        private func perform(_ steps: ArraySlice<Step>, _ context: ChannelHandlerContext) {
+            guard let step = steps.first else { return }
+            let promise = context.eventLoop.makePromise(of: Void.self)
+            promise.futureResult.assumeIsolated().whenSuccess { self.perform(steps.dropFirst(), context) }
+            switch step {
+            case .send(let text): write(context, ByteBuffer(string: text), promise)
+            case .bytes(let bytes): write(context, ByteBuffer(bytes: bytes), promise)
+            case .endless:
+                pump(context)
+                promise.succeed()
+            case .pause(let time):
+                context.eventLoop.scheduleTask(in: .milliseconds(time)) { promise.succeed() }
+            case .close: context.close(promise: promise)
+            case .reset:
+                (context.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
+                    .whenComplete { _ in }
+                context.close(promise: promise)
             }
         }
 
-        private func write(_ context: ChannelHandlerContext, _ buffer: ByteBuffer) {
+        private func write(_ context: ChannelHandlerContext, _ buffer: ByteBuffer, _ promise: EventLoopPromise<Void>) {
             peer.state.withLock { $0.sentBytes += buffer.readableBytes }
-            context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
         }
 
         private func pump(_ context: ChannelHandlerContext) {

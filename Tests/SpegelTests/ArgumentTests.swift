@@ -21,6 +21,7 @@ struct ArgumentTests {
         #expect(command.mirrorResolveTimeout.duration == .milliseconds(20))
         #expect(command.mirrorResolveRetries == 3)
         #expect(command.resolveTags.isOn)
+        #expect("\(command.verify)" == "auto")
         #expect(command.containerdSock == "/run/containerd/containerd.sock")
         #expect(command.containerdNamespace == "k8s.io")
         #expect(command.dataDir == "/var/lib/spegel")
@@ -51,6 +52,11 @@ struct ArgumentTests {
         #expect(!command.resolveTags.isOn)
     }
 
+    @Test func verificationIsChosen() throws {
+        #expect("\(try parse(["registry", "--verify=always"]).verify)" == "always")
+        #expect("\(try parse(["registry"], ["VERIFY": "always"]).verify)" == "always")
+    }
+
     @Test func flagsBeforeTheCommandAndBareSwitchesAreUnderstood() throws {
         let command = try parse(["--log-level", "DEBUG", "registry", "--resolve-tags", "--data-dir=/x"])
         #expect(command.common.logLevel == .debug)
@@ -68,6 +74,17 @@ struct ArgumentTests {
     func listsAreTakenInEachForm(_ line: [String]) throws {
         let names = try parse(["registry"] + line).registryNames()
         #expect(Set((names ?? []).map(\.text)) == ["docker.io", "registry.lab:5000"])
+    }
+
+    @Test func rangesOfAddressesAreRead() throws {
+        #expect(try parse(["registry"]).allowedRanges() == nil)
+        let command = try parse(["registry", "--allow-from", "10.0.0.0/8,fd00::/8"])
+        #expect(try command.allowedRanges()?.map(\.description) == ["10.0.0.0/8", "fd00::/8"])
+        let variable = try parse(["registry"], ["ALLOW_FROM": "192.0.2.1 10.0.0.0/8"])
+        #expect(try variable.allowedRanges()?.map(\.description) == ["192.0.2.1/32", "10.0.0.0/8"])
+        for wrong in ["10.0.0.1/8", "10.0.0.0/33", "node1"] {
+            #expect(throws: (any Error).self) { try parse(["registry", "--allow-from", wrong]) }
+        }
     }
 
     @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {
@@ -120,7 +137,7 @@ struct ArgumentTests {
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
         ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
         ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
-        ["--provider-refresh=0s"], ["--provider-ttl=25h"],
+        ["--provider-refresh=0s"], ["--provider-ttl=25h"], ["--verify=never"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

@@ -12,9 +12,17 @@ struct SpareMemoryTests {
         for kind in ["rw-p", "rwxp", "r-xs", "---p"] {
             #expect(SpareMemory.readOnlyRange(inMapsLine: code.replacing("r-xp", with: kind)) == nil)
         }
-        for odd in ["", "x", "1-2", "2-1 r-xp 0 /x", "zz-1 r-xp 0 /x", "1 r-xp 0 /x"] {
+        // Anonymous memory would be lost, and the kernel's own pages are no file's.
+        for name in ["", "[heap]", "[vdso]", "relative"] {
+            #expect(SpareMemory.readOnlyRange(inMapsLine: code.replacing("/usr/local/bin/spegel", with: name)) == nil)
+        }
+        let odds = [
+            "", "x", "1-2", "2-1 r-xp 0 fe:00 1 /x", "zz-1 r-xp 0 fe:00 1 /x", "1 r-xp 0 fe:00 1 /x", "1-2 r-xp /x",
+        ]
+        for odd in odds {
             #expect(SpareMemory.readOnlyRange(inMapsLine: odd) == nil)
         }
+        #expect(SpareMemory.isMapsLine(code) && !SpareMemory.isMapsLine("Rss:   4 kB"))
         #expect(SpareMemory.anonymousSize(inSmapsLine: "Anonymous:           988 kB") == 988)
         #expect(SpareMemory.anonymousSize(inSmapsLine: "AnonHugePages:         0 kB") == nil)
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Listening
 import Logging
 import Multiformats
 import NIOCore
@@ -63,7 +64,9 @@ extension Host {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [resources] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AcceptPause(resources: resources))
+                    try channel.pipeline.syncOperations.addHandler(
+                        AcceptPause { resources.count { $0.acceptFailures += 1 } }
+                    )
                 }
             }
             .childChannelInitializer { [weak self] channel in

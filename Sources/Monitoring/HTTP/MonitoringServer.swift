@@ -1,4 +1,5 @@
 import Glibc
+import Listening
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -57,7 +58,7 @@ public final class MonitoringServer: Service {
     private let routes: Routes
     private let group: any EventLoopGroup
     private let logger: Logger
-    private let connections = MonitoringConnections()
+    private let connections = OpenConnections()
     private let channel = Mutex<(any Channel)?>(nil)
 
     /// Makes a server that is not started yet.
@@ -132,9 +133,10 @@ public final class MonitoringServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, configuration] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        MonitoringConnectionLimiter(limit: configuration.maximumConnections, connections: connections)
-                    )
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause(),
+                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections),
+                    ])
                 }
             }
             .childChannelInitializer { [configuration, routes] channel in

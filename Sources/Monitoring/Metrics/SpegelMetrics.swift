@@ -10,7 +10,9 @@ public enum SpegelMetrics {
     private static let handler = MetricFamily.Label.fixed("handler", ["/v2/*", "/readyz", "/livez"])
     private static let code = MetricFamily.Label.fixed(
         "code",
-        ["200", "206", "400", "404", "405", "413", "414", "416", "417", "431", "503", "none"]
+        [
+            "200", "206", "304", "400", "401", "403", "404", "405", "413", "414", "416", "417", "431", "503", "none",
+        ]
     )
     private static let seconds: [Double] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
     /// From 1 KiB on, each five times as large as the one before.
@@ -110,7 +112,7 @@ public enum SpegelMetrics {
                     "reason",
                     [
                         "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled",
-                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt",
+                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt", "unchecked",
                     ]
                 )
             ]
@@ -124,6 +126,17 @@ public enum SpegelMetrics {
             "spegel_mirror_hedged_attempts_total",
             .counter,
             "Attempts at another node beside one that was slow."
+        ),
+        MetricFamily(
+            "spegel_registry_refused_total",
+            .counter,
+            "Requests for content that were refused for the client's address or its credentials.",
+            labels: [.fixed("reason", ["address", "credentials"])]
+        ),
+        MetricFamily(
+            "spegel_registry_accept_failures_total",
+            .counter,
+            "How often a connection could not be accepted for lack of descriptors or memory."
         ),
         MetricFamily("spegel_registry_connections", .gauge, "Connections of clients that are open."),
         MetricFamily(
@@ -221,6 +234,17 @@ public enum SpegelMetrics {
             "spegel_store_connected",
             .gauge,
             "Whether the content store, containerd's or another, can be followed: 1 or 0."
+        ),
+        MetricFamily(
+            "spegel_store_checks_total",
+            .counter,
+            "Files of the content store that were checked against their digests, by what was found.",
+            labels: [.fixed("outcome", ["sound", "corrupt", "unreadable"])]
+        ),
+        MetricFamily(
+            "spegel_store_faulty_contents",
+            .gauge,
+            "Pieces of content that are not shared since their files are not what their digests say."
         ),
         MetricFamily("spegel_store_outages_total", .counter, "How often the content store was lost."),
         MetricFamily("spegel_ready", .gauge, "Whether the node can do its work, as /readyz says: 1 or 0."),

@@ -1,4 +1,5 @@
 import LibP2P
+import Listening
 import Logging
 import Multiformats
 import NIOCore
@@ -12,7 +13,7 @@ public struct IdentityServer: Service {
     private let group: any EventLoopGroup
     private let peer: @Sendable () -> (id: PeerID, addresses: [Multiaddr])
 
-    /// The most connections at a time; further ones are closed at once.
+    /// The most connections at a time; others wait to be accepted.
     private static let maximumConnections = 64
 
     /// Makes a server for a host.
@@ -49,14 +50,20 @@ public struct IdentityServer: Service {
 
     /// Begins to listen.
     func bind() async throws -> any Channel {
-        let count = ConnectionCount()
+        let connections = OpenConnections()
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandlers([
+                        AcceptPause(),
+                        ConnectionLimiter(limit: Self.maximumConnections, connections: connections),
+                    ])
+                }
+            }
             .childChannelInitializer { [peer] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard count.enter(limit: Self.maximumConnections) else { throw ChannelError.eof }
-                    channel.closeFuture.whenComplete { _ in count.leave() }
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.configureHTTPServerPipeline(withErrorHandling: true)
                     try pipeline.addHandler(IdleStateHandler(allTimeout: .seconds(30)))

@@ -12,6 +12,7 @@ public final class DHTRouter: Router, Service {
 
     private let host: Host
     private let node: KademliaNode
+    private let transport: HostTransport
     private let bootstrapper: Bootstrapper
     private let protocolID: String
     private let recordsProtocolID: String
@@ -37,11 +38,12 @@ public final class DHTRouter: Router, Service {
         self.logger = logger
         protocolID = protocolPrefix + "/kad/1.0.0"
         recordsProtocolID = protocolPrefix + "/records/1.0.0"
+        transport = HostTransport(host: host, protocolID: protocolID, recordsProtocolID: recordsProtocolID)
         node = KademliaNode(
             localPeer: host.peerID,
             localAddresses: { host.listenAddresses },
             configuration: kademlia,
-            transport: HostTransport(host: host, protocolID: protocolID, recordsProtocolID: recordsProtocolID),
+            transport: transport,
             logger: logger
         )
         bootstrapper = Bootstrapper(
@@ -103,6 +105,7 @@ public final class DHTRouter: Router, Service {
         host.setHandler(for: recordsProtocolID) { [node, logger] stream in
             await Self.takeRecords(from: stream, node: node, logger: logger)
         }
+        defer { transport.streams.close() }
         // Listened to before anybody is dialled, so that no peer is missed.
         let events = host.events
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -131,6 +134,11 @@ public final class DHTRouter: Router, Service {
         return stream
     }
 
+    /// The holders of a key, where the DHT need not ask for them.
+    public func knownProviders(of key: String, limit: Int) -> [Provider]? {
+        node.findProvidersHere(Key(key), limit: limit)?.compactMap { Provider($0, registryPort: registryPort) }
+    }
+
     /// Has the DHT provide the keys.
     public func advertise(_ keys: [String]) async {
         node.provide(keys.map { Key($0) })
@@ -145,6 +153,12 @@ public final class DHTRouter: Router, Service {
     public func reportMissing(_ provider: Provider, of key: String) {
         guard let id = try? PeerID(provider.peerID) else { return }
         node.reportMissing(id, for: Key(key))
+    }
+
+    /// Has the DHT drop the record, and not offer the peer for the key for a good while.
+    public func reportCorrupt(_ provider: Provider, of key: String) {
+        guard let id = try? PeerID(provider.peerID) else { return }
+        node.reportCorrupt(id, for: Key(key))
     }
 
     /// Has the DHT offer the peer last, and check it.

@@ -8,15 +8,35 @@ struct HostTransport: KademliaTransport {
     let host: Host
     let protocolID: String
     let recordsProtocolID: String
+    /// What requests leave behind for the next ones.
+    let streams = StreamPool()
 
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message {
-        try await withStream(to: peer, protocols: [protocolID]) { stream in
+        if let used = streams.take(peer.id) {
+            do {
+                return try await exchange(message, over: used, with: peer)
+            } catch StreamError.reset, StreamError.connectionClosed, StreamError.closed, is NoReply {
+                // The peer ended it as it was chosen, which says nothing of the peer.
+                try Task.checkCancellation()
+            }
+        }
+        let stream = try await host.openStream(to: peer, protocols: [protocolID])
+        return try await exchange(message, over: stream, with: peer)
+    }
+
+    /// Sends a request and reads the answer. Then the stream waits for the next one.
+    private func exchange(_ message: Message, over stream: MuxedStream, with peer: PeerInfo) async throws -> Message {
+        do {
             try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
-            stream.closeWrite()
-            guard let reply = try await stream.readMessage(maxLength: Message.maximumSize) else {
+            guard let bytes = try await stream.readMessage(maxLength: Message.maximumSize) else {
                 throw NoReply(peer: peer.id)
             }
-            return try Message(decoding: Array(reply.readableBytesView))
+            let reply = try Message(decoding: Array(bytes.readableBytesView))
+            streams.put(stream)
+            return reply
+        } catch {
+            stream.reset()
+            throw error
         }
     }
 

@@ -52,6 +52,8 @@ public final class StateTracker: Service {
         var retryDelay: Duration?
         /// Since when a change is being acted on.
         var busySince: SuspendingClock.Instant?
+        /// What waits to be acted on while the store is followed.
+        var pending: PendingChanges?
     }
 
     /// Makes a tracker; it works while ``run()`` does.
@@ -118,15 +120,12 @@ public final class StateTracker: Service {
     /// Follows the store until the task is cancelled or the service shuts down; then all keys are withdrawn.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                do {
-                    try await self.follow()
-                } catch is CancellationError {
-                    return
-                } catch {
-                    await self.storeFailed(error)
+            await withTaskGroup(of: Void.self) { group in
+                if let faults = self.store.checks?.faults {
+                    group.addTask { for await digest in faults { await self.withdrawFaulty(digest) } }
                 }
-                do { try await Task.sleep(for: self.takeRetryDelay()) } catch { return }
+                await self.followUntilCancelled()
+                group.cancelAll()
             }
         }
         let keys = state.withLock { state in
@@ -134,6 +133,28 @@ public final class StateTracker: Service {
             return state.advertised
         }
         if !keys.isEmpty { await router.withdraw(keys.sorted()) }
+    }
+
+    private func followUntilCancelled() async {
+        while !Task.isCancelled {
+            do {
+                try await follow()
+            } catch is CancellationError {
+                return
+            } catch {
+                await storeFailed(error)
+            }
+            do { try await Task.sleep(for: takeRetryDelay()) } catch { return }
+        }
+    }
+
+    /// The file of some content is not what its digest says: the content is taken back at once. The store no longer shows
+    /// it, so a reading of everything, soon after, does the rest, for the tags that stand for it.
+    private func withdrawFaulty(_ digest: Digest) async {
+        index.remove(digest)
+        let (wasAdvertised, pending) = state.withLock { ($0.advertised.remove(digest.text) != nil, $0.pending) }
+        if wasAdvertised { await router.withdraw([digest.text]) }
+        pending?.setCollectionDue(.now + configuration.collectionDelay)
     }
 
     /// The wait before the next try; it doubles until the store was read again.
@@ -148,6 +169,8 @@ public final class StateTracker: Service {
     /// Watches the store from before it is first read, so that nothing falls between. Returns by throwing only.
     private func follow() async throws {
         let pending = PendingChanges()
+        state.withLock { $0.pending = pending }
+        defer { state.withLock { $0.pending = nil } }
         try await withThrowingTaskGroup(of: Void.self) { group in
             let stream = store.changes()
             group.addTask {

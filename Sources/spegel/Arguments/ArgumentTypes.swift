@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Registry
 
 /// A time span written as Go writes it: `20ms`, `1.5s`, `1m30s`.
 struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
@@ -89,6 +90,8 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
 
     var description: String { isOn ? "true" : "false" }
 }
+
+extension RegistryConfiguration.Verification: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {
     /// Reads a level in any case; Go's names are known too.

@@ -4,10 +4,10 @@ import Monitoring
 
 /// What every command takes.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "How much to log: trace, debug, info, notice, warning, error or critical.")
+    @Option(help: ArgumentHelp("How much to log.", valueName: "level"))
     var logLevel: Logger.Level = .info
 
-    @Option(help: "How log lines look: text or json; by default text on a terminal, json elsewhere.")
+    @Option(help: ArgumentHelp("How log lines look; text on a terminal, else json.", valueName: "format"))
     var logFormat: LogFormat?
 
     @Option(
@@ -15,7 +15,7 @@ struct CommonOptions: ParsableArguments {
     )
     var config: String?
 
-    @Flag(help: "Print all settings and where each comes from, and do nothing else.")
+    @Flag(help: "Only print all settings and where each comes from.")
     var printConfig = false
 
     static let settings = ["log-level", "log-format", "config"]

@@ -1,13 +1,18 @@
 import ArgumentParser
+import ContainerdStore
+import Files
+import Logging
 import Monitoring
+import NIOPosix
 import NodeConfiguration
+import Registry
 
 /// `spegel configuration`: has containerd ask the mirror.
-struct ConfigurationCommand: ParsableCommand, SettableCommand {
+struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configuration",
         abstract: "Write containerd's registry configuration so that it asks the mirror first.",
-        usage: "spegel configuration [OPTION …]",
+        usage: "spegel configuration --mirror-targets URL … [OPTION …]",
         discussion: """
             What stood in the folder before is kept in its subfolder _backup.
 
@@ -19,17 +24,15 @@ struct ConfigurationCommand: ParsableCommand, SettableCommand {
     static let settings =
         CommonOptions.settings + [
             "containerd-registry-config-path", "mirrored-registries", "mirror-targets", "resolve-tags",
-            "prepend-existing", "dial-timeout",
+            "prepend-existing", "dial-timeout", "basic-auth-dir", "containerd-sock", "containerd-config",
         ]
 
-    @OptionGroup var common: CommonOptions
-
-    @Option(help: ArgumentHelp("The folder of containerd's registry configuration.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The registry configuration's folder.", valueName: "dir"))
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("The registries to mirror, as URLs; all when none is given.", valueName: "url")
+        help: ArgumentHelp("URLs to mirror; _default: all others; none: all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
 
@@ -39,36 +42,122 @@ struct ConfigurationCommand: ParsableCommand, SettableCommand {
     )
     var mirrorTargets: [String] = []
 
-    @Option(help: ArgumentHelp("Whether tags are asked of the mirror; digests always are.", valueName: "bool"))
+    @Option(help: ArgumentHelp("Whether tags are asked of the mirror.", valueName: "bool"))
     var resolveTags = Switch(true)
 
-    @Option(help: ArgumentHelp("Whether to keep the hosts that were there, behind the mirrors.", valueName: "bool"))
+    @Option(help: ArgumentHelp("Keep hosts that were there, behind the mirrors.", valueName: "bool"))
     var prependExisting = Switch(false)
 
-    @Option(help: ArgumentHelp("How long containerd (2.1 or later) tries to connect to a mirror.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long containerd 2.1+ dials a mirror; 0: its own.", valueName: "time"))
     var dialTimeout = TimeSpan(.milliseconds(200), text: "200ms")
 
+    @Option(
+        help: ArgumentHelp(
+            "Files username, password for the mirrors; or \(CredentialFolder.standardPath).",
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
+
+    @Option(help: ArgumentHelp("For --check: the socket of containerd.", valueName: "path"))
+    var containerdSock = SetupLookup.usualSocket
+
+    @Option(help: ArgumentHelp("For --check: containerd's config.toml, if not its own.", valueName: "path"))
+    var containerdConfig: String?
+
+    @Flag(help: "Only show what would change, as a diff.")
+    var dryRun = false
+
+    @Flag(help: "Only say whether containerd is set up; exit code 1 if not.")
+    var check = false
+
+    @Option(help: ArgumentHelp("How --check prints.", valueName: "format"))
+    var output = OutputFormat.text
+
+    @OptionGroup var common: CommonOptions
+
     func validate() throws {
-        _ = try mirrors()
+        guard !(check && dryRun) else { throw ValidationError("--check and --dry-run exclude each other.") }
+        guard output == .text || check else { throw ValidationError("--output is for --check.") }
+        if check, listItems(mirrorTargets).isEmpty { return }
+        _ = try mirrors(authorization: nil)
     }
 
-    func run() throws {
-        _ = try mirrors().apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
+    func run() async throws {
+        if check { return try await runCheck() }
+        let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
+        if dryRun {
+            Terminal.write(try mirrors.preview().text(isColoured: Terminal.isInteractive))
+        } else {
+            _ = try mirrors.apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
+        }
     }
 
-    private func mirrors() throws -> MirrorConfiguration {
+    private func mirrors(authorization: String?) throws -> MirrorConfiguration {
         let targets = try urls(mirrorTargets, flag: "--mirror-targets")
         guard !targets.isEmpty else {
             throw ValidationError("--mirror-targets needs at least one URL, such as http://127.0.0.1:5000.")
         }
+        let registries = try MirroredRegistries(mirroredRegistries)
         return MirrorConfiguration(
             registryConfigPath: containerdRegistryConfigPath,
-            mirroredRegistries: try urls(mirroredRegistries, flag: "--mirrored-registries"),
+            mirroredRegistries: registries.urls,
+            mirrorsOthers: registries.includesOthers,
             mirrorTargets: targets,
             resolveTags: resolveTags.isOn,
             prependExisting: prependExisting.isOn,
-            dialTimeout: dialTimeout.duration
+            dialTimeout: dialTimeout.duration,
+            authorization: authorization
         )
+    }
+
+    private func runCheck() async throws {
+        let setup = await ContainerdInquiry.setup(socket: containerdSock)
+        var place: SetupLookup.Place?
+        if let containerdConfig {
+            place = SetupLookup.Place(path: containerdConfig)
+        } else {
+            place = SetupLookup.place((try? setup.get()) ?? ContainerdSetup(version: ""), socket: containerdSock)
+        }
+        let file = Result { try place.flatMap { try ContainerdConfigurationFile.load($0.path, root: $0.root) } }
+        let folders = Result { try MirroredFolder.read(containerdRegistryConfigPath) }
+        var isWritten: Bool?
+        if !listItems(mirrorTargets).isEmpty {
+            let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
+            isWritten = try !mirrors.preview().isChange
+        }
+        let check = ConfigurationCheck(
+            ConfigurationCheck.Findings(
+                socket: containerdSock,
+                setup: setup,
+                place: place,
+                file: file.mapError { ConfigurationCheck.Reason($0) },
+                registryConfigPath: containerdRegistryConfigPath,
+                mirrors: folders.mapError { ConfigurationCheck.Reason($0) },
+                isWritten: isWritten
+            )
+        )
+        switch output {
+        case .text: Terminal.write(check.text + "\n")
+        case .json: Terminal.write(check.json)
+        }
+        if !check.isGood { throw ExitCode(1) }
+    }
+}
+
+/// The registries that a list flag names. `_default` and `*` stand for all that are not named.
+struct MirroredRegistries {
+    private(set) var urls: [RegistryURL] = []
+    private(set) var includesOthers = false
+
+    init(_ values: [String]) throws {
+        for item in listItems(values) {
+            if item == "_default" || item == "*" {
+                includesOthers = true
+            } else {
+                urls += try spegel.urls([item], flag: "--mirrored-registries")
+            }
+        }
     }
 }
 

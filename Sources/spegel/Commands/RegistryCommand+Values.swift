@@ -1,14 +1,44 @@
 import ArgumentParser
+import Logging
+import Multiformats
 import NodeConfiguration
 import OCI
+import Registry
 import Routing
 
 extension RegistryCommand {
     /// The names of the mirrored registries, or `nil` for all.
     func registryNames() throws -> Set<RegistryName>? {
-        let items = listItems(mirroredRegistries)
+        let registries = try MirroredRegistries(mirroredRegistries)
+        guard !registries.urls.isEmpty, !registries.includesOthers else { return nil }
+        return Set(registries.urls.map(\.host))
+    }
+
+    /// The credentials that clients and other nodes must know, or `nil` when there are none.
+    ///
+    /// - Throws: a ``CredentialFolder/Failure`` when the folder is there, or was named, and is not as it should be.
+    func authentication(logger: Logger) throws -> BasicAuthentication? {
+        let folder = CredentialFolder(basicAuthDir ?? CredentialFolder.standardPath)
+        guard basicAuthDir != nil || folder.exists else { return nil }
+        return try BasicAuthentication(folder: folder, logger: logger)
+    }
+
+    /// The ranges of addresses that may ask for content, or `nil` for all.
+    func allowedRanges() throws -> [IPRange]? {
+        let items = listItems(allowFrom)
         guard !items.isEmpty else { return nil }
-        return Set(try urls(mirroredRegistries, flag: "--mirrored-registries").map(\.host))
+        guard items.count <= 1000 else {
+            throw ValidationError("--allow-from takes at most 1000 ranges, there are \(items.count).")
+        }
+        return try items.map { text in
+            guard let range = IPRange(text) else {
+                throw ValidationError(
+                    "--allow-from takes ranges like 10.0.0.0/8 or fd00::/8 with no bit set behind the prefix, "
+                        + "not '\(text.prefix(64))'."
+                )
+            }
+            return range
+        }
     }
 
     /// The images that the node shares.

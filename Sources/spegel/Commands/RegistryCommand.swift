@@ -1,6 +1,7 @@
 import ArgumentParser
 import Monitoring
 import OCI
+import Registry
 
 /// `spegel registry`: the node.
 struct RegistryCommand: AsyncParsableCommand, SettableCommand {
@@ -19,7 +20,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled",
+            "verify", "resolve-tags", "basic-auth-dir", "allow-from", "kademlia-prefix", "provider-ttl",
+            "provider-refresh", "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
 
@@ -88,8 +90,39 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
     var mirrorResolveRetries = 3
 
+    @Option(
+        help: ArgumentHelp(
+            "When large content from other nodes is hashed on its way: auto (when there is reason to) or always.",
+            valueName: "when"
+        )
+    )
+    var verify = RegistryConfiguration.Verification.auto
+
     @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
     var resolveTags = Switch(true)
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A folder with the files username and password, which clients and other nodes must then know; by default \
+            \(CredentialFolder.standardPath) where that is there.
+            """,
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            """
+            Ranges of addresses (10.0.0.0/8, fd00::/8) that may ask for content, beside this node and the nodes that \
+            it knows; all when none is given.
+            """,
+            valueName: "range"
+        )
+    )
+    var allowFrom: [String] = []
 
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
@@ -130,6 +163,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             )
         }
         _ = try contentFilter()
+        _ = try allowedRanges()
         _ = try bootstrap.places()
     }
 

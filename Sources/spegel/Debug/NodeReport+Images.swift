@@ -14,7 +14,11 @@ extension NodeReport {
 
     /// Finds out who holds an image.
     func resolve(_ name: ImageName, as reference: String) async -> ImageReport {
-        let fetch = RegistryFetch(address: ownRegistry, group: group)
+        let fetch = RegistryFetch(
+            address: ownRegistry,
+            authorization: authentication?.headerForPeers,
+            group: group
+        )
         let resolver = ImageResolver(
             lookUp: { await lookUp($0) },
             held: held,
@@ -42,7 +46,11 @@ extension NodeReport {
 
     /// Pulls an image through this node's registry and throws the bytes away.
     func pull(_ reference: Reference, as text: String) async -> PullReport {
-        let fetch = RegistryFetch(address: ownRegistry, group: group)
+        let fetch = RegistryFetch(
+            address: ownRegistry,
+            authorization: authentication?.headerForPeers,
+            group: group
+        )
         let pull = TestPull(
             fetch: { request, algorithm, limit, keep in
                 try await fetch.get(request, algorithm: algorithm, limit: limit, keep: keep)

@@ -31,6 +31,8 @@ struct RegistryFetch: Sendable {
 
     /// `nil` while the registry does not listen.
     let address: SocketAddress?
+    /// The field `Authorization`, where the registry demands credentials.
+    let authorization: String?
     let group: any EventLoopGroup
 
     /// Fetches content and computes its digest.
@@ -79,6 +81,7 @@ struct RegistryFetch: Sendable {
             head.headers = [
                 "Host": address.authority, "User-Agent": "spegel-debug", "Accept": "*/*", "Connection": "close",
             ]
+            if let authorization { head.headers.add(name: "Authorization", value: authorization) }
             try await outbound.write(.head(head))
             try await outbound.write(.end(nil))
             var hasher = DigestHasher(algorithm)

@@ -1,5 +1,6 @@
 import ContainerdStore
 import ContentStore
+import Glibc
 import Kademlia
 import LibP2P
 import Logging
@@ -45,6 +46,7 @@ struct Node: Service {
 
     private func run(on group: MultiThreadedEventLoopGroup) async throws {
         let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
+        let authentication = try options.authentication(logger: logger)
         let store = try await NodeStore.open(options, group: group, logger: logger)
         let index = ContentIndex()
         let metrics = MetricRegistry(SpegelMetrics.families)
@@ -92,6 +94,12 @@ struct Node: Service {
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
         configuration.filter = filter
+        configuration.authentication = authentication
+        if let ranges = try options.allowedRanges() {
+            let known = KnownAddresses(host: host, router: router)
+            configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
+        }
+        configuration.verification = options.verify
         configuration.shutdownGrace = options.shutdownGrace.duration
         let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
@@ -109,11 +117,13 @@ struct Node: Service {
         let report = NodeReport(
             peerID: keyPair.peerID,
             storeName: store.name,
+            store: store.content,
             host: host,
             router: router,
             tracker: tracker,
             index: index,
             registry: registry,
+            authentication: authentication,
             labels: labels,
             elector: bootstrap.elector,
             liveness: liveness,
@@ -138,8 +148,17 @@ struct Node: Service {
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
+        if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        }
+        if let manager = ServiceManagerService(
+            environment: Environment.current,
+            processID: getpid(),
+            readiness: readiness,
+            stalls: { liveness.stalls.map(\.description) }
+        ) {
+            services.append(manager)
         }
         // A Lease is let go before the transfers under way are waited for.
         services += bootstrap.services
@@ -199,7 +218,11 @@ private struct MemoryService: Service {
             while case .notReady = readiness() { try await Task.sleep(for: .seconds(1)) }
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
+            SpareMemory.trimHeap()
+            // By now the node has met its peers.
+            try await Task.sleep(for: .seconds(4))
             while true {
+                SpareMemory.releaseCode()
                 SpareMemory.trimHeap()
                 try await Task.sleep(for: Self.trimInterval)
             }

@@ -13,11 +13,14 @@ import Routing
 struct NodeReport: Sendable {
     let peerID: PeerID
     let storeName: String
+    let store: any ContentStore
     let host: Host
     let router: DHTRouter
     let tracker: StateTracker
     let index: ContentIndex
     let registry: RegistryServer
+    /// What the registry demands of its clients, if it does.
+    let authentication: BasicAuthentication?
     let labels: RegistryLabels
     /// The election that the node takes part in, if it does.
     let elector: LeaderElector?
@@ -68,7 +71,17 @@ extension NodeReport {
                 to: snapshot.outcomes[outcome] ?? 0
             )
         }
+        for refusal in RegistryMetrics.Refusal.allCases {
+            let count = snapshot.refusals[refusal] ?? 0
+            metrics.set("spegel_registry_refused_total", [("reason", refusal.rawValue)], to: count)
+        }
+        metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
+        let checks = store.checks?.counts
+        metrics.set("spegel_store_checks_total", [("outcome", "sound")], to: checks?.sound ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "corrupt")], to: checks?.corrupt ?? 0)
+        metrics.set("spegel_store_checks_total", [("outcome", "unreadable")], to: checks?.unreadable ?? 0)
+        metrics.set("spegel_store_faulty_contents", to: store.checks?.faultCount ?? 0)
         metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
         metrics.set("spegel_registry_connections", to: snapshot.openConnections)
         metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)

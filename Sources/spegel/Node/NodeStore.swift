@@ -24,7 +24,11 @@ struct NodeStore {
     ) async throws -> NodeStore {
         if let path = options.store {
             return NodeStore(
-                content: try ImageLayoutStore(path: path, logger: logger),
+                content: CheckedStore(
+                    try ImageLayoutStore(path: path, logger: logger),
+                    advice: "put a good copy in its place, and check the disk",
+                    logger: logger
+                ),
                 name: "image layout \(path)",
                 containerd: nil,
                 services: []
@@ -41,7 +45,11 @@ struct NodeStore {
             logger: logger
         )
         return NodeStore(
-            content: store,
+            content: CheckedStore(
+                store,
+                advice: "remove the images that use it from this node and pull them again, and check the disk",
+                logger: logger
+            ),
             name: "containerd at \(options.containerdSock)",
             containerd: store,
             services: [ContainerdService(store: store)]

@@ -75,23 +75,12 @@ struct SetupCheckService: Service {
         ).advice
     }
 
-    /// Adds what containerd did not tell and its configuration file says, where that is within reach: from 2.0 on
-    /// containerd tells nothing of how it pulls images.
+    /// Adds what containerd did not tell and its configuration file says, where that is within reach.
     private func lookUp(_ setup: inout ContainerdSetup) {
-        guard setup.registryConfigPath == nil || setup.discardsUnpackedLayers == nil else { return }
-        var file: ContainerdConfigurationFile?
-        if let processID = setup.processID, let path = ContainerdConfigurationFile.path(ofProcess: processID) {
-            file = .read(path, root: "/proc/\(processID)/root")
-        } else if options.containerdSock == "/run/containerd/containerd.sock" {
-            file = .read("/etc/containerd/config.toml")
-        }
-        guard let file else { return }
-        setup.configurationVersion = file.version
-        if setup.registryConfigPath == nil {
-            // From 2.2 on the usual folders are the default, unless the old tables are in use.
-            let hasDefault = setup.versionNumbers >= (2, 2) && !file.hasOldMirrors
-            setup.registryConfigPath = file.registryConfigPath ?? (hasDefault ? nil : "")
-        }
-        setup.discardsUnpackedLayers = setup.discardsUnpackedLayers ?? file.discardsUnpackedLayers ?? false
+        guard setup.registryConfigPath == nil || setup.discardsUnpackedLayers == nil,
+            let place = SetupLookup.place(setup, socket: options.containerdSock),
+            let file = ContainerdConfigurationFile.read(place.path, root: place.root)
+        else { return }
+        SetupLookup.add(file, to: &setup)
     }
 }

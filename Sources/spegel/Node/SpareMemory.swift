@@ -15,37 +15,41 @@ enum SpareMemory {
         malloc_trim(0)
     }
 
-    /// Drops the pages of the program's code and constants from the resident set.
+    /// Drops the pages of the code and constants of the program and its libraries from the resident set.
     ///
     /// The start runs through far more code than a node at rest, and the kernel maps 64 KiB around each page that is
     /// touched. What was never written to is mapped again from the page cache when it is needed again.
     static func releaseCode() {
         guard let file = fopen("/proc/self/smaps", "re") else { return }
         defer { fclose(file) }
-        var name = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        let length = readlink("/proc/self/exe", &name, name.count - 1)
-        guard length > 0 else { return }
-        let program = text(of: name.prefix(length))
-
         var line = [CChar](repeating: 0, count: Int(PATH_MAX) + 256)
         var candidate: Range<UInt>?
         while fgets(&line, Int32(line.count), file) != nil {
             let text = text(of: line.prefix { $0 != 0 && $0 != 10 })
-            if text.hasSuffix(" " + program) {
-                candidate = readOnlyRange(inMapsLine: text)
-            } else if let range = candidate, let size = anonymousSize(inSmapsLine: text) {
+            if let size = anonymousSize(inSmapsLine: text) {
+                guard let range = candidate else { continue }
                 candidate = nil
                 // A page that was written to, by the dynamic linker for one, is anonymous and would be lost.
                 guard size == 0, let start = UnsafeMutableRawPointer(bitPattern: range.lowerBound) else { continue }
                 _ = madvise(start, range.count, MADV_DONTNEED)
+            } else if let range = readOnlyRange(inMapsLine: text) {
+                candidate = range
+            } else if isMapsLine(text) {
+                candidate = nil
             }
         }
     }
 
-    /// The addresses of a private mapping that cannot be written to: `START-END r--p …` or `r-xp`.
+    /// Whether the line begins the account of a mapping: `START-END PERMISSIONS …`.
+    static func isMapsLine(_ line: String) -> Bool {
+        line.prefix { $0 != " " }.contains("-")
+    }
+
+    /// The addresses of a private mapping of a file that cannot be written to: `START-END r--p … /…` or `r-xp`.
     static func readOnlyRange(inMapsLine line: String) -> Range<UInt>? {
-        let fields = line.split(separator: " ", maxSplits: 2)
-        guard fields.count == 3, ["r--p", "r-xp"].contains(fields[1]) else { return nil }
+        let fields = line.split(separator: " ", maxSplits: 5)
+        guard fields.count == 6, ["r--p", "r-xp"].contains(fields[1]) else { return nil }
+        guard fields[5].drop(while: { $0 == " " }).hasPrefix("/") else { return nil }
         let ends = fields[0].split(separator: "-")
         guard ends.count == 2, let start = UInt(ends[0], radix: 16), let end = UInt(ends[1], radix: 16), start < end
         else { return nil }

@@ -110,7 +110,7 @@ class Containerd:
 
     def pull_with_ctr(self, name: str, timeout: float, architecture: str | None = None) -> None:
         platform = ["--platform", f"linux/{architecture}"] if architecture else []
-        command = self._ctr(
+        command = self.ctr(
             "images", "pull", "--snapshotter", snapshotter(), "--hosts-dir", self.registry_configuration,
             *platform, name)
         try:
@@ -126,24 +126,25 @@ class Containerd:
 
     def import_image(self, archive: Path, base_name: str) -> None:
         """Imports an archive, as on nodes without a registry: nothing says where its content comes from."""
-        run(self._ctr("images", "import", "--no-unpack", "--base-name", base_name, archive))
+        run(self.ctr("images", "import", "--no-unpack", "--base-name", base_name, archive))
 
     def content(self) -> set[str]:
         """The digests of all that it holds."""
-        return set(run(self._ctr("content", "ls", "--quiet")).split())
+        return set(run(self.ctr("content", "ls", "--quiet")).split())
 
     def names(self) -> set[str]:
         """The names of all images that it holds."""
-        return set(run(self._ctr("images", "ls", "--quiet")).split())
+        return set(run(self.ctr("images", "ls", "--quiet")).split())
 
     def remove_all_images(self) -> None:
         """Removes every image and waits until their content has been collected."""
         names = self.names()
         if names:
-            run(self._ctr("images", "rm", "--sync", *sorted(names)))
+            run(self.ctr("images", "rm", "--sync", *sorted(names)))
         eventually(lambda: not self.content(), f"containerd on {self._host.name} has collected the content")
 
-    def _ctr(self, *arguments: str | os.PathLike) -> list[str | os.PathLike]:
+    def ctr(self, *arguments: str | os.PathLike) -> list[str | os.PathLike]:
+        """A call of ctr on this containerd."""
         return self._host.command(
             [self.installation.ctr, "--address", self.socket, "--namespace", NAMESPACE, *arguments])
 

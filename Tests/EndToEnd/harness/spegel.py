@@ -61,6 +61,8 @@ class Spegel:
         self.process: Process | None = None
         #: What runs the program: a command that ends in it by way of exec only.
         self.launcher: list[str | os.PathLike] = []
+        #: What each request carries beside its own headers.
+        self.headers: dict[str, str] = {}
         self.options: dict[str, str | None] = {
             "log-level": "debug",
             "log-format": "text",
@@ -111,7 +113,7 @@ class Spegel:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         connection.sock = self.host.connect("127.0.0.1", port, timeout)
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, headers={**self.headers, **headers})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:

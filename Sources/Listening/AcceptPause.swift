@@ -1,26 +1,29 @@
 import NIOCore
 
 /// Stops accepting connections for a while when that fails for lack of descriptors or memory, rather than trying again
-/// at once and all the time.
-final class AcceptPause: ChannelInboundHandler {
-    typealias InboundIn = any Channel
+/// at once and all the time. Those that come meanwhile wait in the system's queue.
+///
+/// It belongs into the pipeline of a listening channel.
+package final class AcceptPause: ChannelInboundHandler {
+    package typealias InboundIn = any Channel
 
     /// How long accepting pauses.
-    static let length = TimeAmount.milliseconds(100)
+    package static let length = TimeAmount.milliseconds(100)
 
-    private let resources: HostResources
+    private let failed: @Sendable () -> Void
     private var isPaused = false
 
-    init(resources: HostResources) {
-        self.resources = resources
+    /// - Parameter failed: told of each failure to accept.
+    package init(failed: @escaping @Sendable () -> Void = {}) {
+        self.failed = failed
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is IOError else {
             context.fireErrorCaught(error)
             return
         }
-        resources.count { $0.acceptFailures += 1 }
+        failed()
         guard !isPaused else { return }
         isPaused = true
         try? context.channel.syncOptions?.setOption(.autoRead, value: false)

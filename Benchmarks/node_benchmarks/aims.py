@@ -1,0 +1,45 @@
+"""What the project wants of itself, and how far a run is from it."""
+
+from .measuring import ratio
+
+
+def check(results: dict) -> list[dict]:
+    """Each aim that the sections at hand tell of: what is wanted, what came out, and whether that is enough."""
+    rows: list[dict] = []
+
+    def add(what: str, value: float, limit: float, unit: str = "", least: bool = False, digits: int = 2) -> None:
+        rows.append({
+            "what": what,
+            "wanted": f"at {'least' if least else 'most'} {limit:g}{unit}",
+            "measured": f"{value:.{digits}f}{unit}",
+            "met": value >= limit if least else value <= limit,
+        })
+
+    if throughput := results.get("throughput"):
+        one = throughput["workloads"]["1 GiB"]
+        pair = one["Spegel before Spegel"]
+        add("serving 1 GiB: CPU beside nginx", ratio(one["Spegel alone"]["CPU"], one["nginx alone"]["CPU"]), 1.1, " x")
+        relays = [one[name]["CPU relay"] for name in ("Spegel before nginx", "HAProxy before nginx")]
+        add("relaying 1 GiB: CPU beside HAProxy", ratio(*relays), 1.1, " x")
+        add("mirror and holder, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
+        add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
+    if latency := results.get("latency"):
+        one, sixteen = latency["manifest, one key"]["1"], latency["manifest, one key"]["16"]
+        for quantity, limit in (("p50 ms", 2.5), ("p99 ms", 3)):
+            value = ratio(one["Spegel"][quantity], one["nginx"][quantity])
+            add(f"mirrored manifest: {quantity[:3]} beside nginx", value, limit, " x")
+        add("16 clients, one key: rate beside nginx",
+            ratio(sixteen["Spegel"]["requests/s"], sixteen["nginx"]["requests/s"]), 0.5, " x", least=True)
+        wrong = sum(sum(counts["Spegel"]["wrong"]["runs"]) for case in latency.values() for counts in case.values())
+        add("answers that were wrong", wrong, 0, digits=0)
+        add("404 for a new key, two nodes", latency["404, ever new keys"]["1"]["Spegel"]["p50 ms"]["median"], 0.5, " ms")
+    if misses := results.get("misses"):
+        add("404 for a new key, eight nodes", misses["p50 ms"]["median"], 5, " ms")
+        add("resident, one of eight nodes", misses["resident MB"]["max"], 20, " MB", digits=1)
+    if memory := results.get("memory"):
+        add("resident at rest", max(taken["resident"] for taken in memory["idle"].values()), 20, " MB", digits=1)
+        for kind, text in (("read", "clients read"), ("stalled", "clients stall")):
+            taken = memory["transfers"][kind]["Spegel"]["processes"]
+            for name in ("mirror", "holder"):
+                add(f"256 transfers, {text}: {name}", taken[name]["resident"], 48, " MB", digits=1)
+    return rows

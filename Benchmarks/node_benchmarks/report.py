@@ -1,0 +1,131 @@
+"""The results as tables in Markdown, for the screen and for docs/performance.md."""
+
+import pathlib
+
+from . import aims
+
+BEGIN = "<!-- What stands from here to the end of it is written by `make bench-docs`. -->"
+END = "<!-- the end of it -->"
+NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "wrk": "wrk"}
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A table whose columns are as wide as what stands in them."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.ljust(width) for cell, width in zip(cells, widths)) + " |"
+
+    return [line(head), "|" + "|".join("-" * (width + 2) for width in widths) + "|", *map(line, rows), ""]
+
+
+def spread(summary: dict, digits: int) -> str:
+    """The median, with the least and the most."""
+    low, high = summary["min"], summary["max"]
+    return f"{summary['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def start(results: dict) -> list[str]:
+    return table(["start", ""], [
+        ["binary, stripped", f"{results['binary MB']:.1f} MB"],
+        ["from start to ready, alone", f"{spread(results['alone ms'], 0)} ms"],
+        ["from start to ready, when a peer is up", f"{spread(results['joining ms'], 0)} ms"],
+    ])
+
+
+def throughput(results: dict) -> list[str]:
+    lines: list[str] = []
+    for workload, alternatives in results["workloads"].items():
+        rows = [
+            [
+                name,
+                spread(values["GiB/s"], 2),
+                spread(values["CPU relay"], 2) if "CPU relay" in values else "",
+                spread(values["CPU holder"], 2),
+                f"{values['client']['median']:.2f}",
+            ]
+            for name, values in alternatives.items()
+        ]
+        lines += table([workload, "GiB/s", "CPU-s per GiB, relay", "holder", "client"], rows)
+    pipe = results["HAProxy's pipe"]
+    return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, which costs it least of what was tried.", ""]
+
+
+def latency(results: dict) -> list[str]:
+    rows = []
+    for case, by_clients in results.items():
+        for clients, alternatives in by_clients.items():
+            for name, values in alternatives.items():
+                rows.append([
+                    f"{case}, {clients} client{'s' if clients != '1' else ''}",
+                    name,
+                    spread(values["p50 ms"], 2),
+                    spread(values["p99 ms"], 2),
+                    spread(values["requests/s"], 0),
+                    str(sum(values["wrong"]["runs"])),
+                ])
+    return table(["through a mirror", "", "p50, ms", "p99, ms", "answers/s", "wrong"], rows)
+
+
+def misses(results: dict) -> list[str]:
+    return table(["eight nodes", ""], [
+        ["404 for ever new keys, p50", f"{spread(results['p50 ms'], 2)} ms"],
+        ["404 for ever new keys, p99", f"{spread(results['p99 ms'], 2)} ms"],
+        ["resident at rest, with a scrape a second", f"{spread(results['resident MB'], 1)} MB"],
+        ["of it anonymous", f"{spread(results['anonymous MB'], 1)} MB"],
+    ])
+
+
+def memory(results: dict) -> list[str]:
+    rows = [[f"at rest, {name}", *_amounts(taken)] for name, taken in results["idle"].items()]
+    for kind, text in (("read", "clients that read"), ("stalled", "clients that do not read on")):
+        for name, measured in results["transfers"][kind].items():
+            for role, taken in measured["processes"].items():
+                title = role if name == "Spegel" else f"{name}, {'serving' if role == 'holder' else 'relaying'}"
+                if name != "HAProxy" or role != "holder":
+                    rows.append([f"256 {text}: {title}", *_amounts(taken)])
+    rows += [[f"35 s later, {name}", *_amounts(taken)] for name, taken in results["35 s later"].items()]
+    return table(["memory, MB", "resident", "anonymous"], rows)
+
+
+def _amounts(taken: dict) -> list[str]:
+    return [f"{taken['resident']:.1f}", f"{taken['anonymous']:.1f}"]
+
+
+def document(results: dict) -> list[str]:
+    """All tables, with the machine first."""
+    machine = results["machine"]
+    text = ", ".join(
+        [
+            machine["cpu"], f"{machine['cores']} cores", f"{machine['memory GB']} GB", machine["kernel"],
+            *(f"{name} {machine[key]}" for key, name in NAMES.items() if key in machine),
+        ]
+    )
+    lines = [
+        f"Medians of {results['runs']} runs (least to most), the alternatives in turn, on {results['date']}: {text}; load "
+        f"{machine['load at the start']:.1f} at the start.",
+        "",
+    ]
+    rows = [[row["what"], row["wanted"], row["measured"], "yes" if row["met"] else "**no**"] for row in aims.check(results)]
+    if rows:
+        lines += table(["aim", "wanted", "measured", "met"], rows)
+    for name, write in (
+        ("throughput", throughput), ("latency", latency), ("misses", misses), ("memory", memory), ("start", start)
+    ):
+        if name in results:
+            lines += write(results[name])
+    return lines
+
+
+def write_document(path: pathlib.Path, results: dict, figures: list[tuple[str, str]]) -> None:
+    """Puts tables and figures between the two marks in a document."""
+    text = path.read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path}: the marks are missing between which the tables go")
+    lines = document(results)
+    shown = [f"![{title}]({file})" for file, title in figures]
+    # The figures come after the aims.
+    body = "\n".join(["", *lines[:2], *shown, "", *lines[2:]])
+    path.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")

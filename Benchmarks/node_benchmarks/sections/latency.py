@@ -1,0 +1,50 @@
+"""Small answers through a mirror, beside nginx's proxy_pass to the same holder: wrk with 1, 16 and 256 clients."""
+
+from ..measuring import interleave, load
+from ..processes import Nginx, Node
+from ..settings import REGISTRY
+
+CLIENTS = [1, 16, 256]
+QUERY = "?ns=bench.local"
+SECONDS = 1
+
+
+def run(runs: int) -> dict:
+    holder, mirror, proxy = Node("holder", 1), Node("mirror", 2, bootstrap=1), Nginx("nginx-proxy", 4)
+    manifests = holder.prepare(images=1000)
+    mirror.prepare()
+    keys = [f"/v2/bench/manifests/{manifest['digest']}{QUERY}" for manifest in manifests]
+    nobody = f"/v2/bench/manifests/sha256:{'0' * 63}1{QUERY}"
+    cases = {
+        "manifest, one key": (keys[:1], 200),
+        "manifest, 1,000 keys": (keys, 200),
+        "configuration, one key": ([f"/v2/bench/blobs/{manifests[0]['config']}{QUERY}"], 200),
+        "404, one key": ([nobody], 404),
+        "404, ever new keys": (f"/v2/bench/manifests/sha256:DIGEST{QUERY}", 404),
+    }
+    try:
+        holder.start()
+        mirror.start()
+        mirror.wait_for_peers(1)
+        mirror.wait_for_records(len(keys))
+        proxy.start(relays=[(REGISTRY, f"{holder.address}:{REGISTRY}")])
+        results: dict[str, dict] = {}
+        for name, (paths, status) in cases.items():
+            results[name] = {}
+            for clients in CLIENTS:
+
+                def once(process, paths=paths, clients=clients, status=status):
+                    counts = load((process.address, REGISTRY), clients, SECONDS, paths)
+                    above = counts.pop("above 399")
+                    wrong = above if status == 200 else counts["requests"] - above
+                    return {**counts, "wrong": wrong + counts.pop("broken")}
+
+                for process in (mirror, proxy):
+                    load((process.address, REGISTRY), clients, SECONDS, paths)
+                results[name][str(clients)] = interleave(
+                    {"Spegel": lambda: once(mirror), "nginx": lambda: once(proxy)}, runs
+                )
+        return results
+    finally:
+        for process in (proxy, mirror, holder):
+            process.stop()

@@ -1,0 +1,30 @@
+"""How large the program is, and how soon a node is ready."""
+
+import subprocess
+
+from ..measuring import Series
+from ..processes import Node
+from ..settings import BINARY, WORK
+
+
+def run(runs: int) -> dict:
+    stripped = WORK / "stripped"
+    subprocess.run(["strip", "-o", stripped, BINARY], check=True)
+    size = stripped.stat().st_size / 1e6
+    stripped.unlink()
+
+    holder, other = Node("holder", 1), Node("other", 2, bootstrap=1)
+    holder.prepare(images=100)
+    other.prepare()
+    alone, joining = [], []
+    try:
+        for _ in range(runs):
+            holder.stop()
+            alone.append(holder.start() * 1000)
+        for _ in range(runs):
+            other.stop()
+            joining.append(other.start() * 1000)
+    finally:
+        other.stop()
+        holder.stop()
+    return {"binary MB": size, "alone ms": Series.summary(alone), "joining ms": Series.summary(joining)}

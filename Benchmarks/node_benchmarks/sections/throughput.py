@@ -1,0 +1,79 @@
+"""Blobs: served by a node and by nginx; relayed by a node, HAProxy and nginx before one nginx; by two nodes."""
+
+from ..measuring import interleave, transfer
+from ..processes import HAProxy, Nginx, Node, Process
+from ..settings import FILES, REGISTRY
+from .. import store
+
+PIPE_SIZES = [64 << 10, 256 << 10, 1 << 20]
+QUERY = "?ns=bench.local"
+
+
+def path(digest: str) -> str:
+    return f"/v2/bench/blobs/{digest}{QUERY}"
+
+
+def run(runs: int) -> dict:
+    holder = Node("holder", 1)
+    mirror = Node("mirror", 2, bootstrap=1)
+    before_nginx = Node("mirror-before-nginx", 3, registry=FILES, bootstrap=1)
+    files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
+    everything: list[Process] = [holder, mirror, before_nginx, files, proxy, haproxy]
+
+    holder.prepare()
+    large = [store.large_blob(holder.store, 1 << 30)]
+    middle = [store.large_blob(holder.store, 128 << 20) for _ in range(8)]
+    small = [store.large_blob(holder.store, 1 << 20) for _ in range(1000)]
+    mirror.prepare()
+    before_nginx.prepare()
+    workloads = {
+        "1 GiB": (large, 1),
+        "8 x 128 MiB, 8 at a time": (middle, 8),
+        "1,000 x 1 MiB, 8 at a time": (small, 8),
+    }
+    target = f"{files.address}:{FILES}"
+
+    def alternative(entry: Process, port: int, processes: dict[str, Process], digests: list[str], connections: int):
+        task = {
+            "address": [entry.address, port], "paths": [path(digest) for digest in digests], "connections": connections
+        }
+        return lambda: transfer(processes, task)
+
+    try:
+        holder.start()
+        files.start(files=(FILES, holder.store))
+        mirror.start()
+        before_nginx.start()
+        mirror.wait_for_records(len(large + middle + small))
+        before_nginx.wait_for_records(len(large + middle + small))
+        proxy.start(relays=[(FILES, target)])
+        pipe_sizes = {}
+        for size in PIPE_SIZES:
+            haproxy.start([(FILES, target)], size)
+            once = alternative(haproxy, FILES, {"relay": haproxy, "holder": files}, large, 1)
+            once()
+            pipe_sizes[size] = interleave({"haproxy": once}, 3)["haproxy"]["CPU relay"]["median"]
+            haproxy.stop()
+        best = min(pipe_sizes, key=pipe_sizes.get)
+        haproxy.start([(FILES, target)], best)
+        results = {}
+        for name, (digests, connections) in workloads.items():
+            alternatives = {
+                title: alternative(entry, port, processes, digests, connections)
+                for title, entry, port, processes in (
+                    ("nginx alone", files, FILES, {"holder": files}),
+                    ("Spegel alone", holder, REGISTRY, {"holder": holder}),
+                    ("HAProxy before nginx", haproxy, FILES, {"relay": haproxy, "holder": files}),
+                    ("nginx before nginx", proxy, FILES, {"relay": proxy, "holder": files}),
+                    ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
+                    ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
+                )
+            }
+            # The first time files come into the page cache, and the holder checks each blob against its digest.
+            for once in alternatives.values():
+                once()
+            results[name] = interleave(alternatives, runs)
+        return {"HAProxy's pipe": best, "HAProxy by pipe, CPU-s per GiB": pipe_sizes, "workloads": results}
+    finally:
+        for process in reversed(everything):
+            process.stop()

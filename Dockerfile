@@ -1,0 +1,13 @@
+# For those with Docker. `make image` makes the same image without it.
+ARG SWIFT=swift:6.2-bookworm
+FROM ${SWIFT} AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates make python3 zlib1g-dev
+WORKDIR /spegel
+COPY . .
+RUN make build && scripts/image --root /image
+
+FROM scratch
+COPY --from=build /image /
+ENV PATH=/ SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+EXPOSE 5000 5001 9090
+ENTRYPOINT ["/spegel"]

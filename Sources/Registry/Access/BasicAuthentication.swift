@@ -1,0 +1,82 @@
+import Logging
+import NIOCore
+import ServiceLifecycle
+import Synchronization
+
+/// The credentials that the registry demands, and sends to other nodes. As a service it follows the folder that they
+/// come from, so that a secret can be changed while the node runs.
+public final class BasicAuthentication: Service {
+    /// How often the folder is read.
+    private static let interval = Duration.seconds(5)
+
+    private let folder: CredentialFolder
+    private let logger: Logger
+    private let rotation: Mutex<CredentialRotation>
+    /// What was wrong with the folder when it was read last.
+    private let failure = Mutex<CredentialFolder.Failure?>(nil)
+
+    /// Reads the folder.
+    ///
+    /// - Throws: a ``CredentialFolder/Failure`` that says what is wrong with it.
+    public init(folder: CredentialFolder, logger: Logger) throws {
+        self.folder = folder
+        self.logger = logger
+        let (credentials, endsInLineBreak) = try folder.read()
+        rotation = Mutex(CredentialRotation(credentials))
+        if endsInLineBreak { warnOfLineBreak() }
+    }
+
+    /// Whether a request with this `Authorization` header may be answered.
+    func accepts(_ header: String?) -> Bool {
+        rotation.withLock { $0.accepts(header, now: .now()) }
+    }
+
+    /// The `Authorization` header for requests to other nodes.
+    public var headerForPeers: String {
+        rotation.withLock { $0.sent(now: .now()).header }
+    }
+
+    /// Reads the folder anew. While that fails, what was read before stays in force.
+    func reload(now: NIODeadline = .now()) {
+        do {
+            let (credentials, endsInLineBreak) = try folder.read()
+            failure.withLock { $0 = nil }
+            guard rotation.withLock({ $0.change(to: credentials, now: now) }) else { return }
+            logger.info(
+                "the credentials have changed; the old ones are accepted for a while",
+                metadata: [
+                    "folder": "\(folder.path)",
+                    "seconds": "\(CredentialRotation.accepting.nanoseconds / 1_000_000_000)",
+                ]
+            )
+            if endsInLineBreak { warnOfLineBreak() }
+        } catch {
+            let isNew = failure.withLock { failure in
+                defer { failure = error }
+                return failure != error
+            }
+            guard isNew else { return }
+            logger.warning(
+                "the credentials cannot be read; the last ones stay in force",
+                metadata: ["error": "\(error)"]
+            )
+        }
+    }
+
+    /// Follows the folder until the service shuts down.
+    public func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            while true {
+                try await Task.sleep(for: Self.interval)
+                self.reload()
+            }
+        }
+    }
+
+    private func warnOfLineBreak() {
+        logger.warning(
+            "the user name or the password ends in a line break, which is part of it; make the secret without one",
+            metadata: ["folder": "\(folder.path)"]
+        )
+    }
+}

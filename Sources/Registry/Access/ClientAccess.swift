@@ -1,0 +1,47 @@
+import Glibc
+import Multiformats
+import NIOCore
+
+/// Who may ask for content, by address: `--allow-from`.
+public struct ClientAccess: Sendable {
+    private let ranges: [IPRange]
+    private let isKnown: @Sendable (IPAddress) -> Bool
+
+    /// Allows the ranges, loopback, and those addresses that are known otherwise.
+    ///
+    /// - Parameter isKnown: whether an address is one of this node or of another node of the cluster. Asked once for
+    ///   each connection from outside of the ranges.
+    public init(ranges: [IPRange], isKnown: @escaping @Sendable (IPAddress) -> Bool = { _ in false }) {
+        self.ranges = ranges
+        self.isKnown = isKnown
+    }
+
+    /// Whether a client at this address may ask.
+    func allows(_ address: IPAddress) -> Bool {
+        let address = address.unmapped
+        return address.isLoopback || ranges.contains { $0.contains(address) } || isKnown(address)
+    }
+
+    /// Whether a client at this address may ask. One that has no IP address may not.
+    func allows(_ address: SocketAddress?) -> Bool {
+        guard let ip = address?.ip else { return false }
+        return allows(ip)
+    }
+}
+
+extension SocketAddress {
+    /// The IP address, an IPv4-mapped one of IPv6 as the IPv4 address that it is.
+    var ip: IPAddress? {
+        let place: (offset: Int?, count: Int)
+        switch self {
+        case .v4: place = (MemoryLayout<sockaddr_in>.offset(of: \.sin_addr), 4)
+        case .v6: place = (MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr), 16)
+        case .unixDomainSocket: return nil
+        }
+        guard let offset = place.offset else { return nil }
+        return withSockAddr { pointer, size in
+            let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
+            return IPAddress(bytes: bytes.dropFirst(offset).prefix(place.count))?.unmapped
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import ContentStore
+import NIOCore
+import OCI
+
+/// How a request for content in a file is answered, as far as the file's check goes.
+enum FileAdmission: Hashable, Sendable {
+    /// The file is sent.
+    case send
+    /// It is sent, and checked beside; its end waits for that.
+    case sendWhileChecking
+    /// It is checked first.
+    case check
+    /// It is not sent.
+    case refuse
+}
+
+extension RegistryServices {
+    /// Files up to so many bytes are checked on the event loop, which takes a fifth of a millisecond.
+    private static let smallFile: Int64 = 256 << 10
+    /// So long ago at most a file was checked of which another node doubts that it is right.
+    private static let recheckAge = Duration.seconds(60)
+
+    /// What is known of a file without a check.
+    func known(_ file: ContentFile, _ digest: Digest) -> ContentChecks.Result? {
+        store.checks?.known(file, digest)
+    }
+
+    /// Has a file checked. The result may come at once or on any thread.
+    func check(
+        _ file: ContentFile,
+        _ digest: Digest,
+        isUrgent: Bool,
+        onResult: @escaping @Sendable (ContentChecks.Result) -> Void
+    ) {
+        guard let checks = store.checks else { return onResult(.undecided) }
+        checks.check(file, digest, isUrgent: isUrgent, onResult: onResult)
+    }
+
+    /// Decides whether a file is sent as it is.
+    func admission(of file: ContentFile, _ digest: Digest, for request: ContentRequest) -> FileAdmission {
+        guard let checks = store.checks else { return .send }
+        switch checks.known(file, digest, maximumAge: request.wantsCheck ? Self.recheckAge : nil) {
+        case .sound?: return .send
+        case .faulty?: return .refuse
+        case .undecided?, nil: break
+        }
+        if let expected = index.entry(digest)?.size, expected != file.size {
+            // Cut short, most likely. Should the check find otherwise, what the index says is out of date.
+            checks.check(file, digest, isUrgent: false) { [index] result in
+                guard case .sound = result else { return }
+                index.insert(digest, size: file.size, mediaType: nil)
+            }
+            return .refuse
+        }
+        if file.size <= Self.smallFile {
+            return checks.checkNow(file, digest) == .sound ? .send : .refuse
+        }
+        if request.isHead { return .send }
+        return request.wantsCheck || file.size <= Int64(configuration.checkedSize) ? .check : .sendWhileChecking
+    }
+}

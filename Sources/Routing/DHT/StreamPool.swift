@@ -1,0 +1,70 @@
+import LibP2P
+import Multiformats
+import Synchronization
+
+/// Keeps streams whose last request was answered for the next one to the same peer. That saves the round trip in which
+/// the protocol is agreed upon, and the peer a task for each request.
+///
+/// The other side ends a stream that is idle for a minute; here it is a few seconds, so that no connection is held by a
+/// stream that nobody uses.
+final class StreamPool: Sendable {
+    private struct State {
+        var idle = IdleStreams<MuxedStream>(lifetime: .seconds(5), perPeer: 4, inAll: 64)
+        var sweeper: Task<Void, Never>?
+        var isClosed = false
+    }
+
+    private static let sweepInterval = Duration.seconds(5)
+
+    private let state = Mutex(State())
+    private let start = ContinuousClock.now
+
+    /// A stream to a peer that may serve for another request. The peer may have ended it meanwhile.
+    func take(_ peer: PeerID) -> MuxedStream? {
+        let now = ContinuousClock.now - start
+        return state.withLock { $0.idle.take(peer, now: now) }
+    }
+
+    /// Keeps a stream on which nothing is under way, or closes it.
+    func put(_ stream: MuxedStream) {
+        let now = ContinuousClock.now - start
+        let isKept = state.withLock { state in
+            guard !state.isClosed, state.idle.put(stream, of: stream.remotePeer, now: now) else { return false }
+            if state.sweeper == nil { state.sweeper = sweep() }
+            return true
+        }
+        if !isKept { stream.close() }
+    }
+
+    /// Closes all streams that are kept, and keeps no more.
+    func close() {
+        let (streams, sweeper) = state.withLock { state in
+            state.isClosed = true
+            defer { state.sweeper = nil }
+            return (state.idle.removeAll(), state.sweeper)
+        }
+        sweeper?.cancel()
+        for stream in streams { stream.close() }
+    }
+
+    /// Closes what is too old, for as long as there is anything.
+    private func sweep() -> Task<Void, Never> {
+        Task { [weak self] in
+            while (try? await Task.sleep(for: Self.sweepInterval)) != nil {
+                guard let pool = self, pool.closeExpired() else { return }
+            }
+        }
+    }
+
+    /// - Returns: whether some are left.
+    private func closeExpired() -> Bool {
+        let now = ContinuousClock.now - start
+        let (expired, isEmpty) = state.withLock { state in
+            let expired = state.idle.expire(now: now)
+            if state.idle.count == 0 { state.sweeper = nil }
+            return (expired, state.idle.count == 0)
+        }
+        for stream in expired { stream.close() }
+        return !isEmpty
+    }
+}

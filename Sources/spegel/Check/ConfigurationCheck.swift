@@ -1,0 +1,283 @@
+import ContainerdStore
+import Monitoring
+import NodeConfiguration
+
+/// Whether a containerd is set up so that it asks the mirror and its images can be shared: what
+/// `spegel configuration --check` prints. All that was found out goes in, so that it can be tested without a containerd.
+struct ConfigurationCheck {
+    /// One thing that was looked at.
+    struct Item: Hashable {
+        enum Status: String {
+            case good = "ok"
+            case problem
+            case unknown
+        }
+
+        var name: String
+        var status: Status
+        /// What was found.
+        var found: String
+        /// What to change, line by line.
+        var change: [String] = []
+    }
+
+    /// What could be found out.
+    struct Findings {
+        var socket: String
+        /// What containerd itself tells, or why it tells nothing.
+        var setup: Result<ContainerdSetup, Reason>
+        /// Where its configuration file was looked for.
+        var place: SetupLookup.Place?
+        /// What the file says, `nil` when it is not there, or why it could not be read.
+        var file: Result<ContainerdConfigurationFile?, Reason>
+        /// The folder of the registry configuration.
+        var registryConfigPath: String
+        /// The hosts that the `hosts.toml` of each folder names, or why they cannot be read.
+        var mirrors: Result<[MirroredFolder], Reason>
+        /// Whether what stands there is what the command would write; `nil` when no mirrors were given.
+        var isWritten: Bool?
+    }
+
+    /// Why something is not known.
+    struct Reason: Error, Hashable {
+        var text: String
+
+        init(_ text: String) {
+            self.text = text
+        }
+
+        init(_ error: any Error) {
+            text = "\(error)"
+        }
+    }
+
+    private(set) var items: [Item] = []
+
+    /// Whether everything is as it should be.
+    var isGood: Bool { items.allSatisfy { $0.status == .good } }
+
+    init(_ findings: Findings) {
+        let running = try? findings.setup.get()
+        let file = (try? findings.file.get()) ?? nil
+        var setup = running ?? ContainerdSetup(version: "")
+        if let file {
+            SetupLookup.add(file, to: &setup)
+        } else if findings.place != nil, case .success(.none) = findings.file {
+            SetupLookup.add(.absent, to: &setup)
+            // It is to be written anew, in the newest form that this containerd knows.
+            setup.configurationVersion = nil
+        }
+
+        items.append(Self.containerd(findings))
+        items.append(Self.configuration(findings, file))
+        let check = SetupCheck(
+            setup,
+            registryConfigPath: findings.registryConfigPath,
+            folderProblem: nil,
+            imagesWithoutLayers: 0
+        )
+        let path = findings.place?.path ?? SetupLookup.usualPath
+        items.append(Self.configPath(check, running: running, file: file, path: path))
+        items.append(Self.discarding(check, running: running, file: file, path: path))
+        items.append(Self.mirrors(findings))
+    }
+
+    private static func containerd(_ findings: Findings) -> Item {
+        switch findings.setup {
+        case .success(let setup):
+            let cri = setup.hasCRI ? "" : ", without its CRI plugin, so it pulls for no kubelet"
+            return Item(
+                name: "containerd",
+                status: .good,
+                found: "version \(setup.version), at \(findings.socket)\(cri)"
+            )
+        case .failure(let reason):
+            return Item(
+                name: "containerd",
+                status: .unknown,
+                found: reason.text,
+                change: ["Start containerd, or name its socket with --containerd-sock."]
+            )
+        }
+    }
+
+    private static func configuration(_ findings: Findings, _ file: ContainerdConfigurationFile?) -> Item {
+        let name = "config.toml"
+        guard let place = findings.place else {
+            if let setup = try? findings.setup.get(), setup.registryConfigPath != nil,
+                setup.discardsUnpackedLayers != nil
+            {
+                return Item(name: name, status: .good, found: "not looked at: containerd tells what it goes by")
+            }
+            return Item(
+                name: name,
+                status: .unknown,
+                found: "where it is cannot be told from here",
+                change: ["Name it with --containerd-config."]
+            )
+        }
+        if case .failure(let reason) = findings.file {
+            return Item(name: name, status: .problem, found: reason.text, change: ["Repair the file."])
+        }
+        guard let file else {
+            return Item(name: name, status: .good, found: "there is no \(place.path), so all settings are the defaults")
+        }
+        let others = file.files.dropFirst()
+        let imported = others.isEmpty ? "" : ", imports \(others.joined(separator: ", "))"
+        var item = Item(name: name, status: .good, found: "\(place.path), version \(file.version)\(imported)")
+        if file.hasOldMirrors, file.registryConfigPath.map({ !$0.isEmpty }) == true {
+            item.status = .problem
+            item.found +=
+                "; it sets both config_path and registry.mirrors, with which containerd does not start its CRI"
+            item.change = [
+                "Remove the tables [plugins.….registry.mirrors], and put what they say into hosts.toml files."
+            ]
+        }
+        return item
+    }
+
+    private static func configPath(
+        _ check: SetupCheck,
+        running: ContainerdSetup?,
+        file: ContainerdConfigurationFile?,
+        path: String
+    ) -> Item {
+        let name = "config_path"
+        let problem = check.problems.first {
+            switch $0 {
+            case .registryConfigPathMissing, .registryConfigPathDiffers: true
+            default: false
+            }
+        }
+        if let problem {
+            let isSetInFile = file?.registryConfigPath?.split(separator: ":").contains(check.registryConfigPath[...])
+            if running?.registryConfigPath != nil, isSetInFile == true {
+                return Item(
+                    name: name,
+                    status: .problem,
+                    found: "the file sets it, but the containerd that runs was started before that",
+                    change: ["Restart containerd."]
+                )
+            }
+            return Item(
+                name: name,
+                status: .problem,
+                found: check.description(problem),
+                change: change(check.lines(problem), path)
+            )
+        }
+        if let found = check.setup.registryConfigPath {
+            guard found.contains(":"), check.setup.versionNumbers >= (2, 1), file?.pullsLocally != true else {
+                return Item(name: name, status: .good, found: found)
+            }
+            return Item(
+                name: name,
+                status: .problem,
+                found:
+                    "\(found) is a list, which containerd 2.1 and later takes for the name of one folder when it pulls",
+                change: change(check.lines(.registryConfigPathDiffers(found: found)), path)
+            )
+        }
+        guard check.setup.versionNumbers >= (2, 2), check.setup.discardsUnpackedLayers != nil else {
+            return unknown(name, lines: check.lines(.registryConfigPathMissing), path)
+        }
+        return Item(name: name, status: .good, found: "not set; the default of this version is /etc/containerd/certs.d")
+    }
+
+    private static func discarding(
+        _ check: SetupCheck,
+        running: ContainerdSetup?,
+        file: ContainerdConfigurationFile?,
+        path: String
+    ) -> Item {
+        let name = "discard_unpacked_layers"
+        switch check.setup.discardsUnpackedLayers {
+        case false: return Item(name: name, status: .good, found: "false")
+        case nil: return unknown(name, lines: check.lines(.layersAreDiscarded), path)
+        default:
+            if running?.discardsUnpackedLayers == true, file?.discardsUnpackedLayers == false {
+                return Item(
+                    name: name,
+                    status: .problem,
+                    found: "the file says false, but the containerd that runs was started before that",
+                    change: ["Restart containerd."]
+                )
+            }
+            return Item(
+                name: name,
+                status: .problem,
+                found: check.description(.layersAreDiscarded),
+                change: change(check.lines(.layersAreDiscarded), path)
+            )
+        }
+    }
+
+    private static func mirrors(_ findings: Findings) -> Item {
+        let name = "hosts.toml"
+        let write = "Run 'spegel configuration' without --check to write it; --dry-run shows what it would change."
+        switch findings.mirrors {
+        case .failure(let reason):
+            return Item(name: name, status: .problem, found: reason.text, change: ["Repair the file."])
+        case .success(let folders):
+            let mirrored = folders.filter { !$0.hosts.isEmpty }
+            guard !mirrored.isEmpty else {
+                let found = "no folder of \(findings.registryConfigPath) names a mirror"
+                return Item(name: name, status: .problem, found: found, change: [write])
+            }
+            let found = mirrored.map { "\($0.name): \($0.hosts.joined(separator: " "))" }.joined(separator: "; ")
+            if findings.isWritten == false {
+                let text = "\(found); it is not what these settings make"
+                return Item(name: name, status: .problem, found: text, change: [write])
+            }
+            return Item(name: name, status: .good, found: found)
+        }
+    }
+
+    private static func unknown(_ name: String, lines: [String], _ path: String) -> Item {
+        Item(
+            name: name,
+            status: .unknown,
+            found: "containerd does not tell, and its configuration file is not within reach",
+            change: change(lines, path)
+        )
+    }
+
+    /// A table and its line come as one text.
+    private static func change(_ lines: [String], _ path: String) -> [String] {
+        let split = lines.flatMap { line -> [String] in
+            guard let end = line.firstRange(of: "] ") else { return [line] }
+            return ["  \(line[..<end.lowerBound])]", "  \(line[end.upperBound...])"]
+        }
+        return ["Set in \(path), and restart containerd:"] + split
+    }
+
+    /// For a person.
+    var text: String {
+        let width = items.map(\.name.count).max() ?? 0
+        let indent = String(repeating: " ", count: width + 11)
+        let lines = items.flatMap { item in
+            [item.status.rawValue.padded(9) + item.name.padded(width + 2) + item.found]
+                + item.change.map { indent + $0 }
+        }
+        let verdict = isGood ? "containerd is set up for sharing." : "containerd is not known to be set up for sharing."
+        return (lines + [verdict]).joined(separator: "\n")
+    }
+
+    /// For a program.
+    var json: JSON {
+        .object([
+            ("ok", .bool(isGood)),
+            (
+                "checks",
+                .array(
+                    items.map { item in
+                        .object([
+                            ("name", .string(item.name)), ("status", .string(item.status.rawValue)),
+                            ("found", .string(item.found)), ("change", .array(item.change.map { .string($0) })),
+                        ])
+                    }
+                )
+            ),
+        ])
+    }
+}

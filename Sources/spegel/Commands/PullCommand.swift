@@ -1,0 +1,115 @@
+import ArgumentParser
+import ContentStore
+import HTTPClient
+import Monitoring
+import OCI
+import Registry
+
+/// `spegel pull`: shows that an image can be had through a node.
+struct PullCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pull",
+        abstract: "Pull an image through a node, and say which node each layer came from.",
+        usage: "spegel pull IMAGE [--to DIR] [OPTION …]",
+        discussion: """
+            The image is asked of the node alone, never of its source registry, and each digest is checked. Without \
+            --to the bytes are thrown away.
+
+            Example: spegel pull docker.io/library/alpine:3 --to ./alpine
+            """
+    )
+
+    @Argument(help: ArgumentHelp("The image: REGISTRY/REPOSITORY:TAG or @DIGEST.", valueName: "image"))
+    var image: ImageArgument
+
+    @Option(help: ArgumentHelp("Write an OCI image layout; what it holds is not pulled again.", valueName: "dir"))
+    var to: String?
+
+    @Option(help: ArgumentHelp("The registry of the node.", valueName: "url"))
+    var address = NodeAddress("http://127.0.0.1:5000")
+
+    @Option(help: ArgumentHelp("The platform, such as linux/arm64; default: this machine's.", valueName: "platform"))
+    var platform: Platform?
+
+    @Option(
+        help: ArgumentHelp(
+            "Files username, password for the registry; or \(CredentialFolder.standardPath).",
+            valueName: "dir"
+        )
+    )
+    var basicAuthDir: String?
+
+    @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
+    var output = OutputFormat.text
+
+    func validate() throws {
+        guard platform ?? Platform.native != nil else { throw ValidationError("--platform is needed here.") }
+    }
+
+    func run() async throws {
+        guard let platform = platform ?? Platform.native else { return }
+        let pull = ImagePull(
+            url: address.url,
+            reference: image.reference,
+            platform: platform,
+            authorization: try Authorization.field(folder: basicAuthDir),
+            writer: try to.map { try ImageLayoutWriter(path: $0) },
+            display: PullDisplay(isShown: output == .text, hasBars: Terminal.isInteractive)
+        )
+        let outcome = try await pull.run()
+        switch output {
+        case .text: Terminal.write(text(outcome))
+        case .json: Terminal.write(json(outcome))
+        }
+    }
+
+    private func text(_ outcome: ImagePull.Outcome) -> String {
+        let pulled = outcome.pieces.reduce(0) { $0 + $1.shares.reduce(0) { $0 + $1.bytes } }
+        let rate = Human.rate(pulled, outcome.time)
+        var text = "\(image.reference) is \(outcome.digest)\n"
+        text +=
+            "All \(outcome.pieces.count) digests are right: \(Human.bytes(pulled)) in \(Human.time(outcome.time)), \(rate)"
+        let shares = outcome.shares.map { "\(Human.bytes($0.bytes)) from \($0.source ?? "this node")" }
+        text += shares.isEmpty ? ".\n" : "; \(shares.joined(separator: ", ")).\n"
+        if let to { text += "Written to \(to).\n" }
+        return text
+    }
+
+    private func json(_ outcome: ImagePull.Outcome) -> JSON {
+        let contents = outcome.pieces.map { piece in
+            JSON.object([
+                ("kind", .string(piece.kind)), ("digest", .string(piece.digest.text)),
+                ("size", .integer(Int(piece.size))), ("milliseconds", .number(piece.time / .milliseconds(1))),
+                ("resumptions", .integer(piece.resumptions)),
+                (
+                    "sources",
+                    .array(
+                        piece.shares.map {
+                            .object([("address", .optional($0.source)), ("bytes", .integer(Int($0.bytes)))])
+                        }
+                    )
+                ),
+            ])
+        }
+        return .object([
+            ("image", .string("\(image.reference)")), ("digest", .string(outcome.digest.text)),
+            ("milliseconds", .number(outcome.time / .milliseconds(1))), ("to", .optional(to)),
+            ("contents", .array(contents)),
+        ])
+    }
+}
+
+extension ImagePull.Outcome {
+    /// How much came from whom, the most first.
+    var shares: [BlobDownload.Share] {
+        var shares: [BlobDownload.Share] = []
+        for share in pieces.flatMap(\.shares) {
+            if let position = shares.firstIndex(where: { $0.source == share.source }) {
+                shares[position].bytes += share.bytes
+            } else {
+                shares.append(share)
+            }
+        }
+        return shares.sorted { $0.bytes > $1.bytes }
+    }
+}

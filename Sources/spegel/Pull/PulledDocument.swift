@@ -1,0 +1,88 @@
+import FoundationEssentials
+import OCI
+import StructuredText
+
+/// What a manifest or an index says that a pull needs. OCI image-spec, "Image Manifest" and "Image Index".
+struct PulledDocument {
+    /// A manifest of an index, with the platform that it is for.
+    struct Choice: Hashable {
+        var descriptor: Descriptor
+        var platform: Platform?
+    }
+
+    let manifest: Manifest
+    /// The manifests of an index; empty for a manifest.
+    let choices: [Choice]
+
+    init(json: [UInt8]) throws(Manifest.ParseError) {
+        manifest = try Manifest(json: json)
+        var platforms: [Platform?] = []
+        if manifest.isIndex {
+            let document = try? JSONDecoder().decode(JSONValue.self, from: Data(json))
+            platforms = (document?["manifests"]?.items ?? []).map { Platform(json: $0["platform"]) }
+        }
+        choices = zip(manifest.isIndex ? manifest.children : [], platforms).map {
+            Choice(descriptor: $0, platform: $1)
+        }
+    }
+
+    /// Why no manifest of an index can be taken.
+    struct NoSuchPlatform: Error, Hashable, CustomStringConvertible {
+        var wanted: Platform
+        var found: [String]
+
+        var description: String {
+            "the image is not there for \(wanted); it is for \(found.isEmpty ? "none" : found.joined(separator: ", "))"
+        }
+    }
+
+    /// The manifest for a platform. Without any platform in the index, the only one is meant.
+    func manifest(for wanted: Platform) throws(NoSuchPlatform) -> Descriptor {
+        if let choice = choices.first(where: { $0.platform.map(wanted.accepts) == true }) { return choice.descriptor }
+        if choices.count == 1, let only = choices.first, only.platform == nil { return only.descriptor }
+        // Attestations stand in an index as manifests for unknown/unknown.
+        let found = choices.compactMap(\.platform).filter { $0.os != "unknown" }.map(\.description)
+        throw NoSuchPlatform(wanted: wanted, found: found)
+    }
+}
+
+/// An operating system and an architecture, in Go's words.
+struct Platform: Hashable, CustomStringConvertible {
+    var os: String
+    var architecture: String
+    var variant: String?
+
+    /// Reads `linux/arm64` or `linux/arm/v7`.
+    init?(_ text: String) {
+        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        guard (2...3).contains(parts.count), parts.allSatisfy({ !$0.isEmpty && $0.utf8.count <= 64 }) else {
+            return nil
+        }
+        os = parts[0]
+        architecture = parts[1]
+        variant = parts.count > 2 ? parts[2] : nil
+    }
+
+    init?(json: JSONValue?) {
+        guard let os = json?["os"]?.text, let architecture = json?["architecture"]?.text else { return nil }
+        self.os = os
+        self.architecture = architecture
+        variant = json?["variant"]?.text
+    }
+
+    /// That of this machine.
+    static var native: Platform? {
+        #if arch(arm64)
+            Platform("linux/arm64")
+        #else
+            Platform("linux/amd64")
+        #endif
+    }
+
+    /// Whether content for another platform is what is wanted; a variant counts when one is wanted.
+    func accepts(_ other: Platform) -> Bool {
+        os == other.os && architecture == other.architecture && (variant == nil || variant == other.variant)
+    }
+
+    var description: String { [os, architecture].joined(separator: "/") + (variant.map { "/" + $0 } ?? "") }
+}

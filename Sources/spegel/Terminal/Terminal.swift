@@ -1,0 +1,35 @@
+import Glibc
+import Monitoring
+
+/// Standard output, and what can be shown there.
+enum Terminal {
+    /// Whether a person reads along, so that colours and moving bars are welcome.
+    static var isInteractive: Bool {
+        guard isatty(STDOUT_FILENO) == 1 else { return false }
+        let environment = Environment.current
+        return environment["NO_COLOR"].map(\.isEmpty) != false && environment["TERM"] != "dumb"
+    }
+
+    /// How many characters fit into a line; 80 where it cannot be told.
+    static var width: Int {
+        var size = winsize()
+        guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
+
+    /// Writes a text as it is. What cannot be written, as to a pipe that was closed, is let go.
+    static func write(_ text: String) {
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return }
+            bytes = bytes.dropFirst(count)
+        }
+    }
+
+    /// Writes a JSON document and a line end.
+    static func write(_ json: JSON) {
+        write(json.text + "\n")
+    }
+}

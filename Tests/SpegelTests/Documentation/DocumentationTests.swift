@@ -1,0 +1,56 @@
+import ArgumentParser
+import Files
+import Testing
+
+@testable import spegel
+
+/// What is written down of the flags is what the program says of them. `make docs` sets `SPEGEL_WRITE_DOCS`, and then
+/// the files are written.
+struct DocumentationTests {
+    private static let docs = Files.parent(of: #filePath, levels: 4) + "/docs"
+
+    private func check(_ name: String, _ text: String) throws {
+        let path = Self.docs + "/" + name
+        if Environment.current["SPEGEL_WRITE_DOCS"] != nil { try Files.replace(path, with: Array(text.utf8)) }
+        let found = try Files.read(path, limit: 1 << 20).map { String(decoding: $0, as: UTF8.self) }
+        #expect(found == text, "docs/\(name) is not up to date: run 'make docs'")
+    }
+
+    @Test func theConfigurationReferenceIsUpToDate() throws {
+        try check("configuration.md", ConfigurationReference.text(CommandInfo.spegel()))
+    }
+
+    @Test func theManualPageIsUpToDate() throws {
+        try check("spegel.1", ManualPage.text(CommandInfo.spegel()))
+    }
+
+    @Test func everySettingIsInTheReference() throws {
+        let text = try ConfigurationReference.text(CommandInfo.spegel())
+        for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
+            for setting in command.settings {
+                #expect(text.contains("`--\(setting) "), "\(setting)")
+                #expect(text.contains("`\(setting.uppercased().replacing("-", with: "_"))`"), "\(setting)")
+            }
+        }
+    }
+
+    /// A person sees all of it at once, but for the command that runs a node.
+    @Test func helpFitsAScreenAndHasAnExample() throws {
+        for command in Spegel.configuration.subcommands {
+            let name = command.configuration.commandName ?? ""
+            let help = command.helpMessage(columns: 100)
+            let lines = help.split(separator: "\n", omittingEmptySubsequences: false).count
+            // Those with more flags than a screen has lines.
+            let limit = ["registry": 120, "configuration": 38][name] ?? 24
+            #expect(lines <= limit, "\(name): \(lines) lines\n\(help)")
+            if name != "version" { #expect(help.contains("Example: spegel \(name)"), "\(name)") }
+        }
+    }
+}
+
+extension Files {
+    /// The folder so many levels above a path.
+    fileprivate static func parent(of path: String, levels: Int) -> String {
+        (0..<levels).reduce(path) { path, _ in Files.parent(of: path) ?? "/" }
+    }
+}
