@@ -41,6 +41,10 @@ extension MirrorTransfer {
         var hedges = 2
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
+        /// How long peers that are busy are asked again, from the start of the transfer.
+        var busyTimeout: TimeAmount = .seconds(30)
+        /// How long one is left alone in between.
+        var busyRest: TimeAmount = .milliseconds(500)
         /// From how many bytes on the rest of a body may go to the client without being seen here.
         var splicedSize: Int64 = 256 << 10
     }
@@ -60,7 +64,8 @@ extension MirrorTransfer {
         var mustBeChecked = false
     }
 
-    /// What the driver has to do. After `finish`, `cutShort`, `notFound` and `rangeNotSatisfiable` nothing follows.
+    /// What the driver has to do. After `finish`, `cutShort`, `notFound`, `unavailable` and `rangeNotSatisfiable` nothing
+    /// follows.
     enum Action: Hashable, Sendable {
         /// Connect to a peer and send it the request.
         case ask(PeerRequest)
@@ -89,6 +94,8 @@ extension MirrorTransfer {
         case cutShort
         /// Answer 404.
         case notFound
+        /// Answer 503: peers may have the content, but were busy for all the time that was waited.
+        case unavailable
         /// Answer 416; the size of the whole content is given.
         case rangeNotSatisfiable(size: Int64)
     }
@@ -125,6 +132,7 @@ extension MirrorTransfer {
         case refused(PeerRefusal)
         case tooLong
         case corrupt
+        case busy
 
         /// Whether the peer sent nothing for too long.
         var isSilence: Bool {
@@ -152,6 +160,7 @@ extension MirrorTransfer {
             case .progressTimeout: "the body has stalled"
             case .refused(let refusal): refusal.description
             case .tooLong: "the body is longer than announced"
+            case .busy: "it is busy"
             case .corrupt: "the content is not what its digest says"
             }
         }

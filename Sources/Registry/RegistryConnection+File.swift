@@ -34,6 +34,10 @@ extension RegistryConnection {
         }
         send(head)
         guard !request.isHead, !part.isEmpty else { return finish(.local) }
+        if sendPaced(request, file, part) {
+            if whileChecking, let id = exchange?.id { checkBeside(file, digest, id) }
+            return
+        }
         var served = ServedFile(file: file, digest: digest, end: part.upperBound)
         let length = part.upperBound - part.lowerBound
         if whileChecking, length >= max(2 * Self.tailSize, Int64(services.configuration.checkedSize)) {
@@ -58,6 +62,10 @@ extension RegistryConnection {
             send(part, of: file, promise: promise)
             context?.flush()
         }
+        checkBeside(file, digest, id)
+    }
+
+    private func checkBeside(_ file: ContentFile, _ digest: Digest, _ id: Exchange.ID) {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         services.check(file, digest, isUrgent: false) { [eventLoop] result in
             eventLoop.execute { bound.value.checkEnded(id, result) }
