@@ -50,6 +50,15 @@ public enum IPAddress: Hashable, Sendable {
         if case .v6(let address) = self, let mapped = address.mappedIPv4 { .v4(mapped) } else { self }
     }
 
+    /// Whether two addresses are in the same /24 of IPv4, or /64 of IPv6: most likely on one network.
+    public func sharesNetwork(with other: IPAddress) -> Bool {
+        switch (unmapped, other.unmapped) {
+        case (.v4(let left), .v4(let right)): left.rawValue >> 8 == right.rawValue >> 8
+        case (.v6(let left), .v6(let right)): left.high == right.high
+        default: false
+        }
+    }
+
     /// Whether the address is of this machine: 127.0.0.0/8, ::1.
     public var isLoopback: Bool {
         switch unmapped {

@@ -1,5 +1,6 @@
 import ContentStore
 import Glibc
+import Multiformats
 import NIOCore
 import NIOHTTP1
 
@@ -37,6 +38,12 @@ struct Exchange {
     /// How many of them had left when it was last looked, and since when there were as many.
     var lastProgress: Int64 = 0
     var lastProgressAt: NIODeadline
+
+    /// Its place among the bodies that are sent to other nodes, or in the line for one.
+    var pass: TransferGate<IPAddress>.Ticket?
+    /// What to do when it gets the place, and when it has waited for too long.
+    var whenAdmitted: (() -> Void)?
+    var turnTimeout: Scheduled<Void>?
 
     /// Where the content comes from: one of these.
     var file: ServedFile?

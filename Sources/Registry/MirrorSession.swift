@@ -23,6 +23,8 @@ enum MirrorEnding: Hashable, Sendable {
     case cutShort
     case notFound
     case rangeNotSatisfiable(size: Int64)
+    /// Peers may have it, but were busy for all the time that was waited.
+    case unavailable
     /// The client has gone.
     case clientGone
 }
@@ -54,6 +56,16 @@ final class MirrorSession: PeerConnectionUser {
     private var asked: [MirrorTransfer.AttemptID: NIODeadline] = [:]
     /// The attempt that is to read on once the client takes bytes again.
     private var heldAttempt: MirrorTransfer.AttemptID?
+    /// Providers that were found in the same burst as others, among which is chosen.
+    private var newProviders: [Provider] = []
+    /// The places of attempts among all that is fetched, and those attempts that have yet to get one.
+    private var passes: [MirrorTransfer.AttemptID: TransferGate<String>.Ticket] = [:]
+    private var queued: [MirrorTransfer.AttemptID: MirrorTransfer.PeerRequest] = [:]
+    /// The peers that attempts are made at.
+    private var attemptPeers: [MirrorTransfer.AttemptID: String] = [:]
+    /// The bytes that were read since the rate limit was asked, and whether it holds the peer back.
+    private var unpacedBytes = 0
+    private var isPaced = false
 
     init(
         _ request: ContentRequest,
@@ -93,13 +105,17 @@ final class MirrorSession: PeerConnectionUser {
         timer.onDeadline = { [weak self] in self?.timePassed() }
         timer.deadline = transfer.deadline
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lookup = Task { [router = services.router, key = request.key, limit = transfer.providerLimit, eventLoop] in
+        lookup = Task { [router = services.router, key = request.key, limit = providerLimit, eventLoop] in
             eventLoop.execute { bound.value.lookupStarted() }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }
             }
             eventLoop.execute { bound.value.lookupEnded() }
         }
+    }
+
+    private var providerLimit: Int {
+        max(transfer.providerLimit, services.configuration.resolveCandidates)
     }
 
     /// The client has gone: everything is let go at once.
@@ -110,6 +126,7 @@ final class MirrorSession: PeerConnectionUser {
 
     /// The client takes bytes again or does so no more.
     func clientTakesBytes(_ takes: Bool) {
+        guard !isPaced else { return }
         transfer.clientTakesBytes(takes, now: .now())
         timer.deadline = transfer.deadline
         guard takes, let held = heldAttempt else { return }
@@ -128,10 +145,25 @@ final class MirrorSession: PeerConnectionUser {
     private func found(_ provider: Provider) {
         if let digest = transfer.request.digest, services.isBarred(provider.peerID, digest) { return }
         countLookup(.found)
-        perform(transfer.found(provider, now: .now()))
+        newProviders.append(provider)
+        // What comes from memory comes all at once: the choice is among all of it.
+        guard newProviders.count == 1 else { return }
+        eventLoop.assumeIsolated().execute { [weak self] in self?.choose() }
+    }
+
+    /// Hands the providers over that were found, the best first.
+    private func choose() {
+        guard !newProviders.isEmpty else { return }
+        let ordered = services.order(newProviders)
+        newProviders = []
+        let now = NIODeadline.now()
+        perform(ordered.flatMap { transfer.found($0, now: now) })
+        // More were only looked for to choose among those that are found at once.
+        if !transfer.wantsProviders { lookup?.cancel() }
     }
 
     private func lookupEnded() {
+        choose()
         countLookup(.notFound)
         perform(transfer.lookupEnded(now: .now()))
     }
@@ -147,6 +179,7 @@ final class MirrorSession: PeerConnectionUser {
         // What happened before the deadline but waits its turn on a busy event loop comes first.
         eventLoop.assumeIsolated().execute { [weak self] in
             guard let self else { return }
+            choose()
             perform(transfer.timePassed(now: .now()))
         }
     }
@@ -162,7 +195,9 @@ final class MirrorSession: PeerConnectionUser {
 
     func peerSentBody(_ bytes: ByteBuffer, _ attempt: MirrorTransfer.AttemptID) {
         let now = NIODeadline.now()
-        if let since = asked.removeValue(forKey: attempt) { services.addFirstByteTime(now - since) }
+        if let since = asked.removeValue(forKey: attempt) {
+            services.addFirstByteTime(now - since, of: attemptPeers[attempt])
+        }
         let decision = transfer.received(bytes: bytes.readableBytes, of: attempt, now: now)
         if !decision.actions.isEmpty { perform(decision.actions) }
         switch decision.use {
@@ -185,6 +220,7 @@ final class MirrorSession: PeerConnectionUser {
         var bytes = bytes
         if dropFirst > 0 { bytes.moveReaderIndex(forwardBy: min(dropFirst, bytes.readableBytes)) }
         services.metrics.addRelayedBytes(bytes.readableBytes)
+        unpacedBytes += bytes.readableBytes
         counters.peerReceivedBytes.increment(by: bytes.readableBytes)
         guard held != nil else {
             client?.mirrorSends(body: bytes)
@@ -238,7 +274,8 @@ final class MirrorSession: PeerConnectionUser {
         guard let client else { return }
         client.mirrorFlushes()
         // To flush may have ended the transfer.
-        guard let peer = peers[attempt] else { return }
+        guard let peer = peers[attempt], !isPaced else { return }
+        if pace(attempt) { return }
         if client.takesBytes {
             timer.deadline = transfer.deadline
             peer.read()
@@ -247,6 +284,28 @@ final class MirrorSession: PeerConnectionUser {
             timer.deadline = transfer.deadline
             heldAttempt = attempt
         }
+    }
+
+    /// Holds a peer back for as long as the rate limit says.
+    ///
+    /// - Returns: whether it does.
+    private func pace(_ attempt: MirrorTransfer.AttemptID) -> Bool {
+        guard let rate = services.downloadRate, unpacedBytes > 0 else { return false }
+        let now = NIODeadline.now()
+        let moment = rate.grant(unpacedBytes, now: now)
+        unpacedBytes = 0
+        guard moment > now else { return false }
+        // Nobody is to blame for the wait.
+        transfer.clientTakesBytes(false, now: now)
+        timer.deadline = transfer.deadline
+        isPaced = true
+        heldAttempt = attempt
+        eventLoop.assumeIsolated().scheduleTask(deadline: moment) { [weak self] in
+            guard let self, let client = self.client else { return }
+            isPaced = false
+            if client.takesBytes { clientTakesBytes(true) }
+        }
+        return true
     }
 
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID) {
@@ -259,11 +318,13 @@ final class MirrorSession: PeerConnectionUser {
         reportMissing()
         for action in actions {
             switch action {
-            case .ask(let request): ask(request)
+            case .ask(let request): askInTurn(request)
             case .cancel(let attempt):
                 asked[attempt] = nil
+                letGo(attempt)
                 peers.removeValue(forKey: attempt)?.cancel()
             case .release(let attempt):
+                letGo(attempt)
                 if let peer = peers.removeValue(forKey: attempt) { pool.put(peer, now: .now()) }
             case .cancelLookup: lookup?.cancel()
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
@@ -276,6 +337,7 @@ final class MirrorSession: PeerConnectionUser {
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
             case .notFound: end(.notFound)
+            case .unavailable: end(.unavailable)
             case .rangeNotSatisfiable(let size): end(.rangeNotSatisfiable(size: size))
             }
         }
@@ -284,8 +346,12 @@ final class MirrorSession: PeerConnectionUser {
 
     /// Tells the router at once of each peer that answered 404, so that no other request is sent there.
     private func reportMissing() {
-        for failure in transfer.failures.dropFirst(reportedFailures) where failure.failure == .refused(.notFound) {
-            services.router.reportMissing(failure.provider, of: request.key)
+        for failure in transfer.failures.dropFirst(reportedFailures) {
+            if failure.failure == .refused(.notFound) {
+                services.router.reportMissing(failure.provider, of: request.key)
+            } else {
+                services.requestFails(to: failure.peerID, wasBusy: failure.failure == .busy)
+            }
         }
         reportedFailures = transfer.failures.count
     }
@@ -302,7 +368,44 @@ final class MirrorSession: PeerConnectionUser {
         }
     }
 
+    /// Asks a peer as soon as there is a place for another transfer. Only blobs need one: a manifest never waits behind
+    /// them, and a head has no body.
+    private func askInTurn(_ peerRequest: MirrorTransfer.PeerRequest) {
+        let attempt = peerRequest.attempt
+        guard request.content.kind == .blob, !request.isHead else { return ask(peerRequest) }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let entry = services.downloads.enter(peerRequest.peerID) { [eventLoop] _ in
+            eventLoop.execute { bound.value.admitted(attempt) }
+        }
+        switch entry {
+        case .runs(let ticket):
+            passes[attempt] = ticket
+            ask(peerRequest)
+        case .waits(let ticket):
+            passes[attempt] = ticket
+            queued[attempt] = peerRequest
+            transfer.queued(attempt)
+        case .refused: perform(transfer.failed(attempt, .busy, now: .now()))
+        }
+    }
+
+    private func admitted(_ attempt: MirrorTransfer.AttemptID) {
+        guard let peerRequest = queued.removeValue(forKey: attempt) else { return }
+        transfer.admitted(attempt, now: .now())
+        ask(peerRequest)
+        if client != nil { timer.deadline = transfer.deadline }
+    }
+
+    /// An attempt has ended: others may have its place.
+    private func letGo(_ attempt: MirrorTransfer.AttemptID) {
+        queued[attempt] = nil
+        if let ticket = passes.removeValue(forKey: attempt) { services.downloads.leave(ticket) }
+        if let peerID = attemptPeers.removeValue(forKey: attempt) { services.requestEnds(to: peerID) }
+    }
+
     private func ask(_ peerRequest: MirrorTransfer.PeerRequest) {
+        attemptPeers[peerRequest.attempt] = peerRequest.peerID
+        services.requestBegins(to: peerRequest.peerID)
         let head = requestHead(peerRequest)
         let attempt = peerRequest.attempt
         asked[attempt] = .now()
@@ -345,6 +448,7 @@ final class MirrorSession: PeerConnectionUser {
         timer.stop()
         lookup?.cancel()
         lookup = nil
+        for attempt in Set(passes.keys).union(attemptPeers.keys) { letGo(attempt) }
         for peer in peers.values { peer.cancel() }
         peers.removeAll()
         releaseHeld()
@@ -363,7 +467,7 @@ final class MirrorSession: PeerConnectionUser {
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
-        case .cutShort, .notFound, .rangeNotSatisfiable: isHit = false
+        case .cutShort, .notFound, .unavailable, .rangeNotSatisfiable: isHit = false
         case .clientGone:
             // Who leaves before there is an answer says nothing of whether there would have been one.
             guard transfer.content != nil else { return }
@@ -386,6 +490,7 @@ final class MirrorSession: PeerConnectionUser {
             case .complete: "complete"
             case .cutShort: "cut short, every peer failed"
             case .notFound: "not found"
+            case .unavailable: "every peer is busy"
             case .rangeNotSatisfiable: "range not satisfiable"
             case .clientGone: "the client went away"
             }

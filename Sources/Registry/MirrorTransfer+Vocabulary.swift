@@ -33,6 +33,10 @@ extension MirrorTransfer {
         var hedges = 2
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
+        /// How long peers that are busy are asked again, from the start of the transfer.
+        var busyTimeout: TimeAmount = .seconds(30)
+        /// How long one is left alone in between.
+        var busyRest: TimeAmount = .milliseconds(500)
     }
 
     /// Tells an attempt at a peer from all others of the same transfer.
@@ -48,7 +52,8 @@ extension MirrorTransfer {
         var mayReuse: Bool
     }
 
-    /// What the driver has to do. After `finish`, `cutShort`, `notFound` and `rangeNotSatisfiable` nothing follows.
+    /// What the driver has to do. After `finish`, `cutShort`, `notFound`, `unavailable` and `rangeNotSatisfiable` nothing
+    /// follows.
     enum Action: Hashable, Sendable {
         /// Connect to a peer and send it the request.
         case ask(PeerRequest)
@@ -74,6 +79,8 @@ extension MirrorTransfer {
         case cutShort
         /// Answer 404.
         case notFound
+        /// Answer 503: peers may have the content, but were busy for all the time that was waited.
+        case unavailable
         /// Answer 416; the size of the whole content is given.
         case rangeNotSatisfiable(size: Int64)
     }
@@ -109,6 +116,7 @@ extension MirrorTransfer {
         case refused(PeerRefusal)
         case tooLong
         case corrupt
+        case busy
 
         /// Whether no connection was made.
         var isOfConnecting: Bool {
@@ -128,6 +136,7 @@ extension MirrorTransfer {
             case .progressTimeout: "the body has stalled"
             case .refused(let refusal): refusal.description
             case .tooLong: "the body is longer than announced"
+            case .busy: "it is busy"
             case .corrupt: "the content is not what its digest says"
             }
         }

@@ -21,6 +21,8 @@ struct MirrorTransfer {
     }
 
     private enum Phase {
+        /// This node itself fetches as much as it may: the attempt waits for its turn.
+        case queued
         case connecting
         case waitingForHead(reused: Bool)
         case receiving(MirroredContent, skip: Int64)
@@ -38,6 +40,7 @@ struct MirrorTransfer {
         var deadline: NIODeadline?
         /// When a second peer is asked beside this one, unless a byte of the body has come.
         var hedgeAt: NIODeadline
+        var peerID: String { candidate.provider.peerID }
     }
 
     /// What happens to bytes before the client gets them.
@@ -58,6 +61,9 @@ struct MirrorTransfer {
     private var lookupIsRunning = true
     private var seenPeers: [String] = []
     private var candidates: [Candidate] = []
+    /// Those that were busy, and when they may be asked again.
+    private var resting: [(candidate: Candidate, until: NIODeadline)] = []
+    private let busyDeadline: NIODeadline
     private var lastAttemptID = 0
     /// The attempts under way, the earlier first: at most two, and one only once a body has begun to come.
     private var attempts: [Attempt] = []
@@ -87,6 +93,7 @@ struct MirrorTransfer {
         self.limits = limits
         lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
         resolveDeadline = lookupDeadline
+        busyDeadline = now + limits.busyTimeout
     }
 
     /// When ``timePassed(now:)`` has to be called at the latest; `nil` when nothing but an event can change anything.
@@ -96,11 +103,15 @@ struct MirrorTransfer {
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
         if lookupIsRunning { consider(seenPeers.isEmpty ? resolveDeadline : lookupDeadline) }
         if let hedgeAt, !candidates.isEmpty { consider(hedgeAt) }
+        if attempts.isEmpty, let next = resting.map(\.until).min() { consider(min(next, busyDeadline)) }
         return earliest
     }
 
     /// How many providers are of use.
     var providerLimit: Int { limits.providers }
+
+    /// Whether any more are.
+    var wantsProviders: Bool { !isFinished && seenPeers.count < limits.providers }
 
     // MARK: The lookup
 
@@ -128,6 +139,22 @@ struct MirrorTransfer {
 
     // MARK: The peers
 
+    /// An attempt cannot begin yet, since this node fetches as much as it may.
+    mutating func queued(_ id: AttemptID) {
+        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
+        attempts[index].phase = .queued
+        attempts[index].deadline = busyDeadline
+        attempts[index].hedgeAt = .distantFuture
+    }
+
+    /// An attempt that was queued begins.
+    mutating func admitted(_ id: AttemptID, now: NIODeadline) {
+        guard let index = index(of: id), case .queued = attempts[index].phase else { return }
+        attempts[index].phase = .connecting
+        attempts[index].deadline = now + limits.connectTimeout
+        attempts[index].hedgeAt = now + limits.hedgeDelay
+    }
+
     /// The connection of an attempt is there and the request was sent.
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
         guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
@@ -139,6 +166,7 @@ struct MirrorTransfer {
     mutating func received(_ head: PeerResponseHead, of id: AttemptID, now: NIODeadline) -> [Action] {
         guard let index = index(of: id), case .waitingForHead = attempts[index].phase else { return [] }
         let asked = attempts[index].asked
+        if head.isBusy { return failed(id, .busy, now: now) }
         if let size = head.unsatisfiableSize(asked: asked) {
             return end(with: cancelAll() + [.rangeNotSatisfiable(size: size)])
         }
@@ -242,7 +270,10 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
-        record(current, failure)
+        if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
+            record(current, failure)
+        }
+        if failure == .busy { resting.append((current.candidate, now + limits.busyRest)) }
         if case .connecting = current.phase {
             var other = current.candidate
             other.addressIndex += 1
@@ -283,6 +314,7 @@ struct MirrorTransfer {
             guard let deadline = attempt.deadline, now >= deadline, !isFinished else { continue }
             let failure: Failure? =
                 switch attempt.phase {
+                case .queued: .busy
                 case .connecting: .connectTimeout
                 case .waitingForHead: .headTimeout
                 case .receiving: .progressTimeout
@@ -359,8 +391,16 @@ struct MirrorTransfer {
             if !attempts.isEmpty { hedges += 1 }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
-        guard attempts.isEmpty, !(lookupIsRunning && seenPeers.count < limits.providers) else { return [] }
-        return end(with: [content == nil ? .notFound : .cutShort])
+        guard attempts.isEmpty else { return [] }
+        let mayWait = now < busyDeadline
+        while mayWait, let index = resting.firstIndex(where: { $0.until <= now }) {
+            let candidate = resting.remove(at: index).candidate
+            guard let address = candidate.address else { continue }
+            return [ask(candidate, at: address, mayReuse: true, now: now)]
+        }
+        guard !(lookupIsRunning && seenPeers.count < limits.providers) else { return [] }
+        if resting.isEmpty { return end(with: [content == nil ? .notFound : .cutShort]) }
+        return mayWait ? [] : end(with: [content == nil ? .unavailable : .cutShort])
     }
 
     private mutating func ask(
@@ -405,6 +445,7 @@ struct MirrorTransfer {
         isFinished = true
         attempts = []
         candidates.removeAll()
+        resting.removeAll()
         let lookup: [Action] = lookupIsRunning ? [.cancelLookup] : []
         lookupIsRunning = false
         return lookup + actions

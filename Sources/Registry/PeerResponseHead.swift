@@ -10,6 +10,8 @@ struct PeerResponseHead: Hashable, Sendable {
     var contentRange: String?
     var contentEncoding: String?
     var digest: String?
+    /// Whether it says when to come again.
+    var mayRetry = false
 
     init(
         status: Int,
@@ -34,6 +36,7 @@ struct PeerResponseHead: Hashable, Sendable {
         contentRange = head.headers.first(name: "Content-Range")
         contentEncoding = head.headers.first(name: "Content-Encoding")
         digest = head.headers.first(name: "Docker-Content-Digest")
+        mayRetry = head.headers.contains(name: "Retry-After")
     }
 }
 
@@ -100,6 +103,9 @@ extension PeerResponseHead {
             }
         }
     }
+
+    /// Whether the peer may hold the content and only cannot send it now.
+    var isBusy: Bool { mayRetry && (status == 503 || status == 429) }
 
     /// The most bytes of a body that are thrown away to come to the place where another peer has stopped.
     static let maximumSkip = Int64(Manifest.maximumSize)

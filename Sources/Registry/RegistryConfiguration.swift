@@ -1,3 +1,4 @@
+import Multiformats
 import Routing
 
 /// The settings of a ``RegistryServer``. All times are wall-clock durations, all sizes are in bytes.
@@ -13,6 +14,12 @@ public struct RegistryConfiguration: Sendable {
     public var lookupTimeout: Duration = .seconds(1)
     /// How many providers are tried for one request.
     public var resolveRetries = 3
+    /// How many providers are looked for, of which those are tried that are likely to answer soonest.
+    public var resolveCandidates = 16
+    /// Whether they are tried in that order, and not in that in which they are found.
+    public var choosesProviders = true
+    /// Whether an address is on the same network as this node. Asked for each provider.
+    public var isNear: @Sendable (IPAddress) -> Bool = { _ in false }
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()
 
@@ -33,6 +40,28 @@ public struct RegistryConfiguration: Sendable {
     public var checkedSize = 8 << 20
     /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
     public var maximumHeldBytes = 32 << 20
+
+    /// How many bodies are sent to other nodes at a time.
+    public var maximumUploads = 256
+    /// How many of them to one node.
+    public var maximumUploadsPerPeer = 64
+    /// How many blobs are fetched from other nodes at a time.
+    public var maximumDownloads = 256
+    /// How many of them from one node.
+    public var maximumDownloadsPerPeer = 64
+    /// How many transfers of each direction wait for their turn; each beyond is told at once to come again.
+    public var maximumWaitingTransfers = 4096
+    /// Bodies of at most so many bytes are sent without waiting for a turn.
+    public var smallBody: Int64 = 1 << 20
+    /// How long another node waits for its turn before it is told to come again. Shorter than ``headTimeout``, so that
+    /// no node takes a busy one for dead.
+    public var uploadTimeout: Duration = .seconds(1)
+    /// How long busy nodes are asked again and again for one request, and how long a turn to fetch is waited for.
+    public var busyTimeout: Duration = .seconds(30)
+    /// How many bytes are sent to other nodes in a second; `nil` for as many as can be.
+    public var uploadRate: Int?
+    /// How many are fetched from them.
+    public var downloadRate: Int?
 
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096

@@ -19,8 +19,11 @@ extension RegistryConnection {
         case .content(let request):
             exchange?.content = request
             switch services.find(request) {
-            case .file(let file, let digest, let mediaType): serve(request, file, digest, mediaType)
-            case .unopened(let digest, let mediaType): read(request, digest, mediaType)
+            case .file(let file, let digest, let mediaType):
+                whenAdmitted(request, size: file.size) { self.serve(request, file, digest, mediaType) }
+            case .unopened(let digest, let mediaType):
+                let size = services.index.entry(digest)?.size ?? 0
+                whenAdmitted(request, size: size) { self.read(request, digest, mediaType) }
             case .unavailable(let reason): serveNot(request, reason)
             case .absent: mirror(request)
             }
@@ -56,7 +59,7 @@ extension RegistryConnection {
     /// The content may be here, but cannot be opened now. A peer is told so; a client gets it from another node.
     private func serveNot(_ request: ContentRequest, _ reason: String) {
         guard request.isFromPeer else { return mirror(request) }
-        send(HTTPResponseHead.unavailable(reason, key: request.key))
+        sendBusy(request, reason)
     }
 
     private func sendNotFound(_ request: ContentRequest) {
@@ -104,6 +107,7 @@ extension RegistryConnection {
         guard let (head, part) = makeHead(request, size: file.size, digest, mediaType) else { return }
         send(head)
         if !request.isHead, !part.isEmpty {
+            if sendPaced(request, file, part) { return }
             exchange?.file = ServedFile(file: file, end: part.upperBound)
             // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
             let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
@@ -175,6 +179,7 @@ extension RegistryConnection: MirrorClient {
         case .complete: finish(.mirrored)
         case .cutShort: cutShort()
         case .notFound: sendNotFound(request)
+        case .unavailable: sendBusy(request, "all nodes that may have the content are busy")
         case .rangeNotSatisfiable(let size):
             send(HTTPResponseHead.rangeNotSatisfiable(size: size, key: request.key), outcome: .rejected)
         case .clientGone: break

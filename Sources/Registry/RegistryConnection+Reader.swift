@@ -73,10 +73,7 @@ extension RegistryConnection {
             send(head)
         }
         self.exchange?.readerRemaining = remaining - Int64(bytes.readableBytes)
-        let promise = eventLoop.makePromise(of: Void.self)
-        send(.byteBuffer(bytes), promise: promise)
-        context?.flush()
-        return promise.futureResult
+        return sendPaced(bytes, id)
     }
 
     private func readerEnded(_ id: Exchange.ID) {

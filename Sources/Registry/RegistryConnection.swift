@@ -196,6 +196,8 @@ final class RegistryConnection: ChannelInboundHandler {
 
     private func settle(_ settled: Exchange, outcome: RegistryMetrics.Outcome?) {
         exchange = nil
+        settled.turnTimeout?.cancel()
+        if let pass = settled.pass { services.uploads.leave(pass) }
         services.metrics.changeRequestsInFlight(by: -1)
         if let outcome { services.metrics.count(outcome) }
         if settled.isLocal, services.logger.logLevel <= .debug {

@@ -188,6 +188,7 @@ extension MirrorTransfer.Failure {
         case .progressTimeout: "stalled"
         case .tooLong: "wrong_length"
         case .corrupt: "corrupt"
+        case .busy: "busy"
         case .refused(let refusal):
             switch refusal {
             case .notFound: "not_found"

@@ -12,6 +12,8 @@ public final class RegistryMetrics: Sendable {
         case notFound = "not_found"
         /// The request itself was wrong: another 4xx.
         case rejected
+        /// This node, or every peer, was too busy: 503.
+        case busy
         /// Every peer failed in the middle of the body.
         case cutShort = "cut_short"
         /// The client went away before the end.
@@ -24,6 +26,16 @@ public final class RegistryMetrics: Sendable {
         case address
         /// It has no credentials, or wrong ones: 401.
         case credentials
+    }
+
+    /// The transfers of a direction that have a place, or wait for one.
+    public struct Transfers: Hashable, Sendable {
+        /// Those that run.
+        public var running = 0
+        /// Those that wait for their turn.
+        public var waiting = 0
+        /// Those that waited too long, or found no place to wait, since the start.
+        public var refused = 0
     }
 
     /// All numbers at one moment, read one after the other.
@@ -44,6 +56,10 @@ public final class RegistryMetrics: Sendable {
         public var refusals: [Refusal: Int] = [:]
         /// How often a connection could not be accepted, for lack of descriptors or memory, since the start.
         public var acceptFailures = 0
+        /// The bodies that are sent to other nodes.
+        public var uploads = Transfers()
+        /// The blobs that are fetched from other nodes.
+        public var downloads = Transfers()
         /// Client connections that are open.
         public var openConnections = 0
         /// Connections to peers that are open, idle ones included.
@@ -58,6 +74,7 @@ public final class RegistryMetrics: Sendable {
     private let mirrored = Atomic(0)
     private let notFound = Atomic(0)
     private let rejected = Atomic(0)
+    private let busy = Atomic(0)
     private let cutShort = Atomic(0)
     private let aborted = Atomic(0)
     private let localBytes = Atomic(0)
@@ -83,6 +100,7 @@ public final class RegistryMetrics: Sendable {
                 .mirrored: mirrored.load(ordering: .relaxed),
                 .notFound: notFound.load(ordering: .relaxed),
                 .rejected: rejected.load(ordering: .relaxed),
+                .busy: busy.load(ordering: .relaxed),
                 .cutShort: cutShort.load(ordering: .relaxed),
                 .aborted: aborted.load(ordering: .relaxed),
             ],
@@ -109,6 +127,7 @@ public final class RegistryMetrics: Sendable {
         case .mirrored: mirrored.wrappingAdd(1, ordering: .relaxed)
         case .notFound: notFound.wrappingAdd(1, ordering: .relaxed)
         case .rejected: rejected.wrappingAdd(1, ordering: .relaxed)
+        case .busy: busy.wrappingAdd(1, ordering: .relaxed)
         case .cutShort: cutShort.wrappingAdd(1, ordering: .relaxed)
         case .aborted: aborted.wrappingAdd(1, ordering: .relaxed)
         }

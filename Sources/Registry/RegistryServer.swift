@@ -73,7 +73,12 @@ public final class RegistryServer: Service {
     }
 
     /// What the server has done and is doing.
-    public var metrics: RegistryMetrics.Snapshot { services.metrics.snapshot }
+    public var metrics: RegistryMetrics.Snapshot {
+        var snapshot = services.metrics.snapshot
+        snapshot.uploads = RegistryMetrics.Transfers(services.uploads.counts)
+        snapshot.downloads = RegistryMetrics.Transfers(services.downloads.counts)
+        return snapshot
+    }
 
     /// What came from other nodes and what could not, over time.
     public var history: TransferHistory { services.journal.history }
@@ -229,5 +234,11 @@ public final class RegistryServer: Service {
             // Cancellation must not turn the wait into a busy loop.
             guard (try? await clock.sleep(for: .milliseconds(10))) != nil else { return }
         }
+    }
+}
+
+extension RegistryMetrics.Transfers {
+    fileprivate init(_ counts: (running: Int, waiting: Int, refused: Int)) {
+        self.init(running: counts.running, waiting: counts.waiting, refused: counts.refused)
     }
 }

@@ -24,6 +24,14 @@ final class RegistryServices: Sendable {
     let holdBudget: HoldBudget
     private let barredPeers = Mutex(BarredPeers())
     private let firstByteTimes = Mutex(FirstByteTimes())
+    private let peerLoads = Mutex(PeerLoads())
+    /// The bodies that are sent to other nodes, by their addresses.
+    let uploads: TransferGate<IPAddress>
+    /// The blobs that are fetched from other nodes, by their peer ids.
+    let downloads: TransferGate<String>
+    let uploadRate: RateLimiter?
+    /// While there is one, no bytes may go from a peer to a client without its leave.
+    let downloadRate: RateLimiter?
 
     init(
         configuration: RegistryConfiguration,
@@ -43,6 +51,28 @@ final class RegistryServices: Sendable {
         self.readiness = readiness
         self.stalls = stalls
         self.logger = logger
+        let uploadRate = configuration.uploadRate.map {
+            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.maximumUploads)
+        }
+        let downloadRate = configuration.downloadRate.map {
+            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.maximumDownloads)
+        }
+        self.uploadRate = uploadRate
+        self.downloadRate = downloadRate
+        uploads = TransferGate(
+            limits: .init(
+                inAll: uploadRate?.transfers ?? configuration.maximumUploads,
+                perPeer: configuration.maximumUploadsPerPeer,
+                waiting: configuration.maximumWaitingTransfers
+            )
+        )
+        downloads = TransferGate(
+            limits: .init(
+                inAll: downloadRate?.transfers ?? configuration.maximumDownloads,
+                perPeer: configuration.maximumDownloadsPerPeer,
+                waiting: configuration.maximumWaitingTransfers
+            )
+        )
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
@@ -51,7 +81,8 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
-            checkedSize: Int64(configuration.checkedSize)
+            checkedSize: Int64(configuration.checkedSize),
+            busyTimeout: TimeAmount(configuration.busyTimeout)
         )
     }
 
@@ -84,8 +115,35 @@ final class RegistryServices: Sendable {
     }
 
     /// Notes how long a peer took to the first byte of a body.
-    func addFirstByteTime(_ time: TimeAmount) {
+    func addFirstByteTime(_ time: TimeAmount, of peerID: String?) {
         firstByteTimes.withLock { $0.add(time) }
+        if let peerID { peerLoads.withLock { $0.sentFirstByte(peerID, after: time) } }
+    }
+
+    /// Puts providers into the order in which they are to be asked.
+    func order(_ providers: [Provider]) -> [Provider] {
+        guard providers.count > 1, configuration.choosesProviders else { return providers }
+        var random = SystemRandomNumberGenerator()
+        return peerLoads.withLock { loads in
+            loads.order(providers, now: .now(), using: &random) { provider in
+                provider.addresses.first?.ip.map(configuration.isNear) ?? false
+            }
+        }
+    }
+
+    /// Notes that a request to a peer begins.
+    func requestBegins(to peerID: String) {
+        peerLoads.withLock { $0.began(peerID, now: .now()) }
+    }
+
+    /// Notes that a request to a peer has ended.
+    func requestEnds(to peerID: String) {
+        peerLoads.withLock { $0.ended(peerID) }
+    }
+
+    /// Notes that a peer has failed, or was only busy.
+    func requestFails(to peerID: String, wasBusy: Bool) {
+        peerLoads.withLock { $0.failed(peerID, wasBusy: wasBusy, now: .now()) }
     }
 
     /// Has a peer not asked for some content for a while, since what it sent was wrong.

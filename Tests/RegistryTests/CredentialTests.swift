@@ -14,7 +14,7 @@ final class SecretFolder {
 
     init() {
         var template = Array("/tmp/registry-secret-XXXXXX".utf8CString)
-        path = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp"
+        path = mkdtemp(&template).map { String(cString: $0) } ?? "/tmp/registry-secret-none"
     }
 
     deinit { try? Files.remove(path) }

@@ -38,6 +38,8 @@ private struct World {
         var end: Int64 = 0
     }
 
+    /// The attempts that wait for their turn.
+    private var queued: Set<MirrorTransfer.AttemptID> = []
     /// The attempts under way, two at most.
     private var open: [Open] = []
     /// Peers whose copies are wrong.
@@ -55,6 +57,8 @@ private struct World {
     private var received: Int64 = 0
     private var ending: MirrorTransfer.Action?
     private var asks = 0
+    /// Peers whose last answer was that they are busy.
+    private var busyPeers: Set<String> = []
 
     init(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -121,6 +125,10 @@ private struct World {
         guard let index = open.indices.randomElement(using: &random) else { return nil }
         let request = open[index].request
         let attempt = request.attempt
+        if queued.remove(attempt) != nil {
+            transfer.admitted(attempt, now: now)
+            return nil
+        }
         guard open[index].isConnected else {
             if Bool.random(using: &random) {
                 open[index].isConnected = true
@@ -200,6 +208,12 @@ private struct World {
         case 3: head.contentRange = "bytes 0-1/7"
         case 4: head.digest = "sha256:0"
         case 5: head.contentLength = nil
+        case 6:
+            head.status = 503
+            head.mayRetry = true
+            // It is asked again and again, so this is not to be counted.
+            asks -= 1
+            busyPeers.insert(request.peerID)
         default: break
         }
         open[index].hasHead = true
@@ -217,6 +231,11 @@ private struct World {
                 if open.count >= 2 { return "three attempts at a time" }
                 if asks > 3 * 2 * 2 * 3 { return "too many attempts" }
                 open.append(Open(request: request))
+                busyPeers.remove(request.peerID)
+                if Int.random(in: 0..<4, using: &random) == 0 {
+                    transfer.queued(request.attempt)
+                    queued.insert(request.attempt)
+                }
             case .cancel(let attempt), .release(let attempt):
                 open.removeAll { $0.request.attempt == attempt }
             case .cancelLookup: lookupIsRunning = false
@@ -234,7 +253,7 @@ private struct World {
                 isHolding = false
             case .bar(let peerID, _):
                 if !corruptPeers.contains(peerID), !hasTakenWrongBytes { return "an honest peer is barred" }
-            case .finish, .cutShort, .notFound, .rangeNotSatisfiable: ending = action
+            case .finish, .cutShort, .notFound, .unavailable, .rangeNotSatisfiable: ending = action
             }
         }
         return nil
@@ -252,7 +271,10 @@ private struct World {
             guard let promised, received > 0 else { return "cut short before the first byte" }
             if isTrailing { return nil }
             return received < promised.range.upperBound - promised.range.lowerBound ? nil : "cut short after the end"
-        case .notFound: return promised == nil ? nil : "404 after a head"
+        case .notFound:
+            if !busyPeers.isEmpty { return "404 though a peer is only busy" }
+            return promised == nil ? nil : "404 after a head"
+        case .unavailable: return promised == nil ? nil : "503 after a head"
         default: return "416 though the range is in the content"
         }
     }

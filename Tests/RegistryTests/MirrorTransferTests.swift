@@ -56,6 +56,87 @@ struct MirrorTransferTests {
         return nil
     }
 
+    private var busy: PeerResponseHead {
+        var head = PeerResponseHead(status: 503, contentLength: 0)
+        head.mayRetry = true
+        return head
+    }
+
+    @Test func aBusyPeerIsAskedAgainUntilTheDeadline() throws {
+        var transfer = makeTransfer()
+        var request = asked(transfer.found(try provider(1), now: start))
+        _ = transfer.lookupEnded(now: start)
+        var now = start
+        var asks = 0
+        while let current = request {
+            asks += 1
+            transfer.connected(current.attempt, reused: false, now: now)
+            let actions = transfer.received(busy, of: current.attempt, now: now)
+            #expect(actions == [.cancel(current.attempt)])
+            let next = try #require(transfer.deadline)
+            #expect(next <= start + .seconds(30) && next > now)
+            now = next
+            let after = transfer.timePassed(now: now)
+            request = asked(after)
+            if request == nil { #expect(after == [.unavailable]) }
+        }
+        #expect(asks == 60 && now == start + .seconds(30) && transfer.isFinished)
+        // It is told of once.
+        #expect(transfer.failures.map(\.failure) == [.busy])
+    }
+
+    @Test func noMoreProvidersAreWantedThanAreTried() throws {
+        var transfer = makeTransfer()
+        for number in 1...3 {
+            #expect(transfer.wantsProviders)
+            _ = transfer.found(try provider(number), now: start)
+        }
+        #expect(!transfer.wantsProviders)
+        var other = makeTransfer()
+        _ = other.clientClosed()
+        #expect(!other.wantsProviders)
+    }
+
+    @Test func anotherPeerIsAskedBeforeABusyOne() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        let none = transfer.received(busy, of: first.attempt, now: start)
+        #expect(asked(none) == nil)
+        let second = try #require(asked(transfer.found(try provider(2), now: start)))
+        #expect(second.peerID == "peer2")
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(second.attempt, reused: false, now: start)
+        let gone = transfer.received(head(length: 0, 404), of: second.attempt, now: start)
+        #expect(!gone.contains(.notFound) && asked(gone) == nil)
+        let again = transfer.timePassed(now: start + .milliseconds(500))
+        #expect(asked(again)?.peerID == "peer1")
+        // In the end it lacks the content as well, and nothing is left to wait for.
+        let last = try #require(asked(again))
+        transfer.connected(last.attempt, reused: false, now: start + .milliseconds(500))
+        let end = transfer.received(head(length: 0, 404), of: last.attempt, now: start + .milliseconds(500))
+        #expect(end.last == .notFound)
+    }
+
+    @Test func nobodyIsToBlameForATransferThatWaitsForItsTurn() throws {
+        var transfer = makeTransfer()
+        let request = try #require(asked(transfer.found(try provider(1), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.queued(request.attempt)
+        #expect(transfer.deadline == start + .seconds(30))
+        let later = start + .seconds(20)
+        let nothing = transfer.timePassed(now: later)
+        #expect(nothing == [])
+        transfer.admitted(request.attempt, now: later)
+        #expect(transfer.deadline == later + .milliseconds(200))
+        var other = makeTransfer()
+        let waiting = try #require(asked(other.found(try provider(1), now: start)))
+        _ = other.lookupEnded(now: start)
+        other.queued(waiting.attempt)
+        let end = other.timePassed(now: start + .seconds(30))
+        #expect(end == [.cancel(waiting.attempt), .unavailable])
+    }
+
     @Test func relaysFromTheFirstProvider() throws {
         var transfer = makeTransfer()
         let request = try #require(asked(transfer.found(try provider(1), now: start)))

@@ -102,6 +102,8 @@ struct TestNode {
         // The machine that runs the tests may be busy.
         configuration.resolveTimeout = .seconds(2)
         configuration.connectTimeout = .seconds(2)
+        // Tests of the choice turn this on.
+        configuration.choosesProviders = false
         // Tests of what is checked before it goes out turn this on.
         configuration.checkedSize = 0
         configure(&configuration)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Kubernetes
 import Logging
+import Multiformats
 import OCI
 import TestSupport
 import Testing
@@ -70,12 +71,33 @@ struct ArgumentTests {
         #expect(Set((names ?? []).map(\.text)) == ["docker.io", "registry.lab:5000"])
     }
 
+    @Test(arguments: [
+        ("100kB", 100_000), ("10MB", 10_000_000), ("10MB/s", 10_000_000), ("1.5MiB", 1_572_864),
+        ("1GiB", 1_073_741_824),
+        ("1Gbit", 125_000_000), ("800kbit/s", 100_000), ("2GB", 2_000_000_000), ("200000B", 200_000),
+    ])
+    func ratesHaveUnits(text: String, expected: Int) throws {
+        #expect(try parse(["registry", "--upload-rate", text]).uploadRate?.bytesPerSecond == expected)
+        #expect(try parse(["registry"], ["DOWNLOAD_RATE": text]).downloadRate?.bytesPerSecond == expected)
+    }
+
+    @Test func thereIsNoRateByDefaultAndWrongOnesAreRefused() throws {
+        #expect(try parse(["registry"]).uploadRate == nil)
+        #expect(try parse(["registry", "--upload-rate", "0"]).uploadRate?.bytesPerSecond == nil)
+        for wrong in ["", "10", "10mb", "10Mb", "MB", "1e9B", "-1MB", "99kB", "2000GB", "10MB/m", "10 MB", "nanMB"] {
+            #expect(throws: (any Error).self, "\(wrong)") { try parse(["registry", "--upload-rate=\(wrong)"]) }
+        }
+        for wrong in ["0", "-1", "100001", "many"] {
+            #expect(throws: (any Error).self) { try parse(["registry", "--max-uploads=\(wrong)"]) }
+        }
+    }
+
     @Test func rangesOfAddressesAreRead() throws {
         #expect(try parse(["registry"]).allowedRanges() == nil)
         let command = try parse(["registry", "--allow-from", "10.0.0.0/8,fd00::/8"])
-        #expect(try command.allowedRanges()?.map(\.description) == ["10.0.0.0/8", "fd00::/8"])
+        #expect(try command.allowedRanges()?.map { "\($0)" } == ["10.0.0.0/8", "fd00::/8"])
         let variable = try parse(["registry"], ["ALLOW_FROM": "192.0.2.1 10.0.0.0/8"])
-        #expect(try variable.allowedRanges()?.map(\.description) == ["192.0.2.1/32", "10.0.0.0/8"])
+        #expect(try variable.allowedRanges()?.map { "\($0)" } == ["192.0.2.1/32", "10.0.0.0/8"])
         for wrong in ["10.0.0.1/8", "10.0.0.0/33", "node1"] {
             #expect(throws: (any Error).self) { try parse(["registry", "--allow-from", wrong]) }
         }

@@ -12,6 +12,7 @@ public enum SpegelMetrics {
         "code",
         ["200", "206", "400", "401", "403", "404", "405", "413", "414", "416", "417", "431", "503", "none"]
     )
+    private static let direction = MetricFamily.Label.fixed("direction", ["upload", "download"])
     private static let seconds: [Double] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
     /// From 1 KiB on, each five times as large as the one before.
     private static let sizes: [Double] = [
@@ -99,7 +100,7 @@ public enum SpegelMetrics {
             "spegel_registry_requests_total",
             .counter,
             "Requests for content, by how their answers ended.",
-            labels: [.fixed("outcome", ["local", "mirrored", "not_found", "rejected", "cut_short", "aborted"])]
+            labels: [.fixed("outcome", ["local", "mirrored", "not_found", "rejected", "busy", "cut_short", "aborted"])]
         ),
         MetricFamily(
             "spegel_mirror_failed_attempts_total",
@@ -110,7 +111,7 @@ public enum SpegelMetrics {
                     "reason",
                     [
                         "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled",
-                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt",
+                        "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt", "busy",
                     ]
                 )
             ]
@@ -124,6 +125,24 @@ public enum SpegelMetrics {
             "spegel_mirror_hedged_attempts_total",
             .counter,
             "Attempts at another node beside one that was slow."
+        ),
+        MetricFamily(
+            "spegel_transfers_running",
+            .gauge,
+            "Bodies that are sent to other nodes, and blobs that are fetched from them.",
+            labels: [direction]
+        ),
+        MetricFamily(
+            "spegel_transfers_waiting",
+            .gauge,
+            "Transfers that wait for their turn, since as many run as may.",
+            labels: [direction]
+        ),
+        MetricFamily(
+            "spegel_transfers_refused_total",
+            .counter,
+            "Transfers that waited too long for their turn, or found no place to wait.",
+            labels: [direction]
         ),
         MetricFamily(
             "spegel_registry_refused_total",

@@ -20,7 +20,9 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "resolve-tags", "basic-auth-dir", "allow-from", "kademlia-prefix", "provider-ttl", "provider-refresh",
+            "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads",
+            "max-uploads-per-peer", "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate",
+            "kademlia-prefix", "provider-ttl", "provider-refresh",
             "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
@@ -116,6 +118,31 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     )
     var allowFrom: [String] = []
 
+    @Option(help: ArgumentHelp("How many blobs are sent to other nodes at a time; others wait.", valueName: "count"))
+    var maxUploads = 256
+
+    @Option(help: ArgumentHelp("How many of them to one node.", valueName: "count"))
+    var maxUploadsPerPeer = 64
+
+    @Option(
+        help: ArgumentHelp("How many blobs are fetched from other nodes at a time; others wait.", valueName: "count")
+    )
+    var maxDownloads = 256
+
+    @Option(help: ArgumentHelp("How many of them from one node.", valueName: "count"))
+    var maxDownloadsPerPeer = 64
+
+    @Option(
+        help: ArgumentHelp(
+            "How much is sent to other nodes in a second: 100MB, 100MiB, 1Gbit; 0 for no limit.",
+            valueName: "rate"
+        )
+    )
+    var uploadRate: ByteRate?
+
+    @Option(help: ArgumentHelp("How much is fetched from other nodes in a second.", valueName: "rate"))
+    var downloadRate: ByteRate?
+
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
@@ -156,6 +183,13 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         }
         _ = try contentFilter()
         _ = try allowedRanges()
+        let limits = [
+            ("--max-uploads", maxUploads), ("--max-uploads-per-peer", maxUploadsPerPeer),
+            ("--max-downloads", maxDownloads), ("--max-downloads-per-peer", maxDownloadsPerPeer),
+        ]
+        for (name, count) in limits where !(1...100_000).contains(count) {
+            throw ValidationError("\(name) must be between 1 and 100000, it is \(count).")
+        }
         _ = try bootstrap.places()
     }
 

@@ -99,6 +99,15 @@ struct Node: Service {
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
         configuration.shutdownGrace = options.shutdownGrace.duration
+        configuration.maximumUploads = options.maxUploads
+        configuration.maximumUploadsPerPeer = options.maxUploadsPerPeer
+        configuration.maximumDownloads = options.maxDownloads
+        configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
+        configuration.uploadRate = options.uploadRate?.bytesPerSecond
+        configuration.downloadRate = options.downloadRate?.bytesPerSecond
+        configuration.isNear = { address in
+            host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
+        }
         let labels = RegistryLabels(configured: filter.registries)
         let registry = RegistryServer(
             configuration: configuration,

@@ -74,6 +74,11 @@ extension NodeReport {
             let count = snapshot.refusals[refusal] ?? 0
             metrics.set("spegel_registry_refused_total", [("reason", refusal.rawValue)], to: count)
         }
+        for (direction, transfers) in [("upload", snapshot.uploads), ("download", snapshot.downloads)] {
+            metrics.set("spegel_transfers_running", [("direction", direction)], to: transfers.running)
+            metrics.set("spegel_transfers_waiting", [("direction", direction)], to: transfers.waiting)
+            metrics.set("spegel_transfers_refused_total", [("direction", direction)], to: transfers.refused)
+        }
         metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
         metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
         metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
