@@ -398,7 +398,10 @@ final class MirrorSession: PeerConnectionUser {
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
         guard let client else { return }
-        if flushedFor != nil || (maySplice && services.downloadRate == nil && services.splicer.isAble && transfer.spliceable(attempt) != nil) {
+        if flushedFor != nil
+            || (maySplice && services.downloadRate == nil && services.splicer.isAble
+                && transfer.spliceable(attempt) != nil)
+        {
             return spliceOnceFlushed(attempt, client)
         }
         client.mirrorFlushes()

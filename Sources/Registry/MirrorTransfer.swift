@@ -295,7 +295,8 @@ struct MirrorTransfer {
         let promised: MirroredContent
         switch attempts[index].phase {
         case .receiving(let content, _), .spliced(let content): promised = content
-        case .connecting, .waitingForHead, .checking: return failed(id, .malformed("it has no head"), now: now)
+        case .queued, .connecting, .waitingForHead, .checking:
+            return failed(id, .malformed("it has no head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)

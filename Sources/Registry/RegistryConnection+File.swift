@@ -34,7 +34,7 @@ extension RegistryConnection {
         }
         send(head)
         guard !request.isHead, !part.isEmpty else { return finish(.local) }
-        if sendPaced(request, file, part) {
+        if sendPaced(request, file, digest, part) {
             if whileChecking, let id = exchange?.id { checkBeside(file, digest, id) }
             return
         }

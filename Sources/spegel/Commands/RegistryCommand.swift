@@ -21,7 +21,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
             "verify", "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
-            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix", "provider-ttl",
+            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix",
+            "provider-ttl",
             "provider-refresh", "debug-web-enabled",
             "shutdown-grace",
         ] + BootstrapOptions.settings
