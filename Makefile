@@ -71,6 +71,10 @@ test-soak: ## Twelve nodes in one process under churn, ten minutes (DURATION=, S
 	$(RELEASE) --product spegel-soak
 	.build/release/spegel-soak --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
+.PHONY: test-load
+test-load: build ## A thousand clients, nodes that come and go, ten minutes (DURATION=, SEED=; Python 3)
+	@python3 -B Tests/Load/load.py --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
+
 .PHONY: test-formation
 test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP; the Helm chart (root, Debian)
 	@scripts/test-formation

@@ -406,7 +406,7 @@ let package = Package(
             name: "SpegelTests",
             dependencies: [
                 "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "OCI",
-                "Monitoring", "NodeConfiguration", "StructuredText", "TestSupport",
+                "Monitoring", "Multiformats", "NodeConfiguration", "StructuredText", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -3,6 +3,7 @@ import Glibc
 import Multiformats
 import NIOCore
 import NIOHTTP1
+import OCI
 
 /// A request that is being answered, and how far the answer has come.
 struct Exchange {
@@ -71,6 +72,7 @@ struct Exchange {
 /// A file of which a part is being sent.
 struct ServedFile {
     let file: ContentFile
+    let digest: Digest
     /// Where the part ends.
     let end: Int64
     /// The end of the part that waits for the check of the file.

@@ -68,7 +68,7 @@ extension RegistryConnection {
             direction: isReceived ? .received : request.isFromPeer ? .sent : .served,
             source: isReceived ? (exchange.mirror?.source ?? exchange.source)?.hostHeader : nil,
             client: context.remoteAddress?.hostHeader,
-            bytes: max(0, exchange.enqueuedBytes - buffered),
+            bytes: max(0, exchange.enqueuedBytes + (exchange.mirror?.splicedBytes ?? 0) - buffered),
             size: exchange.bodySize,
             duration: .nanoseconds((NIODeadline.now() - exchange.started).nanoseconds)
         )

@@ -15,6 +15,8 @@ protocol MirrorClient: AnyObject {
     /// - Parameter source: the registry of the peer that the content begins to come from.
     func mirrorSends(head: MirroredContent, source: SocketAddress?)
     func mirrorSends(body: ByteBuffer)
+    /// - Parameter whenSent: called once, when the bytes have left or cannot leave any more.
+    func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void)
     func mirrorFlushes()
     /// Flushes, and tells when all that was written has left; never when it cannot.
     func mirrorFlushes(whenDone: @escaping () -> Void)
@@ -43,6 +45,9 @@ enum MirrorEnding: Hashable, Sendable {
 /// Drives one ``MirrorTransfer``: carries out its actions on the event loop of the client's channel, where the
 /// connections to the peers are made as well, so that bytes go from one to the other without leaving it.
 final class MirrorSession: PeerConnectionUser {
+    /// From how late on a timer says that the event loop is busy, and how often it looks again at most.
+    private static let lateness = TimeAmount.milliseconds(2)
+    private static let mostLooks = 3
     /// How long a peer that gave a range a moment ago may take before others are looked for.
     private static let lookupDelay = TimeAmount.milliseconds(50)
 
@@ -259,10 +264,22 @@ final class MirrorSession: PeerConnectionUser {
 
     private func timePassed() {
         // What happened before the deadline but waits its turn on a busy event loop comes first.
-        eventLoop.assumeIsolated().execute { [weak self] in
-            guard let self else { return }
-            choose()
-            perform(transfer.timePassed(now: .now()))
+        let due = transfer.deadline ?? .now()
+        eventLoop.assumeIsolated().execute { [weak self] in self?.timePassed(due: due, looks: 0) }
+    }
+
+    /// Has the deadline count, unless the event loop is late itself: then it has not seen yet what came in time, and
+    /// looks at its sockets first.
+    private func timePassed(due: NIODeadline, looks: Int) {
+        choose()
+        guard client != nil else { return }
+        let now = NIODeadline.now()
+        guard now - due > Self.lateness, looks < Self.mostLooks else {
+            return perform(transfer.timePassed(now: now))
+        }
+        let next = now + Self.lateness
+        eventLoop.assumeIsolated().scheduleTask(deadline: next) { [weak self] in
+            self?.timePassed(due: next, looks: looks + 1)
         }
     }
 
@@ -272,6 +289,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerSentHead(_ head: PeerResponseHead, _ attempt: MirrorTransfer.AttemptID) {
+        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID) }
         perform(transfer.received(head, of: attempt, now: .now()))
     }
 
@@ -333,6 +351,18 @@ final class MirrorSession: PeerConnectionUser {
             return perform(transfer.failed(attempt, .corrupt, now: .now()))
         }
         perform(transfer.checked(attempt, matches: held.matches(digest), now: .now()))
+    }
+
+    /// Sends what was held back. It takes its part of the budget until it has left, however slow the client is.
+    private func sendHeld() {
+        guard let bytes = held?.bytes, let client else { return releaseHeld() }
+        let (budget, size) = (services.holdBudget, reserved)
+        reserved = 0
+        client.mirrorSends(body: bytes) { budget.release(size) }
+        if request.content.kind == .manifest, let digest = transfer.content?.digest {
+            services.learnSizes(fromManifest: bytes, digest)
+        }
+        releaseHeld()
     }
 
     private func releaseHeld() {
@@ -490,13 +520,7 @@ final class MirrorSession: PeerConnectionUser {
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
             case .check(let attempt, let content): check(attempt, content)
             case .sendHeld:
-                if let bytes = held?.bytes {
-                    client?.mirrorSends(body: bytes)
-                    if request.content.kind == .manifest, let digest = transfer.content?.digest {
-                        services.learnSizes(fromManifest: bytes, digest)
-                    }
-                }
-                releaseHeld()
+                sendHeld()
             case .discardHeld: releaseHeld()
             case .bar(let peerID, let digest): bar(peerID, digest)
             case .suspect(let peerID, let digest): suspect(peerID, digest)
@@ -510,8 +534,8 @@ final class MirrorSession: PeerConnectionUser {
         if client != nil { timer.deadline = transfer.deadline }
     }
 
-    /// Tells the router at once of each peer that answered 404, so that no other request is sent there. Whoever was asked
-    /// without a lookup and failed makes one necessary.
+    /// Tells at once of each peer that answered 404, so that no other request is sent there, and of each that fell silent.
+    /// Whoever was asked without a lookup and failed makes one necessary.
     private func reportFailures() {
         let new = transfer.failures.dropFirst(reportedFailures)
         guard !new.isEmpty else { return }
@@ -522,6 +546,7 @@ final class MirrorSession: PeerConnectionUser {
                 services.router.reportMissing(failure.provider, of: request.key)
             } else {
                 services.requestFails(to: failure.peerID, wasBusy: failure.failure == .busy)
+                if failure.failure.isSilence { services.fellSilent(failure.provider) }
             }
         }
         startLookup()
@@ -580,6 +605,7 @@ final class MirrorSession: PeerConnectionUser {
         let head = requestHead(peerRequest)
         let attempt = peerRequest.attempt
         asked[attempt] = .now()
+        if services.isSilent(peerRequest.peerID) { transfer.hurry(attempt) }
         if peerRequest.mayReuse, let connection = pool.take(peerRequest.address) {
             peers[attempt] = connection
             transfer.connected(attempt, reused: true, now: .now())

@@ -26,6 +26,8 @@ extension MirrorTransfer {
         var lookupTimeout: TimeAmount = .seconds(1)
         var connectTimeout: TimeAmount = .milliseconds(200)
         var headTimeout: TimeAmount = .seconds(2)
+        /// How long a peer that fell silent of late may take to do so.
+        var hurriedHeadTimeout: TimeAmount = .milliseconds(500)
         /// How long a peer may take to a head that has to check the content first: some gigabytes are read so fast.
         var checkTimeout: TimeAmount = .seconds(10)
         var progressTimeout: TimeAmount = .seconds(2)
@@ -131,6 +133,14 @@ extension MirrorTransfer {
         case tooLong
         case corrupt
         case busy
+
+        /// Whether the peer sent nothing for too long.
+        var isSilence: Bool {
+            switch self {
+            case .headTimeout, .progressTimeout: true
+            default: false
+            }
+        }
 
         /// Whether no connection was made.
         var isOfConnecting: Bool {

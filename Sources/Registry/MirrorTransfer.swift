@@ -41,6 +41,8 @@ struct MirrorTransfer {
         var candidate: Candidate
         var address: SocketAddress
         var asked: PeerResponseHead.Asked
+        /// Whether the peer has less time to answer.
+        var isHurried = false
         var mustBeChecked: Bool
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
@@ -171,6 +173,12 @@ struct MirrorTransfer {
 
     // MARK: The peers
 
+    /// The peer of an attempt, which has only begun, fell silent of late: it has less time to answer this time.
+    mutating func hurry(_ id: AttemptID) {
+        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
+        attempts[index].isHurried = true
+    }
+
     /// An attempt cannot begin yet, since this node fetches as much as it may.
     mutating func queued(_ id: AttemptID) {
         guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
@@ -191,8 +199,14 @@ struct MirrorTransfer {
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
         guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
         attempts[index].phase = .waitingForHead(reused: reused)
-        let timeout = attempts[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
-        attempts[index].deadline = now + timeout
+        var limit = attempts[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
+        if attempts[index].isHurried { limit = min(limit, limits.hurriedHeadTimeout) }
+        attempts[index].deadline = now + limit
+    }
+
+    /// The peer of an attempt under way.
+    func peerID(of id: AttemptID) -> String? {
+        index(of: id).map { attempts[$0].candidate.provider.peerID }
     }
 
     /// The response head of an attempt has come.
@@ -281,7 +295,8 @@ struct MirrorTransfer {
         let promised: MirroredContent
         switch attempts[index].phase {
         case .receiving(let content, _), .spliced(let content): promised = content
-        case .queued, .connecting, .waitingForHead, .checking: return failed(id, .malformed("it has no head"), now: now)
+        case .queued, .connecting, .waitingForHead, .checking:
+            return failed(id, .malformed("it has no head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)

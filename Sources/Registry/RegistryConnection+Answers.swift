@@ -166,6 +166,12 @@ extension RegistryConnection: MirrorClient {
         send(.byteBuffer(body))
     }
 
+    func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void) {
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.whenComplete { _ in whenSent() }
+        send(.byteBuffer(body), promise: promise)
+    }
+
     func mirrorFlushes() {
         context?.flush()
     }
@@ -179,7 +185,8 @@ extension RegistryConnection: MirrorClient {
     }
 
     var socket: SocketDescriptor? {
-        guard let channel = context?.channel else { return nil }
+        // Of a client that has the content already the bytes are dropped here.
+        guard let channel = context?.channel, exchange?.status != 304 else { return nil }
         return SocketDescriptor(of: channel)
     }
 

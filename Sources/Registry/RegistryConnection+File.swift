@@ -34,11 +34,11 @@ extension RegistryConnection {
         }
         send(head)
         guard !request.isHead, !part.isEmpty else { return finish(.local) }
-        if sendPaced(request, file, part) {
+        if sendPaced(request, file, digest, part) {
             if whileChecking, let id = exchange?.id { checkBeside(file, digest, id) }
             return
         }
-        var served = ServedFile(file: file, end: part.upperBound)
+        var served = ServedFile(file: file, digest: digest, end: part.upperBound)
         let length = part.upperBound - part.lowerBound
         if whileChecking, length >= max(2 * Self.tailSize, Int64(services.configuration.checkedSize)) {
             let split = part.upperBound - Self.tailSize

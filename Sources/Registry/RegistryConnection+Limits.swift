@@ -67,14 +67,14 @@ extension RegistryConnection {
     /// Sends a part of a file to another node as fast as the rate allows, chunk by chunk.
     ///
     /// - Returns: `false`, with nothing sent, where there is no limit for it.
-    func sendPaced(_ request: ContentRequest, _ file: ContentFile, _ part: Range<Int64>) -> Bool {
+    func sendPaced(_ request: ContentRequest, _ file: ContentFile, _ digest: Digest, _ part: Range<Int64>) -> Bool {
         guard request.isFromPeer, let rate = services.uploadRate, let id = exchange?.id else { return false }
         guard part.upperBound - part.lowerBound > services.configuration.smallBody else {
             // It waits for nobody, but others wait for it.
             _ = rate.grant(Int(part.upperBound - part.lowerBound), now: .now())
             return false
         }
-        exchange?.file = ServedFile(file: file, end: part.upperBound)
+        exchange?.file = ServedFile(file: file, digest: digest, end: part.upperBound)
         watchFile()
         sendChunk(of: file, part, rate, id)
         return true

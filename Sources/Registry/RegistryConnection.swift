@@ -264,6 +264,7 @@ final class RegistryConnection: ChannelInboundHandler {
                 "a file in the content store was cut short while it was served",
                 metadata: ["key": "\(exchange.content?.key ?? "")", "path": "\(file.file.path)"]
             )
+            services.recheck(file.digest)
             endEarly()
         } else if exchange.reader != nil, buffered <= 0,
             idle >= TimeAmount(services.configuration.progressTimeout)

@@ -36,6 +36,12 @@ extension RegistryServices {
         checks.check(file, digest, isUrgent: isUrgent, onResult: onResult)
     }
 
+    /// Has the file of some content checked, which has changed while it was sent.
+    func recheck(_ digest: Digest) {
+        guard let file = try? store.openFile(digest) else { return }
+        check(file, digest, isUrgent: false) { _ in }
+    }
+
     /// Decides whether a file is sent as it is.
     func admission(of file: ContentFile, _ digest: Digest, for request: ContentRequest) -> FileAdmission {
         guard let checks = store.checks else { return .send }

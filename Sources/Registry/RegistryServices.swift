@@ -22,6 +22,7 @@ final class RegistryServices: Sendable {
     /// Set once the server shuts down: every connection closes after its current answer.
     let isDraining = Atomic(false)
     let holdBudget: HoldBudget
+    private let silentPeers = Mutex(SilentPeers())
     private let peerTrust = Mutex(PeerTrust())
     private let deliveries = Mutex(Deliveries())
     private let knownSizes = Mutex(KnownSizes())
@@ -155,6 +156,21 @@ final class RegistryServices: Sendable {
     /// Has a peer not asked for some content for a while, since what it sent was wrong.
     func bar(_ peerID: String, _ digest: Digest) {
         peerTrust.withLock { $0.bar(peerID, digest, now: .now()) }
+    }
+
+    /// Notes that a peer sent nothing for too long, so that no other request waits as long for it.
+    func fellSilent(_ peer: Provider) {
+        silentPeers.withLock { $0.insert(peer.peerID, now: .now()) }
+        router.reportUnreachable(peer)
+    }
+
+    /// Notes that a peer answers.
+    func answered(_ peerID: String) {
+        silentPeers.withLock { $0.remove(peerID) }
+    }
+
+    func isSilent(_ peerID: String) -> Bool {
+        silentPeers.withLock { $0.contains(peerID, now: .now()) }
     }
 
     /// Has a peer check some content before it sends it, for a while, since what it sent may have been wrong.

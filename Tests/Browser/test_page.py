@@ -54,7 +54,7 @@ def test_the_page_tells_of_the_node(cluster: Cluster, open_page, shots: Path):
     assert page.evaluate("document.querySelectorAll('#peers tbody tr').length") == 2
     page.wait_for("/\\d ms/.test(document.querySelector('#peers').innerText)", "round-trip times are measured")
     assert "28.3 MB" in page.text("#saved") and "left to the source" in page.text("#saved")
-    assert page.evaluate("document.querySelectorAll('#saved svg rect').length") >= 4
+    assert page.evaluate("document.querySelectorAll('#saved svg path').length") == 6
     _only_own_requests(page, node)
     # The first node holds the images.
     first = open_page(cluster.nodes[0].page)

@@ -3,6 +3,7 @@
 SPEGEL_BIN       the Spegel to test; tests that need one fail without it
 CONTAINERD_BIN   a containerd to use in place of the machine's own (its ctr next to it, or on the PATH)
 CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
+SPEGEL_E2E_TABLE a file for the table of what each fault has cost
 SPEGEL_E2E_KEEP  when set, the folders of the nodes are left behind
 """
 
@@ -17,13 +18,16 @@ from pathlib import Path
 import pytest
 
 from harness.containerd import Installation
+from harness.faults import COLUMNS, FaultLab
 from harness.lab import Lab, remove_stale_labs
 from harness.node import Node
+from harness.report import Table
 
 _TOOLS = (
     "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "systemd-analyze", "tc",
     "unshare")
 _lab = pytest.StashKey[Lab]()
+_fault_table = pytest.StashKey[Table]()
 
 
 def _main_installation() -> Installation | None:
@@ -60,6 +64,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if missing:
         pytest.exit(f"not installed: {', '.join(missing)} (scripts/install-test-tools installs them)", returncode=3)
     remove_stale_labs()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Prints what each fault has cost, and keeps it where it is wanted."""
+    table = config.stash.get(_fault_table, None)
+    if table and table.rows:
+        terminalreporter.section("faults")
+        terminalreporter.write_line(table.text())
+        if file := os.environ.get("SPEGEL_E2E_TABLE"):
+            table.write(Path(file))
 
 
 def pytest_report_header() -> list[str]:
@@ -114,3 +128,32 @@ def nodes(spegel_binary: Path, lab: Lab) -> list[Node]:
     nodes = lab.add_nodes(3)
     lab.add_spegels(nodes, spegel_binary)
     return nodes
+
+
+@pytest.fixture(scope="session")
+def fault_labs() -> Iterator[dict[str, FaultLab]]:
+    """The laboratories that the cases of faults share, one for each containerd."""
+    labs: dict[str, FaultLab] = {}
+    try:
+        yield labs
+    finally:
+        for lab in labs.values():
+            lab.close()
+
+
+@pytest.fixture
+def faults(
+    request: pytest.FixtureRequest, installation: Installation, spegel_binary: Path, fault_labs: dict[str, FaultLab],
+) -> Iterator[FaultLab]:
+    """The one with this containerd."""
+    if installation.version not in fault_labs:
+        fault_labs[installation.version] = FaultLab(installation, spegel_binary)
+    request.node.stash[_lab] = fault_labs[installation.version].lab
+    yield fault_labs[installation.version]
+    del request.node.stash[_lab]
+
+
+@pytest.fixture(scope="session")
+def fault_table(pytestconfig: pytest.Config) -> Table:
+    """What each fault has cost; shown when all is over."""
+    return pytestconfig.stash.setdefault(_fault_table, Table("What each fault cost a pull", COLUMNS))

@@ -248,6 +248,17 @@ import Testing
         }
     }
 
+    @Test func whoFailedOfLateIsAllThereIsWhereAllHoldTheSame() throws {
+        for (count, suffices) in [(3, true), (30, false)] {
+            var machine = try machine(knowing: count)
+            let (key, peer) = (Key("a"), try testPeer(77))
+            announce(key, by: peer, to: &machine, at: .zero)
+            machine.reportUnreachable(peer.id, now: .zero)
+            let found = machine.findProvidersHere(key, limit: 1, now: .zero)
+            #expect(found?.map(\.id) == (suffices ? [peer.id] : nil))
+        }
+    }
+
     @Test func aSearchUnderWayGetsARecordThatComes() throws {
         for (count, ends) in [(3, true), (30, false)] {
             var machine = try machine(knowing: count)

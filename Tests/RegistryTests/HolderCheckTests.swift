@@ -150,6 +150,21 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
+        @Test func aFileThatIsCutShortWhileItIsSentIsNotServedAgain() async throws {
+            let node = try await makeHolder()
+            let (bytes, digest) = try makeContent(32 << 20)
+            node.store.add(bytes, as: digest)
+            let client = try RawClient(node.address, receiveBuffer: 64 << 10)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(try await TestNode.settle { node.checks?.counts.sound == 1 })
+            truncate(node.store.path(digest), 1 << 20)
+            let answer = try await blocking { try client.response() }
+            #expect(answer?.status == 200 && answer?.isWhole == false)
+            #expect(try await TestNode.settle { node.checks?.faultCount == 1 })
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").status == 404)
+            await node.server.shutdown()
+        }
+
         @Test func theEndOfAFileDoesNotWaitForEver() async throws {
             let node = try await makeHolder { $0.tailTimeout = .zero }
             let (bytes, digest) = try makeContent(8 << 20)

@@ -229,6 +229,24 @@ struct MirrorTransferTests {
         #expect(second.attempt != first.attempt)
     }
 
+    @Test func aPeerThatFellSilentOfLateHasLessTimeToAnswer() throws {
+        for isHurried in [false, true] {
+            var transfer = makeTransfer()
+            let first = try #require(asked(transfer.found(try provider(1), now: start)))
+            #expect(transfer.peerID(of: first.attempt) == "peer1")
+            _ = transfer.lookupEnded(now: start)
+            if isHurried { transfer.hurry(first.attempt) }
+            transfer.connected(first.attempt, reused: false, now: start)
+            let limits = MirrorTransfer.Limits()
+            let limit = isHurried ? limits.hurriedHeadTimeout : limits.headTimeout
+            #expect(transfer.timePassed(now: start + limit - .nanoseconds(1)) == [])
+            #expect(transfer.timePassed(now: start + limit) == [.cancel(first.attempt), .notFound])
+            #expect(transfer.failures.map(\.failure) == [.headTimeout])
+            #expect(transfer.failures.allSatisfy { $0.failure.isSilence })
+            #expect(transfer.peerID(of: first.attempt) == nil)
+        }
+    }
+
     @Test func aReusedConnectionThatIsDeadIsReplacedOnce() throws {
         var transfer = makeTransfer()
         let first = try #require(asked(transfer.found(try provider(1), now: start)))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Kubernetes
 import Logging
+import Multiformats
 import OCI
 import TestSupport
 import Testing

@@ -83,10 +83,10 @@ form.addEventListener("submit", (event) => {
 });
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-reference]");
+  const link = event.target.closest?.('a[href^="?reference="]');
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  input.value = link.dataset.reference;
+  input.value = new URL(link.href).searchParams.get("reference");
   lookUp(input.value);
   input.focus();
 });

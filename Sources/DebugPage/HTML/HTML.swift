@@ -8,7 +8,7 @@ struct HTML: Hashable, Sendable {
     init() {}
 
     /// A text, escaped.
-    init(_ text: some StringProtocol) {
+    init(text: some StringProtocol) {
         Self.escape(text, into: &self.text)
     }
 
@@ -75,7 +75,7 @@ struct HTML: Hashable, Sendable {
 enum HTMLBuilder {
     static func buildExpression(_ piece: HTML) -> HTML { piece }
     static func buildExpression(_ pieces: [HTML]) -> HTML { pieces.reduce(HTML(), +) }
-    static func buildExpression(_ text: String) -> HTML { HTML(text) }
+    static func buildExpression(_ text: String) -> HTML { HTML(text: text) }
     static func buildBlock(_ pieces: HTML...) -> HTML { pieces.reduce(HTML(), +) }
     static func buildOptional(_ piece: HTML?) -> HTML { piece ?? HTML() }
     static func buildEither(first piece: HTML) -> HTML { piece }

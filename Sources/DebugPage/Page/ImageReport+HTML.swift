@@ -84,9 +84,9 @@ extension ImageReport {
                                     request.addresses.first.map(StatusPage.host) ?? Words.peer(request.peerID),
                                     whole: request.peerID
                                 ),
-                                HTML(Words.time(request.start)),
-                                HTML(request.duration.map(Words.time) ?? "–"),
-                                HTML(request.outcome.words),
+                                HTML(text: Words.time(request.start)),
+                                HTML(text: request.duration.map(Words.time) ?? "–"),
+                                HTML(text: request.outcome.words),
                             ]
                         }
                     ).html

@@ -30,7 +30,7 @@ extension PullReport {
 
     private func row(_ step: Step) -> [HTML] {
         [
-            HTML("span", ["class": "chip"]) { step.kind.rawValue } + HTML(" ")
+            HTML("span", ["class": "chip"]) { step.kind.rawValue } + HTML(text: " ")
                 + StatusPage.code(Words.key(step.key), whole: step.key),
             HTML("span", ["class": "number"]) { Words.bytes(step.bytes) },
             step.error.map { text in HTML("span", ["class": "bad-text"]) { text } }

@@ -13,10 +13,10 @@ extension StatusPage {
             ),
             ("Registry", code(node.registry)),
         ]
-        if let zone = node.zone { list.append(("Zone", HTML(zone))) }
+        if let zone = node.zone { list.append(("Zone", HTML(text: zone))) }
         list += [
-            ("Version", HTML(node.version)),
-            ("Running for", HTML(Words.age(node.uptime))),
+            ("Version", HTML(text: node.version)),
+            ("Running for", HTML(text: Words.age(node.uptime))),
         ]
         return facts(list)
     }
@@ -46,14 +46,14 @@ extension StatusPage {
             notes.append(("\(Words.count(store.imagesWithoutLayers, "image", "images")) without layers", true))
         }
         if store.outages > 0 { notes.append((Words.count(store.outages, "outage", "outages"), false)) }
-        return HTML(store.name) + HTML("p", ["class": "note"]) { held.joined(separator: ", ") }
+        return HTML(text: store.name) + HTML("p", ["class": "note"]) { held.joined(separator: ", ") }
             + HTMLBuilder.buildArray(
                 notes.map { note in HTML("p", ["class": note.isBad ? "bad-text" : "note"]) { note.text } }
             )
     }
 
     private static func leader(_ leader: NodeStatus.Leader) -> HTML {
-        HTML(leader.leads ? "This node" : leader.holder ?? "nobody yet")
+        HTML(text: leader.leads ? "This node" : leader.holder ?? "nobody yet")
             + HTML("p", ["class": "note"]) { "changed \(Words.count(leader.transitions, "time", "times"))" }
             + (leader.error.map { error in HTML("p", ["class": "bad-text"]) { error } } ?? HTML())
     }

@@ -3,7 +3,7 @@ extension StatusPage {
 
     static func transfers(_ status: NodeStatus) -> HTML {
         guard !status.transfers.isEmpty else { return empty("Nothing is being sent.") }
-        let shown = status.transfers.prefix(rowLimit)
+        let shown = status.transfers.prefix(shortLimit)
         return HTML("ul", ["class": "transfers"]) { shown.map(transfer) }
             + more(status.transferCount - shown.count)
     }
@@ -54,9 +54,9 @@ extension StatusPage {
                 HTML("span", ["class": peer.isConnected ? "chip good" : "chip"]) {
                     peer.isConnected ? "connected" : "known"
                 },
-                HTML(peer.agent ?? "–"),
+                HTML(text: peer.agent ?? "–"),
             ]
-            return hasZones ? cells + [HTML(peer.zone ?? "–")] : cells
+            return hasZones ? cells + [HTML(text: peer.zone ?? "–")] : cells
         }
         let columns = ["Registry", "Round trip", "State", "Software"]
         return HTML("p", ["class": "note"]) {
@@ -78,8 +78,8 @@ extension StatusPage {
         let shown = status.images.prefix(rowLimit)
         let rows = shown.map { image in
             [
-                HTML("a", ["href": "?reference=\(parameter(image.name))", "data-reference": image.name]) { image.name },
-                image.digest.map { code(Words.key($0), whole: $0) } ?? HTML("–"),
+                HTML("a", ["href": "?reference=\(parameter(image.name))"]) { image.name },
+                image.digest.map { code(Words.key($0), whole: $0) } ?? HTML(text: "–"),
                 HTML("span", ["class": image.isAdvertised ? "chip good" : "chip"]) {
                     image.isAdvertised ? "advertised" : "not shared"
                 },
@@ -107,11 +107,11 @@ extension StatusPage {
 
     static func failures(_ failures: [NodeStatus.Failure]) -> HTML {
         guard !failures.isEmpty else { return empty("Nothing has failed since the start.") }
-        let rows = failures.prefix(rowLimit).map { failure in
+        let rows = failures.prefix(shortLimit).map { failure in
             [
                 HTML("span", ["class": "number"]) { Words.clock(failure.time) },
                 HTML("div") { failure.text } + HTML("div", ["class": "note"]) { code(failure.reason) },
-                failure.address.map { code($0, whole: failure.peerID) } ?? HTML("–"),
+                failure.address.map { code($0, whole: failure.peerID) } ?? HTML(text: "–"),
                 HTML("div") { code(Words.key(failure.key), whole: failure.key) }
                     + HTML("div", ["class": "note"]) {
                         [failure.registry, failure.repository].compactMap(\.self).joined(separator: "/")

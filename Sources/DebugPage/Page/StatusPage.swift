@@ -2,7 +2,9 @@
 /// another page for a search.
 public enum StatusPage {
     /// The most rows of a table.
-    static let rowLimit = 50
+    static let rowLimit = 40
+    /// The most transfers and failures.
+    static let shortLimit = 20
 
     /// A part of the page that changes.
     struct Section {

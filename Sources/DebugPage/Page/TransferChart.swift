@@ -42,16 +42,17 @@ struct TransferChart {
             row("Bytes", mostBytes == 0 ? "none" : "up to \(Words.bytes(mostBytes)) in \(span)")
             drawing(
                 "\(title): \(Words.bytes(bytes)) from other nodes",
-                placed.map { bar($0.place, $0.period.receivedBytes, of: mostBytes, from: 0, "bar-hit") }
+                bars("bar-hit", placed.map { ($0.place, $0.period.receivedBytes, 0) }, of: mostBytes)
             )
             row("Requests", mostRequests == 0 ? "none" : "up to \(Words.count(mostRequests)) in \(span)")
             drawing(
                 "\(title): \(Words.count(hits)) requests from other nodes, \(Words.count(misses)) left to the source",
-                placed.map { place, period in
-                    let most = Int64(mostRequests)
-                    return bar(place, Int64(period.hits), of: most, from: 0, "bar-hit")
-                        + bar(place, Int64(period.misses), of: most, from: Int64(period.hits), "bar-miss")
-                }
+                bars("bar-hit", placed.map { ($0.place, Int64($0.period.hits), 0) }, of: Int64(mostRequests))
+                    + bars(
+                        "bar-miss",
+                        placed.map { ($0.place, Int64($0.period.misses), Int64($0.period.hits)) },
+                        of: Int64(mostRequests)
+                    )
             )
             HTML("div", ["class": "axis"]) {
                 HTML("span") { start }
@@ -73,7 +74,7 @@ struct TransferChart {
         }
     }
 
-    private func drawing(_ label: String, _ bars: [HTML]) -> HTML {
+    private func drawing(_ label: String, _ bars: HTML) -> HTML {
         HTML(
             "svg",
             [
@@ -83,24 +84,25 @@ struct TransferChart {
         ) { bars }
     }
 
-    private func bar(_ place: Int, _ value: Int64, of most: Int64, from base: Int64, _ name: String) -> HTML {
-        guard value > 0, most > 0 else { return HTML() }
+    /// Bars of one colour, as one shape: a bar has its place, its value, and what stands below it.
+    private func bars(_ name: String, _ bars: [(place: Int, value: Int64, base: Int64)], of most: Int64) -> HTML {
         let width = Double(Self.width) / Double(count)
-        let scale = Double(Self.height) / Double(most)
-        // What is little is still seen.
-        let height = max(2, Double(value) * scale)
-        let top = max(0, Double(Self.height) - Double(base) * scale - height)
-        return HTML(
-            "rect",
-            [
-                "class": name, "x": Self.number(Double(place) * width + width * 0.1), "y": Self.number(top),
-                "width": Self.number(width * 0.8), "height": Self.number(height),
-            ]
-        )
+        let scale = Double(Self.height) / Double(max(1, most))
+        var shape = ""
+        for bar in bars where bar.value > 0 {
+            // What is little is still seen.
+            let height = max(2, Double(bar.value) * scale)
+            let top = max(0, Double(Self.height) - Double(bar.base) * scale - height)
+            let (left, across) = (Self.number(Double(bar.place) * width + width * 0.1), Self.number(width * 0.8))
+            shape += "M\(left) \(Self.number(top))h\(across)v\(Self.number(height))h-\(across)z"
+        }
+        return shape.isEmpty ? HTML() : HTML("path", ["class": name, "d": shape])
     }
 
+    /// To a tenth.
     private static func number(_ value: Double) -> String {
         guard value.isFinite, abs(value) < 1e6 else { return "0" }
-        return String((value * 100).rounded() / 100)
+        let tenths = Int((value * 10).rounded())
+        return tenths % 10 == 0 ? String(tenths / 10) : "\(tenths / 10).\(tenths % 10)"
     }
 }

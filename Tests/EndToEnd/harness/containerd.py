@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -93,6 +94,14 @@ class Containerd:
     def start(self) -> None:
         command = self._host.command([self.installation.containerd, "--config", self._configuration])
         self.process = Process("containerd", command, self.log)
+
+    def empty(self) -> None:
+        """Starts it anew without any content, not even what it had begun to pull."""
+        if self.process.is_running:
+            self.process.kill()
+        for folder in (self.root, self._directory / "state"):
+            shutil.rmtree(folder)
+        self.start()
 
     def wait_until_ready(self) -> None:
         eventually(self._answers, f"containerd on {self._host.name} answers", timeout=20)

@@ -35,7 +35,10 @@ class ImageService:
 
     def __init__(self, socket: Path):
         self._messages, services = _stubs()
-        self._channel = grpc.insecure_channel(f"unix://{socket}", options=[("grpc.enable_http_proxy", 0)])
+        # A containerd that is started again is found at once.
+        options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 100),
+                   ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]
+        self._channel = grpc.insecure_channel(f"unix://{socket}", options=options)
         self._service = services.ImageServiceStub(self._channel)
 
     def pull(self, name: str, timeout: float) -> str:

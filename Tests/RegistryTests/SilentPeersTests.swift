@@ -1,0 +1,82 @@
+import NIOCore
+import OCI
+import Routing
+import Testing
+
+@testable import Registry
+
+struct SilentPeersTests {
+    @Test func aPeerIsRememberedForAWhileOrUntilItAnswers() {
+        let now = NIODeadline.uptimeNanoseconds(5)
+        var silent = SilentPeers()
+        for peer in ["a", "b"] { silent.insert(peer, now: now) }
+        silent.remove("b")
+        let answers = [
+            silent.contains("a", now: now), silent.contains("b", now: now),
+            silent.contains("a", now: now + SilentPeers.duration - .nanoseconds(1)),
+            silent.contains("a", now: now + SilentPeers.duration),
+        ]
+        #expect(answers == [true, false, true, false])
+        #expect(silent.count == 0)
+    }
+
+    @Test func theOldestGiveWayWhenThereAreTooMany() {
+        var silent = SilentPeers()
+        for number in 0...SilentPeers.limit {
+            silent.insert("\(number)", now: .uptimeNanoseconds(UInt64(number)))
+        }
+        let now = NIODeadline.uptimeNanoseconds(UInt64(SilentPeers.limit))
+        #expect(silent.count == SilentPeers.limit)
+        let isOldest = silent.contains("0", now: now)
+        let isNewest = silent.contains("\(SilentPeers.limit)", now: now)
+        #expect(!isOldest && isNewest)
+    }
+}
+
+extension LoopbackTests {
+    /// Peers that fall silent and clients that are slow, over real connections.
+    @Suite(.serialized, .timeLimit(.minutes(2))) struct SilentPeerTests {
+        @Test func whoFallsSilentInMidBlobIsAskedLastFromThenOn() async throws {
+            let mirror = try await TestNode { $0.progressTimeout = .milliseconds(100) }
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(300_000)
+            holder.store.add(bytes, as: digest)
+            let first = Array(bytes.prefix(1000))
+            let (silent, provider) = try await ScriptedPeer.start { _ in
+                [.send("HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n"), .bytes(first)]
+            }
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && answer.body == bytes)
+            #expect(mirror.server.metrics.failedAttempts == 1)
+            var known: [Provider] = []
+            for await provider in mirror.router.providers(of: digest.text, limit: 9) { known.append(provider) }
+            #expect(known == [holder.provider, provider])
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await silent.stop()
+        }
+
+        @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
+            let mirror = try await TestNode {
+                $0.checkedSize = 32 << 20
+                $0.maximumHeldBytes = 32 << 20
+            }
+            let holder = try await TestNode(host: "127.0.0.2")
+            let (bytes, digest) = try makeContent(24 << 20)
+            holder.store.add(bytes, as: digest)
+            mirror.router.setProviders([holder.provider], of: digest.text)
+            let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
+            try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
+            // All has come and was checked, and the client takes none of it.
+            #expect(try await TestNode.settle { mirror.server.metrics.relayedBytes == bytes.count })
+            #expect(try await TestNode.settle { mirror.server.metrics.mirrorsInFlight == 0 })
+            #expect(mirror.server.heldBytes == bytes.count)
+            let answer = try await blocking { try client.response() }
+            #expect(answer?.body == bytes)
+            #expect(try await TestNode.settle { mirror.server.heldBytes == 0 })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+    }
+}
