@@ -65,9 +65,11 @@ def test_names_its_parts(image: dict) -> None:
 
 
 def test_comes_out_the_same_again(image: dict) -> None:
-    before = hashlib.sha256(_ARCHIVE.read_bytes()).hexdigest()
-    run([_ROOT / "scripts/image"], timeout=120)
-    assert hashlib.sha256(_ARCHIVE.read_bytes()).hexdigest() == before
+    digests = set()
+    for _ in range(2):
+        run([_ROOT / "scripts/image"], timeout=120)
+        digests.add(hashlib.sha256(_ARCHIVE.read_bytes()).hexdigest())
+    assert len(digests) == 1
 
 
 def test_is_a_node_under_runc(lab: Lab, spegel_binary: Path, image: dict) -> None:

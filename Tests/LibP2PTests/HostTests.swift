@@ -42,6 +42,33 @@ extension LoopbackTests {
             }
         }
 
+        @Test func subscribersThatAreCancelledHoldNobodyUp() async throws {
+            try await withHosts(1) { hosts in
+                let host = hosts[0]
+                await withTaskGroup { group in
+                    group.addTask {
+                        for _ in 0..<20_000 { host.state.withLock { $0.publish(.connected(host.peerID)) } }
+                    }
+                    for _ in 0..<4 {
+                        group.addTask {
+                            for _ in 0..<500 {
+                                let task = Task { for await _ in host.events {} }
+                                await Task.yield()
+                                task.cancel()
+                                await task.value
+                            }
+                        }
+                    }
+                }
+                // Whoever has gone is forgotten with the next event.
+                let left = host.state.withLock { state in
+                    state.publish(.connected(host.peerID))
+                    return state.subscribers.count
+                }
+                #expect(left == 0)
+            }
+        }
+
         @Test func newProtocolsArePushed() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])

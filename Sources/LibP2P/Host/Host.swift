@@ -20,8 +20,13 @@ public final class Host: Sendable {
         var subscribers: [UInt64: AsyncStream<HostEvent>.Continuation] = [:]
         var nextSubscriber: UInt64 = 0
 
-        func publish(_ event: HostEvent) {
-            for subscriber in subscribers.values { subscriber.yield(event) }
+        /// Events come in the order in which the table changes, so this is called within the lock. A task that is
+        /// resumed by it may just be being cancelled by another thread, which must therefore not wait for the lock:
+        /// nothing is done when a subscription ends, and whoever has gone is noticed here.
+        mutating func publish(_ event: HostEvent) {
+            for (id, subscriber) in subscribers {
+                if case .terminated = subscriber.yield(event) { subscribers[id] = nil }
+            }
         }
     }
 
@@ -94,21 +99,13 @@ public final class Host: Sendable {
             of: HostEvent.self,
             bufferingPolicy: .bufferingNewest(Self.eventBuffer)
         )
-        let id = state.withLock { state -> UInt64? in
-            guard !state.table.isClosed else { return nil }
+        let isOpen = state.withLock { state in
+            guard !state.table.isClosed else { return false }
             state.nextSubscriber += 1
             state.subscribers[state.nextSubscriber] = continuation
-            return state.nextSubscriber
+            return true
         }
-        guard let id else {
-            continuation.finish()
-            return stream
-        }
-        continuation.onTermination = { [weak self] _ in
-            // The removed continuation must not end its life, and so call back here, within the lock.
-            let removed = self?.state.withLock { $0.subscribers.removeValue(forKey: id) }
-            _ = removed
-        }
+        if !isOpen { continuation.finish() }
         return stream
     }
 
