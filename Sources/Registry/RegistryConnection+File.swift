@@ -153,7 +153,8 @@ extension RegistryConnection {
         case .sound: sendFile(request, file, digest, mediaType)
         case .faulty: fileIsFaulty(request)
         case .undecided where request.wantsCheck:
-            send(HTTPResponseHead.text(.serviceUnavailable, "the content could not be checked in time"))
+            // A mirror asks again, or somebody else; that nobody has it would be wrong.
+            sendBusy(request, "the content could not be checked in time")
         case .undecided: sendFile(request, file, digest, mediaType)
         }
     }

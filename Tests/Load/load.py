@@ -85,6 +85,8 @@ class Client:
     def __init__(self, run: Run, number: int):
         self.run = run
         self.random = random.Random(f"{run.seed}/client/{number}")
+        # Each is a machine of its own: whoever asks again for what it has got a moment ago makes a node suspicious.
+        self.address = f"127.{100 + number // 62500 % 100}.{number // 250 % 250}.{1 + number % 250}"
         self.connection: Connection | None = None
         self.node: Node | None = None
 
@@ -193,7 +195,9 @@ class Client:
                 self._drop()
                 ports = self.node.ports
                 _, self.connection = await asyncio.wait_for(
-                    asyncio.get_running_loop().create_connection(Connection, self.node.address, ports.registry), SILENCE)
+                    asyncio.get_running_loop().create_connection(
+                        Connection, self.node.address, ports.registry, local_addr=(self.address, 0)),
+                    SILENCE)
                 self.run.connections.add(self.connection)
             try:
                 response = await self.connection.request(method, path, headers, sink)
