@@ -167,7 +167,7 @@ def test_a_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
     page = open_page(node.page)
     page.evaluate(f"document.getElementById('reference').value = {json.dumps(IMAGE)}")
     page.click("button.second")
-    page.wait_for("document.querySelector('#result svg.waterfall')", "the pull is shown")
+    page.wait_for("document.querySelector('#result svg.waterfall, #result [role=alert]')", "the pull is shown")
     text = page.text("#result")
     assert page.evaluate("document.querySelectorAll('#result svg.waterfall').length") == 5, text
     assert "All digests are right." in text and "28.3 MB" in text and "first byte after" in text

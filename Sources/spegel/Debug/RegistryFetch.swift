@@ -82,8 +82,8 @@ struct RegistryFetch: Sendable {
                 "Host": address.authority, "User-Agent": "spegel-debug", "Accept": "*/*", "Connection": "close",
             ]
             if let authorization { head.headers.add(name: "Authorization", value: authorization) }
-            try await outbound.write(.head(head))
-            try await outbound.write(.end(nil))
+            // Together: the answer may be there, and the connection closed, before the end would be written.
+            try await outbound.write(contentsOf: [.head(head), .end(nil)])
             var hasher = DigestHasher(algorithm)
             var answer: Answer?
             var body: [UInt8] = []

@@ -51,8 +51,8 @@ struct RegistryRequest {
         let request = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
         try await channel.executeThenClose { inbound, outbound in
             do {
-                try await outbound.write(.head(request))
-                try await outbound.write(.end(nil))
+                // Together: the answer may be there, and the connection closed, before the end would be written.
+                try await outbound.write(contentsOf: [.head(request), .end(nil)])
             } catch {
                 throw Failure.cutShort(reason: "the connection was closed")
             }
