@@ -183,14 +183,12 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Clicks in the middle of an element, as a mouse does."""
-        quads = self._call(
-            "DOM.getContentQuads",
-            objectId=self._call(
-                "Runtime.evaluate",
-                expression=f"(e => (e.scrollIntoView({{block: 'center'}}), e))(document.querySelector({json.dumps(selector)}))",
-            )["result"]["objectId"])["quads"]
-        xs, ys = quads[0][0::2], quads[0][1::2]
-        place = {"x": sum(xs) / 4, "y": sum(ys) / 4, "button": "left", "clickCount": 1}
+        # In one step: the page may put another element in its place at any time.
+        x, y = self.evaluate(
+            "(e => { e.scrollIntoView({block: 'center'}); const r = e.getClientRects()[0];"
+            " return [r.x + r.width / 2, r.y + r.height / 2]; })"
+            f"(document.querySelector({json.dumps(selector)}))")
+        place = {"x": x, "y": y, "button": "left", "clickCount": 1}
         self._call("Input.dispatchMouseEvent", type="mousePressed", **place)
         self._call("Input.dispatchMouseEvent", type="mouseReleased", **place)
 
