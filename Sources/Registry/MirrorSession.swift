@@ -66,6 +66,8 @@ final class MirrorSession: PeerConnectionUser {
     private var lookupIsCounted = false
     private let registryLabel: String
     private let counters: RegistryCounters.PerRegistry
+    /// Where the bytes of an attempt are counted by the zone of its peer.
+    private var zoneCounter: (attempt: MirrorTransfer.AttemptID, counter: Counter)?
     /// How many of the transfer's failures the router was told of.
     private var reportedFailures = 0
     private var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
@@ -289,7 +291,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerSentHead(_ head: PeerResponseHead, _ attempt: MirrorTransfer.AttemptID) {
-        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID) }
+        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID, head) }
         perform(transfer.received(head, of: attempt, now: .now()))
     }
 
@@ -299,6 +301,7 @@ final class MirrorSession: PeerConnectionUser {
             services.addFirstByteTime(now - since, of: attemptPeers[attempt])
         }
         let decision = transfer.received(bytes: bytes.readableBytes, of: attempt, now: now)
+        countByZone(attempt)
         if !decision.actions.isEmpty { perform(decision.actions) }
         switch decision.use {
         case .drop: break
@@ -315,6 +318,12 @@ final class MirrorSession: PeerConnectionUser {
         }
     }
 
+    /// Has bytes that come from now on counted as those of the attempt's peer.
+    private func countByZone(_ attempt: MirrorTransfer.AttemptID) {
+        guard zoneCounter?.attempt != attempt else { return }
+        zoneCounter = (attempt, services.zoneCounter(of: attemptPeers[attempt]))
+    }
+
     /// Passes bytes on to the client, by way of what is held back if something is.
     private func forward(_ bytes: ByteBuffer, dropFirst: Int) {
         var bytes = bytes
@@ -322,6 +331,7 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addRelayedBytes(bytes.readableBytes)
         unpacedBytes += bytes.readableBytes
         counters.peerReceivedBytes.increment(by: bytes.readableBytes)
+        zoneCounter?.counter.increment(by: bytes.readableBytes)
         if held == nil, transfer.isHashed, let algorithm = transfer.request.digest?.algorithm {
             held = HeldBody(lastChunkHashedBy: algorithm)
         }
@@ -465,6 +475,7 @@ final class MirrorSession: PeerConnectionUser {
             timer.deadline = transfer.deadline
             return
         }
+        countByZone(attempt)
         if let count = transfer.spliceable(attempt), let socket = client.socket,
             peer.splice(count, to: socket, by: services.splicer, onBytes: countRelayed)
         {
@@ -477,9 +488,10 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     private var countRelayed: @Sendable (Int) -> Void {
-        { [services, counters] count in
+        { [services, counters, zoneCounter] count in
             services.metrics.addRelayedBytes(count)
             counters.peerReceivedBytes.increment(by: count)
+            zoneCounter?.counter.increment(by: count)
         }
     }
 
