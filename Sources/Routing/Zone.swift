@@ -33,6 +33,7 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
     /// How it is told among the protocols of a node.
     public var protocolName: String { Self.protocolPrefix + text }
 
+    /// Its name.
     public var description: String { text }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

@@ -87,9 +87,14 @@ struct PeerLoads {
         while !rest.isEmpty {
             let healthy = rest.indices.filter { !isPenalised(rest[$0].provider.peerID, now: now) }
             let choice = healthy.isEmpty ? Array(rest.indices) : healthy
-            let able = unburdened(choice, now: now) { rest[$0].provider.peerID }
-            let nearest = able.map { rest[$0].nearness }.min()
-            let drawn = able.filter { rest[$0].nearness == nearest }.shuffled(using: &random).prefix(2)
+            var among = choice
+            // Where all are as near as each other, the draw spreads them well enough.
+            if Set(choice.map { rest[$0].nearness }).count > 1 {
+                let able = unburdened(choice, now: now) { rest[$0].provider.peerID }
+                let nearest = able.map { rest[$0].nearness }.min()
+                among = able.filter { rest[$0].nearness == nearest }
+            }
+            let drawn = among.shuffled(using: &random).prefix(2)
             guard let best = drawn.min(by: { cost(rest[$0].provider.peerID) < cost(rest[$1].provider.peerID) })
             else { break }
             ordered.append(rest.remove(at: best).provider)
