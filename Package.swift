@@ -232,7 +232,7 @@ let package = Package(
             name: "spegel-fuzz",
             dependencies: [
                 "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Registry", "NodeConfiguration",
-                "TestSupport",
+                "Monitoring", "DebugPage", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
