@@ -283,7 +283,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "StructuredTextTests",
             dependencies: ["StructuredText", "TestSupport"],
