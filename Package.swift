@@ -232,7 +232,7 @@ let package = Package(
             name: "spegel-fuzz",
             dependencies: [
                 "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Registry", "NodeConfiguration",
-                "TestSupport",
+                "Monitoring", "DebugPage", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -283,7 +283,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "StructuredTextTests",
             dependencies: ["StructuredText", "TestSupport"],

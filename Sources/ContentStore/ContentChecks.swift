@@ -200,27 +200,12 @@ public final class ContentChecks: Sendable {
 
     /// Starts a thread that ends when nothing is left. Where the system has none to give, nobody is kept waiting.
     private func startWorker() {
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 512 << 10)
-        let argument = Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread,
-            &attributes,
-            { argument in
-                guard let argument else { return nil }
-                // On Linux the priority of the process 0 is that of the calling thread.
-                setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, ContentChecks.niceness)
-                Unmanaged<ContentChecks>.fromOpaque(argument).takeRetainedValue().work()
-                return nil
-            },
-            argument.toOpaque()
-        )
-        guard result != 0 else { return }
-        argument.release()
+        let hasStarted = DetachedThread.start(stackSize: 512 << 10) {
+            // On Linux the priority of the process 0 is that of the calling thread.
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, ContentChecks.niceness)
+            self.work()
+        }
+        guard !hasStarted else { return }
         let waiters = state.withLock { state in
             var waiters: [Waiter] = []
             // What others check is theirs to finish.
