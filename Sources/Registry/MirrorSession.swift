@@ -22,6 +22,9 @@ final class MirrorSession: PeerConnectionUser {
     private(set) var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
     private var lookupHasBegun = false
+    /// Tells the lookup of the day from one that was called off.
+    private var lookupNumber = 0
+    private var lookupIsCut = false
     /// How many of the transfer's failures the router was told of.
     private var reportedFailures = 0
     private(set) var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
@@ -101,27 +104,34 @@ final class MirrorSession: PeerConnectionUser {
     private func startLookup() {
         guard client != nil, !lookupHasBegun else { return }
         lookupHasBegun = true
+        lookupNumber += 1
         lookupStarter?.cancel()
         lookupStarter = nil
         // Suspects are found as well, and are of little use.
-        let limit = providerLimit + memory.suspects.count
+        let limit = transfer.providerLimit + memory.suspects.count + (lookupNumber > 1 ? transfer.foundProviders : 0)
+        let number = lookupNumber
         if let known = services.router.knownProviders(of: request.key, limit: limit) {
-            lookupStarted()
+            lookupStarted(number)
             for provider in known { found(provider) }
-            return lookupEnded()
+            return lookupEnded(number)
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         lookup = Task { [router = services.router, key = request.key, eventLoop] in
-            eventLoop.execute { bound.value.lookupStarted() }
+            eventLoop.execute { bound.value.lookupStarted(number) }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }
             }
-            eventLoop.execute { bound.value.lookupEnded() }
+            eventLoop.execute { bound.value.lookupEnded(number) }
         }
     }
 
-    private var providerLimit: Int {
-        max(transfer.providerLimit, services.configuration.resolveCandidates)
+    /// Looks for providers once more, whatever has become of the first lookup.
+    private func lookAgain() {
+        lookup?.cancel()
+        lookup = nil
+        lookupHasBegun = false
+        lookupIsCut = false
+        startLookup()
     }
 
     /// The client has gone: everything is let go at once.
@@ -132,7 +142,8 @@ final class MirrorSession: PeerConnectionUser {
 
     // MARK: Events
 
-    private func lookupStarted() {
+    private func lookupStarted(_ number: Int) {
+        guard number == lookupNumber else { return }
         report.lookupStarted()
         transfer.lookupStarted(now: .now())
         if client != nil { timer.deadline = transfer.deadline }
@@ -156,7 +167,10 @@ final class MirrorSession: PeerConnectionUser {
         let now = NIODeadline.now()
         perform(ordered.flatMap { transfer.found($0, standing: standing(of: $0), now: now) })
         // More were only looked for to choose among those that are found at once.
-        if !transfer.wantsProviders { lookup?.cancel() }
+        if !transfer.wantsProviders, let lookup {
+            lookupIsCut = true
+            lookup.cancel()
+        }
     }
 
     private func standing(of provider: Provider) -> PeerTrust.Standing {
@@ -165,10 +179,11 @@ final class MirrorSession: PeerConnectionUser {
         return memory.suspects.contains(provider.peerID) ? max(standing, .suspect) : standing
     }
 
-    private func lookupEnded() {
+    private func lookupEnded(_ number: Int) {
+        guard number == lookupNumber else { return }
         choose()
         if client != nil { report.countLookup(.notFound) }
-        perform(transfer.lookupEnded(now: .now()))
+        perform(transfer.lookupEnded(wasCut: lookupIsCut, now: .now()))
     }
 
     private func timePassed() {
@@ -247,6 +262,7 @@ final class MirrorSession: PeerConnectionUser {
                 letGo(attempt)
                 if let peer = peers.removeValue(forKey: attempt) { pool.put(peer, now: .now()) }
             case .cancelLookup: lookup?.cancel()
+            case .lookAgain: lookAgain()
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
             case .check(let attempt, let content): check(attempt, content)
             case .sendHeld: sendHeld()

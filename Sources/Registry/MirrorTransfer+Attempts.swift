@@ -24,12 +24,22 @@ extension MirrorTransfer {
         /// Whether the peer has less time to answer.
         var isHurried = false
         var mustBeChecked: Bool
+        let begun: NIODeadline
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
         var deadline: NIODeadline?
         /// When a second peer is asked beside this one, unless a byte of the body has come.
         var hedgeAt: NIODeadline
         var peerID: String { candidate.provider.peerID }
+
+        /// Whether a failure in this phase says nothing of the content: the peer could not be reached, or gave no answer.
+        func isUnanswered(_ failure: Failure) -> Bool {
+            switch (phase, failure) {
+            case (.connecting, .cannotConnect), (.connecting, .connectTimeout), (.connecting, .closed): true
+            case (.waitingForHead, .closed), (.waitingForHead, .headTimeout): true
+            default: false
+            }
+        }
     }
 
     /// The attempts under way.

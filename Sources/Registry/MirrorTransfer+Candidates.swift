@@ -7,13 +7,18 @@ extension MirrorTransfer {
         var provider: Provider
         var standing: PeerTrust.Standing
         var addressIndex = 0
+        /// Whether it has answered before, be it that it is busy.
+        var hasAnswered = false
+        /// The round of ``Tries`` in which it was asked last; 0 before.
+        var round = 0
         var address: SocketAddress? { provider.addresses.dropFirst(addressIndex).first }
     }
 
     /// The peers that were found, and who of them is to be asked next.
     struct Candidates {
-        /// How many providers are of use.
+        /// How many providers are kept, suspects not among them, and how many suspects.
         let limit: Int
+        private let suspectLimit: Int
         private var seenPeers: [String] = []
         /// How many of them are no suspects: only those count towards the limit.
         private(set) var seenUsable = 0
@@ -22,14 +27,16 @@ extension MirrorTransfer {
         /// Those that were busy, and when they may be asked again.
         private var resting: [(candidate: Candidate, until: NIODeadline)] = []
 
-        init(limit: Int) {
+        init(limit: Int, suspectLimit: Int) {
             self.limit = limit
+            self.suspectLimit = suspectLimit
         }
 
         /// Whether any more are of use.
         var areWanted: Bool { seenUsable < limit }
 
-        var first: Candidate? { waiting.first }
+        /// How many were found.
+        var seen: Int { seenPeers.count }
 
         /// Whether nobody is left that was busy.
         var isNobodyResting: Bool { resting.isEmpty }
@@ -48,7 +55,7 @@ extension MirrorTransfer {
             guard areWanted, standing < .barred else { return false }
             guard !provider.addresses.isEmpty, !seenPeers.contains(provider.peerID) else { return false }
             if standing == .suspect {
-                guard seenPeers.count - seenUsable < limit else { return false }
+                guard seenPeers.count - seenUsable < suspectLimit else { return false }
             } else {
                 seenUsable += 1
             }
@@ -73,9 +80,14 @@ extension MirrorTransfer {
             resting.append((candidate, until))
         }
 
-        /// Takes whoever is to be asked next.
-        mutating func takeFirst() -> Candidate? {
-            waiting.isEmpty ? nil : waiting.removeFirst()
+        /// The place of the best of those that can be asked now and meet a condition.
+        func firstIndex(where condition: (Candidate) -> Bool) -> Int? {
+            waiting.firstIndex(where: condition)
+        }
+
+        /// Takes whoever is at that place.
+        mutating func take(at index: Int) -> Candidate {
+            waiting.remove(at: index)
         }
 
         /// Takes somebody who was busy and may be asked again.

@@ -30,10 +30,14 @@ struct MirrorTransfer {
     let request: Request
     private let limits: Limits
     private var resolveDeadline: NIODeadline
-    private let lookupDeadline: NIODeadline
+    private var lookupDeadline: NIODeadline
 
     private var lookupIsRunning = true
+    /// Whether it was called off before it had found all that it could.
+    private var lookupWasCut = false
+    private var looksAgain = false
     private var candidates: Candidates
+    private var tries: Tries
     private let busyDeadline: NIODeadline
     private var attempts = Attempts()
     private var delivery = Delivery.direct
@@ -60,7 +64,8 @@ struct MirrorTransfer {
     init(_ request: Request, limits: Limits, now: NIODeadline) {
         self.request = request
         self.limits = limits
-        candidates = Candidates(limit: limits.providers)
+        candidates = Candidates(limit: max(limits.providers, limits.peers), suspectLimit: limits.providers)
+        tries = Tries(limit: limits.providers, time: limits.spareTime)
         lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
         resolveDeadline = lookupDeadline
         busyDeadline = now + limits.busyTimeout
@@ -71,17 +76,23 @@ struct MirrorTransfer {
         guard !isFinished else { return nil }
         var earliest = attempts.deadline
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
-        if lookupIsRunning { consider(candidates.seenUsable == 0 ? resolveDeadline : lookupDeadline) }
-        if let hedgeAt, hasNext { consider(hedgeAt) }
+        if lookupIsRunning { consider(lookupEnd) }
+        if let hedgeAt, nextIndex != nil { consider(hedgeAt) }
         if attempts.isEmpty, let next = candidates.restEnds { consider(min(next, busyDeadline)) }
         return earliest
     }
 
-    /// How many providers are of use.
+    /// How many providers were found.
+    var foundProviders: Int { candidates.seen }
+
+    /// How many are of use.
     var providerLimit: Int { candidates.limit }
 
-    /// Whether any more are.
-    var wantsProviders: Bool { !isFinished && candidates.areWanted }
+    /// Whether it is worth it to go on to look for more. If all that were found cannot be reached, others are looked for
+    /// then.
+    var wantsProviders: Bool {
+        !isFinished && (looksAgain ? candidates.areWanted : candidates.seenUsable < limits.providers)
+    }
 
     /// Whether all bytes that are taken are hashed before the last of them goes out, once the first have come. Where they
     /// are not, it makes no difference in which way they reach the client.
@@ -102,6 +113,7 @@ struct MirrorTransfer {
     /// says nothing of whether somebody has the content.
     mutating func lookupStarted(now: NIODeadline) {
         resolveDeadline = min(now + limits.resolveTimeout, lookupDeadline)
+        if looksAgain { lookupDeadline = resolveDeadline }
     }
 
     /// A provider was found. Whoever is trusted less is asked later, and a suspect when nobody else is left.
@@ -114,10 +126,11 @@ struct MirrorTransfer {
         return askNext(now: now)
     }
 
-    /// The lookup has found all that it will.
-    mutating func lookupEnded(now: NIODeadline) -> [Action] {
+    /// The lookup has found all that it will, or was cut since no more were wanted.
+    mutating func lookupEnded(wasCut: Bool = false, now: NIODeadline) -> [Action] {
         guard !isFinished, lookupIsRunning else { return [] }
         lookupIsRunning = false
+        lookupWasCut = wasCut
         return askNext(now: now)
     }
 
@@ -141,6 +154,7 @@ struct MirrorTransfer {
     mutating func admitted(_ id: AttemptID, now: NIODeadline) {
         guard let index = index(of: id), case .queued = attempts.running[index].phase else { return }
         attempts.running[index].phase = .connecting
+        tries.waited(now - attempts.running[index].begun, now: now)
         attempts.running[index].deadline = now + limits.connectTimeout
         attempts.running[index].hedgeAt = now + limits.hedgeDelay
     }
@@ -291,10 +305,12 @@ struct MirrorTransfer {
             attempts.running[index].deadline = nil
             return [.check(id, promised)]
         }
-        let (current, wasWinner) = attempts.remove(at: index)
+        let (attempt, wasWinner) = attempts.remove(at: index)
+        var current = attempt
         let cancel = Action.cancel(id)
         var discard: [Action] = []
         if wasWinner {
+            tries.beginRound()
             if failure != .corrupt, delivery == .direct, let content, isComplete(content) {
                 return end(with: [cancel, .finish])
             }
@@ -317,6 +333,7 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
+        if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
@@ -353,7 +370,7 @@ struct MirrorTransfer {
     mutating func timePassed(now: NIODeadline) -> [Action] {
         guard !isFinished else { return [] }
         var actions: [Action] = []
-        if lookupIsRunning, now >= (candidates.seenUsable == 0 ? resolveDeadline : lookupDeadline) {
+        if lookupIsRunning, now >= lookupEnd {
             lookupIsRunning = false
             actions.append(.cancelLookup)
         }
@@ -441,11 +458,13 @@ struct MirrorTransfer {
 
     /// Asks another peer if none is being asked, or if the one that is asked is slow. Ends when nobody is left.
     private mutating func askNext(now: NIODeadline) -> [Action] {
+        tries.timePassed(now: now)
         if !attempts.isEmpty {
             guard let hedgeAt, now >= hedgeAt else { return [] }
         }
-        while hasNext {
-            guard let candidate = candidates.takeFirst(), let address = candidate.address else { continue }
+        while let index = nextIndex {
+            let candidate = candidates.take(at: index)
+            guard let address = candidate.address else { continue }
             if !attempts.isEmpty { hedges += 1 }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
@@ -456,16 +475,47 @@ struct MirrorTransfer {
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
         guard !mayFindMore else { return [] }
+        if mayLookAgain { return [lookAgain(now: now)] }
         if candidates.isNobodyResting { return end(with: [content == nil ? .notFound : .cutShort]) }
         return mayWait ? [] : end(with: [content == nil ? .unavailable : .cutShort])
     }
 
     /// Whether the lookup may find somebody else who can be asked.
-    private var mayFindMore: Bool { lookupIsRunning && candidates.areWanted }
+    private var mayFindMore: Bool { lookupIsRunning && mayAskAnother }
 
-    /// Whether there is somebody to be asked now.
-    private var hasNext: Bool {
-        candidates.first.map { $0.standing < .suspect || !mayFindMore } ?? false
+    /// Whether somebody could be asked who is not found yet.
+    private var mayAskAnother: Bool { candidates.areWanted && tries.allowAnother(inMidBody: content != nil) }
+
+    /// Whether another lookup may help: where the client has got a part, since others may have the content by now, and
+    /// where the first one was cut. It goes on for the resolve timeout.
+    private var mayLookAgain: Bool {
+        !lookupIsRunning && !looksAgain && mayAskAnother && (content != nil || lookupWasCut)
+    }
+
+    private mutating func lookAgain(now: NIODeadline) -> Action {
+        looksAgain = true
+        lookupIsRunning = true
+        // Until it has begun.
+        lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
+        resolveDeadline = lookupDeadline
+        return .lookAgain
+    }
+
+    /// When the lookup that is being carried out is given up.
+    private var lookupEnd: NIODeadline {
+        candidates.seenUsable == 0 ? resolveDeadline : lookupDeadline
+    }
+
+    /// The place of whoever is to be asked next, if anybody can be now.
+    private var nextIndex: Int? {
+        candidates.firstIndex { candidate in
+            let isSuspect = candidate.standing == .suspect
+            guard !isSuspect || !mayFindMore else { return false }
+            let running = attempts.running.count {
+                !$0.candidate.hasAnswered && ($0.candidate.standing == .suspect) == isSuspect
+            }
+            return tries.allow(candidate, beside: running, inMidBody: content != nil)
+        }
     }
 
     private mutating func ask(
@@ -474,6 +524,8 @@ struct MirrorTransfer {
         mayReuse: Bool,
         now: NIODeadline
     ) -> Action {
+        var candidate = candidate
+        tries.ask(&candidate, now: now)
         lastPeerID = candidate.provider.peerID
         lastAddress = address
         let asked: PeerResponseHead.Asked =
@@ -493,6 +545,7 @@ struct MirrorTransfer {
                 address: address,
                 asked: asked,
                 mustBeChecked: mustBeChecked,
+                begun: now,
                 deadline: now + limits.connectTimeout,
                 hedgeAt: now + limits.hedgeDelay
             )
