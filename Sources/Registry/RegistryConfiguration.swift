@@ -12,9 +12,9 @@ public struct RegistryConfiguration: Sendable {
     public var resolveTimeout: Duration = .milliseconds(20)
     /// How long a lookup may go on to find more providers after the first.
     public var lookupTimeout: Duration = .seconds(1)
-    /// How many providers are tried for one request.
+    /// How many providers may answer a request without having the content. Those that give no answer do not count.
     public var resolveRetries = 3
-    /// How many providers are looked for, of which those are tried that are likely to answer soonest.
+    /// How many providers are looked for and kept, of which those are tried first that are likely to answer soonest.
     public var resolveCandidates = 16
     /// Whether they are tried in that order, and not in that in which they are found.
     public var choosesProviders = true
