@@ -45,15 +45,13 @@ struct HeldContent {
         body?.matches(digest)
     }
 
-    /// Sends what is held back. It takes its part of the budget until it has left, however slow the client is.
-    ///
-    /// - Returns: what was sent.
-    mutating func send(to client: any MirrorClient) -> ByteBuffer? {
+    /// Hands over what is held back, and with it its part of the budget, which is to be released when the bytes have left.
+    mutating func takeAll() -> (bytes: ByteBuffer, release: @Sendable () -> Void)? {
         guard let bytes = body?.bytes else { return nil }
         let (budget, size) = (budget, reserved)
         reserved = 0
-        client.mirrorSends(body: bytes) { budget.release(size) }
-        return bytes
+        body = nil
+        return (bytes, { budget.release(size) })
     }
 
     /// Forgets what is held back.

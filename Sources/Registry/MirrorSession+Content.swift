@@ -28,14 +28,13 @@ extension MirrorSession {
         perform(transfer.checked(attempt, matches: matches, now: .now()))
     }
 
-    /// Sends what was held back.
+    /// Sends what was held back. It takes its part of the budget until it has left, however slow the client is.
     func sendHeld() {
-        if let client, let bytes = held.send(to: client), request.content.kind == .manifest,
-            let digest = transfer.content?.digest
-        {
+        guard let client, let (bytes, release) = held.takeAll() else { return held.release() }
+        client.mirrorSends(body: bytes, whenSent: release)
+        if request.content.kind == .manifest, let digest = transfer.content?.digest {
             services.learnSizes(fromManifest: bytes, digest)
         }
-        held.release()
     }
 
     func suspect(_ peerID: String, _ digest: Digest) {
