@@ -56,6 +56,7 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
+        .target(name: "Threads", swiftSettings: strict),
         .target(
             name: "Listening",
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
@@ -90,7 +91,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files", "StructuredText",
+                "OCI", "Files", "StructuredText", "Threads",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -155,7 +156,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
+                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing", "Threads",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

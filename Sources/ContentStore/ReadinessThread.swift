@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import Threads
 
 /// Waits on a thread of its own until a file descriptor can be read. The thread sleeps in the kernel all the while, and
 /// ends with the last reference.
@@ -68,27 +69,7 @@ final class ReadinessThread: Sendable {
     init?(_ descriptor: Int32) {
         guard let shared = Shared(descriptor) else { return nil }
         self.shared = shared
-        var attributes = pthread_attr_t()
-        pthread_attr_init(&attributes)
-        defer { pthread_attr_destroy(&attributes) }
-        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
-        pthread_attr_setstacksize(&attributes, 128 << 10)
-        let argument = Unmanaged.passRetained(shared)
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread,
-            &attributes,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<Shared>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            },
-            argument.toOpaque()
-        )
-        guard result == 0 else {
-            argument.release()
-            return nil
-        }
+        guard DetachedThread.start(stackSize: 128 << 10, { shared.run() }) else { return nil }
     }
 
     deinit {
