@@ -2,7 +2,8 @@
 ARG SWIFT=swift:6.2-bookworm
 FROM ${SWIFT} AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates make python3 zlib1g-dev
-WORKDIR /spegel
+# Not /spegel, which stands in the program for other reasons: scripts/image looks whether the folder does.
+WORKDIR /spegel-sources
 COPY . .
 RUN make build && scripts/image --root /image
 

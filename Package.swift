@@ -56,7 +56,6 @@ let package = Package(
         .target(name: "OCI", swiftSettings: strict),
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
-        .target(name: "Threads", swiftSettings: strict),
         .target(
             name: "Listening",
             dependencies: [.product(name: "NIOCore", package: "swift-nio")],
@@ -91,7 +90,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files", "StructuredText", "Threads",
+                "OCI", "Files", "StructuredText",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -156,7 +155,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing", "Threads",
+                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -233,7 +232,7 @@ let package = Package(
             name: "spegel-fuzz",
             dependencies: [
                 "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Registry", "NodeConfiguration",
-                "TestSupport",
+                "Monitoring", "DebugPage", "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -284,7 +283,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(
             name: "StructuredTextTests",
             dependencies: ["StructuredText", "TestSupport"],

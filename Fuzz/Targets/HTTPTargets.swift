@@ -1,3 +1,5 @@
+import DebugPage
+import Monitoring
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -37,6 +39,32 @@ extension FuzzTarget {
                     return HeadReading.asksForContent(head)
                 }
             }
+        ),
+        FuzzTarget(
+            name: "page-request",
+            divisor: 2,
+            dictionary: words + pageWords,
+            samples: {
+                let form = "reference=alpine%3A3&part=1"
+                return [
+                    Sample(
+                        name: "search.txt",
+                        bytes: Array(
+                            "GET /debug/web/?reference=docker.io%2Flibrary%2Falpine%3A3&x=a+b HTTP/1.1\r\nHost: a\r\n\r\n"
+                                .utf8
+                        )
+                    ),
+                    Sample(
+                        name: "pull.txt",
+                        bytes: Array(
+                            ("POST /debug/web/pull HTTP/1.1\r\nHost: a:9090\r\nOrigin: http://a:9090\r\n"
+                                + "Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                                + "Content-Length: \(form.utf8.count)\r\n\r\n\(form)").utf8
+                        )
+                    ),
+                ]
+            },
+            run: pageRequest
         ),
         FuzzTarget(
             name: "peer-response",
@@ -85,6 +113,44 @@ extension FuzzTarget {
         "Content-Encoding: gzip\r\n", "9223372036854775807", "-1", "416", "206", "200", "HEAD", "Host: ",
         "100 Continue",
     ].map { Array($0.utf8) }
+
+    private static let pageWords = [
+        "POST ", "/debug/web/", "?reference=", "&", "=", "%", "%00", "%3C", "+", "#", "Origin: ", "Sec-Fetch-Site: ",
+        "Content-Type: application/x-www-form-urlencoded\r\n", "<script>", "\"", "alpine",
+    ].map { Array($0.utf8) }
+
+    /// A request to the metrics address, up to what the page says of what was searched for.
+    private static func pageRequest(_ input: [UInt8]) -> Bool {
+        var request: HTTPRequestHead?
+        var form: [UInt8] = []
+        return heads(of: input, handler: ByteToMessageHandler(MonitoringRequest.makeDecoder())) {
+            (part: HTTPServerRequestPart) in
+            switch part {
+            case .head(let head):
+                request = head
+                form = []
+                return false
+            case .body(let bytes):
+                form += bytes.readableBytesView
+                return false
+            case .end:
+                guard let head = request.take(),
+                    let asked = MonitoringRequest(head, form: head.isForm ? form : nil)
+                else { return false }
+                check(asked.parameters[""] == nil, "a parameter has a name")
+                _ = asked.origin.isOwn
+                guard let reference = asked.parameters["reference"] else { return false }
+                do {
+                    _ = try ImageName(reference)
+                    return true
+                } catch {
+                    let result = SearchResult.failure("\(error)").fragment
+                    check(result.split(separator: "<").count == 2, "no text becomes markup: \(result)")
+                    return false
+                }
+            }
+        }
+    }
 
     /// Whether a head in the input is taken as valid.
     private static func heads<Part>(

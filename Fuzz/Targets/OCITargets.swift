@@ -26,6 +26,20 @@ extension FuzzTarget {
             return true
         },
         .text(
+            "image-name",
+            dictionary: [
+                "/", ":", "@", "sha256:", "localhost", ":5000", "library", "docker.io", " ", "[::1]", "latest",
+            ],
+            samples: ["alpine", "grafana/grafana:11", "localhost/a@" + digest, "registry.example:5000/a/b", longDigest]
+        ) { text in
+            guard let name = try? ImageName(text) else { return false }
+            check((try? ImageName(name.description)) == name, "a name reads as itself")
+            if case .image(let reference) = name {
+                check(reference.tag != nil || reference.digest != nil, "an image has a tag or a digest")
+            }
+            return true
+        },
+        .text(
             "distribution-path",
             dictionary: [
                 "/v2/", "/manifests/", "/blobs/", "?ns=", "&ns=", "%2F", "%3A", "%00", "%", "sha256:", "//", "?",

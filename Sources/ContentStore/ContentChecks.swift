@@ -2,7 +2,6 @@ import Glibc
 import Logging
 import OCI
 import Synchronization
-import Threads
 
 /// Checks the content of a store against its digests, each piece once for as long as it stays as it is.
 ///
@@ -296,12 +295,12 @@ public final class ContentChecks: Sendable {
 
     /// Starts a thread that ends when nothing is left. Where the system has none to give, nobody is kept waiting.
     private func startWorker() {
-        let isRunning = DetachedThread.start(stackSize: 512 << 10) {
+        let hasStarted = DetachedThread.start(stackSize: 512 << 10) {
             // On Linux the priority of the process 0 is that of the calling thread.
             setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, ContentChecks.niceness)
             self.work()
         }
-        guard !isRunning else { return }
+        guard !hasStarted else { return }
         let waiters = state.withLock { state in
             var waiters: [Waiter] = []
             // What others check is theirs to finish.

@@ -9,6 +9,17 @@ public final class ContentIndex: Sendable {
     private struct State {
         var contents: [Digest: Entry] = [:]
         var tags: [String: Descriptor] = [:]
+        /// Whether everything was entered once, so that what comes is new.
+        var isFilled = false
+        var observers: [@Sendable (Arrival) -> Void] = []
+    }
+
+    /// What is told of content that is held.
+    public enum Arrival: Sendable {
+        /// The first list of all: this was held before anybody looked.
+        case first([Digest: Entry])
+        /// This is held, and some of it may not have been before.
+        case later([Digest: Entry])
     }
 
     /// What is known of one piece of content.
@@ -42,18 +53,29 @@ public final class ContentIndex: Sendable {
 
     /// Replaces everything.
     public func replace(contents: [Digest: Entry], tags: [String: Descriptor]) {
-        state.withLock {
-            $0.contents = contents
-            $0.tags = tags
+        let (isFirst, observers) = state.withLock { state in
+            defer { state.isFilled = true }
+            state.contents = contents
+            state.tags = tags
+            return (!state.isFilled, state.observers)
         }
+        for observer in observers { observer(isFirst ? .first(contents) : .later(contents)) }
+    }
+
+    /// Has somebody told of content that is held now. The observer is called at once and must return soon.
+    public func observe(_ observer: @escaping @Sendable (Arrival) -> Void) {
+        state.withLock { $0.observers.append(observer) }
     }
 
     /// Adds content or what is newly known of it; a media type that was known stays known.
     public func insert(_ digest: Digest, size: Int64, mediaType: MediaType?) {
-        state.withLock {
-            let known = $0.contents[digest]?.mediaType
-            $0.contents[digest] = Entry(size: size, mediaType: mediaType ?? known)
+        let (entry, observers) = state.withLock { state in
+            let known = state.contents[digest]
+            let entry = Entry(size: size, mediaType: mediaType ?? known?.mediaType)
+            state.contents[digest] = entry
+            return (entry, known == nil && state.isFilled ? state.observers : [])
         }
+        for observer in observers { observer(.later([digest: entry])) }
     }
 
     /// Forgets content that turned out to be gone.

@@ -1,6 +1,5 @@
 import Glibc
 import Synchronization
-import Threads
 
 /// Waits on a thread of its own until a file descriptor can be read. The thread sleeps in the kernel all the while, and
 /// ends with the last reference.

@@ -59,25 +59,7 @@ public struct DistributionError: Error, Hashable, Sendable, CustomStringConverti
 
     /// The body of the answer: `{"errors":[{"code":…,"message":…,"detail":…}]}`.
     public var json: String {
-        let detail = detail.map { ",\"detail\":\(Self.quoted($0))" } ?? ""
-        return "{\"errors\":[{\"code\":\"\(code.rawValue)\",\"message\":\(Self.quoted(message))\(detail)}]}"
-    }
-
-    private static func quoted(_ text: String) -> String {
-        var result = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": result += "\\\""
-            case "\\": result += "\\\\"
-            case "\n": result += "\\n"
-            case "\r": result += "\\r"
-            case "\t": result += "\\t"
-            case let control where control.value < 0x20 || control.value == 0x7F:
-                let hex = String(control.value, radix: 16)
-                result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result + "\""
+        let detail = detail.map { ",\"detail\":\(QuotedText.quoted($0))" } ?? ""
+        return "{\"errors\":[{\"code\":\"\(code.rawValue)\",\"message\":\(QuotedText.quoted(message))\(detail)}]}"
     }
 }

@@ -691,6 +691,7 @@ final class MirrorSession: PeerConnectionUser {
         countLookup(ending == .clientGone ? .cancelled : .timedOut)
         for failed in transfer.failures { services.counters.countFailure(failed.failure) }
         services.journal.addFailures(transfer.failures, isCutShort: ending == .cutShort, of: request)
+        countMiss(ending)
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
@@ -708,6 +709,27 @@ final class MirrorSession: PeerConnectionUser {
             isExternal: request.isExternal,
             now: now
         )
+    }
+
+    /// Tells apart what the client now gets from the source registry.
+    private func countMiss(_ ending: MirrorEnding) {
+        guard let digest = transfer.request.digest else { return }
+        switch ending {
+        case .notFound, .unavailable:
+            let start: Int64
+            switch request.range {
+            case .from(let first), .closed(let first, _): start = max(0, first)
+            case .suffix, nil: start = 0
+            }
+            services.noteMissed(digest, from: start, registry: registryLabel)
+        case .complete:
+            guard !request.isHead, let range = transfer.content?.range, let size = transfer.content?.size,
+                range.upperBound == size
+            else { return }
+            services.noteDelivered(digest, from: range.lowerBound)
+        // The client asks again, or the source, for the rest; or has gone.
+        case .cutShort, .rangeNotSatisfiable, .clientGone: return
+        }
     }
 
     private func log(_ ending: MirrorEnding) {

@@ -11,6 +11,8 @@ final class RegistryCounters: Sendable {
         let peerSentBytes: Counter
         /// Bytes that came from other nodes.
         let peerReceivedBytes: Counter
+        /// Bytes that came from the source registry, as far as that is known.
+        let sourceReceivedBytes: Counter
     }
 
     /// What part of the server a request is for; v0.7 of Spegel tells its handlers apart by these names.
@@ -76,7 +78,8 @@ final class RegistryCounters: Sendable {
             let new = PerRegistry(
                 clientSentBytes: counter("spegel_client_sent_bytes_total"),
                 peerSentBytes: counter("spegel_peer_sent_bytes_total"),
-                peerReceivedBytes: counter("spegel_peer_received_bytes_total")
+                peerReceivedBytes: counter("spegel_peer_received_bytes_total"),
+                sourceReceivedBytes: counter("spegel_source_received_bytes_total")
             )
             state.registries[label] = new
             return new

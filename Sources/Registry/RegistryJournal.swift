@@ -37,6 +37,11 @@ final class RegistryJournal: Sendable {
         state.withLock { $0.history.change(now: Int(now)) { $0.sentBytes += bytes } }
     }
 
+    /// Content that no node had came from its source.
+    func addSource(_ bytes: Int64, now: Double) {
+        state.withLock { $0.history.change(now: Int(now)) { $0.sourceBytes += bytes } }
+    }
+
     /// Attempts failed, and the answer was cut short or not.
     func addFailures(_ failures: [MirrorTransfer.FailedAttempt], isCutShort: Bool, of request: ContentRequest) {
         guard isCutShort || !failures.isEmpty else { return }

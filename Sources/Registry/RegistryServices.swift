@@ -1,4 +1,5 @@
 import ContentStore
+import CoreMetrics
 import Logging
 import Multiformats
 import NIOCore
@@ -27,6 +28,7 @@ final class RegistryServices: Sendable {
     private let deliveries = Mutex(Deliveries())
     private let knownSizes = Mutex(KnownSizes())
     private let recentProviders = Mutex(RecentProviders())
+    private let missedContent = Mutex(MissedContent())
     let splicer: Splicer
     private let firstByteTimes = Mutex(FirstByteTimes())
     private let peerLoads = Mutex(PeerLoads())
@@ -91,6 +93,7 @@ final class RegistryServices: Sendable {
             busyTimeout: TimeAmount(configuration.busyTimeout),
             splicedSize: Int64(configuration.splicedSize)
         )
+        index.observe { [weak self] in self?.contentArrived($0) }
     }
 
     /// Notes that a client was turned away.
@@ -212,6 +215,31 @@ final class RegistryServices: Sendable {
         Task(priority: .utility) {
             guard let manifest = try? Manifest(json: bytes.readableBytesView), !manifest.isIndex else { return }
             knownSizes.withLock { $0.note(manifest.children) }
+        }
+    }
+
+    /// Notes that a client was told that no node has some content, or has it from a byte on.
+    func noteMissed(_ digest: Digest, from start: Int64, registry: String) {
+        // It has come meanwhile, so the client asked before it had, and its bytes are counted.
+        guard index.entry(digest) == nil else { return }
+        missedContent.withLock { $0.note(digest, from: start, registry: registry, now: .now()) }
+    }
+
+    /// Notes that a node gave a client some content after all, from a byte to the end.
+    func noteDelivered(_ digest: Digest, from start: Int64) {
+        missedContent.withLock { $0.delivered(digest, from: start) }
+    }
+
+    /// Counts what of the content that is held now came from its source registry.
+    private func contentArrived(_ arrival: ContentIndex.Arrival) {
+        switch arrival {
+        // It was here already when the client asked, and not known yet.
+        case .first(let contents): _ = missedContent.withLock { $0.arrived(contents, now: .now()) }
+        case .later(let contents):
+            for arrival in missedContent.withLock({ $0.arrived(contents, now: .now()) }) {
+                journal.addSource(arrival.bytes, now: RegistryJournal.now)
+                counters.registry(arrival.registry).sourceReceivedBytes.increment(by: arrival.bytes)
+            }
         }
     }
 

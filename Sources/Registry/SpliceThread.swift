@@ -1,6 +1,6 @@
 import CSplice
+import ContentStore
 import Glibc
-import Threads
 
 /// A thread that moves bodies from peers' sockets to clients'; ``SpliceLoop`` is its work. It ends with the last
 /// reference.
@@ -14,7 +14,7 @@ final class SpliceThread: Sendable {
     init?(pipes: SplicePipes) {
         guard let inbox = SpliceInbox() else { return nil }
         self.inbox = inbox
-        let isRunning = DetachedThread.start(stackSize: 256 << 10) {
+        let hasStarted = DetachedThread.start(stackSize: 256 << 10) {
             // Signals are for the other threads; to write to a socket that is closed is an error here.
             var all = sigset_t()
             sigfillset(&all)
@@ -22,7 +22,7 @@ final class SpliceThread: Sendable {
             var loop = SpliceLoop(inbox, pipes: pipes)
             loop.run()
         }
-        guard isRunning else { return nil }
+        guard hasStarted else { return nil }
     }
 
     deinit { close() }

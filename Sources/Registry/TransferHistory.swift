@@ -11,6 +11,8 @@ public struct TransferHistory: Hashable, Sendable {
         public var misses = 0
         /// Bytes that came from other nodes.
         public var receivedBytes: Int64 = 0
+        /// Bytes that came from source registries after no node had them.
+        public var sourceBytes: Int64 = 0
         /// Bytes that were sent to other nodes.
         public var sentBytes: Int64 = 0
     }

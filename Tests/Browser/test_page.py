@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import socket
 import threading
 import time
@@ -343,6 +345,23 @@ def test_nothing_sticks_out_of_a_narrow_screen(cluster: Cluster, open_page, shot
         assert not wide, wide
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(shots / f"phone-{width}-{name}.png")
+
+
+def test_it_shows_what_came_from_the_source(cluster: Cluster, open_page, shots: Path):
+    """Comes late: the node holds something from now on."""
+    node = cluster.nodes[2]
+    data = os.urandom(9_000_000)
+    path = f"/v2/team/new/blobs/sha256:{hashlib.sha256(data).hexdigest()}?ns=registry.example"
+    assert node.ask(path, port=node.registry_port)[0] == 404
+    page = open_page(node.page, dark=True)
+    page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
+    # As if the client had got it from there.
+    make_layout(node.folder / "store", {"registry.example/team/new:1": [data]})
+    page.wait_for("document.querySelector('#saved').innerText.includes('9 MB')", "what came is told")
+    _, status = node.json("/debug/api/status")
+    assert status["totals"]["sourceBytes"] == len(data)
+    assert sum(period["sourceBytes"] for period in status["history"]["minutes"]) == len(data)
+    page.screenshot(shots / "source-dark.png")
 
 
 def test_it_can_be_turned_off(spegel_binary: Path, tmp_path: Path):

@@ -1,6 +1,7 @@
 import ContentStore
 import Files
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("ContentFile")

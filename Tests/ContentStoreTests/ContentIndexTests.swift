@@ -1,5 +1,6 @@
 import ContentStore
 import OCI
+import Synchronization
 import Testing
 
 @Suite("ContentIndex")
@@ -22,6 +23,29 @@ struct ContentIndexTests {
         #expect(index.counts.tags == 0)
         index.remove(digest)
         #expect(index.entry(digest) == nil)
+    }
+
+    @Test("tells of what comes, and what was there from the beginning")
+    func arrivals() throws {
+        let index = ContentIndex()
+        let told = Mutex<[String]>([])
+        index.observe { arrival in
+            let (word, contents) =
+                switch arrival {
+                case .first(let contents): ("first", contents)
+                case .later(let contents): ("later", contents)
+                }
+            told.withLock { $0.append("\(word) \(contents.keys.map { String($0.hex.prefix(1)) }.sorted().joined())") }
+        }
+        let entry = ContentIndex.Entry(size: 1, mediaType: nil)
+        // As long as the store was not read, nobody knows what is new.
+        index.insert(try digest("a"), size: 1, mediaType: nil)
+        #expect(told.withLock { $0 }.isEmpty)
+        index.replace(contents: [try digest("a"): entry, try digest("b"): entry], tags: [:])
+        index.insert(try digest("b"), size: 1, mediaType: .ociManifest)
+        index.insert(try digest("c"), size: 1, mediaType: nil)
+        index.replace(contents: [try digest("d"): entry], tags: [:])
+        #expect(told.withLock { $0 } == ["first ab", "later c", "later d"])
     }
 
     @Test("tags come and go, and all is replaced at once")

@@ -1,6 +1,7 @@
 import Files
 import Logging
 import OCI
+import TestSupport
 import Testing
 
 @testable import ContentStore

@@ -3,6 +3,7 @@ import Files
 import FoundationEssentials
 import Logging
 import OCI
+import TestSupport
 import Testing
 
 @Suite("ImageLayoutWriter")

@@ -1,20 +1,8 @@
 import Files
 import Glibc
+import TestSupport
 
-/// A folder of its own for a test, removed with all that is in it when the last reference goes.
-final class TemporaryFolder: Sendable {
-    let path: String
-
-    init() throws {
-        let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        path = base + "/spegel-test-" + String(UInt64.random(in: .min ... .max), radix: 36)
-        try Files.makeFolder(path)
-    }
-
-    deinit {
-        try? Files.remove(path)
-    }
-
+extension TemporaryFolder {
     /// Writes a file as a careless program does: in place.
     func write(_ text: String, to name: String) throws {
         guard let file = fopen(path + "/" + name, "w") else {

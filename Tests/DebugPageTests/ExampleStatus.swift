@@ -70,11 +70,12 @@ extension NodeStatus {
         status.totals.hits = 4
         status.totals.misses = 1
         status.totals.receivedBytes = 9_437_184
+        status.totals.sourceBytes = 2_148_000
         status.minutes = (0..<60).map {
-            Period(start: 1_699_999_980 - $0 * 60, hits: 4, misses: 1, receivedBytes: 9, sentBytes: 1)
+            Period(start: 1_699_999_980 - $0 * 60, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
         }
         status.quarters = (0..<96).map {
-            Period(start: 1_699_999_200 - $0 * 900, hits: 4, misses: 1, receivedBytes: 9, sentBytes: 1)
+            Period(start: 1_699_999_200 - $0 * 900, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
         }
         status.failures = (0..<min(count, 50)).map { _ in
             Failure(

@@ -58,12 +58,12 @@ struct StatusJSONTests {
         #expect(transfer?["direction"] == .string("received"))
         #expect(
             members(status["totals"]) == [
-                "hits", "misses", "local", "cutShort", "aborted", "receivedBytes", "sentBytes", "localBytes",
-                "failedAttempts", "hedges", "corruptAnswers",
+                "hits", "misses", "local", "cutShort", "aborted", "receivedBytes", "sourceBytes", "sentBytes",
+                "localBytes", "failedAttempts", "hedges", "corruptAnswers",
             ]
         )
         let minute = status["history"]?["minutes"]?.items?.first
-        #expect(members(minute) == ["time", "hits", "misses", "receivedBytes", "sentBytes"])
+        #expect(members(minute) == ["time", "hits", "misses", "receivedBytes", "sourceBytes", "sentBytes"])
         #expect(status["history"]?["quarters"]?.items?.count == 96)
         #expect(
             members(status["failures"]?.items?.first) == [

@@ -94,6 +94,25 @@ struct StatusPageTests {
         #expect(ServerSentEvent(name: "x", data: "").text == "event: x\ndata: \n\n")
     }
 
+    @Test func whatCameFromTheSourceIsShownBesideWhatDidNot() {
+        let status = NodeStatus.example()
+        let page = StatusPage.document(status)
+        #expect(page.contains("9.4 MB") && page.contains("2.1 MB"))
+        #expect(page.contains("from the source, after 1 request that no other node answered"))
+        let chart = TransferChart(
+            periods: status.minutes,
+            length: 60,
+            count: 60,
+            end: Int(status.time),
+            title: "The last hour",
+            start: "1 h ago"
+        ).html.text
+        #expect(chart.contains("The last hour: 540 B from other nodes, 180 B from the source"))
+        #expect(chart.contains("up to 12 B in a minute"))
+        // Of bytes and of requests.
+        #expect(chart.split(separator: "bar-miss").count == 3 && chart.split(separator: "bar-hit").count == 3)
+    }
+
     /// No bar is outside of its drawing, whatever the periods say.
     @Test func barsStayInTheChart() throws {
         var random = SeededGenerator()
@@ -105,6 +124,7 @@ struct StatusPageTests {
                     hits: Int.random(in: 0...1000, using: &random),
                     misses: Int.random(in: 0...1000, using: &random),
                     receivedBytes: Int64.random(in: 0...(1 << 50), using: &random),
+                    sourceBytes: Int64.random(in: 0...(1 << 50), using: &random),
                     sentBytes: 0
                 )
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -49,6 +50,12 @@ def test_holds_the_program_and_nothing_that_is_not_needed(image: dict) -> None:
     assert files - documents == {"spegel", "etc/ssl/certs/ca-certificates.crt"}
     assert all(entry.uid == entry.gid == 0 and not entry.mode & 0o7022 for entry in _entries(image))
     assert sum(layer["size"] for layer in image["layers"]) <= 25_000_000
+
+
+def test_the_dockerfile_builds_where_the_program_says_nothing_of_it() -> None:
+    """scripts/image refuses a program that contains the folder it was built in."""
+    [folder] = re.findall(r"^WORKDIR (\S+)$", (_ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert folder.encode() not in (_ROOT / ".build/release/spegel").read_bytes()
 
 
 def test_names_its_parts(image: dict) -> None:

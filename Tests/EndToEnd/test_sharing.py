@@ -26,11 +26,13 @@ def test_image_is_shared_without_source_registry(lab: Lab, nodes: list[Node], cl
     lab.share(image, [one], client)
     asked = {request.path.split("/")[-1] for request in lab.registry.requests(one.host)}
     assert image.digests() <= asked, "node 1 had nobody but the source registry"
+    eventually(lambda: one.source_bytes() == total, "node 1 has counted what came from there")
 
     # A mirror that has the image is asked first, and the source registry not at all.
     two.pull(image.name(by), client)
     assert two.holds(image)
     assert not lab.registry.requests(two.host)
+    assert two.source_bytes() == 0
 
     lab.registry.stop()
     sent = sum(node.host.sent_bytes() for node in (one, two))

@@ -75,8 +75,9 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
 
         _, [hit_rate] = prometheus.query(dict(_expressions())["Hit rate"])
         assert 0 < float(hit_rate["value"][1]) < 1
-        _, [saved] = prometheus.query(dict(_expressions())["Saved"])
-        assert float(saved["value"][1]) >= 50_000
+        saved, source = (expression for title, expression in _expressions() if title == "Saved")
+        assert float(prometheus.query(saved)[1][0]["value"][1]) >= 50_000
+        assert float(prometheus.query(source)[1][0]["value"][1]) == 0, "nothing comes into a store here"
         _, [corrupt] = prometheus.query(dict(_expressions())["Corrupt content"])
         assert float(corrupt["value"][1]) > 0
 

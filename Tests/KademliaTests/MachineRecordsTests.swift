@@ -5,20 +5,6 @@ import Testing
 
 /// The server's side of a machine.
 @Suite struct MachineRecordsTests {
-    private func machine(
-        knowing count: Int = 0,
-        _ change: (inout KademliaConfiguration) -> Void = { _ in }
-    ) throws -> KademliaMachine {
-        var configuration = KademliaConfiguration()
-        change(&configuration)
-        let peer = try testPeer(0)
-        var machine = KademliaMachine(localPeer: peer.id, configuration: configuration, seed: 1, now: .zero)
-        machine.setLocalAddresses(peer.addresses, now: .zero)
-        for number in stride(from: 1, through: count, by: 1) { machine.met(try testPeer(number), now: .zero) }
-        while machine.nextAction() != nil {}
-        return machine
-    }
-
     private func added(_ machine: inout KademliaMachine) -> [KeySpacePosition] {
         var positions: [KeySpacePosition] = []
         while let action = machine.nextAction() {
@@ -28,7 +14,7 @@ import Testing
     }
 
     @Test func findNodeGivesTheTargetFirstAndNeverTheAsker() throws {
-        var machine = try machine(knowing: 60)
+        var machine = try testMachine(knowing: 60)
         let (asker, target) = (machine.table.peers[0], machine.table.peers[1])
         let findTarget = Message(kind: .findNode, key: target.id.bytes)
         let answer = machine.handle(findTarget, from: asker.id, now: .zero)
@@ -44,14 +30,14 @@ import Testing
     }
 
     @Test func findNodeForTheNodeItselfNamesIt() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         let message = Message(kind: .findNode, key: machine.localPeer.bytes)
         let reply = machine.handle(message, from: try testPeer(5).id, now: .zero)
         #expect(reply?.closerPeers.map(\.info) == [try testPeer(0)])
     }
 
     @Test func aPeerSpeaksForItselfAloneAndWithAnAddress() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         let (peer, other) = (try testPeer(1), try testPeer(2))
         let key = Key("a")
         func add(_ provider: PeerInfo, key: [UInt8]) {
@@ -76,7 +62,7 @@ import Testing
     }
 
     @Test func updatesAreTakenFromTheirProviderAlone() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         let (peer, other) = (try testPeer(1), try testPeer(2))
         let keys = (0..<10).map { Key("\($0)") }
         func tell(_ kind: RecordUpdate.Kind, _ keys: [Key], of provider: PeerInfo, from sender: PeerInfo) {
@@ -106,7 +92,7 @@ import Testing
     }
 
     @Test func recordsOfOneMessageAreBounded() throws {
-        var machine = try machine { $0.providerStore.maximumPerProvider = 100 }
+        var machine = try testMachine { $0.providerStore.maximumPerProvider = 100 }
         let keys = (0..<5000).map { Key("\($0)") }
         let update = RecordUpdate(kind: .announce, keys: keys, provider: try testPeer(1), timeToLive: .seconds(60))
         machine.handle(update, from: try testPeer(1).id, now: .zero)
@@ -115,7 +101,7 @@ import Testing
     }
 
     @Test func getProvidersNamesTheNodeForItsOwnKeys() throws {
-        var machine = try machine(knowing: 30)
+        var machine = try testMachine(knowing: 30)
         machine.provide([Key("a")], now: .zero)
         let ask = Message(kind: .getProviders, key: Key("a").bytes)
         let answer = machine.handle(ask, from: try testPeer(99).id, now: .zero)
@@ -126,7 +112,7 @@ import Testing
     }
 
     @Test func anAnswerNamesABoundedNumberOfProviders() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         for number in 1...200 {
             let peer = try testPeer(number)
             let message = Message(kind: .addProvider, key: Key("a").bytes, providerPeers: [Message.Peer(peer)])
@@ -137,7 +123,7 @@ import Testing
     }
 
     @Test func recordsWithoutALifeOutliveTheRenewalOfOtherImplementations() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         let plain = try testPeer(1)
         let update = RecordUpdate(
             kind: .announce,
@@ -158,7 +144,7 @@ import Testing
     }
 
     @Test func pingIsEchoedAndTheRestHasNoAnswer() throws {
-        var machine = try machine(knowing: 1)
+        var machine = try testMachine(knowing: 1)
         let ping = Message(kind: .ping, key: [1, 2])
         #expect(machine.handle(ping, from: try testPeer(1).id, now: .zero) == ping)
         for kind in [Message.Kind.putValue, .getValue, Message.Kind(rawValue: 77), Message.Kind(rawValue: -1)] {

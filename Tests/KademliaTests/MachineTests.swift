@@ -6,20 +6,6 @@ import Testing
 
 /// A machine alone: what it does with outcomes, deadlines and limits.
 @Suite struct MachineTests {
-    private func machine(
-        knowing count: Int = 0,
-        _ change: (inout KademliaConfiguration) -> Void = { _ in }
-    ) throws -> KademliaMachine {
-        var configuration = KademliaConfiguration()
-        change(&configuration)
-        let peer = try testPeer(0)
-        var machine = KademliaMachine(localPeer: peer.id, configuration: configuration, seed: 1, now: .zero)
-        machine.setLocalAddresses(peer.addresses, now: .zero)
-        for number in stride(from: 1, through: count, by: 1) { machine.met(try testPeer(number), now: .zero) }
-        _ = actions(&machine)
-        return machine
-    }
-
     private func actions(_ machine: inout KademliaMachine) -> [KademliaMachine.Action] {
         var actions: [KademliaMachine.Action] = []
         while let action = machine.nextAction() { actions.append(action) }
@@ -52,7 +38,7 @@ import Testing
     }
 
     @Test func aLoneMachineWaitsForNothing() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         #expect(machine.nextDeadline == nil)
         let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
         let ended = actions(&machine)
@@ -69,7 +55,7 @@ import Testing
     }
 
     @Test func onlyAPeerThatAnswersEntersTheTable() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         machine.peerAppeared(try testPeer(1), now: .zero)
         #expect(machine.table.count == 0)
         let check = try #require(requests(actions(&machine)).first)
@@ -88,7 +74,7 @@ import Testing
     }
 
     @Test func aSilentPeerIsGivenUpAtTheDeadlineAndTriedAgainAFewTimes() throws {
-        var machine = try machine()
+        var machine = try testMachine()
         announce(Key("a"), by: try testPeer(1), to: &machine, at: .zero)
         machine.peerAppeared(try testPeer(1), now: .zero)
         var checks = 0
@@ -104,7 +90,7 @@ import Testing
     }
 
     @Test func outcomesThatNobodyWaitsForAreIgnored() throws {
-        var machine = try machine(knowing: 3)
+        var machine = try testMachine(knowing: 3)
         let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
         let asked = requests(actions(&machine))
         #expect(asked.count == 3)
@@ -125,13 +111,13 @@ import Testing
     /// A lookup for the own id finds K peers in a network of any size: whoever knows exactly K must not take them for
     /// all, or its records would lie where nobody looks for them.
     @Test func kPeersMayBeAPartOfMore() throws {
-        var few = try machine(knowing: 19)
+        var few = try testMachine(knowing: 19)
         few.provide([Key("a")], now: .zero)
         few.advance(to: .zero + .milliseconds(10))
         let direct = actions(&few)
         #expect(sends(direct).count == 19)
         #expect(!requests(direct).contains { $0.message.key == Key("a").bytes })
-        var many = try machine(knowing: 20)
+        var many = try testMachine(knowing: 20)
         many.provide([Key("a")], now: .zero)
         many.advance(to: .zero + .milliseconds(10))
         let looking = actions(&many)
@@ -140,7 +126,7 @@ import Testing
     }
 
     @Test func newKeysAreGatheredBrieflyAndSentTogether() throws {
-        var machine = try machine(knowing: 1)
+        var machine = try testMachine(knowing: 1)
         machine.advance(to: .seconds(2))
         _ = actions(&machine)
         for number in 0..<5 { machine.provide([Key("\(number)")], now: .seconds(2)) }
@@ -153,7 +139,7 @@ import Testing
     }
 
     @Test func keysWaitForAnAddressToBeFoundAt() throws {
-        var machine = try machine(knowing: 1)
+        var machine = try testMachine(knowing: 1)
         machine.setLocalAddresses([], now: .zero)
         machine.provide([Key("a")], now: .zero)
         machine.advance(to: .seconds(1))
@@ -163,7 +149,7 @@ import Testing
     }
 
     @Test func aKeyThatIsDroppedWhileItWaitsIsNotSent() throws {
-        var machine = try machine(knowing: 1) { $0.sendBatchSize = 2 }
+        var machine = try testMachine(knowing: 1) { $0.sendBatchSize = 2 }
         let keys = (0..<6).map { Key("\($0)") }
         machine.provide(keys, now: .zero)
         machine.advance(to: .seconds(1))
@@ -187,7 +173,7 @@ import Testing
     // MARK: - Searches
 
     @Test func aMissIsRememberedBrieflyAndForgottenWhenARecordComes() throws {
-        var machine = try machine(knowing: 1)
+        var machine = try testMachine(knowing: 1)
         let (key, peer) = (Key("a"), try testPeer(1))
         func miss(at now: MonotonicTime) {
             _ = machine.findProviders(key, limit: 3, now: now)
@@ -214,7 +200,7 @@ import Testing
     @Test func whatIsKnownHereIsFoundWithoutASearch() throws {
         // A small cluster, and one that is large enough for records to be elsewhere.
         for (count, suffices) in [(3, true), (30, false)] {
-            var machine = try machine(knowing: count)
+            var machine = try testMachine(knowing: count)
             let (key, other, peer) = (Key("a"), Key("b"), try testPeer(1))
             let unknown = machine.findProvidersHere(key, limit: 3, now: .zero)
             #expect(unknown == nil)
@@ -250,7 +236,7 @@ import Testing
 
     @Test func whoFailedOfLateIsAllThereIsWhereAllHoldTheSame() throws {
         for (count, suffices) in [(3, true), (30, false)] {
-            var machine = try machine(knowing: count)
+            var machine = try testMachine(knowing: count)
             let (key, peer) = (Key("a"), try testPeer(77))
             announce(key, by: peer, to: &machine, at: .zero)
             machine.reportUnreachable(peer.id, now: .zero)
@@ -261,7 +247,7 @@ import Testing
 
     @Test func aSearchUnderWayGetsARecordThatComes() throws {
         for (count, ends) in [(3, true), (30, false)] {
-            var machine = try machine(knowing: count)
+            var machine = try testMachine(knowing: count)
             _ = machine.findProviders(Key("a"), limit: 2, now: .zero)
             _ = actions(&machine)
             announce(Key("a"), by: try testPeer(77), to: &machine, at: .zero)
@@ -276,7 +262,7 @@ import Testing
     }
 
     @Test func aPeerThatDoesNotHaveItIsNotOfferedUntilItSaysSoAnew() throws {
-        var machine = try machine(knowing: 2)
+        var machine = try testMachine(knowing: 2)
         let (key, peer, other) = (Key("a"), try testPeer(1), try testPeer(50))
         announce(key, by: peer, to: &machine, at: .zero)
         announce(key, by: other, to: &machine, at: .zero)
@@ -306,7 +292,7 @@ import Testing
     }
 
     @Test func aPeerThatSentSomethingWrongIsNotOfferedForAWhileWhateverItSays() throws {
-        var machine = try machine(knowing: 2)
+        var machine = try testMachine(knowing: 2)
         let (key, peer) = (Key("a"), try testPeer(1))
         announce(key, by: peer, to: &machine, at: .zero)
         machine.reportCorrupt(peer.id, for: key, now: .zero)
@@ -322,7 +308,7 @@ import Testing
     }
 
     @Test func aPeerThatFailedIsOfferedLast() throws {
-        var machine = try machine(knowing: 2)
+        var machine = try testMachine(knowing: 2)
         let (first, second) = (try testPeer(1), try testPeer(2))
         announce(Key("a"), by: second, to: &machine, at: .zero)
         announce(Key("a"), by: first, to: &machine, at: .seconds(1))
@@ -338,7 +324,7 @@ import Testing
     }
 
     @Test func searchesBeyondTheLimitWaitAndFurtherOnesAreTurnedAway() throws {
-        var machine = try machine(knowing: 1) {
+        var machine = try testMachine(knowing: 1) {
             $0.maximumConcurrentLookups = 2
             $0.maximumWaitingLookups = 3
         }
@@ -358,7 +344,7 @@ import Testing
     }
 
     @Test func aTracedSearchTellsWhoWasAsked() throws {
-        var machine = try machine(knowing: 2)
+        var machine = try testMachine(knowing: 2)
         let provider = try testPeer(9)
         _ = machine.findProviders(Key("a"), limit: 5, isTraced: true, now: .zero)
         let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }

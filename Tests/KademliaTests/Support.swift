@@ -13,6 +13,21 @@ func testAddress(_ number: Int) throws -> Multiaddr {
     try Multiaddr("/ip4/10.\(number >> 16 & 255).\(number >> 8 & 255).\(number & 255)/tcp/5001")
 }
 
+/// A machine that has met so many peers, with nothing left to do.
+func testMachine(
+    knowing count: Int = 0,
+    _ change: (inout KademliaConfiguration) -> Void = { _ in }
+) throws -> KademliaMachine {
+    var configuration = KademliaConfiguration()
+    change(&configuration)
+    let peer = try testPeer(0)
+    var machine = KademliaMachine(localPeer: peer.id, configuration: configuration, seed: 1, now: .zero)
+    machine.setLocalAddresses(peer.addresses, now: .zero)
+    for number in stride(from: 1, through: count, by: 1) { machine.met(try testPeer(number), now: .zero) }
+    while machine.nextAction() != nil {}
+    return machine
+}
+
 func position(of peer: PeerInfo) -> KeySpacePosition {
     KeySpacePosition(hashing: peer.id.bytes)
 }

@@ -1,6 +1,7 @@
 import Files
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import NodeConfiguration

@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import Logging
+import TestSupport
 import Testing
 
 @testable import NodeConfiguration

@@ -10,23 +10,8 @@ import Testing
 extension LoopbackTests {
     /// What a node answers with the content of others.
     @Suite(.serialized, .timeLimit(.minutes(3))) struct MirrorTests {
-        /// A mirror that holds nothing and a holder at another address.
-        private func makePair(
-            _ size: Int = 500_000,
-            configure: (inout RegistryConfiguration) -> Void = { _ in }
-        ) async throws
-            -> (mirror: TestNode, holder: TestNode, bytes: [UInt8], digest: Digest)
-        {
-            let mirror = try await TestNode(configure: configure)
-            let holder = try await TestNode(host: "127.0.0.2", checksFiles: true)
-            let (bytes, digest) = try makeContent(size)
-            holder.store.add(bytes, as: digest)
-            mirror.router.setProviders([holder.provider], of: digest.text)
-            return (mirror, holder, bytes, digest)
-        }
-
         @Test func relaysFromAPeerOverOneConnection() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let path = "/v2/library/test/blobs/\(digest)?ns=docker.io"
             try await blocking {
                 let client = try RawClient(mirror.address)
@@ -53,7 +38,7 @@ extension LoopbackTests {
         }
 
         @Test func resolvesTagsAtPeers() async throws {
-            let (mirror, holder, _, _) = try await makePair(10)
+            let (mirror, holder, _, _) = try await TestNode.pair(10)
             let json = Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
             let digest = digestOf(json)
             holder.store.add(json, as: digest)
@@ -72,7 +57,7 @@ extension LoopbackTests {
         }
 
         @Test func manyClientsOfOneKeyAllGetIt() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(100_000) {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(100_000) {
                 // However slow the machine: what is tested is that nobody is turned away.
                 $0.headTimeout = .seconds(30)
                 $0.progressTimeout = .seconds(30)
@@ -89,7 +74,7 @@ extension LoopbackTests {
         }
 
         @Test func theRouterLearnsWhoDoesNotHaveItAndWhoIsNotThere() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let empty = try await TestNode()
             let gone = try await TestNode()
             await gone.server.shutdown()
@@ -139,7 +124,7 @@ extension LoopbackTests {
         }
 
         @Test func peersAreNeverForwarded() async throws {
-            let (mirror, holder, _, digest) = try await makePair()
+            let (mirror, holder, _, digest) = try await TestNode.pair()
             let answer = try await fetch(
                 mirror.address,
                 "/v2/a/blobs/\(digest)",
@@ -168,7 +153,7 @@ extension LoopbackTests {
 
         @Test(arguments: 0..<9)
         func failsOverToTheNextPeer(kind: Int) async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let size = bytes.count
             let other = try makeContent(0, seed: 9).digest
             let (bad, provider) = try await ScriptedPeer.start { _ in
@@ -203,7 +188,7 @@ extension LoopbackTests {
         }
 
         @Test func aPeerThatRefusesConnectionsIsSkipped() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let gone = try await TestNode(host: "127.0.0.4")
             await gone.server.shutdown()
             mirror.router.setProviders([gone.provider, holder.provider], of: digest.text)
@@ -216,7 +201,7 @@ extension LoopbackTests {
         }
 
         @Test func aBodyWithoutAnEndEndsCleanly() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 [
                     .send("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n"),
@@ -234,7 +219,7 @@ extension LoopbackTests {
         }
 
         @Test func aPooledConnectionThatHasDiedIsReplaced() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let (peer, provider) = try await ScriptedPeer.start { _ in
                 // The second request on each connection finds it closing. That it checks lets it be asked again.
                 let head = "HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\nX-Spegel-Checked: true\r\n\r\n"
@@ -251,7 +236,7 @@ extension LoopbackTests {
         }
 
         @Test func aClientThatDoesNotReadHoldsThePeerBack() async throws {
-            let (mirror, holder, _, digest) = try await makePair()
+            let (mirror, holder, _, digest) = try await TestNode.pair()
             let total = 4 << 30
             let (peer, provider) = try await ScriptedPeer.start { _ in
                 [.send("HTTP/1.1 200 OK\r\nContent-Length: \(total)\r\n\r\n"), .endless]
@@ -278,7 +263,7 @@ extension LoopbackTests {
         }
 
         @Test func abortedDownloadsLeaveNothingBehind() async throws {
-            let (mirror, holder, _, digest) = try await makePair(8 << 20)
+            let (mirror, holder, _, digest) = try await TestNode.pair(8 << 20)
             let zeros = [UInt8](repeating: 0, count: 8 << 20)
             mirror.store.add(zeros, as: digestOf(zeros))
             let paths = [digestOf(zeros), digest].map { "/v2/a/blobs/\($0)" }
@@ -304,7 +289,7 @@ extension LoopbackTests {
         }
 
         @Test func shutdownLetsTransfersEnd() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(8 << 20)
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(8 << 20)
             let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
             let idle = try RawClient(mirror.address)
             try idle.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")

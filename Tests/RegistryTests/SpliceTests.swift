@@ -11,22 +11,8 @@ import Testing
 extension LoopbackTests {
     /// Bodies that the kernel moves from socket to socket.
     @Suite(.serialized, .timeLimit(.minutes(3))) struct SpliceTests {
-        /// A mirror that holds nothing and a holder at another address.
-        private func makePair(
-            _ size: Int = 4 << 20,
-            configure: (inout RegistryConfiguration) -> Void = { _ in }
-        ) async throws -> (mirror: TestNode, holder: TestNode, bytes: [UInt8], digest: Digest) {
-            let mirror = try await TestNode(configure: configure)
-            // It checks its files, since clients here ask again and again for the same.
-            let holder = try await TestNode(host: "127.0.0.2", checksFiles: true)
-            let (bytes, digest) = try makeContent(size)
-            holder.store.add(bytes, as: digest)
-            mirror.router.setProviders([holder.provider], of: digest.text)
-            return (mirror, holder, bytes, digest)
-        }
-
         @Test func movesEveryByteAndUsesTheConnectionsAgain() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20)
             let path = "/v2/a/blobs/\(digest)"
             try await blocking {
                 let client = try RawClient(mirror.address)
@@ -64,7 +50,7 @@ extension LoopbackTests {
         }
 
         @Test func smallAndCheckedContentIsSeen() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(1 << 20) { $0.checkedSize = 1 << 20 }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) { $0.checkedSize = 1 << 20 }
             #expect((try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes) == true)
             let small = try makeContent(100_000)
             holder.store.add(small.bytes, as: small.digest)
@@ -77,7 +63,7 @@ extension LoopbackTests {
 
         @Test(arguments: 0..<3, [false, true])
         func goesOnFromTheByteReached(kind: Int, hasOther: Bool) async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20)
             let sent = 1_234_567
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 let head = ScriptedPeer.Step.send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n")
@@ -102,7 +88,7 @@ extension LoopbackTests {
         }
 
         @Test func noPeerIsBlamedForASlowClient() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(16 << 20) {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
                 $0.progressTimeout = .milliseconds(200)
             }
             let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
@@ -119,7 +105,7 @@ extension LoopbackTests {
         }
 
         @Test func aClientThatGoesEndsItAtOnce() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(16 << 20)
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20)
             for number in 0..<30 {
                 try await blocking {
                     var client: RawClient? = try RawClient(mirror.address, receiveBuffer: 64 << 10)
@@ -148,7 +134,7 @@ extension LoopbackTests {
         }
 
         @Test func whatAClientTookBeforeItWentIsCounted() async throws {
-            let (mirror, holder, _, digest) = try await makePair(16 << 20)
+            let (mirror, holder, _, digest) = try await TestNode.pair(16 << 20)
             let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
             try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
             let read = try await blocking {
@@ -166,7 +152,7 @@ extension LoopbackTests {
 
         @Test func shutdownLetsThemEndAndEndsThemAfterTheGrace() async throws {
             for grace in [5, 0] {
-                let (mirror, holder, bytes, digest) = try await makePair(16 << 20) {
+                let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
                     $0.shutdownGrace = .seconds(grace)
                 }
                 let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
@@ -184,7 +170,7 @@ extension LoopbackTests {
         }
 
         @Test func manyAtATimeLeaveNothingBehind() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair(1 << 20) {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) {
                 // However slow the machine: what is tested is that nobody is turned away.
                 $0.headTimeout = .seconds(30)
                 $0.progressTimeout = .seconds(30)
@@ -211,7 +197,9 @@ extension LoopbackTests {
             var random = SeededGenerator()
             let seed = random.seed
             let size = Int.random(in: 300_000...6_000_000, using: &random)
-            let (mirror, holder, bytes, digest) = try await makePair(size) { $0.progressTimeout = .milliseconds(300) }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(size) {
+                $0.progressTimeout = .milliseconds(300)
+            }
             var steps: [ScriptedPeer.Step] = [.send("HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n")]
             var sent = 0
             let end = Bool.random(using: &random) ? size : Int.random(in: 1...size, using: &random)

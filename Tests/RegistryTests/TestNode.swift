@@ -135,6 +135,20 @@ struct TestNode {
         address = try await server.start()
     }
 
+    /// A mirror that holds nothing, and a holder at another address, which checks its files, since clients here ask again
+    /// and again for the same.
+    static func pair(
+        _ size: Int = 500_000,
+        configure: (inout RegistryConfiguration) -> Void = { _ in }
+    ) async throws -> (mirror: TestNode, holder: TestNode, bytes: [UInt8], digest: Digest) {
+        let mirror = try await TestNode(configure: configure)
+        let holder = try await TestNode(host: "127.0.0.2", checksFiles: true)
+        let (bytes, digest) = try makeContent(size)
+        holder.store.add(bytes, as: digest)
+        mirror.router.setProviders([holder.provider], of: digest.text)
+        return (mirror, holder, bytes, digest)
+    }
+
     /// Waits until a condition holds, at most 10 s.
     static func settle(_ condition: () -> Bool) async throws -> Bool {
         for _ in 0..<1000 {

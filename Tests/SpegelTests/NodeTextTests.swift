@@ -22,7 +22,8 @@ struct NodeTextTests {
                     "advertised": true}]},
          "transfers": {"count": 1, "list": [{"direction": "received", "kind": "blob", "key": "sha256:aaaaaaaaaaaaaaaa",
                        "from": "10.0.0.2:5000", "to": "10.0.0.1:40312", "bytes": 1048576, "size": null}]},
-         "totals": {"hits": 4, "misses": 1, "local": 9, "cutShort": 0, "receivedBytes": 9437184, "sentBytes": 0,
+         "totals": {"hits": 4, "misses": 1, "local": 9, "cutShort": 0, "receivedBytes": 9437184, "sourceBytes": 512,
+                    "sentBytes": 0,
                     "failedAttempts": 2, "corruptAnswers": 0},
          "failures": [{"text": "evil\\u001b[2J", "key": "sha256:bb", "address": "10.0.0.3:5000"}]}
         """
@@ -35,6 +36,7 @@ struct NodeTextTests {
                 "leader    /ip4/10.0.0.2/tcp/5001",
                 "store     containerd at /run/c.sock: followed, 12 pieces of content, 2 tags, 14 keys advertised",
                 "saved     9.44 MB came from other nodes, 4 requests (80 % of 5), and not from a source",
+                "source    512 B came from source registries; 1 requests that no node answered",
                 "gave      0 B to other nodes; 9 requests answered from here",
                 "trouble   2 failed attempts, 0 corrupt answers, 0 cut short", "",
                 "PEER      REGISTRY       CONNECTED  ROUND TRIP  ZONE",

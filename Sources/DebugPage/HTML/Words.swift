@@ -1,3 +1,5 @@
+import Monitoring
+
 /// Numbers, sizes and times as people read them. One way everywhere, whatever the language of the machine.
 enum Words {
     /// `1.2 GB`: powers of a thousand.

@@ -132,58 +132,43 @@ public struct ImageReport: Hashable, Sendable {
 
     /// The object of `/debug/api/resolve`.
     public var json: JSON {
-        .object([
-            ("reference", .string(reference)), ("name", .string(name)),
-            ("milliseconds", .number(duration.milliseconds)),
-            ("error", .optional(error)), ("contents", .array(contents.map(\.json))),
+        .members([
+            "reference": reference, "name": name, "milliseconds": duration, "error": error,
+            "contents": contents,
         ])
     }
 }
 
-extension ImageReport.Content {
-    fileprivate var json: JSON {
-        .object([
-            ("kind", .string(kind.rawValue)), ("depth", .integer(depth)), ("key", .string(key)),
-            ("digest", .optional(digest)), ("mediaType", .optional(mediaType)),
-            ("size", .optional(size.map { Int(clamping: $0) })), ("platform", .optional(platform)),
-            ("heldHere", .bool(isHeldHere)), ("advertised", .bool(isAdvertised)),
-            (
-                "lookup",
-                .object([
-                    ("outcome", .string(lookup.outcome)), ("milliseconds", .number(lookup.duration.milliseconds)),
-                    ("hops", .integer(lookup.hops)), ("requests", .array(lookup.requests.map(\.json))),
-                ])
-            ),
-            (
-                "holders",
-                .array(
-                    lookup.holders.map { holder in
-                        .object([
-                            ("peer", .string(holder.peerID)), ("zone", .optional(holder.zone)),
-                            ("registries", .strings(holder.registries)),
-                        ])
-                    }
-                )
-            ),
+extension ImageReport.Kind: JSONRepresentable {}
+
+extension ImageReport.Holder: JSONRepresentable {
+    package var json: JSON { .members(["peer": peerID, "zone": zone, "registries": registries]) }
+}
+
+extension ImageReport.Content: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "kind": kind, "depth": depth, "key": key, "digest": digest, "mediaType": mediaType,
+            "size": size, "platform": platform, "heldHere": isHeldHere, "advertised": isAdvertised,
+            "lookup": JSON.members([
+                "outcome": lookup.outcome, "milliseconds": lookup.duration, "hops": lookup.hops,
+                "requests": lookup.requests,
+            ]),
+            "holders": lookup.holders,
         ])
     }
 }
 
-extension ImageReport.Request {
-    fileprivate var json: JSON {
-        var members: [(String, JSON)] = [
-            ("peer", .string(peerID)), ("addresses", .strings(addresses)),
-            ("startMilliseconds", .number(start.milliseconds)), ("milliseconds", .optional(duration)),
-        ]
-        switch outcome {
+extension ImageReport.Request: JSONRepresentable {
+    package var json: JSON {
+        let request = JSON.members([
+            "peer": peerID, "addresses": addresses, "startMilliseconds": start, "milliseconds": duration,
+        ])
+        return switch outcome {
         case .answered(let closerPeers, let providers):
-            members += [
-                ("outcome", .string("answered")), ("closerPeers", .integer(closerPeers)),
-                ("providers", .integer(providers)),
-            ]
-        case .failed: members.append(("outcome", .string("failed")))
-        case .unanswered: members.append(("outcome", .string("unanswered")))
+            request.with(["outcome": "answered", "closerPeers": closerPeers, "providers": providers])
+        case .failed: request.with(["outcome": "failed"])
+        case .unanswered: request.with(["outcome": "unanswered"])
         }
-        return .object(members)
     }
 }

@@ -1,49 +1,38 @@
 public import Monitoring
 
-extension NodeStatus {
+extension NodeStatus: JSONRepresentable {
     /// The object of `/debug/api/status`.
     public var json: JSON {
-        .object([
-            ("time", .number(time)),
-            ("node", node.json),
-            ("store", store.json),
-            ("peers", network.json),
-            ("images", .object([("count", .integer(imageCount)), ("list", .array(images.map(\.json)))])),
-            ("transfers", .object([("count", .integer(transferCount)), ("list", .array(transfers.map(\.json)))])),
-            ("totals", totals.json),
-            (
-                "history",
-                .object([
-                    ("minutes", .array(minutes.map(\.json))), ("quarters", .array(quarters.map(\.json))),
-                ])
-            ),
-            ("failures", .array(failures.map(\.json))),
+        .members([
+            "time": time, "node": node, "store": store, "peers": network,
+            "images": JSON.members(["count": imageCount, "list": images]),
+            "transfers": JSON.members(["count": transferCount, "list": transfers]), "totals": totals,
+            "history": JSON.members(["minutes": minutes, "quarters": quarters]), "failures": failures,
         ])
     }
 }
 
-extension NodeStatus.Node {
-    fileprivate var json: JSON {
-        .object([
-            ("peer", .string(peerID)), ("version", .string(version)),
-            ("uptimeSeconds", .integer(Int(clamping: uptime.components.seconds))),
-            ("addresses", .strings(addresses)), ("registry", .string(registry)), ("zone", .optional(zone)),
-            ("ready", .bool(isReady)), ("state", .string(state)), ("stalls", .strings(stalls)),
-            (
-                "leader",
-                leader.map { leader in
-                    .object([
-                        ("leads", .bool(leader.leads)), ("holder", .optional(leader.holder)),
-                        ("transitions", .integer(leader.transitions)), ("error", .optional(leader.error)),
-                    ])
-                } ?? .null
-            ),
+extension NodeStatus.Node: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "peer": peerID, "version": version, "uptimeSeconds": uptime.components.seconds,
+            "addresses": addresses, "registry": registry, "zone": zone, "ready": isReady, "state": state,
+            "stalls": stalls,
+            "leader": leader,
         ])
     }
 }
 
-extension NodeStatus.Store {
-    fileprivate var json: JSON {
+extension NodeStatus.Leader: JSONRepresentable {
+    package var json: JSON {
+        .members(["leads": leads, "holder": holder, "transitions": transitions, "error": error])
+    }
+}
+
+extension NodeStatus.Transfer.Direction: JSONRepresentable {}
+
+extension NodeStatus.Store: JSONRepresentable {
+    package var json: JSON {
         var name = "starting"
         var reason: String?
         var away: Int?
@@ -53,83 +42,76 @@ extension NodeStatus.Store {
         case .away(let text, let since):
             (name, reason, away) = ("away", text, Int(clamping: since.components.seconds))
         }
-        return .object([
-            ("name", .string(self.name)), ("state", .string(name)), ("reason", .optional(reason)),
-            ("awaySeconds", .optional(away)), ("outages", .integer(outages)), ("contents", .integer(contents)),
-            ("tags", .integer(tags)), ("advertisedKeys", .integer(advertisedKeys)),
-            ("withheldContents", .integer(withheldContents)), ("imagesWithoutLayers", .integer(imagesWithoutLayers)),
+        return .members([
+            "name": self.name, "state": name, "reason": reason, "awaySeconds": away, "outages": outages,
+            "contents": contents, "tags": tags, "advertisedKeys": advertisedKeys,
+            "withheldContents": withheldContents, "imagesWithoutLayers": imagesWithoutLayers,
         ])
     }
 }
 
-extension NodeStatus.Network {
-    fileprivate var json: JSON {
-        .object([
-            ("connected", .integer(connected)), ("routingTable", .integer(routingTable)),
-            ("providerRecords", .integer(providerRecords)), ("list", .array(peers.map(\.json))),
+extension NodeStatus.Network: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "connected": connected, "routingTable": routingTable, "providerRecords": providerRecords,
+            "list": peers,
         ])
     }
 }
 
-extension NodeStatus.Peer {
-    fileprivate var json: JSON {
-        .object([
-            ("peer", .string(peerID)), ("zone", .optional(zone)), ("agent", .optional(agent)),
-            ("connected", .bool(isConnected)), ("inRoutingTable", .bool(isInRoutingTable)),
-            ("roundTripMilliseconds", .optional(roundTripTime)), ("addresses", .strings(addresses)),
-            ("registries", .strings(registries)),
+extension NodeStatus.Peer: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "peer": peerID, "zone": zone, "agent": agent, "connected": isConnected,
+            "inRoutingTable": isInRoutingTable, "roundTripMilliseconds": roundTripTime,
+            "addresses": addresses, "registries": registries,
         ])
     }
 }
 
-extension NodeStatus.Image {
-    fileprivate var json: JSON {
-        .object([
-            ("name", .string(name)), ("digest", .optional(digest)), ("mediaType", .optional(mediaType)),
-            ("advertised", .bool(isAdvertised)),
+extension NodeStatus.Image: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "name": name, "digest": digest, "mediaType": mediaType, "advertised": isAdvertised,
         ])
     }
 }
 
-extension NodeStatus.Transfer {
-    fileprivate var json: JSON {
-        .object([
-            ("id", .string(id)), ("kind", .string(kind)), ("key", .string(key)), ("registry", .optional(registry)),
-            ("repository", .string(repository)), ("direction", .string(direction.rawValue)),
-            ("from", .optional(source)), ("to", .optional(client)), ("bytes", .integer(Int(clamping: bytes))),
-            ("size", .optional(size.map { Int(clamping: $0) })), ("milliseconds", .number(duration.milliseconds)),
+extension NodeStatus.Transfer: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "id": id, "kind": kind, "key": key, "registry": registry, "repository": repository,
+            "direction": direction, "from": source, "to": client, "bytes": bytes, "size": size,
+            "milliseconds": duration,
         ])
     }
 }
 
-extension NodeStatus.Totals {
-    fileprivate var json: JSON {
-        .object([
-            ("hits", .integer(hits)), ("misses", .integer(misses)), ("local", .integer(local)),
-            ("cutShort", .integer(cutShort)), ("aborted", .integer(aborted)),
-            ("receivedBytes", .integer(receivedBytes)), ("sentBytes", .integer(sentBytes)),
-            ("localBytes", .integer(localBytes)), ("failedAttempts", .integer(failedAttempts)),
-            ("hedges", .integer(hedges)), ("corruptAnswers", .integer(corruptAnswers)),
+extension NodeStatus.Totals: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "hits": hits, "misses": misses, "local": local, "cutShort": cutShort, "aborted": aborted,
+            "receivedBytes": receivedBytes, "sourceBytes": sourceBytes, "sentBytes": sentBytes,
+            "localBytes": localBytes, "failedAttempts": failedAttempts, "hedges": hedges,
+            "corruptAnswers": corruptAnswers,
         ])
     }
 }
 
-extension NodeStatus.Period {
-    fileprivate var json: JSON {
-        .object([
-            ("time", .integer(start)), ("hits", .integer(hits)), ("misses", .integer(misses)),
-            ("receivedBytes", .integer(Int(clamping: receivedBytes))),
-            ("sentBytes", .integer(Int(clamping: sentBytes))),
+extension NodeStatus.Period: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "time": start, "hits": hits, "misses": misses, "receivedBytes": receivedBytes,
+            "sourceBytes": sourceBytes, "sentBytes": sentBytes,
         ])
     }
 }
 
-extension NodeStatus.Failure {
-    fileprivate var json: JSON {
-        .object([
-            ("time", .number(time)), ("key", .string(key)), ("registry", .optional(registry)),
-            ("repository", .string(repository)), ("peer", .optional(peerID)), ("address", .optional(address)),
-            ("reason", .string(reason)), ("text", .string(text)),
+extension NodeStatus.Failure: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "time": time, "key": key, "registry": registry, "repository": repository, "peer": peerID,
+            "address": address, "reason": reason, "text": text,
         ])
     }
 }

@@ -225,6 +225,7 @@ public struct NodeStatus: Hashable, Sendable {
         package var cutShort = 0
         package var aborted = 0
         package var receivedBytes = 0
+        package var sourceBytes = 0
         package var sentBytes = 0
         package var localBytes = 0
         package var failedAttempts = 0
@@ -240,13 +241,22 @@ public struct NodeStatus: Hashable, Sendable {
         package var hits: Int
         package var misses: Int
         package var receivedBytes: Int64
+        package var sourceBytes: Int64
         package var sentBytes: Int64
 
-        package init(start: Int, hits: Int, misses: Int, receivedBytes: Int64, sentBytes: Int64) {
+        package init(
+            start: Int,
+            hits: Int,
+            misses: Int,
+            receivedBytes: Int64,
+            sourceBytes: Int64,
+            sentBytes: Int64
+        ) {
             self.start = start
             self.hits = hits
             self.misses = misses
             self.receivedBytes = receivedBytes
+            self.sourceBytes = sourceBytes
             self.sentBytes = sentBytes
         }
     }

@@ -51,24 +51,19 @@ public struct PullReport: Hashable, Sendable {
 
     /// The object of `/debug/api/pull`.
     public var json: JSON {
-        .object([
-            ("reference", .string(reference)), ("name", .string(name)),
-            ("milliseconds", .number(duration.milliseconds)),
-            ("bytes", .integer(Int(clamping: bytes))), ("complete", .bool(isComplete)), ("error", .optional(error)),
-            ("steps", .array(steps.map(\.json))),
+        .members([
+            "reference": reference, "name": name, "milliseconds": duration, "bytes": bytes,
+            "complete": isComplete, "error": error, "steps": steps,
         ])
     }
 }
 
-extension PullReport.Step {
-    fileprivate var json: JSON {
-        .object([
-            ("kind", .string(kind.rawValue)), ("key", .string(key)),
-            ("size", .optional(size.map { Int(clamping: $0) })),
-            ("startMilliseconds", .number(start.milliseconds)), ("lookupMilliseconds", .optional(lookup)),
-            ("firstByteMilliseconds", .optional(firstByte)), ("endMilliseconds", .number(end.milliseconds)),
-            ("bytes", .integer(Int(clamping: bytes))), ("status", .optional(status)), ("source", .optional(source)),
-            ("verified", .bool(isVerified)), ("error", .optional(error)),
+extension PullReport.Step: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "kind": kind, "key": key, "size": size, "startMilliseconds": start,
+            "lookupMilliseconds": lookup, "firstByteMilliseconds": firstByte, "endMilliseconds": end,
+            "bytes": bytes, "status": status, "source": source, "verified": isVerified, "error": error,
         ])
     }
 }

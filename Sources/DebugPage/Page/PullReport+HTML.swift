@@ -1,3 +1,5 @@
+import Monitoring
+
 extension PullReport {
     var html: HTML {
         HTML("h3") { "Test pull of \(name)" }

@@ -9,7 +9,10 @@ extension StatusPage {
                 asked == 0 ? "–" : "\(Int((Double(totals.hits) * 100 / Double(asked)).rounded())) %",
                 "of \(Words.count(asked, "request", "requests")) that were not held here answered by other nodes"
             )
-            tile(Words.count(totals.misses), "left to the source, as no other node had them")
+            tile(
+                Words.bytes(totals.sourceBytes),
+                "from the source, after \(Words.count(totals.misses, "request", "requests")) that no other node answered"
+            )
             tile(Words.bytes(totals.sentBytes), "given to other nodes")
         }
             + HTML("div", ["class": "charts"]) {

@@ -27,22 +27,30 @@ struct TransferChart {
     var html: HTML {
         let placed = placed
         let bytes = placed.reduce(0) { $0 + $1.period.receivedBytes }
+        let sourceBytes = placed.reduce(0) { $0 + $1.period.sourceBytes }
         let hits = placed.reduce(0) { $0 + $1.period.hits }
         let misses = placed.reduce(0) { $0 + $1.period.misses }
-        let mostBytes = placed.map(\.period.receivedBytes).max() ?? 0
+        let mostBytes = placed.map { $0.period.receivedBytes + $0.period.sourceBytes }.max() ?? 0
         let mostRequests = placed.map { $0.period.hits + $0.period.misses }.max() ?? 0
         return HTML("figure", ["class": "chart"]) {
             HTML("figcaption") {
                 HTML("h3") { title }
                 HTML("p", ["class": "note"]) {
-                    "\(Words.bytes(bytes)) and \(Words.count(hits, "request", "requests")) from other nodes, "
-                    "\(Words.count(misses, "request", "requests")) left to the source"
+                    HTML("span", ["class": "whole"]) { Words.bytes(bytes) }
+                    " and \(Words.count(hits, "request", "requests")) from other nodes, "
+                    HTML("span", ["class": "whole"]) { Words.bytes(sourceBytes) }
+                    " and \(Words.count(misses, "request", "requests")) left to the source"
                 }
             }
             row("Bytes", mostBytes == 0 ? "none" : "up to \(Words.bytes(mostBytes)) in \(span)")
             drawing(
-                "\(title): \(Words.bytes(bytes)) from other nodes",
+                "\(title): \(Words.bytes(bytes)) from other nodes, \(Words.bytes(sourceBytes)) from the source",
                 bars("bar-hit", placed.map { ($0.place, $0.period.receivedBytes, 0) }, of: mostBytes)
+                    + bars(
+                        "bar-miss",
+                        placed.map { ($0.place, $0.period.sourceBytes, $0.period.receivedBytes) },
+                        of: mostBytes
+                    )
             )
             row("Requests", mostRequests == 0 ? "none" : "up to \(Words.count(mostRequests)) in \(span)")
             drawing(
@@ -60,7 +68,7 @@ struct TransferChart {
             }
             HTML("p", ["class": "legend"]) {
                 HTML("span", ["class": "key key-hit"]) { "from other nodes" }
-                HTML("span", ["class": "key key-miss"]) { "left to the source" }
+                HTML("span", ["class": "key key-miss"]) { "from the source" }
             }
         }
     }

@@ -82,11 +82,9 @@ final class MonitoringConnection: ChannelInboundHandler {
     }
 
     private func answer(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let form = form.take().map { String(decoding: $0, as: UTF8.self) }
-        guard head.uri.utf8.count <= MonitoringRequest.maximumTargetLength else {
+        guard let request = MonitoringRequest(head, form: form.take()) else {
             return send(.text("the target is too long", status: 414), to: head)
         }
-        let request = MonitoringRequest(target: head.uri, form: form, origin: RequestOrigin(head.headers))
         let handler: MonitoringServer.Handler
         switch routes.handler(head.method, request.path) {
         case .handler(let found): handler = found
@@ -177,22 +175,5 @@ final class MonitoringConnection: ChannelInboundHandler {
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.context?.close(promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: promise)
-    }
-}
-
-extension HTTPRequestHead {
-    fileprivate var isForm: Bool {
-        method == .POST
-            && headers.first(name: "Content-Type")?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
-    }
-}
-
-extension RequestOrigin {
-    fileprivate init(_ headers: HTTPHeaders) {
-        self.init(
-            host: headers.first(name: "Host"),
-            origin: headers.first(name: "Origin"),
-            fetchSite: headers.first(name: "Sec-Fetch-Site")
-        )
     }
 }

@@ -1,3 +1,5 @@
+import NIOHTTP1
+
 /// What somebody asks of a ``MonitoringServer``.
 public struct MonitoringRequest: Sendable {
     /// The longest target that is read, in bytes.
@@ -32,6 +34,28 @@ public struct MonitoringRequest: Sendable {
         if let form { addParameters(form[...]) }
     }
 
+    /// Reads a request; `nil` when its target is too long.
+    ///
+    /// - Parameter form: the body, where it is a form of a length that is read.
+    package init?(_ head: HTTPRequestHead, form: [UInt8]?) {
+        guard head.uri.utf8.count <= Self.maximumTargetLength else { return nil }
+        let form = form.map { String(decoding: $0, as: UTF8.self) }
+        self.init(target: head.uri, form: form, origin: RequestOrigin(head.headers))
+    }
+
+    /// A decoder of requests, with the limits of a client's connection.
+    package static func makeDecoder() -> HTTPRequestDecoder {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 8 << 10
+        limits.maxHeaderListSize = 16 << 10
+        limits.maxHeaderFieldCount = 64
+        return HTTPRequestDecoder(
+            leftOverBytesStrategy: .dropBytes,
+            informationalResponseStrategy: .drop,
+            limitConfiguration: limits
+        )
+    }
+
     private mutating func addParameters(_ text: Substring) {
         for pair in text.split(separator: "&") {
             let sides = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
@@ -55,5 +79,23 @@ public struct MonitoringRequest: Sendable {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+extension HTTPRequestHead {
+    /// Whether a form follows.
+    package var isForm: Bool {
+        method == .POST
+            && headers.first(name: "Content-Type")?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
+    }
+}
+
+extension RequestOrigin {
+    fileprivate init(_ headers: HTTPHeaders) {
+        self.init(
+            host: headers.first(name: "Host"),
+            origin: headers.first(name: "Origin"),
+            fetchSite: headers.first(name: "Sec-Fetch-Site")
+        )
     }
 }

@@ -143,25 +143,13 @@ public final class MonitoringServer: Service {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPResponseEncoder(),
-                        ByteToMessageHandler(Self.makeDecoder()),
+                        ByteToMessageHandler(MonitoringRequest.makeDecoder()),
                         HTTPServerPipelineHandler(),
                         HTTPServerProtocolErrorHandler(),
                         MonitoringConnection(configuration: configuration, routes: routes),
                     ])
                 }
             }
-    }
-
-    private static func makeDecoder() -> HTTPRequestDecoder {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 8 << 10
-        limits.maxHeaderListSize = 16 << 10
-        limits.maxHeaderFieldCount = 64
-        return HTTPRequestDecoder(
-            leftOverBytesStrategy: .dropBytes,
-            informationalResponseStrategy: .drop,
-            limitConfiguration: limits
-        )
     }
 
     private func waitUntilClosed(for duration: Duration) async {

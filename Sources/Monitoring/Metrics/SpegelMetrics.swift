@@ -99,6 +99,12 @@ public enum SpegelMetrics {
             labels: [registry]
         ),
         MetricFamily(
+            "spegel_source_received_bytes_total",
+            .counter,
+            "Bytes of content that came into the store from its source registry after no other node had it.",
+            labels: [registry]
+        ),
+        MetricFamily(
             "spegel_registry_requests_total",
             .counter,
             "Requests for content, by how their answers ended.",

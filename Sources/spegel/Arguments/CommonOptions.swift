@@ -7,11 +7,11 @@ struct CommonOptions: ParsableArguments {
     @Option(help: ArgumentHelp("How much to log.", valueName: "level"))
     var logLevel: Logger.Level = .info
 
-    @Option(help: ArgumentHelp("How log lines look; text on a terminal, else json.", valueName: "format"))
+    @Option(help: ArgumentHelp("Text on a terminal, else json.", valueName: "format"))
     var logFormat: LogFormat?
 
     @Option(
-        help: ArgumentHelp("A YAML file with settings; flags and environment variables win.", valueName: "path")
+        help: ArgumentHelp("A YAML file; flags and variables win.", valueName: "path")
     )
     var config: String?
 

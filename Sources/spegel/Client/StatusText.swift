@@ -55,6 +55,10 @@ struct StatusText {
                 "\(Human.bytes(totals.count("receivedBytes"))) came from other nodes, \(hits) requests\(rate), and not from a source"
             ),
             line(
+                "source",
+                "\(Human.bytes(totals.count("sourceBytes"))) came from source registries; \(misses) requests that no node answered"
+            ),
+            line(
                 "gave",
                 "\(Human.bytes(totals.count("sentBytes"))) to other nodes; \(totals.count("local")) requests answered from here"
             ),

@@ -9,7 +9,7 @@ import ServiceLifecycle
 struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cleanup",
-        abstract: "Put containerd's registry configuration back as it was, and say so on an address.",
+        abstract: "Put containerd's registry configuration back as it was.",
         usage: "spegel cleanup --addr ADDRESS [OPTION …]",
         discussion: """
             Runs on every node when Spegel is uninstalled. What 'spegel configuration' wrote is removed, and what it \

@@ -21,7 +21,7 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: ArgumentHelp("The name of all nodes, and the port that they answer on.", valueName: "host:port"))
+    @Option(help: ArgumentHelp("The name of all nodes, and their port.", valueName: "host:port"))
     var probeEndpoint: ListenAddress
 
     @Option(help: ArgumentHelp("How many probes in a row must succeed.", valueName: "count"))

@@ -27,7 +27,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
             "prepend-existing", "dial-timeout", "basic-auth-dir", "containerd-sock", "containerd-config",
         ]
 
-    @Option(help: ArgumentHelp("The registry configuration's folder.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The folder.", valueName: "dir"))
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"
 
     @Option(
@@ -45,7 +45,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Whether tags are asked of the mirror.", valueName: "bool"))
     var resolveTags = Switch(true)
 
-    @Option(help: ArgumentHelp("Keep hosts that were there, behind the mirrors.", valueName: "bool"))
+    @Option(help: ArgumentHelp("Keep old hosts behind the mirrors.", valueName: "bool"))
     var prependExisting = Switch(false)
 
     @Option(help: ArgumentHelp("How long containerd 2.1+ dials a mirror; 0: its own.", valueName: "time"))
@@ -59,7 +59,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     )
     var basicAuthDir: String?
 
-    @Option(help: ArgumentHelp("For --check: the socket of containerd.", valueName: "path"))
+    @Option(help: ArgumentHelp("For --check: the socket.", valueName: "path"))
     var containerdSock = SetupLookup.usualSocket
 
     @Option(help: ArgumentHelp("For --check: containerd's config.toml, if not its own.", valueName: "path"))
@@ -68,7 +68,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     @Flag(help: "Only show what would change, as a diff.")
     var dryRun = false
 
-    @Flag(help: "Only say whether containerd is set up; exit code 1 if not.")
+    @Flag(help: "Only say whether containerd is set up; else exit 1.")
     var check = false
 
     @Option(help: ArgumentHelp("How --check prints.", valueName: "format"))

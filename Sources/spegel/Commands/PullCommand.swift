@@ -9,7 +9,7 @@ import Registry
 struct PullCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pull",
-        abstract: "Pull an image through a node, and say which node each layer came from.",
+        abstract: "Pull an image through a node, and say where each layer came from.",
         usage: "spegel pull IMAGE [--to DIR] [OPTION …]",
         discussion: """
             The image is asked of the node alone, never of its source registry, and each digest is checked. Without \
@@ -22,13 +22,13 @@ struct PullCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The image: REGISTRY/REPOSITORY:TAG or @DIGEST.", valueName: "image"))
     var image: ImageArgument
 
-    @Option(help: ArgumentHelp("Write an OCI image layout; what it holds is not pulled again.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Write an OCI image layout; what it holds is kept.", valueName: "dir"))
     var to: String?
 
-    @Option(help: ArgumentHelp("The registry of the node.", valueName: "url"))
+    @Option(help: ArgumentHelp("The node's registry.", valueName: "url"))
     var address = NodeAddress("http://127.0.0.1:5000")
 
-    @Option(help: ArgumentHelp("The platform, such as linux/arm64; default: this machine's.", valueName: "platform"))
+    @Option(help: ArgumentHelp("Such as linux/arm64; by default this machine's.", valueName: "platform"))
     var platform: Platform?
 
     @Option(

@@ -1,5 +1,6 @@
 import DebugPage
 import Monitoring
+import OCI
 
 /// The page at `/debug/web/` and the API behind it (docs/api.md). They cost something only while somebody asks.
 struct DebugPages: Sendable {

@@ -154,6 +154,7 @@ extension NodeReport {
         let all = registry.history.total
         totals.hits = all.hits
         totals.misses = all.misses
+        totals.sourceBytes = Int(clamping: all.sourceBytes)
         totals.sentBytes = Int(clamping: all.sentBytes)
         totals.local = metrics.outcomes[.local] ?? 0
         totals.cutShort = metrics.outcomes[.cutShort] ?? 0
@@ -205,6 +206,7 @@ extension NodeStatus.Period {
             hits: period.hits,
             misses: period.misses,
             receivedBytes: period.receivedBytes,
+            sourceBytes: period.sourceBytes,
             sentBytes: period.sentBytes
         )
     }

@@ -42,52 +42,37 @@ extension NodeReport {
         let snapshot = registry.metrics
         let stalls = liveness.stalls
         let tracked = tracker.snapshot
-        return .object([
-            ("version", .string(Version.text)),
-            ("peer", .string("\(peerID)")),
-            ("addresses", .array(host.listenAddresses.map { .string("\($0)") })),
-            ("uptimeSeconds", .integer(Int((ContinuousClock.now - started).components.seconds))),
-            ("ready", readiness().json),
-            ("stalls", .array(stalls.map { .string("\($0)") })),
-            (
-                "store",
-                .object([
-                    ("name", .string(storeName)), ("state", .string(tracked.store.text)),
-                    ("outages", .integer(tracked.outages)), ("contents", .integer(held.contents)),
-                    ("tags", .integer(held.tags)), ("advertisedKeys", .integer(tracked.keys)),
-                    ("withheldContents", .integer(tracked.withheldContents)),
-                    ("imagesWithoutLayers", .integer(tracked.imagesWithoutLayers)),
-                ])
-            ),
-            (
-                "router",
-                .object([
-                    ("state", router.readiness.json), ("connectedPeers", .integer(host.connectedPeers.count)),
-                    ("routingTablePeers", .integer(counts.peers)), ("providerRecords", .integer(counts.records)),
-                    ("requests", .integer(statistics.requests)),
-                    ("failedRequests", .integer(statistics.failedRequests)),
-                    ("handledMessages", .integer(statistics.handledMessages)),
-                ])
-            ),
-            ("election", elector.map { election($0.status) } ?? .null),
-            (
-                "registry",
-                .object([
-                    ("connections", .integer(snapshot.openConnections)),
-                    ("peerConnections", .integer(snapshot.peerConnections)),
-                    ("requestsInFlight", .integer(snapshot.requestsInFlight)),
-                    ("mirrorsInFlight", .integer(snapshot.mirrorsInFlight)),
-                    ("localBytes", .integer(snapshot.localBytes)), ("relayedBytes", .integer(snapshot.relayedBytes)),
-                    ("failedAttempts", .integer(snapshot.failedAttempts)),
-                ])
-            ),
+        return .members([
+            "version": Version.text, "peer": "\(peerID)",
+            "addresses": host.listenAddresses.map { "\($0)" },
+            "uptimeSeconds": (ContinuousClock.now - started).components.seconds, "ready": readiness(),
+            "stalls": stalls.map { "\($0)" },
+            "store": JSON.members([
+                "name": storeName, "state": tracked.store.text, "outages": tracked.outages,
+                "contents": held.contents, "tags": held.tags, "advertisedKeys": tracked.keys,
+                "withheldContents": tracked.withheldContents,
+                "imagesWithoutLayers": tracked.imagesWithoutLayers,
+            ]),
+            "router": JSON.members([
+                "state": router.readiness, "connectedPeers": host.connectedPeers.count,
+                "routingTablePeers": counts.peers, "providerRecords": counts.records,
+                "requests": statistics.requests, "failedRequests": statistics.failedRequests,
+                "handledMessages": statistics.handledMessages,
+            ]),
+            "election": elector.map { election($0.status) },
+            "registry": JSON.members([
+                "connections": snapshot.openConnections, "peerConnections": snapshot.peerConnections,
+                "requestsInFlight": snapshot.requestsInFlight, "mirrorsInFlight": snapshot.mirrorsInFlight,
+                "localBytes": snapshot.localBytes, "relayedBytes": snapshot.relayedBytes,
+                "failedAttempts": snapshot.failedAttempts,
+            ]),
         ])
     }
 
     private func election(_ status: LeaderElector.Status) -> JSON {
-        .object([
-            ("leads", .bool(status.isLeader)), ("holder", .optional(status.holder)),
-            ("transitions", .integer(status.transitions)), ("error", .optional(status.error)),
+        .members([
+            "leads": status.isLeader, "holder": status.holder, "transitions": status.transitions,
+            "error": status.error,
         ])
     }
 
@@ -101,15 +86,11 @@ extension NodeReport {
                 let identity = connected[peer].flatMap { host.identifyInfo(of: $0) }
                 let connections = connected[peer].map { host.connections(with: $0) } ?? []
                 let addresses = known?.addresses ?? (identity?.listenAddresses ?? []).map { "\($0)" }
-                return .object([
-                    ("peer", .string(peer)),
-                    ("agent", .optional(identity?.agentVersion)),
-                    ("connected", .bool(connected[peer] != nil)),
-                    ("connections", .array(connections.map(\.json))),
-                    ("inRoutingTable", .bool(known != nil)),
-                    ("bucket", known.map { .integer($0.bucket) } ?? .null),
-                    ("idleMilliseconds", known.map { .number($0.idle.milliseconds) } ?? .null),
-                    ("addresses", .array(addresses.map { .string($0) })),
+                return .members([
+                    "peer": peer, "agent": identity?.agentVersion, "connected": connected[peer] != nil,
+                    "connections": connections, "inRoutingTable": known != nil, "bucket": known?.bucket,
+                    "idleMilliseconds": known?.idle,
+                    "addresses": addresses,
                 ])
             }
         )
@@ -120,13 +101,10 @@ extension NodeReport {
         let target = index.resolve(tagName: key)
         let digest = target?.digest ?? (try? Digest(key))
         let entry = digest.flatMap { index.entry($0) }
-        return .object([
-            ("key", .string(key)),
-            ("held", .bool(entry != nil)),
-            ("advertised", .bool(tracker.advertisedKeys.contains(key))),
-            ("digest", .optional(digest?.text)),
-            ("size", entry.map { .integer(Int($0.size)) } ?? .null),
-            ("mediaType", .optional(entry?.mediaType?.text ?? target?.mediaType.text)),
+        return .members([
+            "key": key, "held": entry != nil, "advertised": tracker.advertisedKeys.contains(key),
+            "digest": digest?.text, "size": entry?.size,
+            "mediaType": entry?.mediaType?.text ?? target?.mediaType.text,
         ])
     }
 
@@ -143,15 +121,12 @@ extension NodeReport {
             return first
         }
         guard let summary else {
-            return .object([("key", .string(key)), ("error", .string("the lookup has not ended in time"))])
+            return .members(["key": key, "error": "the lookup has not ended in time"])
         }
-        return .object([
-            ("key", .string(key)),
-            ("outcome", .string("\(summary.outcome)")),
-            ("milliseconds", .number(summary.duration.milliseconds)),
-            ("hops", .integer(summary.hops)),
-            ("providers", .array((summary.trace?.providers ?? []).map(\.json))),
-            ("requests", .array((summary.trace?.requests ?? []).map(\.json))),
+        return .members([
+            "key": key, "outcome": "\(summary.outcome)", "milliseconds": summary.duration,
+            "hops": summary.hops, "providers": summary.trace?.providers ?? [],
+            "requests": summary.trace?.requests ?? [],
         ])
     }
 }
@@ -167,53 +142,43 @@ extension TrackerSnapshot.Store {
     }
 }
 
-extension Readiness {
-    fileprivate var json: JSON {
+extension Readiness: JSONRepresentable {
+    package var json: JSON {
         switch self {
-        case .ready(let text): .object([("ready", .bool(true)), ("state", .string(text))])
-        case .notReady(let text): .object([("ready", .bool(false)), ("state", .string(text))])
+        case .ready(let text): .members(["ready": true, "state": text])
+        case .notReady(let text): .members(["ready": false, "state": text])
         }
     }
 }
 
-extension ConnectionInfo {
-    fileprivate var json: JSON {
-        .object([
-            ("address", .string("\(remoteAddress)")), ("inbound", .bool(isInbound)), ("security", .string(security)),
-            ("muxer", .string(muxer)), ("ageSeconds", .integer(Int(age.components.seconds))),
+extension ConnectionInfo: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "address": "\(remoteAddress)", "inbound": isInbound, "security": security, "muxer": muxer,
+            "ageSeconds": age.components.seconds,
         ])
     }
 }
 
-extension PeerInfo {
-    fileprivate var json: JSON {
-        .object([("peer", .string("\(id)")), ("addresses", .array(addresses.map { .string("\($0)") }))])
+extension PeerInfo: JSONRepresentable {
+    package var json: JSON {
+        .members([
+            "peer": "\(id)", "addresses": addresses.map { "\($0)" },
+        ])
     }
 }
 
-extension LookupTrace.Request {
-    fileprivate var json: JSON {
-        var members: [(String, JSON)] = [
-            ("peer", .string("\(peer.id)")),
-            ("addresses", .array(peer.addresses.map { .string("\($0)") })),
-            ("startMilliseconds", .number(start.milliseconds)),
-            ("milliseconds", duration.map { .number($0.milliseconds) } ?? .null),
-        ]
-        switch outcome {
+extension LookupTrace.Request: JSONRepresentable {
+    package var json: JSON {
+        let request = JSON.members([
+            "peer": "\(peer.id)", "addresses": peer.addresses.map { "\($0)" }, "startMilliseconds": start,
+            "milliseconds": duration,
+        ])
+        return switch outcome {
         case .answered(let closerPeers, let providers):
-            members += [
-                ("outcome", .string("answered")), ("closerPeers", .integer(closerPeers)),
-                ("providers", .integer(providers)),
-            ]
-        case .failed: members.append(("outcome", .string("failed")))
-        case .unanswered: members.append(("outcome", .string("unanswered")))
+            request.with(["outcome": "answered", "closerPeers": closerPeers, "providers": providers])
+        case .failed: request.with(["outcome": "failed"])
+        case .unanswered: request.with(["outcome": "unanswered"])
         }
-        return .object(members)
-    }
-}
-
-extension Duration {
-    fileprivate var milliseconds: Double {
-        Double(components.seconds) * 1000 + Double(components.attoseconds / 1_000_000_000_000) / 1000
     }
 }

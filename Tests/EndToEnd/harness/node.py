@@ -12,7 +12,7 @@ from typing import TypeVar
 from .containerd import Containerd, Installation
 from .images import NATIVE, Image
 from .network import Host
-from .spegel import MIRRORED, Spegel, blob_path, manifest_path
+from .spegel import METRICS_PORT, MIRRORED, Spegel, blob_path, manifest_path
 
 #: The two clients that pull: ctr, which resolves names itself, and a kubelet's CRI request.
 CLIENTS = ("ctr", "cri")
@@ -71,6 +71,13 @@ class Node:
         paths = [manifest_path(image.repository, reference) for reference in references]
         paths += [blob_path(image.repository, digest) for digest in image.manifest(architecture).blobs]
         return all(self.spegel.request("HEAD", path, headers).status == 200 for path in paths)
+
+    def source_bytes(self) -> float:
+        """What its Spegel knows to have come from source registries."""
+        page = self.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in page.splitlines()
+            if line.startswith("spegel_source_received_bytes_total{"))
 
     def logs(self) -> list[Path]:
         return [self.containerd.log, *([self.spegel.log] if self.spegel else [])]

@@ -1,18 +1,19 @@
-import OCI
-
 /// What a person means by an image or a digest.
-enum ImageName: Hashable, Sendable, CustomStringConvertible {
+public enum ImageName: Hashable, Sendable, CustomStringConvertible {
+    /// An image, named in full.
     case image(Reference)
+    /// Some content, whatever it is of.
     case digest(Digest)
 
     /// Why a text is neither.
-    struct Malformed: Error, CustomStringConvertible {
-        let description: String
+    public struct Malformed: Error, CustomStringConvertible {
+        /// What is wrong with it.
+        public let description: String
     }
 
     /// Reads a full reference, a digest, or a short name of Docker Hub, whose missing parts are added as docker and
     /// nerdctl do it.
-    init(_ text: some StringProtocol) throws(Malformed) {
+    public init(_ text: some StringProtocol) throws(Malformed) {
         guard !text.isEmpty else {
             throw Malformed(description: "an image or a digest is wanted, as docker.io/library/alpine:3 or sha256:…")
         }
@@ -43,7 +44,8 @@ enum ImageName: Hashable, Sendable, CustomStringConvertible {
         return last.contains(":") || path.count < name.count ? name : name + ":latest"
     }
 
-    var description: String {
+    /// The name in full, or the digest.
+    public var description: String {
         switch self {
         case .image(let reference): "\(reference)"
         case .digest(let digest): digest.text
