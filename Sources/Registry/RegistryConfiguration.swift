@@ -73,11 +73,11 @@ public struct RegistryConfiguration: Sendable {
 
     /// When large content of other nodes is hashed on its way.
     public var verification = Verification.auto
-    /// How long an answer waits for the check of a file of this node before anything is sent.
+    /// How long an answer waits for the check of content of this node before anything is sent.
     public var checkTimeout: Duration = .milliseconds(1500)
     /// How long it waits where another node wants nothing but what was checked.
     public var demandedCheckTimeout: Duration = .seconds(10)
-    /// How long the end of a file waits for its check, which goes on while the rest is sent.
+    /// How long the end of content waits for its check, which goes on while the rest is sent.
     public var tailTimeout: Duration = .seconds(1)
 
     /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.

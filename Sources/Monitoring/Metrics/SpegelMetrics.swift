@@ -264,13 +264,13 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_store_checks_total",
             .counter,
-            "Files of the content store that were checked against their digests, by what was found.",
+            "Pieces of content of the store that were checked against their digests, by what was found.",
             labels: [.fixed("outcome", ["sound", "corrupt", "unreadable"])]
         ),
         MetricFamily(
             "spegel_store_faulty_contents",
             .gauge,
-            "Pieces of content that are not shared since their files are not what their digests say."
+            "Pieces of content that are not shared since they are not what their digests say."
         ),
         MetricFamily("spegel_store_outages_total", .counter, "How often the content store was lost."),
         MetricFamily("spegel_ready", .gauge, "Whether the node can do its work, as /readyz says: 1 or 0."),
