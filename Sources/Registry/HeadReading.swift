@@ -1,5 +1,6 @@
 import NIOHTTP1
 import OCI
+import Routing
 
 /// The reading and judging of heads alone, with no connection behind it: what the fuzzer and the benchmarks feed.
 package enum HeadReading {
@@ -25,6 +26,7 @@ package enum HeadReading {
         range: ByteRange?
     ) -> Bool {
         let head = PeerResponseHead(head)
+        PeerZones().note(text: head.zone, of: "peer")
         let request = MirrorTransfer.Request(isHead: false, kind: kind, digest: digest, range: range)
         let asked: PeerResponseHead.Asked = range.map { .range($0) } ?? .whole
         _ = head.unsatisfiableSize(asked: asked)

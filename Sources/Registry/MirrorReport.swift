@@ -12,6 +12,8 @@ struct MirrorReport {
     private let started: NIODeadline
     private var lookupStart = NIODeadline.now()
     private var lookupIsCounted = false
+    /// Where the bytes of an attempt are counted by the zone of its peer.
+    private var zone: (attempt: MirrorTransfer.AttemptID, counter: Counter)?
 
     init(_ request: ContentRequest, services: RegistryServices, started: NIODeadline) {
         self.request = request
@@ -23,9 +25,10 @@ struct MirrorReport {
 
     /// Counts bytes as they come from a peer; on whichever thread.
     var countBytes: @Sendable (Int) -> Void {
-        { [services, counters] count in
+        { [services, counters, zone] count in
             services.metrics.addRelayedBytes(count)
             counters.peerReceivedBytes.increment(by: count)
+            zone?.counter.increment(by: count)
         }
     }
 
@@ -33,6 +36,13 @@ struct MirrorReport {
     func count(bytes: Int) {
         services.metrics.addRelayedBytes(bytes)
         counters.peerReceivedBytes.increment(by: bytes)
+        zone?.counter.increment(by: bytes)
+    }
+
+    /// Has bytes that come from now on counted as those of an attempt's peer.
+    mutating func receives(from peerID: String?, _ attempt: MirrorTransfer.AttemptID) {
+        guard zone?.attempt != attempt else { return }
+        zone = (attempt, services.zoneCounter(of: peerID))
     }
 
     mutating func lookupStarted() {

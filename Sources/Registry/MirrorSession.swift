@@ -213,7 +213,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerSentHead(_ head: PeerResponseHead, _ attempt: MirrorTransfer.AttemptID) {
-        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID) }
+        if let peerID = transfer.peerID(of: attempt) { services.answered(peerID, head) }
         perform(transfer.received(head, of: attempt, now: .now()))
     }
 
@@ -223,6 +223,7 @@ final class MirrorSession: PeerConnectionUser {
             services.addFirstByteTime(now - since, of: attemptPeers[attempt])
         }
         let decision = transfer.received(bytes: bytes.readableBytes, of: attempt, now: now)
+        report.receives(from: attemptPeers[attempt], attempt)
         if !decision.actions.isEmpty { perform(decision.actions) }
         switch decision.use {
         case .drop: break

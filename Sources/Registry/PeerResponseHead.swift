@@ -14,6 +14,8 @@ struct PeerResponseHead: Hashable, Sendable {
     var mayRetry = false
     /// Whether the peer says that it has checked the content against its digest just now.
     var isChecked = false
+    /// The zone in which the peer says it is.
+    var zone: String?
 
     init(
         status: Int,
@@ -42,6 +44,7 @@ struct PeerResponseHead: Hashable, Sendable {
         digest = head.headers.first(name: "Docker-Content-Digest")
         mayRetry = head.headers.contains(name: "Retry-After")
         isChecked = head.headers.first(name: checkedHeaderName)?.lowercased() == "true"
+        zone = head.headers.first(name: zoneHeaderName)
     }
 }
 

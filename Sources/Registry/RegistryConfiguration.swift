@@ -18,8 +18,12 @@ public struct RegistryConfiguration: Sendable {
     public var resolveCandidates = 16
     /// Whether they are tried in that order, and not in that in which they are found.
     public var choosesProviders = true
-    /// Whether an address is on the same network as this node. Asked for each provider.
+    /// Whether an address is on the same network as this node. Asked for each provider whose zone says nothing.
     public var isNear: @Sendable (IPAddress) -> Bool = { _ in false }
+    /// The zone of this node, which other nodes are told with each answer; `nil` when it is not known.
+    public var zone: Zone?
+    /// The zones of other nodes. What they tell of it with their answers is noted here.
+    public var peerZones = PeerZones()
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()
 

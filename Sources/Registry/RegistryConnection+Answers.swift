@@ -91,7 +91,7 @@ extension RegistryConnection {
             part = resolved
         }
         exchange?.bodySize = part.upperBound - part.lowerBound
-        let head = HTTPResponseHead.content(
+        var head = HTTPResponseHead.content(
             size: size,
             range: part,
             isPartial: request.range != nil,
@@ -99,6 +99,9 @@ extension RegistryConnection {
             digest: digest,
             kind: request.content.kind
         )
+        if request.isFromPeer, let zone = services.configuration.zone {
+            head.headers.add(name: zoneHeaderName, value: zone.text)
+        }
         return (head, part)
     }
 

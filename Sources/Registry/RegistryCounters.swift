@@ -56,6 +56,10 @@ final class RegistryCounters: Sendable {
     private let factory: any MetricsFactory
     private let resolveDuration: Timer
     private let lastSuccess: Gauge
+    /// Bytes that came from other nodes, by where those are.
+    let bytesOfSameZone: Counter
+    let bytesOfOtherZones: Counter
+    let bytesOfUnknownZone: Counter
     private let state = Mutex(State())
 
     init(factory: any MetricsFactory, labels: RegistryLabels) {
@@ -66,6 +70,12 @@ final class RegistryCounters: Sendable {
             dimensions: [("router", "libp2p")],
             factory: factory
         )
+        func counter(_ zone: String) -> Counter {
+            Counter(label: "spegel_zone_received_bytes_total", dimensions: [("zone", zone)], factory: factory)
+        }
+        bytesOfSameZone = counter("same")
+        bytesOfOtherZones = counter("other")
+        bytesOfUnknownZone = counter("unknown")
         lastSuccess = Gauge(label: "spegel_mirror_last_success_timestamp_seconds", factory: factory)
     }
 

@@ -134,10 +134,15 @@ final class RegistryServices: Sendable {
     /// Puts providers into the order in which they are to be asked.
     func order(_ providers: [Provider]) -> [Provider] {
         guard providers.count > 1, configuration.choosesProviders else { return providers }
+        let own = configuration.zone
         var random = SystemRandomNumberGenerator()
         return peerLoads.withLock { loads in
             loads.order(providers, now: .now(), using: &random) { provider in
-                provider.addresses.first?.ip.map(configuration.isNear) ?? false
+                Nearness(
+                    zone: own == nil ? nil : configuration.peerZones.zone(of: provider.peerID),
+                    own: own,
+                    isOnSameNetwork: provider.addresses.first?.ip.map(configuration.isNear) ?? false
+                )
             }
         }
     }
@@ -168,9 +173,18 @@ final class RegistryServices: Sendable {
         router.reportUnreachable(peer)
     }
 
-    /// Notes that a peer answers.
-    func answered(_ peerID: String) {
+    /// Notes that a peer answers, and what it tells of itself with content.
+    func answered(_ peerID: String, _ head: PeerResponseHead) {
         silentPeers.withLock { $0.remove(peerID) }
+        if head.status == 200 || head.status == 206 { configuration.peerZones.note(text: head.zone, of: peerID) }
+    }
+
+    /// Where bytes are counted that come from a peer, by its zone.
+    func zoneCounter(of peerID: String?) -> Counter {
+        guard let own = configuration.zone, let peerID, let zone = configuration.peerZones.zone(of: peerID) else {
+            return counters.bytesOfUnknownZone
+        }
+        return zone == own ? counters.bytesOfSameZone : counters.bytesOfOtherZones
     }
 
     func isSilent(_ peerID: String) -> Bool {

@@ -59,6 +59,9 @@ let checkHeaderName = "X-Spegel-Check"
 /// The header of an answer that says that the content was checked just now.
 let checkedHeaderName = "X-Spegel-Checked"
 
+/// The header of an answer to another node that says in which zone this one is.
+let zoneHeaderName = "X-Spegel-Zone"
+
 /// The header that marks a request from outside of the cluster; it only matters for metrics.
 let externalHeaderName = "X-Spegel-External"
 

@@ -14,7 +14,7 @@ extension HTTPResponseHead {
         kind: DistributionRequest.Kind
     ) -> HTTPResponseHead {
         var headers = HTTPHeaders()
-        headers.reserveCapacity(7)
+        headers.reserveCapacity(8)
         headers.add(name: "Content-Type", value: mediaType)
         headers.add(name: "Content-Length", value: String(range.upperBound - range.lowerBound))
         if let digest {

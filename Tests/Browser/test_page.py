@@ -55,6 +55,13 @@ def test_the_page_tells_of_the_node(cluster: Cluster, open_page, shots: Path):
         assert f"{other.host}:{other.registry_port}" in page.text("#peers")
     assert page.evaluate("document.querySelectorAll('#peers tbody tr').length") == 2
     page.wait_for("/\\d ms/.test(document.querySelector('#peers').innerText)", "round-trip times are measured")
+    # Of the other nodes only the first was told its zone.
+    zones = {peer["peer"]: peer["zone"] for peer in status["peers"]["list"]}
+    assert status["node"]["zone"] == "zone-3" and set(zones.values()) == {"zone-1", None}
+    assert "zone-3" in page.text("#node") and "Zone" in page.text("#peers thead")
+    cells = page.evaluate(
+        "Array.from(document.querySelectorAll('#peers tbody tr'), row => row.lastElementChild.innerText.trim()).join()")
+    assert sorted(cells.split(",")) == ["zone-1", "–"]
     assert "28.3 MB" in page.text("#saved") and "left to the source" in page.text("#saved")
     assert page.evaluate("document.querySelectorAll('#saved svg path').length") == 6
     _only_own_requests(page, node)

@@ -17,13 +17,16 @@ struct DHTRouterTests {
     struct Node {
         let host: Host
         let router: DHTRouter
+        let zones = PeerZones()
 
-        init(_ address: String, bootstrap: [Multiaddr] = []) async throws {
+        init(_ address: String, zone: Zone? = nil, bootstrap: [Multiaddr] = []) async throws {
+            var configuration = HostConfiguration(
+                listenAddresses: [try Multiaddr("/ip4/\(address)/tcp/0")],
+                agentVersion: "test"
+            )
+            if let zone { configuration.announcements = [zone.protocolName] }
             host = Host(
-                configuration: HostConfiguration(
-                    listenAddresses: [try Multiaddr("/ip4/\(address)/tcp/0")],
-                    agentVersion: "test"
-                ),
+                configuration: configuration,
                 keyPair: KeyPair(),
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: DHTRouterTests.logger
@@ -33,6 +36,7 @@ struct DHTRouterTests {
                 protocolPrefix: "/spegel",
                 registryPort: 5000,
                 source: StaticBootstrap(bootstrap),
+                zones: zones,
                 logger: DHTRouterTests.logger
             )
             try await host.start()
@@ -93,6 +97,25 @@ struct DHTRouterTests {
             }
             #expect(await found("sha256:nobody", by: nodes[0].router).isEmpty)
         }
+    }
+
+    @Test func connectedNodesKnowEachOthersZones() async throws {
+        let first = try await Node("127.0.0.2", zone: Zone("zone-a"))
+        let second = try await Node("127.0.0.3", zone: Zone("zone-b"), bootstrap: first.host.listenAddresses)
+        let third = try await Node("127.0.0.4", bootstrap: first.host.listenAddresses)
+        let nodes = [first, second, third]
+        let tasks = nodes.map { node in Task { try await node.router.run() } }
+        for node in nodes { try await waitUntil("each node knows two others") { node.router.counts.peers == 2 } }
+        let ids = nodes.map { "\($0.host.peerID)" }
+        for node in nodes {
+            let told = ids.map { node.zones.zone(of: $0)?.text }
+            let own = nodes.firstIndex { $0.host.peerID == node.host.peerID }
+            let expected = ["zone-a", "zone-b", nil].enumerated().map { $0.offset == own ? nil : $0.element }
+            #expect(told == expected)
+        }
+        for task in tasks { task.cancel() }
+        for task in tasks { _ = await task.result }
+        for node in nodes { await node.host.shutdown() }
     }
 
     @Test func aNodeThatComesLaterLearnsAllRecords() async throws {

@@ -3,6 +3,7 @@ import Kubernetes
 import Logging
 import Multiformats
 import OCI
+import Routing
 import TestSupport
 import Testing
 
@@ -95,6 +96,17 @@ struct ArgumentTests {
         }
         for wrong in ["0", "-1", "100001", "many"] {
             #expect(throws: (any Error).self) { try parse(["registry", "--max-uploads=\(wrong)"]) }
+        }
+    }
+
+    @Test func aZoneIsReadAndWhatIsNoneIsRefused() throws {
+        #expect(try parse(["registry"]).ownZone() == nil)
+        #expect(try parse(["registry", "--zone", "eu-central-1a"]).ownZone()?.text == "eu-central-1a")
+        #expect(try parse(["registry"], ["ZONE": "rack_1.row-2"]).ownZone()?.text == "rack_1.row-2")
+        // As the downward API gives it on a node without the label.
+        #expect(try parse(["registry"], ["ZONE": ""]).ownZone() == nil)
+        for wrong in ["-a", "a b", "a/b", "zöne", String(repeating: "z", count: 64)] {
+            #expect(throws: (any Error).self) { try parse(["registry", "--zone=\(wrong)"]) }
         }
     }
 

@@ -8,6 +8,9 @@ public struct HostConfiguration: Sendable {
     public var agentVersion: String
     /// The name and version of the network, told by identify.
     public var protocolVersion = "ipfs/0.1.0"
+    /// What identify tells among the protocols beside those that are accepted: facts for whoever knows how to read
+    /// them, which others pass over.
+    public var announcements: [String] = []
 
     /// The ways to secure a connection that are offered and accepted, the preferred one first.
     public var securities: [SecurityProtocol] = [.tls, .noise]

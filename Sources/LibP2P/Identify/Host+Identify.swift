@@ -16,7 +16,7 @@ extension Host {
         var info = IdentifyInfo()
         info.publicKey = keyPair.publicKey.protobuf
         info.listenAddresses = listenAddresses
-        info.protocols = handlers.names.sorted()
+        info.protocols = handlers.names.sorted() + configuration.announcements
         info.observedAddress = observedAddress
         info.protocolVersion = configuration.protocolVersion
         info.agentVersion = configuration.agentVersion

@@ -105,6 +105,12 @@ public enum SpegelMetrics {
             labels: [registry]
         ),
         MetricFamily(
+            "spegel_zone_received_bytes_total",
+            .counter,
+            "Bytes of content received from other nodes, by whether they are in the zone of this one.",
+            labels: [.fixed("zone", ["same", "other", "unknown"])]
+        ),
+        MetricFamily(
             "spegel_registry_requests_total",
             .counter,
             "Requests for content, by how their answers ended.",

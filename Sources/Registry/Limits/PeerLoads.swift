@@ -6,16 +6,22 @@ import Routing
 ///
 /// Of two holders that are drawn at random the one is taken that is likely to answer sooner: fewer requests under way
 /// to it, and a shorter time to its first byte. So none is asked by all at once, however good it is, and none that is
-/// slow is asked much. Holders that have failed or were busy a short while ago come last, and those on the same network
-/// come first, as long as they are not loaded.
+/// slow is asked much. Holders that have failed or were busy a short while ago come last. Of the others the nearest come
+/// first, as ``Nearness`` says, but for those that are much more loaded than the least loaded one, or much slower than the
+/// fastest.
 struct PeerLoads {
     /// The most peers that are remembered; those that nothing is under way to give way.
     static let limit = 1024
     /// How long a peer comes last after it has failed, and after it was busy.
     static let failurePenalty = TimeAmount.seconds(30)
     static let busyPenalty = TimeAmount.seconds(2)
-    /// With so many requests under way to it a holder on the same network is no better than others.
+    /// With so many requests more under way to it than to the least loaded holder one is no better for being near.
     static let nearLimit = 8
+    /// Nor is one that takes so many times as long as the fastest to its first byte, and so much longer.
+    static let slowFactor = 8.0
+    static let slowMargin = TimeAmount.milliseconds(50)
+    /// Unless nothing was asked of it for so long: then it may have changed, and is tried again.
+    static let slowMemory = TimeAmount.seconds(30)
     /// Differences below are no differences, in nanoseconds.
     private static let shortestTime = 1e6
 
@@ -68,26 +74,47 @@ struct PeerLoads {
 
     /// Puts holders into the order in which they are to be asked.
     ///
-    /// - Parameter isNear: whether a holder is on the same network.
+    /// - Parameter nearness: how near a holder is.
     func order(
         _ holders: [Provider],
         now: NIODeadline,
         using random: inout some RandomNumberGenerator,
-        isNear: (Provider) -> Bool
+        nearness: (Provider) -> Nearness
     ) -> [Provider] {
         guard holders.count > 1 else { return holders }
-        var rest = holders.map { (provider: $0, isNear: isNear($0)) }
+        var rest = holders.map { (provider: $0, nearness: nearness($0)) }
         var ordered: [Provider] = []
         while !rest.isEmpty {
             let healthy = rest.indices.filter { !isPenalised(rest[$0].provider.peerID, now: now) }
             let choice = healthy.isEmpty ? Array(rest.indices) : healthy
-            let near = choice.filter { rest[$0].isNear && inFlight(rest[$0].provider.peerID) < Self.nearLimit }
-            let drawn = (near.isEmpty ? choice : near).shuffled(using: &random).prefix(2)
+            var among = choice
+            // Where all are as near as each other, the draw spreads them well enough.
+            if Set(choice.map { rest[$0].nearness }).count > 1 {
+                let able = unburdened(choice, now: now) { rest[$0].provider.peerID }
+                let nearest = able.map { rest[$0].nearness }.min()
+                among = able.filter { rest[$0].nearness == nearest }
+            }
+            let drawn = among.shuffled(using: &random).prefix(2)
             guard let best = drawn.min(by: { cost(rest[$0].provider.peerID) < cost(rest[$1].provider.peerID) })
             else { break }
             ordered.append(rest.remove(at: best).provider)
         }
         return ordered
+    }
+
+    /// Those that are neither much more loaded than the least loaded one nor much slower than the fastest. There
+    /// is always one.
+    private func unburdened(_ choice: [Int], now: NIODeadline, peerID: (Int) -> String) -> [Int] {
+        let least = choice.map { inFlight(peerID($0)) }.min() ?? 0
+        let able = choice.filter { inFlight(peerID($0)) < least + Self.nearLimit }
+        let fastest = able.compactMap { recentFirstByte(peerID($0), now: now) }.min() ?? 0
+        let limit = max(fastest * Self.slowFactor, fastest + Double(Self.slowMargin.nanoseconds))
+        return able.filter { recentFirstByte(peerID($0), now: now).map { $0 <= limit } ?? true }
+    }
+
+    private func recentFirstByte(_ peerID: String, now: NIODeadline) -> Double? {
+        guard let peer = peers[peerID], now < peer.lastUse + Self.slowMemory else { return nil }
+        return peer.firstByte
     }
 
     /// How long a peer is likely to take, in no unit.

@@ -17,6 +17,7 @@ public final class DHTRouter: Router, Service {
     private let protocolID: String
     private let recordsProtocolID: String
     private let registryPort: UInt16
+    private let zones: PeerZones
     private let logger: Logger
 
     /// Makes a router over a host that is not started yet.
@@ -24,17 +25,20 @@ public final class DHTRouter: Router, Service {
     /// - Parameters:
     ///   - protocolPrefix: what stands before `/kad/1.0.0` and `/records/1.0.0` in the names of the protocols.
     ///   - registryPort: the port of this node's registry, and so of every other's.
+    ///   - zones: where the zones of peers are noted that tell them by identify.
     public init(
         host: Host,
         protocolPrefix: String,
         registryPort: UInt16,
         source: (any BootstrapSource)?,
+        zones: PeerZones = PeerZones(),
         kademlia: KademliaConfiguration = KademliaConfiguration(),
         bootstrap: Bootstrapper.Configuration = Bootstrapper.Configuration(),
         logger: Logger
     ) {
         self.host = host
         self.registryPort = registryPort
+        self.zones = zones
         self.logger = logger
         protocolID = protocolPrefix + "/kad/1.0.0"
         recordsProtocolID = protocolPrefix + "/records/1.0.0"
@@ -187,6 +191,7 @@ public final class DHTRouter: Router, Service {
 
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
         guard info.protocols.contains(protocolID) else { return }
+        zones.note(Zone(protocols: info.protocols), of: "\(peer)")
         // The address that it was met at comes first: others it may only claim.
         let proven = Set(host.remoteAddresses(of: peer).compactMap(\.ipAddress))
         let isProven = { (address: Multiaddr) in address.ipAddress.map(proven.contains) ?? false }

@@ -14,6 +14,18 @@ extension RegistryCommand {
         return Set(registries.urls.map(\.host))
     }
 
+    /// The zone of the node, or `nil` when it is not known.
+    func ownZone() throws -> Zone? {
+        guard !zone.isEmpty else { return nil }
+        guard let name = Zone(zone) else {
+            throw ValidationError(
+                "--zone takes at most \(Zone.maximumLength) letters, digits, '-', '_' and '.', the first and the last a "
+                    + "letter or digit, as the label topology.kubernetes.io/zone has them, not '\(zone.prefix(80))'."
+            )
+        }
+        return name
+    }
+
     /// The credentials that clients and other nodes must know, or `nil` when there are none.
     ///
     /// - Throws: a ``CredentialFolder/Failure`` when the folder is there, or was named, and is not as it should be.

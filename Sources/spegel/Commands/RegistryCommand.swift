@@ -17,7 +17,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     static let settings =
         CommonOptions.settings + [
-            "registry-addr", "router-addr", "metrics-addr", "data-dir", "store", "containerd-sock",
+            "registry-addr", "router-addr", "metrics-addr", "data-dir", "zone", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
             "verify", "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
@@ -40,6 +40,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(help: ArgumentHelp("The folder that keeps the identity of the node.", valueName: "dir"))
     var dataDir = "/var/lib/spegel"
+
+    @Option(
+        help: ArgumentHelp(
+            "The zone that this node is in; content comes from nodes of the same zone first.",
+            valueName: "name"
+        )
+    )
+    var zone = ""
 
     @Option(help: ArgumentHelp("Share this OCI image layout instead of what containerd holds.", valueName: "dir"))
     var store: String?
@@ -194,6 +202,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
                     + "'\(providerRefresh)'."
             )
         }
+        _ = try ownZone()
         _ = try contentFilter()
         _ = try allowedRanges()
         let limits = [

@@ -119,6 +119,7 @@ extension NodeReport {
             holders: (summary.trace?.providers ?? []).map { peer in
                 ImageReport.Holder(
                     peerID: "\(peer.id)",
+                    zone: zones.zone(of: "\(peer.id)")?.text,
                     registries: (router.provider(peer)?.addresses ?? []).map(\.authority)
                 )
             }

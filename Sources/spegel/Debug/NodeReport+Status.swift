@@ -44,6 +44,7 @@ extension NodeReport {
             uptime: ContinuousClock.now - started,
             addresses: host.listenAddresses.map { "\($0)" },
             registry: registryAddress,
+            zone: zone?.text,
             isReady: isReady,
             state: state,
             stalls: liveness.stalls.map { "\($0)" },
@@ -122,6 +123,7 @@ extension NodeReport {
         let provider = router.provider(PeerInfo(id: peer, addresses: addresses))
         return NodeStatus.Peer(
             peerID: "\(peer)",
+            zone: zones.zone(of: "\(peer)")?.text,
             agent: agent,
             isConnected: isConnected,
             isInRoutingTable: isInTable,

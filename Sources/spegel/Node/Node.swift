@@ -53,11 +53,15 @@ struct Node: Service {
         let liveness = LivenessMonitor(group: group)
         let drain = Drain()
 
+        let zone = try options.ownZone()
+        let zones = PeerZones()
+        var hostConfiguration = HostConfiguration(
+            listenAddresses: try options.routerAddr.multiaddrs,
+            agentVersion: "spegel-swift/\(Version.text)"
+        )
+        if let zone { hostConfiguration.announcements = [zone.protocolName] }
         let host = Host(
-            configuration: HostConfiguration(
-                listenAddresses: try options.routerAddr.multiaddrs,
-                agentVersion: "spegel-swift/\(Version.text)"
-            ),
+            configuration: hostConfiguration,
             keyPair: keyPair,
             group: group,
             logger: logger
@@ -71,6 +75,7 @@ struct Node: Service {
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
             source: bootstrap.source,
+            zones: zones,
             kademlia: kademlia,
             logger: logger
         )
@@ -107,6 +112,8 @@ struct Node: Service {
         configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
         configuration.uploadRate = options.uploadRate?.bytesPerSecond
         configuration.downloadRate = options.downloadRate?.bytesPerSecond
+        configuration.zone = zone
+        configuration.peerZones = zones
         configuration.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
@@ -138,6 +145,8 @@ struct Node: Service {
             liveness: liveness,
             readiness: readiness,
             registryAddress: "\(options.registryAddr)",
+            zone: zone,
+            zones: zones,
             group: group,
             roundTrips: RoundTrips(host: host)
         )

@@ -28,6 +28,9 @@ struct NodeReport: Sendable {
     let readiness: @Sendable () -> Readiness
     /// Where the registry listens, as it was configured.
     let registryAddress: String
+    /// The zone that the node is in, and those of others.
+    let zone: Zone?
+    let zones: PeerZones
     let group: any EventLoopGroup
     let roundTrips: RoundTrips
     let started = ContinuousClock.now

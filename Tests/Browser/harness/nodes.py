@@ -149,7 +149,9 @@ class Cluster:
             for number in range(1, count + 1):
                 store = self.folder / f"node{number}" / "store"
                 self.manifests |= make_layout(store, images.get(number, {}))
-                self.nodes.append(Node(binary, number, store.parent, ports))
+                # The second node has not been told its zone.
+                options = [] if number == 2 else [f"--zone=zone-{number}"]
+                self.nodes.append(Node(binary, number, store.parent, ports, *options))
             for node in self.nodes:
                 node.wait_until_ready(count - 1)
         except BaseException:

@@ -53,10 +53,14 @@ class Lab:
     def add_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
         """Gives nodes a Spegel each, from which they pull first, and waits until all are ready."""
         self.prepare_spegels(nodes, binary, options)
+        self.start_spegels(nodes)
+
+    def start_spegels(self, nodes: list[Node]) -> None:
+        """Starts those that were prepared, and waits until all are ready."""
         for node in nodes:
             # What the Spegel's own command is to write takes the place of what the laboratory wrote.
             shutil.rmtree(node.containerd.registry_configuration / registry.NAME)
-            configure(binary, node.containerd.registry_configuration)
+            configure(node.spegel.binary, node.containerd.registry_configuration)
             node.spegel.start()
         for node in nodes:
             node.spegel.wait_until_ready()
