@@ -2,6 +2,7 @@ import ContentStore
 internal import GRPCCore
 internal import GRPCNIOTransportHTTP2Posix
 internal import GRPCProtobuf
+import Glibc
 import NIOCore
 import OCI
 internal import SwiftProtobuf
@@ -111,6 +112,24 @@ final class ContainerdConnection: Sendable {
 
     /// What is known of content, or `nil` when it is not held.
     func info(of digest: Digest) async throws -> StoredContent? {
+        guard let info = try await details(of: digest) else { return nil }
+        var labels = SourceLabels()
+        return StoredContent(digest: digest, size: info.size, sources: labels.sources(in: info.labels))
+    }
+
+    /// What reads content, or `nil` when it is not held.
+    func reader(of digest: Digest) async throws -> ContainerdReader? {
+        guard let info = try await details(of: digest) else { return nil }
+        var stamp: ContentStamp?
+        if info.hasCreatedAt {
+            let stored = timespec(tv_sec: Int(info.createdAt.seconds), tv_nsec: Int(info.createdAt.nanos))
+            stamp = ContentStamp(size: info.size, stored: stored)
+        }
+        return ContainerdReader(connection: self, digest: digest, size: info.size, stamp: stamp)
+    }
+
+    /// All that containerd tells of content, or `nil` when it is not held. The size is no less than 0.
+    private func details(of digest: Digest) async throws -> Containerd_Services_Content_V1_Info? {
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
         let operation = "tell the size of content"
         let info: Containerd_Services_Content_V1_Info? = try await call(operation, within: deadlines.call) { options in
@@ -125,8 +144,7 @@ final class ContainerdConnection: Sendable {
         guard info.size >= 0 else {
             throw ContainerdError.malformedAnswer(operation: operation, detail: "\(digest) has \(info.size) bytes")
         }
-        var labels = SourceLabels()
-        return StoredContent(digest: digest, size: info.size, sources: labels.sources(in: info.labels))
+        return info
     }
 
     /// All content. What has no supported digest is left out.
@@ -185,6 +203,9 @@ final class ContainerdConnection: Sendable {
                 }
             } catch let error as RPCError where error.code == .notFound {
                 throw ContainerdError.contentGone(digest)
+            } catch let error as RPCError where error.message.hasSuffix("input/output error") {
+                // The words of the system, of which containerd keeps no number: the disk cannot read it.
+                throw ContentError.system(operation: "read", path: digest.text, errno: EIO)
             }
         }
     }

@@ -10,6 +10,11 @@ struct ContainerdReader: ContentReader {
     let connection: ContainerdConnection
     let digest: Digest
     let size: Int64
+    /// Changes when the content is removed and put there anew. Labels do not change it, so that what is known of content
+    /// outlasts them.
+    let stamp: ContentStamp?
+
+    var place: String { "the content store of containerd at \(connection.socketPath)" }
 
     /// The bytes of one chunk.
     static let chunkSize = 1 << 20

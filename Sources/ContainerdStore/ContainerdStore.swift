@@ -173,8 +173,7 @@ extension ContainerdStore {
     /// Opens content over gRPC, or gives `nil` when it is not held. It is read in chunks of 1 MiB, each asked for when
     /// the one before has been taken.
     public func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
-        guard let size = try await connection.info(of: digest)?.size else { return nil }
-        return ContainerdReader(connection: connection, digest: digest, size: size)
+        try await connection.reader(of: digest)
     }
 
     /// What changes from now on: containerd's events on images and content.

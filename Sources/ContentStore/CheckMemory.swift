@@ -10,7 +10,7 @@ struct CheckMemory {
     static let faultLimit = 1024
 
     private struct Sound {
-        var stamp: FileStamp
+        var stamp: ContentStamp
         var checked: ContinuousClock.Instant
     }
 
@@ -28,7 +28,7 @@ struct CheckMemory {
     var faultyDigests: [Digest] { faultOrder }
 
     /// Whether a file in this state was found sound, at this time or later.
-    func isSound(_ digest: Digest, _ stamp: FileStamp, since earliest: ContinuousClock.Instant? = nil) -> Bool {
+    func isSound(_ digest: Digest, _ stamp: ContentStamp, since earliest: ContinuousClock.Instant? = nil) -> Bool {
         guard let known = younger[digest] ?? elder[digest], known.stamp == stamp else { return false }
         return earliest.map { known.checked >= $0 } ?? true
     }
@@ -37,7 +37,7 @@ struct CheckMemory {
     func fault(_ digest: Digest) -> ContentFault? { faults[digest] }
 
     /// A file was found sound.
-    mutating func noteSound(_ digest: Digest, _ stamp: FileStamp, now: ContinuousClock.Instant) {
+    mutating func noteSound(_ digest: Digest, _ stamp: ContentStamp, now: ContinuousClock.Instant) {
         forgetFault(digest)
         elder[digest] = nil
         if younger.count >= Self.soundLimit, younger[digest] == nil {

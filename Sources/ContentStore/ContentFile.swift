@@ -12,10 +12,10 @@ public final class ContentFile: Sendable {
     public let path: String
 
     /// The state that the file was in when it was opened.
-    public let stamp: FileStamp
+    public let stamp: ContentStamp
 
     /// Takes over an open file.
-    init(takingOver fileDescriptor: Int32, path: String, stamp: FileStamp) {
+    init(takingOver fileDescriptor: Int32, path: String, stamp: ContentStamp) {
         self.fileDescriptor = fileDescriptor
         self.size = stamp.size
         self.path = path
@@ -46,7 +46,7 @@ public final class ContentFile: Sendable {
             close(descriptor)
             return nil
         }
-        return ContentFile(takingOver: descriptor, path: path, stamp: FileStamp(status))
+        return ContentFile(takingOver: descriptor, path: path, stamp: ContentStamp(status))
     }
 
     /// Reads the whole content.

@@ -41,7 +41,7 @@ public protocol ContentStore: Sendable {
     /// again, and read everything again. Changes are coalesced when they come faster than they are taken.
     func changes() -> AsyncThrowingStream<StoreChange, any Error>
 
-    /// What checks the files of the store against their digests; `nil` where nothing does.
+    /// What checks the content of the store against their digests; `nil` where nothing does.
     var checks: ContentChecks? { get }
 }
 
@@ -112,9 +112,23 @@ public protocol ContentReader: Sendable {
     /// The size of the whole content in bytes.
     var size: Int64 { get }
 
+    /// The state that the content is in; `nil` where it cannot be told, and the content so not be checked.
+    var stamp: ContentStamp? { get }
+
+    /// Where the content is, for people.
+    var place: String { get }
+
     /// The bytes of a part of the content, in order, in chunks of at most 1 MiB. The stream throws when the content
     /// cannot be read to the end of the range.
     func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error>
+}
+
+extension ContentReader {
+    /// It cannot be told.
+    public var stamp: ContentStamp? { nil }
+
+    /// Nowhere in particular.
+    public var place: String { "the content store" }
 }
 
 extension ContentStore {

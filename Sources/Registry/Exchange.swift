@@ -48,7 +48,7 @@ struct Exchange {
 
     /// Where the content comes from: one of these.
     var file: ServedFile?
-    /// Whether the answer waits for the check of a file before it begins.
+    /// Whether the answer waits for the check of its content before it begins or ends.
     var awaitsCheck = false
     var reader: Task<Void, Never>?
     var mirror: MirrorSession?

@@ -31,8 +31,12 @@ extension MirrorTransfer {
         /// How long a peer may take to a head that has to check the content first: some gigabytes are read so fast.
         var checkTimeout: TimeAmount = .seconds(10)
         var progressTimeout: TimeAmount = .seconds(2)
-        /// How many providers are tried.
+        /// How many providers may answer without the content being in it; see ``Tries``.
         var providers = 3
+        /// How many are kept to be asked, each once, if those before them cannot be reached.
+        var peers = 16
+        /// How long others are asked in place of those that cannot be reached.
+        var spareTime: TimeAmount = .seconds(5)
         /// How many addresses of each are tried.
         var addressesPerProvider = 4
         /// How long a peer may take to the first byte of its body before a second one is asked beside it.
@@ -75,6 +79,8 @@ extension MirrorTransfer {
         case release(AttemptID)
         /// No more providers are wanted.
         case cancelLookup
+        /// Look for providers once more, and tell of those as of the first ones.
+        case lookAgain
         /// Send the response head to the client.
         case sendHead(MirroredContent)
         /// Check the digest of what was held back of an attempt, and tell the result at once.

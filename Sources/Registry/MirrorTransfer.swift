@@ -17,41 +17,6 @@ import Routing
 /// Large content is hashed on its way where there is reason to, and its last chunk is held back until the digest was
 /// checked: the client gets an answer that is cut short, and no peer that may be to blame is asked for the rest.
 struct MirrorTransfer {
-    private struct Candidate {
-        var provider: Provider
-        var standing: PeerTrust.Standing
-        var addressIndex = 0
-        var address: SocketAddress? { provider.addresses.dropFirst(addressIndex).first }
-    }
-
-    private enum Phase {
-        /// This node itself fetches as much as it may: the attempt waits for its turn.
-        case queued
-        case connecting
-        case waitingForHead(reused: Bool)
-        case receiving(MirroredContent, skip: Int64)
-        /// The rest of the body goes to the client without being seen here; whoever moves it watches its progress.
-        case spliced(MirroredContent)
-        /// All of the body has come; the driver checks its digest.
-        case checking(MirroredContent)
-    }
-
-    private struct Attempt {
-        var id: AttemptID
-        var candidate: Candidate
-        var address: SocketAddress
-        var asked: PeerResponseHead.Asked
-        /// Whether the peer has less time to answer.
-        var isHurried = false
-        var mustBeChecked: Bool
-        var phase = Phase.connecting
-        /// `nil` while the client takes nothing.
-        var deadline: NIODeadline?
-        /// When a second peer is asked beside this one, unless a byte of the body has come.
-        var hedgeAt: NIODeadline
-        var peerID: String { candidate.provider.peerID }
-    }
-
     /// What happens to bytes before the client gets them.
     private enum Delivery {
         /// Nothing.
@@ -65,21 +30,16 @@ struct MirrorTransfer {
     let request: Request
     private let limits: Limits
     private var resolveDeadline: NIODeadline
-    private let lookupDeadline: NIODeadline
+    private var lookupDeadline: NIODeadline
 
     private var lookupIsRunning = true
-    private var seenPeers: [String] = []
-    /// How many of them are no suspects: only those count towards the limit.
-    private var seenUsable = 0
-    private var candidates: [Candidate] = []
-    /// Those that were busy, and when they may be asked again.
-    private var resting: [(candidate: Candidate, until: NIODeadline)] = []
+    /// Whether it was called off before it had found all that it could.
+    private var lookupWasCut = false
+    private var looksAgain = false
+    private var candidates: Candidates
+    private var tries: Tries
     private let busyDeadline: NIODeadline
-    private var lastAttemptID = 0
-    /// The attempts under way, the earlier first: at most two, and one only once a body has begun to come.
-    private var attempts: [Attempt] = []
-    /// The attempt whose body goes to the client.
-    private var winner: AttemptID?
+    private var attempts = Attempts()
     private var delivery = Delivery.direct
     private var clientTakesBytes = true
 
@@ -104,6 +64,8 @@ struct MirrorTransfer {
     init(_ request: Request, limits: Limits, now: NIODeadline) {
         self.request = request
         self.limits = limits
+        candidates = Candidates(limit: max(limits.providers, limits.peers), suspectLimit: limits.providers)
+        tries = Tries(limit: limits.providers, time: limits.spareTime)
         lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
         resolveDeadline = lookupDeadline
         busyDeadline = now + limits.busyTimeout
@@ -112,19 +74,25 @@ struct MirrorTransfer {
     /// When ``timePassed(now:)`` has to be called at the latest; `nil` when nothing but an event can change anything.
     var deadline: NIODeadline? {
         guard !isFinished else { return nil }
-        var earliest = attempts.compactMap(\.deadline).min()
+        var earliest = attempts.deadline
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
-        if lookupIsRunning { consider(seenUsable == 0 ? resolveDeadline : lookupDeadline) }
-        if let hedgeAt, hasNext { consider(hedgeAt) }
-        if attempts.isEmpty, let next = resting.map(\.until).min() { consider(min(next, busyDeadline)) }
+        if lookupIsRunning { consider(lookupEnd) }
+        if let hedgeAt, nextIndex != nil { consider(hedgeAt) }
+        if attempts.isEmpty, let next = candidates.restEnds { consider(min(next, busyDeadline)) }
         return earliest
     }
 
-    /// How many providers are of use.
-    var providerLimit: Int { limits.providers }
+    /// How many providers were found.
+    var foundProviders: Int { candidates.seen }
 
-    /// Whether any more are.
-    var wantsProviders: Bool { !isFinished && seenUsable < limits.providers }
+    /// How many are of use.
+    var providerLimit: Int { candidates.limit }
+
+    /// Whether it is worth it to go on to look for more. If all that were found cannot be reached, others are looked for
+    /// then.
+    var wantsProviders: Bool {
+        !isFinished && (looksAgain ? candidates.areWanted : candidates.seenUsable < limits.providers)
+    }
 
     /// Whether all bytes that are taken are hashed before the last of them goes out, once the first have come. Where they
     /// are not, it makes no difference in which way they reach the client.
@@ -132,10 +100,11 @@ struct MirrorTransfer {
 
     /// Whether the body of an attempt, whose head has come, will be hashed.
     func isHashed(_ id: AttemptID) -> Bool {
-        guard let index = index(of: id), case .receiving(let promised, _) = attempts[index].phase, content == nil,
+        guard let index = index(of: id), case .receiving(let promised, _) = attempts.running[index].phase,
+            content == nil,
             sentBytes == 0
         else { return isHashed }
-        return delivery(of: promised, from: attempts[index].candidate.standing) != .direct
+        return delivery(of: promised, from: attempts.running[index].candidate.standing) != .direct
     }
 
     // MARK: The lookup
@@ -144,6 +113,7 @@ struct MirrorTransfer {
     /// says nothing of whether somebody has the content.
     mutating func lookupStarted(now: NIODeadline) {
         resolveDeadline = min(now + limits.resolveTimeout, lookupDeadline)
+        if looksAgain { lookupDeadline = resolveDeadline }
     }
 
     /// A provider was found. Whoever is trusted less is asked later, and a suspect when nobody else is left.
@@ -152,22 +122,15 @@ struct MirrorTransfer {
         standing: PeerTrust.Standing = .trusted,
         now: NIODeadline
     ) -> [Action] {
-        guard !isFinished, lookupIsRunning, seenUsable < limits.providers, standing < .barred else { return [] }
-        guard !provider.addresses.isEmpty, !seenPeers.contains(provider.peerID) else { return [] }
-        if standing == .suspect {
-            guard seenPeers.count - seenUsable < limits.providers else { return [] }
-        } else {
-            seenUsable += 1
-        }
-        seenPeers.append(provider.peerID)
-        enqueue(Candidate(provider: provider, standing: standing))
+        guard !isFinished, lookupIsRunning, candidates.add(provider, standing) else { return [] }
         return askNext(now: now)
     }
 
-    /// The lookup has found all that it will.
-    mutating func lookupEnded(now: NIODeadline) -> [Action] {
+    /// The lookup has found all that it will, or was cut since no more were wanted.
+    mutating func lookupEnded(wasCut: Bool = false, now: NIODeadline) -> [Action] {
         guard !isFinished, lookupIsRunning else { return [] }
         lookupIsRunning = false
+        lookupWasCut = wasCut
         return askNext(now: now)
     }
 
@@ -175,53 +138,55 @@ struct MirrorTransfer {
 
     /// The peer of an attempt, which has only begun, fell silent of late: it has less time to answer this time.
     mutating func hurry(_ id: AttemptID) {
-        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
-        attempts[index].isHurried = true
+        guard let index = index(of: id), case .connecting = attempts.running[index].phase else { return }
+        attempts.running[index].isHurried = true
     }
 
     /// An attempt cannot begin yet, since this node fetches as much as it may.
     mutating func queued(_ id: AttemptID) {
-        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
-        attempts[index].phase = .queued
-        attempts[index].deadline = busyDeadline
-        attempts[index].hedgeAt = .distantFuture
+        guard let index = index(of: id), case .connecting = attempts.running[index].phase else { return }
+        attempts.running[index].phase = .queued
+        attempts.running[index].deadline = busyDeadline
+        attempts.running[index].hedgeAt = .distantFuture
     }
 
     /// An attempt that was queued begins.
     mutating func admitted(_ id: AttemptID, now: NIODeadline) {
-        guard let index = index(of: id), case .queued = attempts[index].phase else { return }
-        attempts[index].phase = .connecting
-        attempts[index].deadline = now + limits.connectTimeout
-        attempts[index].hedgeAt = now + limits.hedgeDelay
+        guard let index = index(of: id), case .queued = attempts.running[index].phase else { return }
+        attempts.running[index].phase = .connecting
+        tries.waited(now - attempts.running[index].begun, now: now)
+        attempts.running[index].deadline = now + limits.connectTimeout
+        attempts.running[index].hedgeAt = now + limits.hedgeDelay
     }
 
     /// The connection of an attempt is there and the request was sent.
     mutating func connected(_ id: AttemptID, reused: Bool, now: NIODeadline) {
-        guard let index = index(of: id), case .connecting = attempts[index].phase else { return }
-        attempts[index].phase = .waitingForHead(reused: reused)
-        var limit = attempts[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
-        if attempts[index].isHurried { limit = min(limit, limits.hurriedHeadTimeout) }
-        attempts[index].deadline = now + limit
+        guard let index = index(of: id), case .connecting = attempts.running[index].phase else { return }
+        attempts.running[index].phase = .waitingForHead(reused: reused)
+        var limit =
+            attempts.running[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
+        if attempts.running[index].isHurried { limit = min(limit, limits.hurriedHeadTimeout) }
+        attempts.running[index].deadline = now + limit
     }
 
     /// The peer of an attempt under way.
     func peerID(of id: AttemptID) -> String? {
-        index(of: id).map { attempts[$0].candidate.provider.peerID }
+        index(of: id).map { attempts.running[$0].candidate.provider.peerID }
     }
 
     /// The response head of an attempt has come.
     mutating func received(_ head: PeerResponseHead, of id: AttemptID, now: NIODeadline) -> [Action] {
-        guard let index = index(of: id), case .waitingForHead = attempts[index].phase else { return [] }
-        let asked = attempts[index].asked
+        guard let index = index(of: id), case .waitingForHead = attempts.running[index].phase else { return [] }
+        let asked = attempts.running[index].asked
         if head.isBusy { return failed(id, .busy, now: now) }
         if let size = head.unsatisfiableSize(asked: asked, known: request.size) {
             return end(with: cancelAll() + [.rangeNotSatisfiable(size: size)])
         }
         do throws(PeerRefusal) {
             let (content, skip) = try head.content(asked: asked, for: request)
-            guard head.isChecked || !attempts[index].mustBeChecked else { throw PeerRefusal.unchecked }
-            attempts[index].phase = .receiving(content, skip: skip)
-            attempts[index].deadline = clientTakesBytes ? now + limits.progressTimeout : nil
+            guard head.isChecked || !attempts.running[index].mustBeChecked else { throw PeerRefusal.unchecked }
+            attempts.running[index].phase = .receiving(content, skip: skip)
+            attempts.running[index].deadline = clientTakesBytes ? now + limits.progressTimeout : nil
             return []
         } catch {
             return failed(id, .refused(error), now: now)
@@ -230,12 +195,13 @@ struct MirrorTransfer {
 
     /// So many bytes of the body of an attempt have come.
     mutating func received(bytes count: Int, of id: AttemptID, now: NIODeadline) -> BodyDecision {
-        guard let index = index(of: id), case .receiving(let promised, let skip) = attempts[index].phase, count > 0
+        guard let index = index(of: id), case .receiving(let promised, let skip) = attempts.running[index].phase,
+            count > 0
         else { return .drop }
         let losers = choose(id)
-        if clientTakesBytes { attempts[0].deadline = now + limits.progressTimeout }
+        if clientTakesBytes { attempts.running[0].deadline = now + limits.progressTimeout }
         let dropped = min(skip, Int64(count))
-        if dropped > 0 { attempts[0].phase = .receiving(promised, skip: skip - dropped) }
+        if dropped > 0 { attempts.running[0].phase = .receiving(promised, skip: skip - dropped) }
         let useful = Int64(count) - dropped
         guard useful > 0 else { return BodyDecision(use: .drop, actions: losers) }
         let total = promised.range.upperBound - promised.range.lowerBound
@@ -243,7 +209,7 @@ struct MirrorTransfer {
             return BodyDecision(use: .drop, actions: losers + failed(id, .tooLong, now: now))
         }
         if content == nil, sentBytes == 0 {
-            delivery = delivery(of: promised, from: attempts[0].candidate.standing)
+            delivery = delivery(of: promised, from: attempts.running[0].candidate.standing)
         }
         sentBytes += useful
         noteSource()
@@ -267,8 +233,8 @@ struct MirrorTransfer {
     /// How many bytes of an attempt's body are left, if they may go from the peer's socket straight to the client's:
     /// nothing of them is to be hashed, held back or dropped, and they are enough to be worth it.
     func spliceable(_ id: AttemptID) -> Int64? {
-        guard let index = index(of: id), winner == id, delivery == .direct, content != nil, !request.isHead,
-            case .receiving(let promised, skip: 0) = attempts[index].phase
+        guard let index = index(of: id), attempts.winner == id, delivery == .direct, content != nil, !request.isHead,
+            case .receiving(let promised, skip: 0) = attempts.running[index].phase
         else { return nil }
         let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
         return rest >= max(1, limits.splicedSize) ? rest : nil
@@ -277,14 +243,16 @@ struct MirrorTransfer {
     /// So many bytes as ``spliceable(_:)`` gave are being moved. Until ``ended(_:now:)`` or ``failed(_:_:now:)`` nothing
     /// is heard of them but by ``spliced(bytes:of:)``.
     mutating func spliceBegan(_ id: AttemptID) {
-        guard let index = index(of: id), case .receiving(let promised, _) = attempts[index].phase else { return }
-        attempts[index].phase = .spliced(promised)
-        attempts[index].deadline = nil
+        guard let index = index(of: id), case .receiving(let promised, _) = attempts.running[index].phase else {
+            return
+        }
+        attempts.running[index].phase = .spliced(promised)
+        attempts.running[index].deadline = nil
     }
 
     /// So many bytes have gone to the client. To be told before the end, once.
     mutating func spliced(bytes count: Int64, of id: AttemptID) {
-        guard let index = index(of: id), case .spliced(let promised) = attempts[index].phase else { return }
+        guard let index = index(of: id), case .spliced(let promised) = attempts.running[index].phase else { return }
         let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
         sentBytes += min(max(0, count), rest)
     }
@@ -293,7 +261,7 @@ struct MirrorTransfer {
     mutating func ended(_ id: AttemptID, now: NIODeadline) -> [Action] {
         guard let index = index(of: id) else { return [] }
         let promised: MirroredContent
-        switch attempts[index].phase {
+        switch attempts.running[index].phase {
         case .receiving(let content, _), .spliced(let content): promised = content
         case .queued, .connecting, .waitingForHead, .checking:
             return failed(id, .malformed("it has no head"), now: now)
@@ -301,8 +269,8 @@ struct MirrorTransfer {
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)
         guard delivery == .direct else {
-            attempts[0].phase = .checking(promised)
-            attempts[0].deadline = nil
+            attempts.running[0].phase = .checking(promised)
+            attempts.running[0].deadline = nil
             return losers + [.check(id, promised)]
         }
         let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
@@ -311,7 +279,7 @@ struct MirrorTransfer {
 
     /// The digest of what was held back was checked.
     mutating func checked(_ id: AttemptID, matches: Bool, now: NIODeadline) -> [Action] {
-        guard let index = index(of: id), case .checking(let promised) = attempts[index].phase else { return [] }
+        guard let index = index(of: id), case .checking(let promised) = attempts.running[index].phase else { return [] }
         if matches {
             let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
             return end(with: [.release(id)] + head + [.sendHeld, .finish])
@@ -328,19 +296,21 @@ struct MirrorTransfer {
     /// An attempt has failed; its connection is closed or is to be closed.
     mutating func failed(_ id: AttemptID, _ failure: Failure, now: NIODeadline) -> [Action] {
         guard !isFinished, let index = index(of: id) else { return [] }
-        if winner == id, delivery == .trailing, case .receiving(let promised, _) = attempts[index].phase,
+        if attempts.winner == id, delivery == .trailing,
+            case .receiving(let promised, _) = attempts.running[index].phase,
             isComplete(promised)
         {
             // All has come; what is left is to check it.
-            attempts[index].phase = .checking(promised)
-            attempts[index].deadline = nil
+            attempts.running[index].phase = .checking(promised)
+            attempts.running[index].deadline = nil
             return [.check(id, promised)]
         }
-        let current = attempts.remove(at: index)
+        let (attempt, wasWinner) = attempts.remove(at: index)
+        var current = attempt
         let cancel = Action.cancel(id)
         var discard: [Action] = []
-        if winner == id {
-            winner = nil
+        if wasWinner {
+            tries.beginRound()
             if failure != .corrupt, delivery == .direct, let content, isComplete(content) {
                 return end(with: [cancel, .finish])
             }
@@ -363,16 +333,17 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
+        if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
-        if failure == .busy { resting.append((current.candidate, now + limits.busyRest)) }
+        if failure == .busy { candidates.rest(current.candidate, until: now + limits.busyRest) }
         if case .connecting = current.phase {
             var other = current.candidate
             other.addressIndex += 1
             if other.addressIndex < limits.addressesPerProvider, other.address != nil {
                 // Who refuses at one address may answer at another at once. Who is silent is asked again last.
-                if failure == .connectTimeout { enqueue(other) } else { candidates.insert(other, at: 0) }
+                if failure == .connectTimeout { candidates.enqueue(other) } else { candidates.putFirst(other) }
             }
         }
         return [cancel] + discard + askNext(now: now)
@@ -384,9 +355,9 @@ struct MirrorTransfer {
     mutating func clientTakesBytes(_ takes: Bool, now: NIODeadline) {
         guard takes != clientTakesBytes else { return }
         clientTakesBytes = takes
-        for index in attempts.indices {
-            guard case .receiving = attempts[index].phase else { continue }
-            attempts[index].deadline = takes ? now + limits.progressTimeout : nil
+        for index in attempts.running.indices {
+            guard case .receiving = attempts.running[index].phase else { continue }
+            attempts.running[index].deadline = takes ? now + limits.progressTimeout : nil
         }
     }
 
@@ -399,11 +370,11 @@ struct MirrorTransfer {
     mutating func timePassed(now: NIODeadline) -> [Action] {
         guard !isFinished else { return [] }
         var actions: [Action] = []
-        if lookupIsRunning, now >= (seenUsable == 0 ? resolveDeadline : lookupDeadline) {
+        if lookupIsRunning, now >= lookupEnd {
             lookupIsRunning = false
             actions.append(.cancelLookup)
         }
-        for attempt in attempts {
+        for attempt in attempts.running {
             guard let deadline = attempt.deadline, now >= deadline, !isFinished else { continue }
             let failure: Failure? =
                 switch attempt.phase {
@@ -421,26 +392,24 @@ struct MirrorTransfer {
     // MARK: -
 
     private func index(of id: AttemptID) -> Int? {
-        isFinished ? nil : attempts.firstIndex { $0.id == id }
+        isFinished ? nil : attempts.index(of: id)
     }
 
     /// When a second peer is to be asked beside the one that is slow to send.
     private var hedgeAt: NIODeadline? {
-        guard winner == nil, attempts.count == 1, hedges < limits.hedges else { return nil }
-        return attempts.first?.hedgeAt
+        hedges < limits.hedges ? attempts.hedgeAt : nil
     }
 
     /// Makes an attempt the one whose body goes to the client; the others are given up.
     private mutating func choose(_ id: AttemptID) -> [Action] {
-        guard winner != id, let chosen = attempts.first(where: { $0.id == id }) else { return [] }
-        winner = id
+        guard attempts.winner != id, let index = attempts.index(of: id) else { return [] }
+        let chosen = attempts.running[index]
         lastPeerID = chosen.candidate.provider.peerID
         lastAddress = chosen.address
         isCheckedByPeer = chosen.mustBeChecked
-        let losers = attempts.filter { $0.id != id }
-        attempts = [chosen]
+        let losers = attempts.choose(chosen)
         // Whoever was only slower may still be of use if the winner fails.
-        for loser in losers { enqueue(loser.candidate) }
+        for loser in losers { candidates.enqueue(loser.candidate) }
         return losers.map { .cancel($0.id) }
     }
 
@@ -460,12 +429,6 @@ struct MirrorTransfer {
         case .distrusted: asked != .whole && !isHashed
         case .suspect, .barred: true
         }
-    }
-
-    /// Puts a candidate behind those that are trusted as much or more.
-    private mutating func enqueue(_ candidate: Candidate) {
-        let place = candidates.firstIndex { $0.standing > candidate.standing } ?? candidates.endIndex
-        candidates.insert(candidate, at: place)
     }
 
     private mutating func takeHead(_ promised: MirroredContent) -> MirroredContent? {
@@ -490,38 +453,69 @@ struct MirrorTransfer {
     }
 
     private func cancelAll() -> [Action] {
-        attempts.map { .cancel($0.id) }
+        attempts.running.map { .cancel($0.id) }
     }
 
     /// Asks another peer if none is being asked, or if the one that is asked is slow. Ends when nobody is left.
     private mutating func askNext(now: NIODeadline) -> [Action] {
+        tries.timePassed(now: now)
         if !attempts.isEmpty {
             guard let hedgeAt, now >= hedgeAt else { return [] }
         }
-        while hasNext {
-            let candidate = candidates.removeFirst()
+        while let index = nextIndex {
+            let candidate = candidates.take(at: index)
             guard let address = candidate.address else { continue }
             if !attempts.isEmpty { hedges += 1 }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
         guard attempts.isEmpty else { return [] }
         let mayWait = now < busyDeadline
-        while mayWait, let index = resting.firstIndex(where: { $0.until <= now }) {
-            let candidate = resting.remove(at: index).candidate
+        while mayWait, let candidate = candidates.takeRested(now: now) {
             guard let address = candidate.address else { continue }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }
         guard !mayFindMore else { return [] }
-        if resting.isEmpty { return end(with: [content == nil ? .notFound : .cutShort]) }
+        if mayLookAgain { return [lookAgain(now: now)] }
+        if candidates.isNobodyResting { return end(with: [content == nil ? .notFound : .cutShort]) }
         return mayWait ? [] : end(with: [content == nil ? .unavailable : .cutShort])
     }
 
     /// Whether the lookup may find somebody else who can be asked.
-    private var mayFindMore: Bool { lookupIsRunning && seenUsable < limits.providers }
+    private var mayFindMore: Bool { lookupIsRunning && mayAskAnother }
 
-    /// Whether there is somebody to be asked now.
-    private var hasNext: Bool {
-        candidates.first.map { $0.standing < .suspect || !mayFindMore } ?? false
+    /// Whether somebody could be asked who is not found yet.
+    private var mayAskAnother: Bool { candidates.areWanted && tries.allowAnother(inMidBody: content != nil) }
+
+    /// Whether another lookup may help: where the client has got a part, since others may have the content by now, and
+    /// where the first one was cut. It goes on for the resolve timeout.
+    private var mayLookAgain: Bool {
+        !lookupIsRunning && !looksAgain && mayAskAnother && (content != nil || lookupWasCut)
+    }
+
+    private mutating func lookAgain(now: NIODeadline) -> Action {
+        looksAgain = true
+        lookupIsRunning = true
+        // Until it has begun.
+        lookupDeadline = now + max(limits.lookupTimeout, limits.resolveTimeout)
+        resolveDeadline = lookupDeadline
+        return .lookAgain
+    }
+
+    /// When the lookup that is being carried out is given up.
+    private var lookupEnd: NIODeadline {
+        candidates.seenUsable == 0 ? resolveDeadline : lookupDeadline
+    }
+
+    /// The place of whoever is to be asked next, if anybody can be now.
+    private var nextIndex: Int? {
+        candidates.firstIndex { candidate in
+            let isSuspect = candidate.standing == .suspect
+            guard !isSuspect || !mayFindMore else { return false }
+            let running = attempts.running.count {
+                !$0.candidate.hasAnswered && ($0.candidate.standing == .suspect) == isSuspect
+            }
+            return tries.allow(candidate, beside: running, inMidBody: content != nil)
+        }
     }
 
     private mutating func ask(
@@ -530,7 +524,8 @@ struct MirrorTransfer {
         mayReuse: Bool,
         now: NIODeadline
     ) -> Action {
-        lastAttemptID += 1
+        var candidate = candidate
+        tries.ask(&candidate, now: now)
         lastPeerID = candidate.provider.peerID
         lastAddress = address
         let asked: PeerResponseHead.Asked =
@@ -541,21 +536,23 @@ struct MirrorTransfer {
             } else {
                 .whole
             }
+        let id = attempts.nextID()
         let mustBeChecked = mustBeChecked(candidate, asked)
-        attempts.append(
+        attempts.running.append(
             Attempt(
-                id: lastAttemptID,
+                id: id,
                 candidate: candidate,
                 address: address,
                 asked: asked,
                 mustBeChecked: mustBeChecked,
+                begun: now,
                 deadline: now + limits.connectTimeout,
                 hedgeAt: now + limits.hedgeDelay
             )
         )
         return .ask(
             PeerRequest(
-                attempt: lastAttemptID,
+                attempt: id,
                 peerID: candidate.provider.peerID,
                 address: address,
                 asked: asked,
@@ -567,9 +564,8 @@ struct MirrorTransfer {
 
     private mutating func end(with actions: [Action]) -> [Action] {
         isFinished = true
-        attempts = []
+        attempts.running = []
         candidates.removeAll()
-        resting.removeAll()
         let lookup: [Action] = lookupIsRunning ? [.cancelLookup] : []
         lookupIsRunning = false
         return lookup + actions

@@ -12,9 +12,9 @@ public struct RegistryConfiguration: Sendable {
     public var resolveTimeout: Duration = .milliseconds(20)
     /// How long a lookup may go on to find more providers after the first.
     public var lookupTimeout: Duration = .seconds(1)
-    /// How many providers are tried for one request.
+    /// How many providers may answer a request without having the content. Those that give no answer do not count.
     public var resolveRetries = 3
-    /// How many providers are looked for, of which those are tried that are likely to answer soonest.
+    /// How many providers are looked for and kept, of which those are tried first that are likely to answer soonest.
     public var resolveCandidates = 16
     /// Whether they are tried in that order, and not in that in which they are found.
     public var choosesProviders = true
@@ -77,11 +77,11 @@ public struct RegistryConfiguration: Sendable {
 
     /// When large content of other nodes is hashed on its way.
     public var verification = Verification.auto
-    /// How long an answer waits for the check of a file of this node before anything is sent.
+    /// How long an answer waits for the check of content of this node before anything is sent.
     public var checkTimeout: Duration = .milliseconds(1500)
     /// How long it waits where another node wants nothing but what was checked.
     public var demandedCheckTimeout: Duration = .seconds(10)
-    /// How long the end of a file waits for its check, which goes on while the rest is sent.
+    /// How long the end of content waits for its check, which goes on while the rest is sent.
     public var tailTimeout: Duration = .seconds(1)
 
     /// From how many bytes on the rest of a peer's body is moved by the kernel, where nothing of it has to be seen.

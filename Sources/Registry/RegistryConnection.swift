@@ -266,7 +266,7 @@ final class RegistryConnection: ChannelInboundHandler {
             )
             services.recheck(file.digest)
             endEarly()
-        } else if exchange.reader != nil, buffered <= 0,
+        } else if exchange.reader != nil, !exchange.awaitsCheck, buffered <= 0,
             idle >= TimeAmount(services.configuration.progressTimeout)
         {
             readerStalled()

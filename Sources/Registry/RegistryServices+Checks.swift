@@ -2,9 +2,9 @@ import ContentStore
 import NIOCore
 import OCI
 
-/// How a request for content in a file is answered, as far as the file's check goes.
-enum FileAdmission: Hashable, Sendable {
-    /// The file is sent.
+/// How a request for content of this node is answered, as far as the check of the content goes.
+enum ContentAdmission: Hashable, Sendable {
+    /// The content is sent.
     case send
     /// It is sent, and checked beside; its end waits for that.
     case sendWhileChecking
@@ -43,7 +43,7 @@ extension RegistryServices {
     }
 
     /// Decides whether a file is sent as it is.
-    func admission(of file: ContentFile, _ digest: Digest, for request: ContentRequest) -> FileAdmission {
+    func admission(of file: ContentFile, _ digest: Digest, for request: ContentRequest) -> ContentAdmission {
         guard let checks = store.checks else { return .send }
         switch checks.known(file, digest, maximumAge: request.wantsCheck ? Self.recheckAge : nil) {
         case .sound?: return .send
@@ -63,5 +63,39 @@ extension RegistryServices {
         }
         if request.isHead { return .send }
         return request.wantsCheck || file.size <= Int64(configuration.checkedSize) ? .check : .sendWhileChecking
+    }
+
+    /// Decides whether content that is not within reach as a file is sent as it is.
+    func admission(
+        of reader: any ContentReader,
+        _ digest: Digest,
+        for request: ContentRequest
+    ) -> ContentAdmission {
+        guard let checks = store.checks, let stamp = reader.stamp else { return .send }
+        switch checks.known(stamp, digest, maximumAge: request.wantsCheck ? Self.recheckAge : nil) {
+        case .sound?: return .send
+        case .faulty?: return .refuse
+        case .undecided?, nil: break
+        }
+        if request.isHead, reader.size > Self.smallFile { return .send }
+        let isCheckedBefore = reader.size <= max(Self.smallFile, Int64(configuration.checkedSize))
+        return request.wantsCheck || isCheckedBefore ? .check : .sendWhileChecking
+    }
+
+    /// Has content checked that is not within reach as a file.
+    func check(_ reader: any ContentReader, _ digest: Digest, isUrgent: Bool) -> PendingCheck {
+        let check = PendingCheck()
+        if let checks = store.checks {
+            checks.check(reader, digest, isUrgent: isUrgent) { check.finish($0) }
+        } else {
+            check.finish(.undecided)
+        }
+        return check
+    }
+
+    /// Whether content that is not within reach as a file is known to be what its digest says.
+    func isKnownSound(_ reader: any ContentReader, _ digest: Digest) -> Bool {
+        guard let stamp = reader.stamp, case .sound? = store.checks?.known(stamp, digest) else { return false }
+        return true
     }
 }

@@ -89,6 +89,7 @@ final class RegistryServices: Sendable {
             headTimeout: TimeAmount(configuration.headTimeout),
             progressTimeout: TimeAmount(configuration.progressTimeout),
             providers: max(1, configuration.resolveRetries),
+            peers: configuration.resolveCandidates,
             checkedSize: Int64(configuration.checkedSize),
             busyTimeout: TimeAmount(configuration.busyTimeout),
             splicedSize: Int64(configuration.splicedSize)

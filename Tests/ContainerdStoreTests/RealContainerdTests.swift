@@ -1,5 +1,6 @@
 import ContentStore
 import Glibc
+import Logging
 import OCI
 import TestSupport
 import Testing
@@ -94,6 +95,68 @@ struct RealContainerdTests {
         try await withStore(socketPath: containerd.socketPath, contentPath: elsewhere.path) { store in
             let problem = try await store.contentFolderProblem()
             #expect(problem?.contains("lacks") == true)
+        }
+    }
+
+    private enum Damage: CaseIterable {
+        case bit
+        case end
+    }
+
+    /// Bit rot on the disk of a node that does not see the content folder.
+    @Test(arguments: Damage.allCases) private func damagedContentThatIsReadThroughItIsFound(damage: Damage) async throws
+    {
+        let containerd = try await RealContainerd()
+        let layer = Self.bytes(count: 2 * 1_048_576 + 5, seed: 5)
+        let archive = try ImageArchive(name: "registry.example/a:1", layers: [layer, [8]], in: containerd.folder)
+        try containerd.load(archive)
+        let digest = try #require(archive.contents.first { $0.value == layer }?.key)
+        let path = "\(containerd.contentPath)/blobs/sha256/\(digest.hex)"
+        chmod(path, 0o600)
+        if damage == .bit {
+            let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+            var byte = ~layer[1_500_000]
+            #expect(pwrite(descriptor, &byte, 1, 1_500_000) == 1)
+            close(descriptor)
+        } else {
+            truncate(path, 1_500_000)
+        }
+
+        try await withStore(socketPath: containerd.socketPath) { store in
+            let checked = CheckedStore(store, advice: "", logger: Logger(label: "test"))
+            let checks = try #require(checked.checks)
+            func check(_ digest: Digest) async throws -> ContentChecks.Result {
+                let reader = try #require(try await checked.openReader(digest))
+                return await withCheckedContinuation { continuation in
+                    checks.check(reader, digest, isUrgent: false) { continuation.resume(returning: $0) }
+                }
+            }
+            let other = try #require(archive.contents.first { $0.value == [8] }?.key)
+            #expect(try await check(other) == .sound)
+            guard case .faulty(let fault) = try await check(digest) else {
+                Issue.record("damaged content is found sound")
+                return
+            }
+            switch fault.kind {
+            case .corrupt: #expect(damage == .bit)
+            case .cutShort(let end): #expect(damage == .end && end == 1_500_000)
+            case .unreadable: Issue.record("\(fault)")
+            }
+            #expect(fault.path.contains(containerd.socketPath) && checks.counts.corrupt == 1)
+            // It counts as not held, whatever becomes of its labels.
+            try containerd.ctr("content", "label", digest.text, "spegel.test/label=1")
+            #expect(try await checked.openReader(digest) == nil)
+            #expect(try await checked.size(of: digest) == nil)
+            let held = Set(try await checked.contents().map(\.digest))
+            #expect(held == Set(archive.contents.keys).subtracting([digest]))
+
+            // Put there anew it is another, of which nothing is known.
+            try containerd.ctr("images", "rm", "--sync", "registry.example/a:1")
+            for _ in 0..<200 where access(path, F_OK) == 0 { try await Task.sleep(for: .milliseconds(50)) }
+            #expect(try await store.size(of: digest) == nil)
+            try containerd.load(archive)
+            #expect(try await check(digest) == .sound)
+            #expect(checks.faultCount == 0)
         }
     }
 

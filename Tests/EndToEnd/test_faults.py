@@ -63,18 +63,20 @@ def _attempts(fault: Fault) -> int:
     return 2 if fault.corrupting else 1
 
 
-def _surroundings(*pairs: tuple[bool, bool]):
-    """Parameters of a case: whether another holder has the image, and whether the source registry is up."""
-    words = {
-        (True, True): "all-up", (True, False): "other-holder", (False, True): "source", (False, False): "nothing"}
-    return pytest.mark.parametrize(("other_holder", "source"), [pytest.param(*pair, id=words[pair]) for pair in pairs])
+#: Whether another holder has the image, and whether the source registry is up.
+_surroundings = pytest.mark.parametrize(("other_holder", "source"), [
+    pytest.param(True, True, id="all-up"), pytest.param(True, False, id="other-holder"),
+    pytest.param(False, True, id="source"), pytest.param(False, False, id="nothing")])
 
 
 def _named(fault: Fault) -> str:
     return fault.name.replace(" ", "-")
 
 
-def _in_mid_blob(faults: FaultLab, table: Table, fault: Fault, other_holder: bool, source: bool) -> None:
+@pytest.mark.every_containerd
+@_surroundings
+@pytest.mark.parametrize("fault", IN_MID_BLOB, ids=_named)
+def test_fault_in_mid_blob(faults: FaultLab, fault_table: Table, fault: Fault, other_holder: bool, source: bool):
     image = faults.image(other_holder)
     faults.prepare(image, source)
     sent = faults.sent()
@@ -84,25 +86,11 @@ def _in_mid_blob(faults: FaultLab, table: Table, fault: Fault, other_holder: boo
         fault.make(holder, faults.blob(holder, image))
 
     course = faults.pull_with_fault(image, make, attempts=_attempts(fault))
-    _check(faults, table, fault, other_holder, source, image, course)
+    _check(faults, fault_table, fault, other_holder, source, image, course)
 
 
 @pytest.mark.every_containerd
-@_surroundings((True, False), (False, True))
-@pytest.mark.parametrize("fault", IN_MID_BLOB, ids=_named)
-def test_somebody_else_has_the_rest(faults: FaultLab, fault_table: Table, fault: Fault, other_holder: bool, source: bool):
-    _in_mid_blob(faults, fault_table, fault, other_holder, source)
-
-
-@_surroundings((True, True), (False, False))
-@pytest.mark.parametrize("fault", IN_MID_BLOB, ids=_named)
-def test_everybody_or_nobody_has_the_rest(
-    faults: FaultLab, fault_table: Table, fault: Fault, other_holder: bool, source: bool,
-):
-    _in_mid_blob(faults, fault_table, fault, other_holder, source)
-
-
-@_surroundings((True, True), (True, False), (False, True), (False, False))
+@_surroundings
 @pytest.mark.parametrize("fault", BEFORE_THE_BLOB, ids=_named)
 def test_fault_before_the_blob(faults: FaultLab, fault_table: Table, fault: Fault, other_holder: bool, source: bool):
     """Which of two holders is asked first is left to chance, so the pull is begun anew until it is the faulty one."""
@@ -148,6 +136,7 @@ def _restart_when_not_alive(faults: FaultLab) -> float:
     return time.monotonic() - begin
 
 
+@pytest.mark.every_containerd
 @pytest.mark.parametrize(
     ("fault", "when", "source"), [
         ("killed", "before", True), ("killed", "mid-blob", True), ("killed", "mid-blob", False),

@@ -68,8 +68,6 @@ class Node:
                     f"--router-addr={self.address}:{self.ports.router}",
                     f"--metrics-addr={self.address}:{self.ports.metrics}",
                     f"--static-bootstrap-peers={self._bootstrap}",
-                    # Several of those that hold something may have gone at the same time, and one always stays.
-                    "--mirror-resolve-retries=8",
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 

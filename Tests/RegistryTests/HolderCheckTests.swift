@@ -172,5 +172,106 @@ extension LoopbackTests {
             #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").body == bytes)
             await node.server.shutdown()
         }
+
+        // MARK: Content that is not within reach as files
+
+        private func makeReader(
+            _ bytes: [UInt8],
+            as digest: Digest,
+            configure: (inout RegistryConfiguration) -> Void = { _ in }
+        ) async throws -> TestNode {
+            let node = try await TestNode(host: "127.0.0.2", readersOnly: true, checksFiles: true) {
+                $0.checkedSize = 1 << 20
+                $0.checkTimeout = .seconds(9)
+                $0.tailTimeout = .seconds(9)
+                configure(&$0)
+            }
+            node.store.add(bytes, as: digest)
+            node.index.insert(digest, size: Int64(bytes.count), mediaType: nil)
+            return node
+        }
+
+        private func spoilt(_ bytes: [UInt8]) -> [UInt8] {
+            var wrong = bytes
+            wrong[bytes.count / 3] ^= 4
+            return wrong
+        }
+
+        @Test(arguments: [1000, 400_000, 4 << 20])
+        func soundContentIsReadAndCheckedOnce(size: Int) async throws {
+            let (bytes, digest) = try makeContent(size)
+            let node = try await makeReader(bytes, as: digest)
+            for _ in 0..<3 {
+                let answer = try await fetch(node.address, "/v2/a/blobs/\(digest)")
+                #expect(answer.status == 200 && answer.body == bytes)
+            }
+            let part = try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: ["Range: bytes=9-99"])
+            #expect(part.status == 206 && part.body == Array(bytes[9..<100]))
+            #expect(node.checks?.counts.sound == 1)
+            await node.server.shutdown()
+        }
+
+        @Test(arguments: [1000, 400_000])
+        func smallCorruptContentIsNeverSent(size: Int) async throws {
+            let (bytes, digest) = try makeContent(size)
+            let node = try await makeReader(spoilt(bytes), as: digest)
+            for _ in 0..<2 { #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").status == 404) }
+            #expect(node.checks?.counts.corrupt == 1 && node.checks?.faultCount == 1)
+            await node.server.shutdown()
+        }
+
+        @Test func largeCorruptContentIsNotSentToItsEnd() async throws {
+            let (bytes, digest) = try makeContent(4 << 20)
+            let node = try await makeReader(spoilt(bytes), as: digest)
+            let first = try await fetch(node.address, "/v2/a/blobs/\(digest)")
+            #expect(first.status == 200 && !first.isWhole && first.body.count < bytes.count)
+            #expect(node.checks?.faultCount == 1)
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").status == 404)
+            // Put right, it is served again, as soon as it is known to be held.
+            unlink(node.store.path(digest))
+            node.store.add(bytes, as: digest)
+            node.index.insert(digest, size: Int64(bytes.count), mediaType: nil)
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").body == bytes)
+            #expect(node.checks?.faultCount == 0)
+            await node.server.shutdown()
+        }
+
+        @Test(arguments: [false, true])
+        func contentOfWhichAPartIsAskedForIsCheckedBeside(isCorrupt: Bool) async throws {
+            let (bytes, digest) = try makeContent(4 << 20)
+            let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
+            let part = try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: ["Range: bytes=3000000-"])
+            if isCorrupt {
+                #expect(!(part.status == 206 && part.isWhole))
+                #expect(node.checks?.faultCount == 1)
+                #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").status == 404)
+            } else {
+                #expect(part.status == 206 && part.body == Array(bytes.dropFirst(3_000_000)))
+                #expect(node.checks?.counts.sound == 1)
+            }
+            await node.server.shutdown()
+        }
+
+        @Test(arguments: [false, true])
+        func whoDoubtsHasContentCheckedFirst(isCorrupt: Bool) async throws {
+            let (bytes, digest) = try makeContent(4 << 20)
+            let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
+            let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true", "Range: bytes=5-"]
+            let answer = try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: headers)
+            #expect(answer.status == (isCorrupt ? 404 : 206))
+            #expect(answer.headers["x-spegel-checked"] == (isCorrupt ? nil : "true"))
+            if !isCorrupt { #expect(answer.body == Array(bytes.dropFirst(5))) }
+            let plain = try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: Array(headers.dropFirst()))
+            #expect(plain.headers["x-spegel-checked"] == nil)
+            await node.server.shutdown()
+        }
+
+        @Test func whoDoubtsWaitsForTheCheckOfContentOnlySoLong() async throws {
+            let (bytes, digest) = try makeContent(4 << 20)
+            let node = try await makeReader(bytes, as: digest) { $0.demandedCheckTimeout = .zero }
+            let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true"]
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: headers).status == 503)
+            await node.server.shutdown()
+        }
     }
 }

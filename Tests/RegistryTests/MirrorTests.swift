@@ -200,6 +200,59 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
+        @Test func holdersThatCannotBeReachedMakeNoFalse404() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair { $0.headTimeout = .milliseconds(300) }
+            var providers: [Provider] = []
+            var peers: [ScriptedPeer] = []
+            for number in 0..<3 {
+                let gone = try await TestNode(host: "127.0.0.4")
+                await gone.server.shutdown()
+                let steps: [ScriptedPeer.Step] = number == 0 ? [.pause(100_000)] : [.close]
+                let (peer, provider) = try await ScriptedPeer.start { _ in steps }
+                peers.append(peer)
+                providers += [gone.provider, provider]
+            }
+            mirror.router.setProviders(providers + [holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && answer.body == bytes)
+            // Those that answer that they lack it are another matter: three of them are believed.
+            var lacking: [ScriptedPeer] = []
+            var empty: [Provider] = []
+            for _ in 0..<4 {
+                let (peer, provider) = try await ScriptedPeer.start { _ in
+                    [.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")]
+                }
+                lacking.append(peer)
+                empty.append(provider)
+            }
+            mirror.router.setProviders(empty, of: digest.text)
+            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)").status == 404)
+            #expect(lacking.map(\.requests.count) == [1, 1, 1, 0])
+            for peer in peers + lacking { try await peer.stop() }
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        /// Whoever is found when the only known holder has gone in mid-body goes on from the byte that was reached.
+        @Test func inMidBodyOthersAreLookedFor() async throws {
+            let (mirror, holder, bytes, digest) = try await makePair()
+            let router = mirror.router
+            let (bad, provider) = try await ScriptedPeer.start { _ in
+                router.setProviders([holder.provider], of: digest.text)
+                return [
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n"),
+                    .bytes(Array(bytes.prefix(100_000))), .pause(100), .close,
+                ]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 200 && answer.isWhole && answer.body == bytes)
+            #expect(try await TestNode.settle { holder.server.metrics.localBytes == 400_000 })
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
         @Test func aBodyWithoutAnEndEndsCleanly() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let (bad, provider) = try await ScriptedPeer.start { _ in

@@ -45,7 +45,11 @@ final class TestStore: ContentStore {
 
     func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
         guard readersOnly, let file = try ContentFile.open(path: path(digest)) else { return nil }
-        return Reader(bytes: try file.readAll(limit: 1 << 26), failsAfter: readersFailAfter.withLock { $0 })
+        return Reader(
+            bytes: try file.readAll(limit: 1 << 26),
+            stamp: file.stamp,
+            failsAfter: readersFailAfter.withLock { $0 }
+        )
     }
 
     func images() async throws -> [StoredImage] { [] }
@@ -56,6 +60,7 @@ final class TestStore: ContentStore {
 
     private struct Reader: ContentReader {
         var bytes: [UInt8]
+        var stamp: ContentStamp?
         var failsAfter: Int?
         var size: Int64 { Int64(bytes.count) }
 

@@ -99,16 +99,16 @@ public enum SpegelMetrics {
             labels: [registry]
         ),
         MetricFamily(
-            "spegel_zone_received_bytes_total",
-            .counter,
-            "Bytes of content received from other nodes, by whether they are in the zone of this one.",
-            labels: [.fixed("zone", ["same", "other", "unknown"])]
-        ),
-        MetricFamily(
             "spegel_source_received_bytes_total",
             .counter,
             "Bytes of content that came into the store from its source registry after no other node had it.",
             labels: [registry]
+        ),
+        MetricFamily(
+            "spegel_zone_received_bytes_total",
+            .counter,
+            "Bytes of content received from other nodes, by whether they are in the zone of this one.",
+            labels: [.fixed("zone", ["same", "other", "unknown"])]
         ),
         MetricFamily(
             "spegel_registry_requests_total",
@@ -270,13 +270,13 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_store_checks_total",
             .counter,
-            "Files of the content store that were checked against their digests, by what was found.",
+            "Pieces of content of the store that were checked against their digests, by what was found.",
             labels: [.fixed("outcome", ["sound", "corrupt", "unreadable"])]
         ),
         MetricFamily(
             "spegel_store_faulty_contents",
             .gauge,
-            "Pieces of content that are not shared since their files are not what their digests say."
+            "Pieces of content that are not shared since they are not what their digests say."
         ),
         MetricFamily("spegel_store_outages_total", .counter, "How often the content store was lost."),
         MetricFamily("spegel_ready", .gauge, "Whether the node can do its work, as /readyz says: 1 or 0."),

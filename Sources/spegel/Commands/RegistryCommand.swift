@@ -97,7 +97,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("How long to look for the first node that has a key.", valueName: "time"))
     var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
 
-    @Option(help: ArgumentHelp("How many nodes are tried for a request.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "How many nodes may answer a request without having the content; those that give no answer do not count.",
+            valueName: "count"
+        )
+    )
     var mirrorResolveRetries = 3
 
     @Option(
