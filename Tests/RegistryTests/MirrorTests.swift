@@ -201,7 +201,7 @@ extension LoopbackTests {
         }
 
         @Test func holdersThatCannotBeReachedMakeNoFalse404() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair { $0.headTimeout = .milliseconds(300) }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair { $0.headTimeout = .milliseconds(300) }
             var providers: [Provider] = []
             var peers: [ScriptedPeer] = []
             for number in 0..<3 {
@@ -235,7 +235,7 @@ extension LoopbackTests {
 
         /// Whoever is found when the only known holder has gone in mid-body goes on from the byte that was reached.
         @Test func inMidBodyOthersAreLookedFor() async throws {
-            let (mirror, holder, bytes, digest) = try await makePair()
+            let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let router = mirror.router
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 router.setProviders([holder.provider], of: digest.text)
