@@ -16,7 +16,7 @@ public final class DHTRouter: Router, Service {
     private let bootstrapper: Bootstrapper
     private let protocolID: String
     private let recordsProtocolID: String
-    private let registryPort: UInt16
+    private let known: KnownProviders
     private let zones: PeerZones
     private let logger: Logger
 
@@ -37,7 +37,7 @@ public final class DHTRouter: Router, Service {
         logger: Logger
     ) {
         self.host = host
-        self.registryPort = registryPort
+        known = KnownProviders(registryPort: registryPort)
         self.zones = zones
         self.logger = logger
         protocolID = protocolPrefix + "/kad/1.0.0"
@@ -96,7 +96,7 @@ public final class DHTRouter: Router, Service {
 
     /// Where the registry of a peer is expected; `nil` when no address of it is known.
     public func provider(_ peer: PeerInfo) -> Provider? {
-        Provider(peer, registryPort: registryPort)
+        known.provider(peer)
     }
 
     /// Runs the node of the DHT until the task is cancelled or the service shuts down. The host must have started.
@@ -128,9 +128,9 @@ public final class DHTRouter: Router, Service {
     public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
         let found = node.findProviders(Key(key), limit: limit)
         let (stream, continuation) = AsyncStream<Provider>.makeStream(bufferingPolicy: .bufferingOldest(limit))
-        let task = Task { [registryPort] in
+        let task = Task { [known] in
             for await info in found {
-                if let provider = Provider(info, registryPort: registryPort) { continuation.yield(provider) }
+                if let provider = known.provider(info) { continuation.yield(provider) }
             }
             continuation.finish()
         }
@@ -140,7 +140,7 @@ public final class DHTRouter: Router, Service {
 
     /// The holders of a key, where the DHT need not ask for them.
     public func knownProviders(of key: String, limit: Int) -> [Provider]? {
-        node.findProvidersHere(Key(key), limit: limit)?.compactMap { Provider($0, registryPort: registryPort) }
+        node.findProvidersHere(Key(key), limit: limit)?.compactMap(known.provider)
     }
 
     /// Has the DHT provide the keys.
