@@ -148,7 +148,8 @@ struct RealContainerdTests {
             #expect(try await checked.openReader(digest) == nil)
             #expect(try await checked.size(of: digest) == nil)
             let held = Set(try await checked.contents().map(\.digest))
-            #expect(held == Set(archive.contents.keys).subtracting([digest]))
+            // There may be more for a moment: containerd keeps the archive's own index until it collects garbage.
+            #expect(held.intersection(archive.contents.keys) == Set(archive.contents.keys).subtracting([digest]))
 
             // Put there anew it is another, of which nothing is known.
             try containerd.ctr("images", "rm", "--sync", "registry.example/a:1")
