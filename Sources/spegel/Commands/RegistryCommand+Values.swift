@@ -16,7 +16,7 @@ extension RegistryCommand {
 
     /// The zone of the node, or `nil` when it is not known.
     func ownZone() throws -> Zone? {
-        guard !zone.isEmpty else { return nil }
+        guard let zone, !zone.isEmpty else { return nil }
         guard let name = Zone(zone) else {
             throw ValidationError(
                 "--zone takes at most \(Zone.maximumLength) letters, digits, '-', '_' and '.', the first and the last a "

@@ -47,7 +47,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             valueName: "name"
         )
     )
-    var zone = ""
+    var zone: String?
 
     @Option(help: ArgumentHelp("Share this OCI image layout instead of what containerd holds.", valueName: "dir"))
     var store: String?
