@@ -135,8 +135,13 @@ class Node(Process):
 class Nginx(Process):
     """An nginx that serves the blobs of a store by sendfile, relays to others, or both."""
 
-    def start(self, files: tuple[int, pathlib.Path] | None = None, relays: list[tuple[int, str]] = ()) -> None:
-        """Serves the files at a port, and relays each other port to the address that stands beside it."""
+    def start(
+        self, files: tuple[int, pathlib.Path] | None = None, relays: list[tuple[int, str]] = (), logs: bool = False,
+    ) -> None:
+        """Serves the files at a port, and relays each other port to the address that stands beside it.
+
+        With `logs` it writes a line for each request, as it does by default, and as a node does.
+        """
         servers = []
         if files:
             port, folder = files
@@ -176,7 +181,7 @@ daemon off; pid {self.folder}/pid; error_log {self.folder}/error.log;
 worker_processes {len(os.sched_getaffinity(0))}; worker_rlimit_nofile 16384;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 100000000;
+  access_log {self.folder / "access.log" if logs else "off"}; sendfile on; tcp_nopush on; tcp_nodelay on; keepalive_requests 100000000;
 {places}
 {"".join(servers)}
 }}

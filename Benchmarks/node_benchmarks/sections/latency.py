@@ -27,7 +27,7 @@ def run(runs: int) -> dict:
         mirror.start()
         mirror.wait_for_peers(1)
         mirror.wait_for_records(len(keys))
-        proxy.start(relays=[(REGISTRY, f"{holder.address}:{REGISTRY}")])
+        proxy.start(relays=[(REGISTRY, f"{holder.address}:{REGISTRY}")], logs=True)
         results: dict[str, dict] = {}
         for name, (paths, status) in cases.items():
             results[name] = {}
