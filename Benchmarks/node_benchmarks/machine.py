@@ -37,4 +37,5 @@ def describe() -> dict:
         "kernel": f"Linux {re.match(r'[0-9.]+', os.uname().release).group(0).rstrip('.')}",
         "load at the start": os.getloadavg()[0],
         **{name: version(name, arguments) for name, _, arguments in OTHERS if program(name)},
+        **({"containerd": version("containerd", ["--version"])} if program("containerd") else {}),
     }

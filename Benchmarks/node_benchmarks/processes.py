@@ -90,10 +90,13 @@ class Process:
 
 
 class Node(Process):
-    """A node of this project, with an image layout for its store."""
+    """A node of this project, with an image layout for its store, or a containerd."""
 
-    def __init__(self, name: str, number: int, registry: int = REGISTRY, bootstrap: int | None = None):
+    def __init__(
+        self, name: str, number: int, registry: int = REGISTRY, bootstrap: int | None = None, containerd=None,
+    ):
         super().__init__(name, number)
+        self.containerd = containerd
         self.registry = registry
         self.bootstrap = address(bootstrap or number)
         self.store = self.folder / "store"
@@ -105,7 +108,7 @@ class Node(Process):
         """Starts the node and gives the seconds until it is ready."""
         begin = time.monotonic()
         self.launch([
-            BINARY, "registry", f"--store={self.store}", f"--data-dir={self.folder}/data",
+            BINARY, "registry", *self._store_options(), f"--data-dir={self.folder}/data",
             f"--registry-addr={self.address}:{self.registry}", f"--router-addr={self.address}:{ROUTER}",
             f"--metrics-addr={self.address}:{METRICS}",
             f"--static-bootstrap-peers=/ip4/{self.bootstrap}/tcp/{ROUTER}",
@@ -117,6 +120,13 @@ class Node(Process):
 
         self.wait_for(is_ready, "become ready")
         return time.monotonic() - begin
+
+    def _store_options(self) -> list[str]:
+        if not self.containerd:
+            return [f"--store={self.store}"]
+        return [
+            f"--containerd-sock={self.containerd.socket}", f"--containerd-content-path={self.containerd.content}",
+        ]
 
     def metrics(self) -> dict[str, float]:
         """What `/metrics` tells, without the series that have labels."""

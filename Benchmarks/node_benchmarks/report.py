@@ -6,7 +6,7 @@ from . import aims
 
 BEGIN = "<!-- What stands from here to the end of it is written by `make bench-docs`. -->"
 END = "<!-- the end of it -->"
-NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "wrk": "wrk"}
+NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "wrk": "wrk", "containerd": "containerd"}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

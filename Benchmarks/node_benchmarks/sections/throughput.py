@@ -1,5 +1,8 @@
 """Blobs: served by a node and by nginx; relayed by a node, HAProxy and nginx before one nginx; by two nodes."""
 
+import sys
+
+from ..containerd import Containerd, reason_against
 from ..measuring import interleave, transfer
 from ..processes import HAProxy, Nginx, Node, Process
 from ..settings import FILES, REGISTRY
@@ -19,6 +22,14 @@ def run(runs: int) -> dict:
     before_nginx = Node("mirror-before-nginx", 3, registry=FILES, bootstrap=1)
     files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
     everything: list[Process] = [holder, mirror, before_nginx, files, proxy, haproxy]
+    # A cluster of their own, since the mirror would choose among all that hold a blob.
+    pair: list[Node] = []
+    if reason := reason_against():
+        print(f"Left out the pair with a containerd each: {reason}.", file=sys.stderr)
+    else:
+        stores = [Containerd("containerd-holder", 6), Containerd("containerd-mirror", 7)]
+        pair = [Node(f"{store.name}-node", number, bootstrap=6, containerd=store) for number, store in enumerate(stores, 6)]
+        everything += [*stores, *pair]
 
     holder.prepare()
     large = [store.large_blob(holder.store, 1 << 30)]
@@ -46,6 +57,13 @@ def run(runs: int) -> dict:
         before_nginx.start()
         mirror.wait_for_records(len(large + middle + small))
         before_nginx.wait_for_records(len(large + middle + small))
+        if pair:
+            for containerd in stores:
+                containerd.start()
+            stores[0].load(holder.store, large + middle + small)
+            for node in pair:
+                node.start()
+            pair[1].wait_for_records(len(large + middle + small))
         proxy.start(relays=[(FILES, target)])
         pipe_sizes = {}
         for size in PIPE_SIZES:
@@ -57,17 +75,20 @@ def run(runs: int) -> dict:
         best = min(pipe_sizes, key=pipe_sizes.get)
         haproxy.start([(FILES, target)], best)
         results = {}
+        kinds = [
+            ("nginx alone", files, FILES, {"holder": files}),
+            ("Spegel alone", holder, REGISTRY, {"holder": holder}),
+            ("HAProxy before nginx", haproxy, FILES, {"relay": haproxy, "holder": files}),
+            ("nginx before nginx", proxy, FILES, {"relay": proxy, "holder": files}),
+            ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
+            ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
+        ]
+        if pair:
+            kinds.append(("the same, containerd", pair[1], REGISTRY, {"relay": pair[1], "holder": pair[0]}))
         for name, (digests, connections) in workloads.items():
             alternatives = {
                 title: alternative(entry, port, processes, digests, connections)
-                for title, entry, port, processes in (
-                    ("nginx alone", files, FILES, {"holder": files}),
-                    ("Spegel alone", holder, REGISTRY, {"holder": holder}),
-                    ("HAProxy before nginx", haproxy, FILES, {"relay": haproxy, "holder": files}),
-                    ("nginx before nginx", proxy, FILES, {"relay": proxy, "holder": files}),
-                    ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
-                    ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
-                )
+                for title, entry, port, processes in kinds
             }
             # The first time files come into the page cache, and the holder checks each blob against its digest.
             for once in alternatives.values():
