@@ -1,4 +1,5 @@
 import Multiformats
+import NIOCore
 import Testing
 
 @testable import Routing
