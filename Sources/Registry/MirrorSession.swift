@@ -351,7 +351,7 @@ final class MirrorSession: PeerConnectionUser {
         let head = requestHead(peerRequest)
         let attempt = peerRequest.attempt
         asked[attempt] = .now()
-        if services.isSilent(peerRequest.peerID) { transfer.hurry(attempt) }
+        if services.isHurried(peerRequest.peerID) { transfer.hurry(attempt) }
         if peerRequest.mayReuse, let connection = pool.take(peerRequest.address) {
             peers[attempt] = connection
             transfer.connected(attempt, reused: true, now: .now())

@@ -115,13 +115,15 @@ final class RegistryServices: Sendable {
     }
 
     /// So many transfers at a time are load and not a slow peer: second requests would only add to it.
-    private static let maximumMirrorsToHedge = 64
+    private static let maximumMirrorsWithoutLoad = 64
+
+    private var isLoaded: Bool { metrics.currentMirrors > Self.maximumMirrorsWithoutLoad }
 
     /// The limits of a transfer that begins now.
     func limitsForTransfer() -> MirrorTransfer.Limits {
         var limits = transferLimits
         limits.hedgeDelay = firstByteTimes.withLock { $0.hedgeDelay }
-        if metrics.currentMirrors > Self.maximumMirrorsToHedge { limits.hedges = 0 }
+        if isLoaded { limits.hedges = 0 }
         return limits
     }
 
@@ -187,8 +189,9 @@ final class RegistryServices: Sendable {
         return zone == own ? counters.bytesOfSameZone : counters.bytesOfOtherZones
     }
 
-    func isSilent(_ peerID: String) -> Bool {
-        silentPeers.withLock { $0.contains(peerID, now: .now()) }
+    /// Whether a peer, which fell silent of late, has less time to answer. Under load it may only have been slow.
+    func isHurried(_ peerID: String) -> Bool {
+        !isLoaded && silentPeers.withLock { $0.contains(peerID, now: .now()) }
     }
 
     /// Has a peer check some content before it sends it, for a while, since what it sent may have been wrong.
