@@ -171,13 +171,13 @@ final class RegistryServices: Sendable {
 
     /// Notes that a peer sent nothing for too long, so that no other request waits as long for it.
     func fellSilent(_ peer: Provider) {
-        silentPeers.withLock { $0.insert(peer.peerID, now: .now()) }
-        router.reportUnreachable(peer)
+        let time = transferLimits.progressTimeout
+        if silentPeers.withLock({ $0.insert(peer.peerID, for: time, now: .now()) }) { router.reportUnreachable(peer) }
     }
 
     /// Notes that a peer answers, and what it tells of itself with content.
     func answered(_ peerID: String, _ head: PeerResponseHead) {
-        silentPeers.withLock { $0.remove(peerID) }
+        silentPeers.withLock { $0.answered(peerID, now: .now()) }
         if head.status == 200 || head.status == 206 { configuration.peerZones.note(text: head.zone, of: peerID) }
     }
 

@@ -11,12 +11,18 @@ struct SilentPeers {
     static let limit = 256
 
     private var entries: [String: NIODeadline] = [:]
+    /// When peers answered last; of no more than the limit, and all are forgotten when there is another.
+    private var heard: [String: NIODeadline] = [:]
 
     /// How many there are, those whose time is over included until they are met.
     var count: Int { entries.count }
 
-    /// Notes that a peer fell silent.
-    mutating func insert(_ peerID: String, now: NIODeadline) {
+    /// Notes that a peer fell silent, unless it has answered somebody meanwhile: then it is only slow.
+    ///
+    /// - Parameter time: for how long it sent nothing.
+    /// - Returns: whether it is taken to be silent.
+    mutating func insert(_ peerID: String, for time: TimeAmount, now: NIODeadline) -> Bool {
+        if let heard = heard[peerID], heard > now - time { return false }
         if entries.count >= Self.limit, entries[peerID] == nil {
             entries = entries.filter { $0.value > now }
             if entries.count >= Self.limit, let first = entries.min(by: { $0.value < $1.value }) {
@@ -24,12 +30,13 @@ struct SilentPeers {
             }
         }
         entries[peerID] = now + Self.duration
+        return true
     }
 
     /// Notes that a peer answers.
-    mutating func remove(_ peerID: String) {
-        guard !entries.isEmpty else { return }
-        entries[peerID] = nil
+    mutating func answered(_ peerID: String, now: NIODeadline) {
+        if !entries.isEmpty { entries[peerID] = nil }
+        if heard.updateValue(now, forKey: peerID) == nil, heard.count > Self.limit { heard = [peerID: now] }
     }
 
     /// Whether a peer fell silent of late.

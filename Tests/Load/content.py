@@ -31,9 +31,9 @@ class SizeClass:
 #: From 1 KiB to 64 MiB. Most requests are for small ones, most bytes are of large ones.
 CLASSES = (
     SizeClass(1 << 10, 64 << 10, 150, 60),
-    SizeClass(64 << 10, 1 << 20, 60, 25),
+    SizeClass(64 << 10, 1 << 20, 60, 26),
     SizeClass(1 << 20, 8 << 20, 24, 12),
-    SizeClass(8 << 20, 64 << 20, 6, 3),
+    SizeClass(8 << 20, 64 << 20, 6, 2),
 )
 IMAGES = 40
 

@@ -32,8 +32,9 @@ from content import MANIFEST_TYPE, REGISTRY, REPOSITORY, Content, Library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STAYING, ROAMING = 4, 3
-#: How long a response may make no progress. Far longer than anything takes; a hang is longer still.
-SILENCE = 20.0
+#: How long a response may make no progress: longer than the 30 s for which a node lets a transfer wait for its turn, and
+#: the 9 s that it then takes at most to answer. A hang is longer still.
+SILENCE = 45.0
 #: How often the rest of one blob may be asked for.
 MOST_RESUMPTIONS = 10
 #: How long a node that is ready may take until it answers for all that others hold.

@@ -9,8 +9,8 @@ struct SilentPeersTests {
     @Test func aPeerIsRememberedForAWhileOrUntilItAnswers() {
         let now = NIODeadline.uptimeNanoseconds(5)
         var silent = SilentPeers()
-        for peer in ["a", "b"] { silent.insert(peer, now: now) }
-        silent.remove("b")
+        for peer in ["a", "b"] { _ = silent.insert(peer, for: .seconds(2), now: now) }
+        silent.answered("b", now: now)
         let answers = [
             silent.contains("a", now: now), silent.contains("b", now: now),
             silent.contains("a", now: now + SilentPeers.duration - .nanoseconds(1)),
@@ -20,10 +20,28 @@ struct SilentPeersTests {
         #expect(silent.count == 0)
     }
 
+    @Test func whoAnswersSomebodyMeanwhileIsOnlySlow() {
+        let start = NIODeadline.uptimeNanoseconds(5)
+        var silent = SilentPeers()
+        silent.answered("a", now: start)
+        let soon = start + .seconds(2) - .nanoseconds(1)
+        let isSilentSoon = silent.insert("a", for: .seconds(2), now: soon)
+        let isHurriedSoon = silent.contains("a", now: soon)
+        #expect(!isSilentSoon && !isHurriedSoon)
+        let later = start + .seconds(2)
+        let isSilentLater = silent.insert("a", for: .seconds(2), now: later)
+        let isHurriedLater = silent.contains("a", now: later)
+        #expect(isSilentLater && isHurriedLater)
+        // Those who answer are not remembered without end.
+        for number in 0..<10 * SilentPeers.limit { silent.answered("\(number)", now: later) }
+        let isKnown = silent.contains("a", now: later)
+        #expect(isKnown)
+    }
+
     @Test func theOldestGiveWayWhenThereAreTooMany() {
         var silent = SilentPeers()
         for number in 0...SilentPeers.limit {
-            silent.insert("\(number)", now: .uptimeNanoseconds(UInt64(number)))
+            _ = silent.insert("\(number)", for: .seconds(2), now: .uptimeNanoseconds(UInt64(number)))
         }
         let now = NIODeadline.uptimeNanoseconds(UInt64(SilentPeers.limit))
         #expect(silent.count == SilentPeers.limit)
