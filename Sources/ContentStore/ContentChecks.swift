@@ -15,8 +15,8 @@ public final class ContentChecks: Sendable {
         case sound
         /// It is not.
         case faulty(ContentFault)
-        /// It could not be said: there was no room for another check, the store could not be
-        /// asked, or the content changed meanwhile.
+        /// It could not be said: there was no room for another check, the store could not be asked, or the content
+        /// changed meanwhile.
         case undecided
     }
 

@@ -22,7 +22,7 @@ final class MirrorSession: PeerConnectionUser {
     private(set) var client: (any MirrorClient)?
     private var lookup: Task<Void, Never>?
     private var lookupHasBegun = false
-    /// Tells the lookup of the day from one that was called off.
+    /// Tells the lookup that goes on from one that was called off.
     private var lookupNumber = 0
     private var lookupIsCut = false
     /// How many of the transfer's failures the router was told of.
