@@ -62,6 +62,15 @@ def transfer(processes: dict[str, Process], task: dict) -> dict:
     return values
 
 
+def repeated(once: Callable[[], dict], times: int) -> Callable[[], dict]:
+    """Does something so often for one value of each quantity, their mean: what is short is told apart from noise."""
+    def all_of_them() -> dict:
+        results = [once() for _ in range(times)]
+        return {quantity: statistics.fmean(result[quantity] for result in results) for quantity in results[0]}
+
+    return all_of_them
+
+
 def load(target: tuple[str, int], clients: int, seconds: int, paths: list[str] | str) -> dict:
     """Has wrk ask for paths in turn, or for ever new ones made from a pattern with DIGEST in it."""
     if isinstance(paths, str):

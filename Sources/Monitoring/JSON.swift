@@ -23,6 +23,8 @@ public enum JSON: Sendable {
     /// The value on one line.
     public var text: String {
         var text = ""
+        // As long as most log lines.
+        text.reserveCapacity(512)
         write(to: &text)
         return text
     }

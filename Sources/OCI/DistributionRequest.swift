@@ -53,22 +53,19 @@ public struct DistributionRequest: Hashable, Sendable {
         guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
             throw DistributionError(.nameInvalid, "the request target has more than \(maximumLength) bytes")
         }
-        let parts = split(Substring(target), at: UInt8(ascii: "?"), maxSplits: 1)
-        let path: Substring = parts.first ?? ""
+        let (path, query) = split(Substring(target), at: UInt8(ascii: "?"))
         if path == "/v2/" || path == "/v2" { return .base }
-        guard path.hasPrefix("/v2/") else { return nil }
-        let components = split(path.dropFirst(4), at: UInt8(ascii: "/"))
-        guard components.count >= 3, let last = components.last,
-            let kind = Kind(rawValue: String(components[components.count - 2]))
+        guard path.utf8.starts(with: "/v2/".utf8),
+            let (rest, last) = splitAtLastSlash(Substring(path.utf8.dropFirst(4))),
+            let (nameText, kindText) = splitAtLastSlash(rest), let kind = Kind(rawValue: String(kindText))
         else { return nil }
 
-        let nameText = components.dropLast(2).joined(separator: "/")
         guard let repository = RepositoryName(nameText) else {
             throw DistributionError(.nameInvalid, "the repository name is malformed", detail: clipped(nameText))
         }
-        let registry = try registry(inQuery: parts.count == 2 ? parts.last : nil)
+        let registry = try registry(inQuery: query)
         guard let reference = percentDecoded(last) else {
-            throw DistributionError(.manifestInvalid, "the reference is malformed", detail: clipped(String(last)))
+            throw DistributionError(.manifestInvalid, "the reference is malformed", detail: clipped(last))
         }
         let content = DistributionRequest(
             kind: kind,
@@ -79,10 +76,17 @@ public struct DistributionRequest: Hashable, Sendable {
         return .content(content)
     }
 
-    /// Splits at each of a byte, as a URL is; no character of several bytes holds an ASCII one.
-    private static func split(_ text: Substring, at separator: UInt8, maxSplits: Int = .max) -> [Substring] {
-        text.utf8.split(separator: separator, maxSplits: maxSplits, omittingEmptySubsequences: false)
-            .map { Substring($0) }
+    /// Splits at the first of a byte, as a URL is; no character of several bytes holds an ASCII one.
+    private static func split(_ text: Substring, at separator: UInt8) -> (first: Substring, rest: Substring?) {
+        let bytes = text.utf8
+        guard let index = bytes.firstIndex(of: separator) else { return (text, nil) }
+        return (text[..<index], text[bytes.index(after: index)...])
+    }
+
+    private static func splitAtLastSlash(_ text: Substring) -> (before: Substring, after: Substring)? {
+        let bytes = text.utf8
+        guard let index = bytes.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return (text[..<index], text[bytes.index(after: index)...])
     }
 
     private static func parseReference(_ text: String, kind: Kind) throws(DistributionError) -> Target {
@@ -101,12 +105,15 @@ public struct DistributionRequest: Hashable, Sendable {
     }
 
     private static func registry(inQuery query: Substring?) throws(DistributionError) -> RegistryName? {
-        guard let query else { return nil }
-        for item in split(query, at: UInt8(ascii: "&")) where item.hasPrefix("ns=") {
-            let raw = item.dropFirst(3)
+        var rest = query
+        while let query = rest {
+            let item: Substring
+            (item, rest) = split(query, at: UInt8(ascii: "&"))
+            guard item.utf8.starts(with: "ns=".utf8) else { continue }
+            let raw = Substring(item.utf8.dropFirst(3))
             if raw.isEmpty { return nil }
             guard let text = percentDecoded(raw), let registry = RegistryName(text) else {
-                let detail = clipped(String(raw))
+                let detail = clipped(raw)
                 throw DistributionError(.nameInvalid, "the parameter ns is no registry name", detail: detail)
             }
             return registry
@@ -115,7 +122,8 @@ public struct DistributionRequest: Hashable, Sendable {
     }
 
     /// RFC 3986, section 2.1; `nil` where an escape is malformed or the result is no UTF-8.
-    private static func percentDecoded(_ text: some StringProtocol) -> String? {
+    private static func percentDecoded(_ text: Substring) -> String? {
+        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
         var bytes: [UInt8] = []
         var rest = text.utf8[...]
         while let byte = rest.popFirst() {
@@ -140,7 +148,7 @@ public struct DistributionRequest: Hashable, Sendable {
         }
     }
 
-    private static func clipped(_ text: String) -> String {
+    private static func clipped(_ text: some StringProtocol) -> String {
         String(text.prefix(256))
     }
 }

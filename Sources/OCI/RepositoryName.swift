@@ -22,25 +22,28 @@ public struct RepositoryName: Hashable, Sendable, CustomStringConvertible {
     public var description: String { text }
 
     private static func isComponent(_ bytes: some Collection<UInt8>) -> Bool {
-        // The separators since the last letter or digit; a component neither starts nor ends with one.
-        var separators: [UInt8] = []
+        // The separator since the last letter or digit, always of one byte; a component neither starts nor ends with one.
+        var separator: (byte: UInt8, count: Int)?
         var started = false
         for byte in bytes {
             if byte.isLowerAlphanumeric {
-                guard separators.isEmpty || (started && isSeparator(separators)) else { return false }
-                separators.removeAll(keepingCapacity: true)
+                separator = nil
                 started = true
-            } else {
-                separators.append(byte)
+                continue
             }
+            let count = (separator?.count ?? 0) + 1
+            guard started, separator.map({ $0.byte == byte }) ?? true, isSeparator(byte, count) else { return false }
+            separator = (byte, count)
         }
-        return started && separators.isEmpty
+        return started && separator == nil
     }
 
-    private static func isSeparator(_ bytes: [UInt8]) -> Bool {
-        switch bytes {
-        case [UInt8(ascii: ".")], [UInt8(ascii: "_")], [UInt8(ascii: "_"), UInt8(ascii: "_")]: true
-        default: bytes.allSatisfy { $0 == UInt8(ascii: "-") }
+    private static func isSeparator(_ byte: UInt8, _ count: Int) -> Bool {
+        switch byte {
+        case UInt8(ascii: "."): count == 1
+        case UInt8(ascii: "_"): count <= 2
+        case UInt8(ascii: "-"): true
+        default: false
         }
     }
 }

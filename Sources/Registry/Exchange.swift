@@ -52,6 +52,8 @@ struct Exchange {
     var awaitsCheck = false
     var reader: Task<Void, Never>?
     var mirror: MirrorSession?
+    /// Another client's request for the same, for whose answer this one waits, and for how many it has.
+    var following: (mirror: SharedMirror, turn: SharedMirror.Turn)?
     /// How many bytes the reader has yet to give; `nil` before it is open.
     var readerRemaining: Int64?
     /// The head of the answer until there is a first byte to follow it.

@@ -60,7 +60,7 @@ extension RegistryConnection {
     var liveTransfer: LiveTransfer? {
         guard let context, let exchange, let request = exchange.content, !exchange.isHead else { return nil }
         let buffered = Int64((try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
-        let isReceived = exchange.mirror != nil || exchange.outcome == .mirrored
+        let isReceived = exchange.mirror != nil || exchange.following != nil || exchange.outcome == .mirrored
         return LiveTransfer(
             id: String(UInt(bitPattern: ObjectIdentifier(self).hashValue), radix: 36) + "-\(exchange.id)",
             content: request.content,

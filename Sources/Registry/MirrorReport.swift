@@ -61,6 +61,15 @@ struct MirrorReport {
         for failed in transfer.failures { services.counters.countFailure(failed.failure) }
         services.journal.addFailures(transfer.failures, isCutShort: ending == .cutShort, of: request)
         countMiss(ending, of: transfer)
+        countHit(ending, of: transfer, receivedBytes: transfer.sentBytes)
+    }
+
+    /// Counts a request that was answered by way of another one for the same, so that no bytes came for it.
+    func countShared(_ ending: MirrorEnding, of transfer: MirrorTransfer) {
+        countHit(ending, of: transfer, receivedBytes: 0)
+    }
+
+    private func countHit(_ ending: MirrorEnding, of transfer: MirrorTransfer, receivedBytes: Int64) {
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
@@ -71,7 +80,7 @@ struct MirrorReport {
             isHit = true
         }
         let now = RegistryJournal.now
-        services.journal.addMirrored(isHit: isHit, bytes: transfer.sentBytes, now: now)
+        services.journal.addMirrored(isHit: isHit, bytes: receivedBytes, now: now)
         services.counters.countMirrored(
             registry: registryLabel,
             isHit: isHit,
@@ -102,7 +111,7 @@ struct MirrorReport {
     }
 
     /// Logs it.
-    func log(_ ending: MirrorEnding, of transfer: MirrorTransfer) {
+    func log(_ ending: MirrorEnding, of transfer: MirrorTransfer, isShared: Bool = false) {
         let logger = services.logger
         guard logger.logLevel <= .info else { return }
         let outcome =
@@ -126,6 +135,7 @@ struct MirrorReport {
             metadata["peer"] = "\(peer)"
             metadata["address"] = "\(address.hostHeader)"
         }
+        if isShared { metadata["shared"] = "true" }
         if !transfer.failures.isEmpty {
             metadata["failures"] = .array(
                 transfer.failures.map { "\($0.peerID) at \($0.address.hostHeader): \($0.failure)" }

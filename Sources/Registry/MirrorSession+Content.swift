@@ -31,7 +31,7 @@ extension MirrorSession {
     /// Sends what was held back. It takes its part of the budget until it has left, however slow the client is.
     func sendHeld() {
         guard let client, let (bytes, release) = held.takeAll() else { return held.release() }
-        client.mirrorSends(body: bytes, whenSent: release)
+        client.mirrorSends(body: bytes, whenSent: share(bytes, release: release))
         if request.content.kind == .manifest, let digest = transfer.content?.digest {
             services.learnSizes(fromManifest: bytes, digest)
         }

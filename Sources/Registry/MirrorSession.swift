@@ -15,7 +15,7 @@ final class MirrorSession: PeerConnectionUser {
 
     let request: ContentRequest
     let services: RegistryServices
-    private let pool: PeerConnectionPool
+    private let loop: RegistryLoop
     let eventLoop: any EventLoop
     let timer: LazyTimer
     var transfer: MirrorTransfer
@@ -42,6 +42,8 @@ final class MirrorSession: PeerConnectionUser {
     private var queued: [MirrorTransfer.AttemptID: MirrorTransfer.PeerRequest] = [:]
     /// The peers that attempts are made at.
     private var attemptPeers: [MirrorTransfer.AttemptID: String] = [:]
+    /// Those that wait for this answer.
+    private(set) var shared: SharedMirror?
     /// The lookup that is not needed if the peer that gave a range a moment ago gives this one too.
     private var lookupStarter: Scheduled<Void>?
 
@@ -49,13 +51,15 @@ final class MirrorSession: PeerConnectionUser {
         _ request: ContentRequest,
         client: any MirrorClient,
         services: RegistryServices,
-        pool: PeerConnectionPool,
-        eventLoop: any EventLoop
+        loop: RegistryLoop,
+        eventLoop: any EventLoop,
+        shared: SharedMirror? = nil
     ) {
         self.request = request
+        self.loop = loop
+        self.shared = shared
         self.client = client
         self.services = services
-        self.pool = pool
         self.eventLoop = eventLoop
         timer = LazyTimer(eventLoop: eventLoop)
         let digest: Digest? = if case .digest(let digest) = request.content.target { digest } else { nil }
@@ -228,16 +232,20 @@ final class MirrorSession: PeerConnectionUser {
         switch decision.use {
         case .drop: break
         case .forward(let head, let dropFirst):
-            if let head { client?.mirrorSends(head: head, source: transfer.lastAddress) }
+            if let head { begin(head) }
             forward(bytes, dropFirst: dropFirst)
         case .hold(let content, let dropFirst):
             if !held.isActive, !held.hold(content) {
-                if let head = transfer.cannotHold(content) {
-                    client?.mirrorSends(head: head, source: transfer.lastAddress)
-                }
+                if let head = transfer.cannotHold(content) { begin(head) }
             }
             forward(bytes, dropFirst: dropFirst)
         }
+    }
+
+    /// Sends the head of an answer whose body follows as it comes.
+    private func begin(_ head: MirroredContent) {
+        refuseToShare(nil)
+        client?.mirrorSends(head: head, source: transfer.lastAddress)
     }
 
     func peerSentEnd(_ attempt: MirrorTransfer.AttemptID) {
@@ -261,7 +269,7 @@ final class MirrorSession: PeerConnectionUser {
                 peers.removeValue(forKey: attempt)?.cancel()
             case .release(let attempt):
                 letGo(attempt)
-                if let peer = peers.removeValue(forKey: attempt) { pool.put(peer, now: .now()) }
+                if let peer = peers.removeValue(forKey: attempt) { loop.pool.put(peer, now: .now()) }
             case .cancelLookup: lookup?.cancel()
             case .lookAgain: lookAgain()
             case .sendHead(let content): client?.mirrorSends(head: content, source: transfer.lastAddress)
@@ -352,7 +360,7 @@ final class MirrorSession: PeerConnectionUser {
         let attempt = peerRequest.attempt
         asked[attempt] = .now()
         if services.isHurried(peerRequest.peerID) { transfer.hurry(attempt) }
-        if peerRequest.mayReuse, let connection = pool.take(peerRequest.address) {
+        if peerRequest.mayReuse, let connection = loop.pool.take(peerRequest.address) {
             peers[attempt] = connection
             transfer.connected(attempt, reused: true, now: .now())
             connection.send(head, attempt: attempt, user: self)
@@ -385,6 +393,14 @@ final class MirrorSession: PeerConnectionUser {
         )
     }
 
+    /// Has nobody wait for this answer any more.
+    ///
+    /// - Returns: those that did; `nil` where nobody could.
+    func endSharing() -> (mirror: SharedMirror, followers: [SharedMirror.Follower])? {
+        guard let mirror = shared.take() else { return nil }
+        return (mirror, loop.sharedMirrors.end(mirror))
+    }
+
     private func end(_ ending: MirrorEnding) {
         guard let client else { return }
         report.countLookup(ending == .clientGone ? .cancelled : .timedOut)
@@ -407,6 +423,8 @@ final class MirrorSession: PeerConnectionUser {
         services.metrics.addHedges(transfer.hedges)
         if ending != .clientGone { reportUnreachable() }
         client.mirrorEnds(ending)
+        // Where there was a body, those that waited have it by now.
+        if ending == .complete { _ = share(nil) } else { refuseToShare(ending) }
         // The client does not wait for it.
         report.log(ending, of: transfer)
     }

@@ -116,7 +116,7 @@ extension RegistryConnection {
 
 extension RegistryConnection: MirrorClient {
     /// Looks for the content at other nodes, unless another node asks.
-    func mirror(_ request: ContentRequest) {
+    func mirror(_ request: ContentRequest, turn: SharedMirror.Turn = .first) {
         guard !request.isFromPeer else { return sendNotFound(request) }
         var request = request
         // What a client has already need not come from the peer, only the word that it is there.
@@ -124,15 +124,18 @@ extension RegistryConnection: MirrorClient {
             request.isHead = true
             request.range = nil
         }
-        let session = MirrorSession(
-            request,
-            client: self,
-            services: services,
-            pool: pool,
-            eventLoop: eventLoop
-        )
-        exchange?.mirror = session
-        session.start()
+        share(request, turn: turn) { shared in
+            let session = MirrorSession(
+                request,
+                client: self,
+                services: services,
+                loop: loop,
+                eventLoop: eventLoop,
+                shared: shared
+            )
+            exchange?.mirror = session
+            session.start()
+        }
     }
 
     var takesBytes: Bool {
@@ -170,6 +173,7 @@ extension RegistryConnection: MirrorClient {
     }
 
     func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void) {
+        guard exchange?.status != 304 else { return whenSent() }
         let promise = eventLoop.makePromise(of: Void.self)
         promise.futureResult.whenComplete { _ in whenSent() }
         send(.byteBuffer(body), promise: promise)

@@ -43,7 +43,7 @@ final class RegistryConnection: ChannelInboundHandler {
     }
 
     let services: RegistryServices
-    let pool: PeerConnectionPool
+    let loop: RegistryLoop
     let eventLoop: any EventLoop
     private let timer: LazyTimer
     private var state = State.idle
@@ -60,9 +60,9 @@ final class RegistryConnection: ChannelInboundHandler {
     /// The request that is being answered.
     var exchange: Exchange?
 
-    init(services: RegistryServices, pool: PeerConnectionPool, eventLoop: any EventLoop) {
+    init(services: RegistryServices, loop: RegistryLoop, eventLoop: any EventLoop) {
         self.services = services
-        self.pool = pool
+        self.loop = loop
         self.eventLoop = eventLoop
         timer = LazyTimer(eventLoop: eventLoop)
     }
@@ -254,6 +254,8 @@ final class RegistryConnection: ChannelInboundHandler {
             self.exchange = exchange
             return
         }
+        // What takes so long for another client need not do so for this one.
+        guard exchange.following == nil else { return stopFollowing() }
         let idle = now - exchange.lastProgressAt
         if idle >= TimeAmount(services.configuration.stallTimeout) {
             services.logger.info("closing a connection that has stalled", metadata: ["bytes": "\(progress)"])

@@ -26,8 +26,8 @@ public final class RegistryServer: Service {
 
     private let services: RegistryServices
     private let group: any EventLoopGroup
-    /// The idle connections to peers of each event loop, made when they are first needed.
-    private let pools: [ObjectIdentifier: NIOLoopBoundBox<PeerConnectionPool?>]
+    /// What the connections of each event loop share, made when it is first needed.
+    private let loops: [ObjectIdentifier: NIOLoopBoundBox<RegistryLoop?>]
     private let connections = OpenConnections()
     private let state = Mutex(State())
 
@@ -65,11 +65,11 @@ public final class RegistryServer: Service {
             logger: logger
         )
         self.group = group
-        var pools: [ObjectIdentifier: NIOLoopBoundBox<PeerConnectionPool?>] = [:]
+        var loops: [ObjectIdentifier: NIOLoopBoundBox<RegistryLoop?>] = [:]
         for eventLoop in group.makeIterator() {
-            pools[ObjectIdentifier(eventLoop)] = .makeEmptyBox(eventLoop: eventLoop)
+            loops[ObjectIdentifier(eventLoop)] = .makeEmptyBox(eventLoop: eventLoop)
         }
-        self.pools = pools
+        self.loops = loops
     }
 
     /// What the server has done and is doing.
@@ -137,8 +137,8 @@ public final class RegistryServer: Service {
             await waitUntilClosed(for: .seconds(5))
         }
         for eventLoop in group.makeIterator() {
-            guard let pool = pools[ObjectIdentifier(eventLoop)] else { continue }
-            try? await eventLoop.submit { pool.value?.close() }.get()
+            guard let loop = loops[ObjectIdentifier(eventLoop)] else { continue }
+            try? await eventLoop.submit { loop.value?.pool.close() }.get()
         }
         services.splicer.close()
     }
@@ -203,17 +203,19 @@ public final class RegistryServer: Service {
                     maximum: RegistryConnection.maximumReadSize
                 )
             )
-            .childChannelInitializer { [services, pools] channel in
+            .childChannelInitializer { [services, loops] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    guard let box = pools[ObjectIdentifier(channel.eventLoop)] else {
+                    guard let box = loops[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
-                    let pool = box.value ?? PeerConnectionPool(eventLoop: channel.eventLoop, configuration)
-                    box.value = pool
+                    let loop =
+                        box.value
+                        ?? RegistryLoop(pool: PeerConnectionPool(eventLoop: channel.eventLoop, configuration))
+                    box.value = loop
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPResponseEncoder(),
                         ByteToMessageHandler(Self.makeDecoder()),
-                        RegistryConnection(services: services, pool: pool, eventLoop: channel.eventLoop),
+                        RegistryConnection(services: services, loop: loop, eventLoop: channel.eventLoop),
                     ])
                 }
             }

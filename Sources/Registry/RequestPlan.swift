@@ -94,7 +94,7 @@ extension RequestPlan {
         }
         let target = originForm(head.uri)
         let isRead = head.method == .GET || head.method == .HEAD
-        let path = target.prefix { $0 != "?" }
+        let path = target[..<(target.utf8.firstIndex(of: UInt8(ascii: "?")) ?? target.endIndex)]
         if path == "/livez" || path == "/readyz" {
             guard isRead else { return .reject(.methodNotAllowed, "only GET and HEAD are answered here") }
             return path == "/livez" ? .live : .ready

@@ -118,7 +118,7 @@ extension LoopbackTests {
             channel.remoteAddress = try SocketAddress(ipAddress: address, port: 999)
             let pool = PeerConnectionPool(eventLoop: channel.eventLoop, configuration)
             try channel.pipeline.syncOperations.addHandler(
-                RegistryConnection(services: services, pool: pool, eventLoop: channel.eventLoop)
+                RegistryConnection(services: services, loop: RegistryLoop(pool: pool), eventLoop: channel.eventLoop)
             )
             channel.pipeline.fireChannelActive()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: ["Host": "x"])

@@ -49,9 +49,9 @@ enum JSONLogLine {
         case .string(let text): .string(text)
         case .stringConvertible(let value):
             switch value {
-            case let value as Bool: .bool(value)
-            case let value as Int: .integer(value)
             case let value as Int64: .integer(Int(value))
+            case let value as Int: .integer(value)
+            case let value as Bool: .bool(value)
             case let value as Double: .number(value)
             default: .string("\(value)")
             }

@@ -29,9 +29,9 @@ public final class LogOutput: Service {
     /// Lines go to standard error.
     public convenience init(format: LogFormat) {
         self.init(format: format) { line in
-            let bytes = Array(line.utf8)
+            var line = line
             // One call for each line, so that lines of several threads do not mix.
-            _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
+            line.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
         }
     }
 

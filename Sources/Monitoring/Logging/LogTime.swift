@@ -13,14 +13,25 @@ enum LogTime {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)].map { padded($0, 2) }
-        let clock = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
-        return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "."
-            + padded(time.tv_nsec / 1_000_000, 3) + "Z"
+        var text = ""
+        text.reserveCapacity(24)
+        append(Int(parts.tm_year) + 1900, 4, "-", to: &text)
+        append(Int(parts.tm_mon) + 1, 2, "-", to: &text)
+        append(Int(parts.tm_mday), 2, "T", to: &text)
+        append(Int(parts.tm_hour), 2, ":", to: &text)
+        append(Int(parts.tm_min), 2, ":", to: &text)
+        append(Int(parts.tm_sec), 2, ".", to: &text)
+        append(time.tv_nsec / 1_000_000, 3, "Z", to: &text)
+        return text
     }
 
-    private static func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    private static func append(_ number: Int, _ width: Int, _ end: String, to text: inout String) {
+        var limit = 10
+        for _ in 1..<width {
+            if number < limit { text += "0" }
+            limit *= 10
+        }
+        text += String(number)
+        text += end
     }
 }
