@@ -405,10 +405,13 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "OCI",
-                "Monitoring", "Multiformats", "NodeConfiguration", "StructuredText", "TestSupport",
+                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "LibP2P",
+                "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing", "StructuredText",
+                "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict

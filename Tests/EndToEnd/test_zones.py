@@ -22,12 +22,18 @@ def _received(node: Node) -> dict[str, float]:
         for zone in ("same", "other", "unknown") if line.startswith(f'{name}{{zone="{zone}"}} ')}
 
 
-def test_content_comes_from_the_same_zone_first(lab: Lab, spegel_binary: Path):
-    one, two, three = nodes = lab.add_nodes(3)
+def _nodes_in_zones(lab: Lab, spegel_binary: Path) -> list[Node]:
+    """One node in a zone, and two in another."""
+    nodes = lab.add_nodes(3)
     lab.prepare_spegels(nodes, spegel_binary)
     for node, zone in zip(nodes, ("zone-a", "zone-b", "zone-b")):
         node.spegel.options["zone"] = zone
     lab.start_spegels(nodes)
+    return nodes
+
+
+def test_content_comes_from_the_same_zone_first(lab: Lab, spegel_binary: Path):
+    one, two, three = _nodes_in_zones(lab, spegel_binary)
     peers = eventually(
         lambda: (found := _zones(three)) == {"zone-a": 1, "zone-b": 1} and found, "node3 knows the zones of both")
     assert peers
@@ -45,11 +51,7 @@ def test_content_comes_from_the_same_zone_first(lab: Lab, spegel_binary: Path):
 
 
 def test_another_zone_takes_the_place_of_one_that_is_gone(lab: Lab, spegel_binary: Path):
-    one, two, three = nodes = lab.add_nodes(3)
-    lab.prepare_spegels(nodes, spegel_binary)
-    for node, zone in zip(nodes, ("zone-a", "zone-b", "zone-b")):
-        node.spegel.options["zone"] = zone
-    lab.start_spegels(nodes)
+    one, two, three = _nodes_in_zones(lab, spegel_binary)
     image = lab.push("lab/app", layer_sizes=(3_000_000, 20_000))
     lab.share(image, [one, two])
     before = _received(three)

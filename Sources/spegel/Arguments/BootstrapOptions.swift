@@ -47,10 +47,7 @@ struct BootstrapOptions: ParsableArguments {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp(
-            "How other nodes are found: static, dns, http, kubernetes, or several of them.",
-            valueName: "kind"
-        )
+        help: ArgumentHelp("How: static, dns, http, kubernetes, or several.", valueName: "kind")
     )
     var bootstrapKind: [String] = []
 
@@ -63,41 +60,65 @@ struct BootstrapOptions: ParsableArguments {
     @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
     var dnsBootstrapDomain: String?
 
-    @Option(help: ArgumentHelp("Where this node tells at /id how it is reached.", valueName: "address"))
+    @Option(
+        help: ArgumentHelp("Where this node tells at /id how it is reached.", valueName: "addr", visibility: .rare)
+    )
     var httpBootstrapAddr: ListenAddress?
 
-    @Option(help: ArgumentHelp("Where another node tells that: http://10.0.0.1:5002/id.", valueName: "url"))
+    @Option(
+        help: ArgumentHelp(
+            "Where another node tells that: http://10.0.0.1:5002/id.",
+            valueName: "url",
+            visibility: .rare
+        )
+    )
     var httpBootstrapPeer: String?
 
-    @Option(help: ArgumentHelp("The authority of that URL's certificate, PEM; else the system's.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "The authority of that URL's certificate, PEM; else the system's.",
+            valueName: "path",
+            visibility: .rare
+        )
+    )
     var httpBootstrapCa: String?
 
-    @Option(help: ArgumentHelp("A client certificate for that URL, PEM.", valueName: "path"))
+    @Option(help: ArgumentHelp("A client certificate for that URL, PEM.", valueName: "path", visibility: .rare))
     var httpBootstrapCert: String?
 
-    @Option(help: ArgumentHelp("The key of the client certificate, PEM.", valueName: "path"))
+    @Option(help: ArgumentHelp("The key of the client certificate, PEM.", valueName: "path", visibility: .rare))
     var httpBootstrapKey: String?
 
-    @Option(help: ArgumentHelp("How to reach the API server; a pod needs none.", valueName: "path"))
+    @Option(help: ArgumentHelp("How to reach the API server; a pod needs none.", valueName: "path", visibility: .rare))
     var kubeconfig: String?
 
-    @Option(help: ArgumentHelp("The namespace of the Lease; by default the pod's own, or spegel.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "The namespace of the Lease; by default the pod's own, or spegel.",
+            valueName: "name",
+            visibility: .rare
+        )
+    )
     var leaderElectionNamespace: String?
 
-    @Option(help: ArgumentHelp("The name of the Lease.", valueName: "name"))
+    @Option(help: ArgumentHelp("The name of the Lease.", valueName: "name", visibility: .rare))
     var leaderElectionName = "spegel-leader-election"
 
-    @Option(help: ArgumentHelp("How long an unchanged Lease is respected.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long an unchanged Lease is respected.", valueName: "time", visibility: .rare))
     var leaderElectionLeaseDuration = TimeSpan(.seconds(10), text: "10s")
 
-    @Option(help: ArgumentHelp("How long a leader that cannot renew goes on.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long a leader that cannot renew goes on.", valueName: "time", visibility: .rare))
     var leaderElectionRenewDeadline = TimeSpan(.seconds(5), text: "5s")
 
-    @Option(help: ArgumentHelp("How long to wait between two tries.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long to wait between two tries.", valueName: "time", visibility: .rare))
     var leaderElectionRetryPeriod = TimeSpan(.seconds(2), text: "2s")
 
     @Option(
-        help: ArgumentHelp("The IP under which other nodes reach this one; by default an interface's.", valueName: "ip")
+        help: ArgumentHelp(
+            "The IP under which other nodes reach this one; by default an interface's.",
+            valueName: "ip",
+            visibility: .rare
+        )
     )
     var podIp: String?
 }

@@ -24,6 +24,11 @@ struct CompletionsCommand: ParsableCommand {
             case .zsh: .zsh
             case .fish: .fish
             }
-        Terminal.write(Spegel.completionScript(for: shell).withLineEnd)
+        Terminal.write(Self.script(for: shell).withLineEnd)
+    }
+
+    /// A script that completes the rare flags too.
+    static func script(for shell: CompletionShell) -> String {
+        RareFlags.$areShown.withValue(true) { Spegel.completionScript(for: shell) }
     }
 }

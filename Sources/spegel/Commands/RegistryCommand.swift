@@ -8,11 +8,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registry",
         abstract: "Run the node: serve what is held here, mirror what other nodes hold.",
-        usage: "spegel registry [OPTION …]",
-        discussion: """
-            Example: spegel registry --mirrored-registries https://docker.io \
-            --bootstrap-kind dns --dns-bootstrap-domain spegel-bootstrap.spegel.svc.cluster.local
-            """
+        usage: "spegel registry [OPTION …]   (--help-hidden lists the rarer options too)",
+        discussion: "Example: spegel registry --static-bootstrap-peers /ip4/10.0.0.1/tcp/5001"
     )
 
     static let settings =
@@ -22,46 +19,48 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
             "verify", "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
             "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix",
-            "provider-ttl",
-            "provider-refresh", "debug-web-enabled",
-            "shutdown-grace",
+            "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
         ] + BootstrapOptions.settings
 
-    @OptionGroup var common: CommonOptions
+    @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
-    @Option(help: ArgumentHelp("Where containerd and the other nodes reach the registry.", valueName: "address"))
+    @Option(help: ArgumentHelp("Where containerd and other nodes ask.", valueName: "addr"))
     var registryAddr = ListenAddress(host: nil, port: 5000)
 
-    @Option(help: ArgumentHelp("Where other nodes reach the router (libp2p).", valueName: "address"))
+    @Option(help: ArgumentHelp("Where nodes reach the DHT (libp2p).", valueName: "addr"))
     var routerAddr = ListenAddress(host: nil, port: 5001)
 
-    @Option(help: ArgumentHelp("Where /metrics, /readyz, /livez and /debug/ are served.", valueName: "address"))
+    @Option(help: ArgumentHelp("Serves /metrics, health and /debug/.", valueName: "addr"))
     var metricsAddr = ListenAddress(host: nil, port: 9090)
 
-    @Option(help: ArgumentHelp("The folder that keeps the identity of the node.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Keeps the node's identity.", valueName: "dir"))
     var dataDir = "/var/lib/spegel"
 
     @Option(
         help: ArgumentHelp(
             "The zone that this node is in; content comes from nodes of the same zone first.",
-            valueName: "name"
+            valueName: "name",
+            visibility: .rare
         )
     )
     var zone: String?
 
-    @Option(help: ArgumentHelp("Share this OCI image layout instead of what containerd holds.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Share this OCI image layout, not containerd's images.", valueName: "dir"))
     var store: String?
 
-    @Option(help: ArgumentHelp("The socket of containerd.", valueName: "path"))
+    @Option(help: ArgumentHelp("The socket.", valueName: "path"))
     var containerdSock = "/run/containerd/containerd.sock"
 
-    @Option(help: ArgumentHelp("The containerd namespace that holds the images.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp("The namespace of containerd that holds the images.", valueName: "name", visibility: .rare)
+    )
     var containerdNamespace = "k8s.io"
 
     @Option(
         help: ArgumentHelp(
             "The content folder of containerd; where it is absent, content is read through the socket.",
-            valueName: "dir"
+            valueName: "dir",
+            visibility: .rare
         )
     )
     var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
@@ -69,38 +68,41 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(
         help: ArgumentHelp(
             "The folder of containerd's registry configuration, to find out whether containerd looks there.",
-            valueName: "dir"
+            valueName: "dir",
+            visibility: .rare
         )
     )
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"
 
     @Option(
-        help: ArgumentHelp("Whether a containerd that is not set up for sharing ends the node.", valueName: "bool")
+        help: ArgumentHelp(
+            "Whether a containerd that is not set up for sharing ends the node.",
+            valueName: "bool",
+            visibility: .rare
+        )
     )
     var strict = Switch(false)
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("The registries to mirror, as URLs; all when none is given.", valueName: "url")
+        help: ArgumentHelp("The registries to mirror, as URLs; by default all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp(
-            "Regular expressions; an image is not shared when one is found in its REGISTRY/REPOSITORY[:TAG].",
-            valueName: "regex"
-        )
+        help: ArgumentHelp("Images not to share, as REGISTRY/REPOSITORY[:TAG].", valueName: "regex")
     )
     var registryFilters: [String] = []
 
-    @Option(help: ArgumentHelp("How long to look for the first node that has a key.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long to look for a first holder.", valueName: "time"))
     var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
 
     @Option(
         help: ArgumentHelp(
             "How many nodes may answer a request without having the content; those that give no answer do not count.",
-            valueName: "count"
+            valueName: "count",
+            visibility: .rare
         )
     )
     var mirrorResolveRetries = 3
@@ -108,20 +110,18 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(
         help: ArgumentHelp(
             "When large content from other nodes is hashed on its way: auto (when there is reason to) or always.",
-            valueName: "when"
+            valueName: "when",
+            visibility: .rare
         )
     )
     var verify = RegistryConfiguration.Verification.auto
 
-    @Option(help: ArgumentHelp("Whether tags are answered and advertised; digests always are.", valueName: "bool"))
+    @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
     var resolveTags = Switch(true)
 
     @Option(
         help: ArgumentHelp(
-            """
-            A folder with the files username and password, which clients and other nodes must then know; by default \
-            \(CredentialFolder.standardPath) where that is there.
-            """,
+            "Files username and password, which clients must know; by default \(CredentialFolder.standardPath), if there.",
             valueName: "dir"
         )
     )
@@ -134,54 +134,66 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             Ranges of addresses (10.0.0.0/8, fd00::/8) that may ask for content, beside this node and the nodes that \
             it knows; all when none is given.
             """,
-            valueName: "range"
+            valueName: "range",
+            visibility: .rare
         )
     )
     var allowFrom: [String] = []
 
-    @Option(help: ArgumentHelp("How many blobs are sent to other nodes at a time; others wait.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "How many blobs are sent to other nodes at a time; others wait.",
+            valueName: "count",
+            visibility: .rare
+        )
+    )
     var maxUploads = 256
 
-    @Option(help: ArgumentHelp("How many of them to one node.", valueName: "count"))
+    @Option(help: ArgumentHelp("How many of them to one node.", valueName: "count", visibility: .rare))
     var maxUploadsPerPeer = 64
 
     @Option(
-        help: ArgumentHelp("How many blobs are fetched from other nodes at a time; others wait.", valueName: "count")
+        help: ArgumentHelp(
+            "How many blobs are fetched from other nodes at a time; others wait.",
+            valueName: "count",
+            visibility: .rare
+        )
     )
     var maxDownloads = 256
 
-    @Option(help: ArgumentHelp("How many of them from one node.", valueName: "count"))
+    @Option(help: ArgumentHelp("How many of them from one node.", valueName: "count", visibility: .rare))
     var maxDownloadsPerPeer = 64
 
-    @Option(
-        help: ArgumentHelp(
-            "How much is sent to other nodes in a second: 100MB, 100MiB, 1Gbit; 0 for no limit.",
-            valueName: "rate"
-        )
-    )
+    @Option(help: ArgumentHelp("At most sent to nodes a second: 100MB, 1Gbit; 0: any.", valueName: "rate"))
     var uploadRate: ByteRate?
 
-    @Option(help: ArgumentHelp("How much is fetched from other nodes in a second.", valueName: "rate"))
+    @Option(help: ArgumentHelp("At most fetched from nodes a second.", valueName: "rate"))
     var downloadRate: ByteRate?
 
-    @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
-
-    @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix"))
+    @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix", visibility: .rare))
     var kademliaPrefix = "/spegel"
 
     @Option(
-        help: ArgumentHelp("How long it holds that a node has a key, unless the node says so again.", valueName: "time")
+        help: ArgumentHelp(
+            "How long it holds that a node has a key, unless the node says so again.",
+            valueName: "time",
+            visibility: .rare
+        )
     )
     var providerTtl = TimeSpan(.seconds(600), text: "10m")
 
-    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time"))
+    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time", visibility: .rare))
     var providerRefresh = TimeSpan(.seconds(540), text: "9m")
 
-    @Option(help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool"))
+    @Option(
+        help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool", visibility: .rare)
+    )
     var debugWebEnabled = Switch(true)
 
-    @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time"))
+    @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time", visibility: .rare))
     var shutdownGrace = TimeSpan(.seconds(25), text: "25s")
+
+    @OptionGroup var common: CommonOptions
 
     func validate() throws {
         guard (1...100).contains(mirrorResolveRetries) else {

@@ -8,15 +8,16 @@ struct DebugPages: Sendable {
     private let lookups = Gate(limit: 4)
     private let pulls = Gate(limit: 1)
     private let subscribers = Gate(limit: 16)
-    /// How often those who listen are told.
-    private static let interval = Duration.seconds(1)
     /// How long they may listen before they have to ask anew.
     private static let streamLimit = Duration.seconds(3600)
 
     private let report: NodeReport
+    private let interval: Duration
 
-    init(_ report: NodeReport) {
+    /// - Parameter interval: how often those who listen are told.
+    init(_ report: NodeReport, interval: Duration = .seconds(1)) {
         self.report = report
+        self.interval = interval
     }
 
     /// The answers to GET.
@@ -137,24 +138,24 @@ struct DebugPages: Sendable {
 
     private func pageEvents(_ stream: MonitoringStream) async {
         var updates = PageUpdates()
-        await eachSecond(stream) { status in
+        await tell(stream) { status in
             // A comment keeps the connection alive, and finds out whether anybody is there.
             updates.changes(status).map { ServerSentEvent(name: "page", data: $0.text).text } ?? ":\n\n"
         }
     }
 
     private func statusEvents(_ stream: MonitoringStream) async {
-        await eachSecond(stream) { ServerSentEvent(name: "status", data: $0.json.text).text }
+        await tell(stream) { ServerSentEvent(name: "status", data: $0.json.text).text }
     }
 
-    /// Tells of the node each second until the client goes.
-    private func eachSecond(_ stream: MonitoringStream, _ event: (NodeStatus) -> String) async {
+    /// Tells of the node again and again until the client goes.
+    private func tell(_ stream: MonitoringStream, _ event: (NodeStatus) -> String) async {
         let end = ContinuousClock.now + Self.streamLimit
         do {
             try await stream.send(ServerSentEvent.start)
             while ContinuousClock.now < end {
                 try await stream.send(event(await report.status()))
-                try await Task.sleep(for: Self.interval)
+                try await Task.sleep(for: interval)
             }
         } catch {
             // The client has gone.

@@ -18,11 +18,16 @@ final class RoundTrips: Sendable {
         var isMeasuring = false
     }
 
-    private let host: Host
+    private let ping: @Sendable (PeerID) async -> Duration?
     private let state = Mutex(State())
 
-    init(host: Host) {
-        self.host = host
+    /// - Parameter ping: measures one node; `nil` when it does not answer.
+    init(ping: @escaping @Sendable (PeerID) async -> Duration?) {
+        self.ping = ping
+    }
+
+    convenience init(host: Host) {
+        self.init { try? await host.ping(PeerInfo(id: $0, addresses: [])) }
     }
 
     /// What is known, by the nodes. Where that is old, measuring begins and this returns all the same.
@@ -42,10 +47,8 @@ final class RoundTrips: Sendable {
             var times: [PeerID: Duration] = [:]
             for (index, peer) in peers.enumerated() {
                 if index >= Self.parallelism, let done = await group.next() ?? nil { times[done.0] = done.1 }
-                group.addTask { [host] in
-                    let time = await withTimeLimit(Self.timeout) {
-                        try? await host.ping(PeerInfo(id: peer, addresses: []))
-                    }
+                group.addTask { [ping] in
+                    let time = await withTimeLimit(Self.timeout) { await ping(peer) }
                     return (time ?? nil).map { (peer, $0) }
                 }
             }

@@ -12,7 +12,6 @@ struct CommandInfo: Decodable {
         }
 
         var kind: String
-        var shouldDisplay: Bool
         var isOptional: Bool
         var isRepeating: Bool
         var names: [Name]?
@@ -47,9 +46,9 @@ struct CommandInfo: Decodable {
         return command
     }
 
-    /// What a person may write behind the command, in the order of `--help`.
+    /// What a person may write behind the command, in the order of `--help-hidden`.
     var shown: [Argument] {
-        (arguments ?? []).filter { $0.shouldDisplay && $0.longName != "help" && $0.longName != "version" }
+        (arguments ?? []).filter { $0.longName != "help" && $0.longName != "version" }
     }
 
     /// The discussion without its examples, and these.

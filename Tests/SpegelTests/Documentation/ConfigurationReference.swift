@@ -8,7 +8,7 @@ enum ConfigurationReference {
         var text = """
             # Configuration reference
 
-            Made from the program's own `--help` by `make docs`; a test fails where it is not up to date.
+            Made from the program's own help by `make docs`; a test fails where it is not up to date.
 
             A setting comes from its flag, else from its environment variable, else from the YAML file that `--config`
             names, else it has its default. In the file it has the name of the flag without dashes, and one file may
@@ -36,6 +36,8 @@ enum ConfigurationReference {
                 "| [`spegel \(command.commandName)`](#spegel-\(command.commandName)) | \(escaped(command.abstract ?? "")) |\n"
         }
         text += """
+
+            `--help` of each command fits a screen; `spegel registry --help-hidden` has its rarer flags too.
 
             Exit codes: 0 for success, 64 for a wrong command line, 1 for everything else.
 

@@ -34,7 +34,7 @@ struct DocumentationTests {
         }
     }
 
-    /// A person sees all of it at once, but for the command that runs a node.
+    /// A person sees all of it at once.
     @Test func helpFitsAScreenAndHasAnExample() throws {
         for command in Spegel.configuration.subcommands {
             let name = command.configuration.commandName ?? ""
@@ -42,9 +42,39 @@ struct DocumentationTests {
             let help = command.helpMessage(columns: 80)
             let lines = help.split(separator: "\n", omittingEmptySubsequences: false).count
             // Those with more flags than a screen has lines.
-            let limit = ["registry": 140, "configuration": 40][name] ?? 24
+            let limit = ["registry": 40, "configuration": 40][name] ?? 24
             #expect(lines <= limit, "\(name): \(lines) lines\n\(help)")
             if name != "version" { #expect(help.contains("Example: spegel \(name)"), "\(name)") }
+        }
+    }
+
+    /// What `--help` leaves out, it says where to find. Both come the way that they take from the command line.
+    @Test func hiddenHelpListsEverySetting() throws {
+        for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
+            let name = command.configuration.commandName ?? ""
+            let all = try help(name, "--help-hidden")
+            for setting in command.settings { #expect(all.contains("  --\(setting) <"), "\(name) \(setting)") }
+            let short = try help(name, "--help")
+            if command.settings.contains(where: { !short.contains("  --\($0) <") }) {
+                #expect(short.contains("--help-hidden"), "\(name)")
+            }
+        }
+    }
+
+    private func help(_ arguments: String...) throws -> String {
+        let prepared = try PreparedArguments(arguments: arguments, environment: [:], root: Spegel.self)
+        var command = try Spegel.parseAsRoot(prepared.arguments)
+        let request = try #require(throws: (any Error).self) { try command.run() }
+        #expect(Spegel.exitCode(for: request).isSuccess)
+        return Spegel.fullMessage(for: request)
+    }
+
+    @Test(arguments: [CompletionShell.bash, .zsh, .fish])
+    func shellsCompleteEverySetting(_ shell: CompletionShell) {
+        let script = CompletionsCommand.script(for: shell)
+        for setting in RegistryCommand.settings {
+            let flag = shell == .fish ? "-l '\(setting)'" : "--\(setting)"
+            #expect(script.contains(flag), "\(setting)")
         }
     }
 }

@@ -2,7 +2,7 @@
 enum ManualPage {
     static func text(_ program: CommandInfo) -> String {
         var text = """
-            .\\" Made from the program's own --help by `make docs`.
+            .\\" Made from the program's own help by `make docs`.
             .Dd November 25, 2026
             .Dt SPEGEL 1
             .Os
@@ -25,6 +25,14 @@ enum ManualPage {
             Each setting comes from its flag, else from its environment variable, else from the file that
             .Fl -config
             names, else it has its default.
+            .Pp
+            What is listed here of
+            .Cm registry
+            is also what
+            .Fl -help-hidden
+            prints;
+            .Fl -help
+            leaves out what is rarely set.
             .Sh COMMANDS
 
             """

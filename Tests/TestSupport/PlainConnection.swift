@@ -3,15 +3,17 @@ import Synchronization
 
 /// A client that sends bytes as they are and waits for what comes. Not for the body of a test that must not block: its
 /// waits poll.
-final class PlainConnection: Sendable {
-    struct Failure: Error {
+public final class PlainConnection: Sendable {
+    /// A call of the system that failed, or an answer that never came.
+    public struct Failure: Error {
         var call: String
         var code = errno
     }
 
     private let descriptor: Mutex<Int32>
 
-    init(port: Int) throws {
+    /// Connects to a port of the loopback.
+    public init(port: Int) throws {
         let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard socket >= 0 else { throw Failure(call: "socket") }
         var address = sockaddr_in()
@@ -36,20 +38,22 @@ final class PlainConnection: Sendable {
         close()
     }
 
-    func close() {
+    /// Ends the connection.
+    public func close() {
         descriptor.withLock { descriptor in
             if descriptor >= 0 { Glibc.close(descriptor) }
             descriptor = -1
         }
     }
 
-    func send(_ text: String) {
+    /// Sends what fits at once.
+    public func send(_ text: String) {
         let bytes = Array(text.utf8)
         descriptor.withLock { _ = Glibc.send($0, bytes, bytes.count, Int32(MSG_NOSIGNAL)) }
     }
 
     /// What comes until nothing has come for a while after the first bytes, or the time is over, or the end has come.
-    func receive(for duration: Duration) async -> String {
+    public func receive(for duration: Duration) async -> String {
         var all: [UInt8] = []
         let end = ContinuousClock.now + duration
         var quietSince = ContinuousClock.now
@@ -69,7 +73,8 @@ final class PlainConnection: Sendable {
         return String(decoding: all, as: UTF8.self)
     }
 
-    func ask(_ request: String) async throws -> String {
+    /// Sends a request and returns the answer.
+    public func ask(_ request: String) async throws -> String {
         send(request)
         let answer = await receive(for: .seconds(20))
         guard !answer.isEmpty else { throw Failure(call: "no answer to \(request.prefix(40))", code: 0) }
@@ -77,7 +82,7 @@ final class PlainConnection: Sendable {
     }
 
     /// Whether the other side closes within a generous time; what comes before is thrown away.
-    func isClosed() async -> Bool {
+    public func isClosed() async -> Bool {
         let end = ContinuousClock.now + .seconds(20)
         while ContinuousClock.now < end {
             if read()?.isEmpty == true { return true }
