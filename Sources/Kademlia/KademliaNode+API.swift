@@ -57,8 +57,24 @@ extension KademliaNode {
     /// `limit` providers were found, when all peers that should know have answered, or when its consumer is cancelled,
     /// which stops the search.
     public func findProviders(_ key: Key, limit: Int) -> AsyncStream<PeerInfo> {
+        findProviders(key, limit: limit) { $0 }
+    }
+
+    /// Finds providers of a key as ``findProviders(_:limit:)-(Key,_)`` does, and yields what a function makes of each, if
+    /// anything: no task has to stand between for that.
+    public func findProviders<Provider: Sendable>(
+        _ key: Key,
+        limit: Int,
+        _ transform: @escaping @Sendable (PeerInfo) -> Provider?
+    ) -> AsyncStream<Provider> {
         // What is buffered is bounded by the number of providers.
-        let (stream, continuation) = AsyncStream.makeStream(of: PeerInfo.self, bufferingPolicy: .unbounded)
+        let (stream, continuation) = AsyncStream.makeStream(of: Provider.self, bufferingPolicy: .unbounded)
+        let listener = ProviderListener(
+            found: { info in
+                if let provider = transform(info) { continuation.yield(provider) }
+            },
+            end: { continuation.finish() }
+        )
         guard limit > 0 else {
             continuation.finish()
             return stream
@@ -66,12 +82,12 @@ extension KademliaNode {
         let id = input { state, now -> KademliaMachine.SearchID? in
             guard state.phase != .closed else {
                 let held = state.machine.heldProviders(of: key.position, now: now)
-                for provider in (held.trusted + held.others).prefix(limit) { continuation.yield(provider) }
-                continuation.finish()
+                for provider in (held.trusted + held.others).prefix(limit) { listener.found(provider) }
+                listener.end()
                 return nil
             }
             let id = state.machine.findProviders(key, limit: limit, now: now)
-            state.listeners[id] = .providers(continuation)
+            state.listeners[id] = .providers(listener)
             return id
         }
         guard let id else { return stream }
@@ -125,7 +141,7 @@ extension KademliaNode {
             return state.listeners.removeValue(forKey: id)
         }
         switch listener {
-        case .providers(let continuation): continuation.finish()
+        case .providers(let listener): listener.end()
         case .summary(let continuation): continuation.resume(returning: nil)
         case nil: break
         }

@@ -26,8 +26,14 @@ public final class KademliaNode: Sendable {
         case idle, running, closed
     }
 
+    /// Who waits for providers.
+    struct ProviderListener: Sendable {
+        var found: @Sendable (PeerInfo) -> Void
+        var end: @Sendable () -> Void
+    }
+
     enum Listener {
-        case providers(AsyncStream<PeerInfo>.Continuation)
+        case providers(ProviderListener)
         case summary(CheckedContinuation<SearchSummary?, Never>)
     }
 
@@ -197,7 +203,7 @@ public final class KademliaNode: Sendable {
             state.withLock { $0.tasks.task(of: id) }?.cancel()
         case .found(let id, let provider):
             let listener = state.withLock { $0.listeners[id] }
-            if case .providers(let continuation) = listener { continuation.yield(provider) }
+            if case .providers(let listener) = listener { listener.found(provider) }
         case .searchEnded(let id, let summary):
             let listener = state.withLock { $0.listeners.removeValue(forKey: id) }
             if let listener { end(listener, with: summary) }
@@ -208,7 +214,7 @@ public final class KademliaNode: Sendable {
 
     private func end(_ listener: Listener, with summary: SearchSummary?) {
         switch listener {
-        case .providers(let continuation): continuation.finish()
+        case .providers(let listener): listener.end()
         case .summary(let continuation): continuation.resume(returning: summary)
         }
     }

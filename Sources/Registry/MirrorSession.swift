@@ -120,7 +120,8 @@ final class MirrorSession: PeerConnectionUser {
             return lookupEnded(number)
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        lookup = Task { [router = services.router, key = request.key, eventLoop] in
+        let (router, key) = (services.router, request.key)
+        lookup = Task(executorPreference: loop.taskExecutor) { [eventLoop] in
             eventLoop.execute { bound.value.lookupStarted(number) }
             for await provider in router.providers(of: key, limit: limit) {
                 eventLoop.execute { bound.value.found(provider) }

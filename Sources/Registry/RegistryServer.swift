@@ -208,9 +208,7 @@ public final class RegistryServer: Service {
                     guard let box = loops[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
-                    let loop =
-                        box.value
-                        ?? RegistryLoop(pool: PeerConnectionPool(eventLoop: channel.eventLoop, configuration))
+                    let loop = box.value ?? RegistryLoop(eventLoop: channel.eventLoop, configuration)
                     box.value = loop
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPResponseEncoder(),

@@ -116,9 +116,9 @@ extension LoopbackTests {
             )
             let channel = EmbeddedChannel()
             channel.remoteAddress = try SocketAddress(ipAddress: address, port: 999)
-            let pool = PeerConnectionPool(eventLoop: channel.eventLoop, configuration)
+            let loop = RegistryLoop(eventLoop: channel.eventLoop, configuration)
             try channel.pipeline.syncOperations.addHandler(
-                RegistryConnection(services: services, loop: RegistryLoop(pool: pool), eventLoop: channel.eventLoop)
+                RegistryConnection(services: services, loop: loop, eventLoop: channel.eventLoop)
             )
             channel.pipeline.fireChannelActive()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: ["Host": "x"])

@@ -126,16 +126,7 @@ public final class DHTRouter: Router, Service {
 
     /// The holders of a key, as the DHT finds them.
     public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        let found = node.findProviders(Key(key), limit: limit)
-        let (stream, continuation) = AsyncStream<Provider>.makeStream(bufferingPolicy: .bufferingOldest(limit))
-        let task = Task { [known] in
-            for await info in found {
-                if let provider = known.provider(info) { continuation.yield(provider) }
-            }
-            continuation.finish()
-        }
-        continuation.onTermination = { _ in task.cancel() }
-        return stream
+        node.findProviders(Key(key), limit: limit) { [known] in known.provider($0) }
     }
 
     /// The holders of a key, where the DHT need not ask for them.
