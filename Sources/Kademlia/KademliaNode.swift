@@ -16,6 +16,7 @@ public final class KademliaNode: Sendable {
     let state: Mutex<State>
     private let localAddresses: @Sendable () -> [Multiaddr]
     private let transport: any KademliaTransport
+    private let taskExecutor: (any TaskExecutor)?
     private let logger: Logger
     private let onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)?
 
@@ -53,6 +54,7 @@ public final class KademliaNode: Sendable {
     ///
     /// - Parameters:
     ///   - localAddresses: where this node can be reached now; while there are none, its keys wait.
+    ///   - taskExecutor: where the requests run, best where the connections are; the global one when there is none.
     ///   - onRecordAdded: called for each record of another peer that was not held before. It must return at once.
     public init(
         localPeer: PeerID,
@@ -60,6 +62,7 @@ public final class KademliaNode: Sendable {
         configuration: KademliaConfiguration = KademliaConfiguration(),
         transport: any KademliaTransport,
         environment: KademliaEnvironment = .system,
+        taskExecutor: (any TaskExecutor)? = nil,
         logger: Logger,
         onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)? = nil
     ) {
@@ -70,6 +73,7 @@ public final class KademliaNode: Sendable {
         self.environment = environment
         self.logger = logger
         self.onRecordAdded = onRecordAdded
+        self.taskExecutor = taskExecutor
         state = Mutex(
             State(
                 machine: KademliaMachine(
@@ -229,7 +233,7 @@ public final class KademliaNode: Sendable {
         state.withLock { state in
             guard state.phase == .running else { return }
             // The task cannot take itself out before it stands among the others, as that takes the same lock.
-            let task = Task { [self] in
+            let task = Task(executorPreference: taskExecutor) { [self] in
                 do {
                     let outcome = try await operation()
                     ended(id, outcome)

@@ -1,3 +1,4 @@
+import Listening
 import NIOCore
 
 /// What the connections of one event loop share, to be used there only.

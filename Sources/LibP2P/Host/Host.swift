@@ -37,7 +37,7 @@ public final class Host: Sendable {
     let keyPair: KeyPair
     let tls: TLSContexts
     let resources: HostResources
-    let group: any EventLoopGroup
+    package let group: any EventLoopGroup
     let logger: Logger
     let handlers = ProtocolHandlers()
     let tasks = TaskTracker()

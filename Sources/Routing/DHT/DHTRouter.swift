@@ -1,5 +1,6 @@
 import Kademlia
 import LibP2P
+import Listening
 import Logging
 import Multiformats
 import NIOCore
@@ -48,6 +49,7 @@ public final class DHTRouter: Router, Service {
             localAddresses: { host.listenAddresses },
             configuration: kademlia,
             transport: transport,
+            taskExecutor: EventLoopTaskExecutor(host.group.next()),
             logger: logger
         )
         bootstrapper = Bootstrapper(
