@@ -77,6 +77,8 @@ struct ServedFile {
     let digest: Digest
     /// Where the part ends.
     let end: Int64
+    /// What of the part was not handed to the channel yet, less the end that waits for the check.
+    var rest: Range<Int64>
     /// The end of the part that waits for the check of the file.
     var tail: Range<Int64>?
 

@@ -6,6 +6,12 @@ import OCI
 
 /// Answers from a file, straight from the page cache by sendfile(2).
 extension RegistryConnection {
+    /// How much of a file is handed to the channel at a time. A client that reads as fast as it is sent to would keep the
+    /// event loop in one call of sendfile(2) until it has all.
+    static let pieceSize: Int64 = 1 << 20
+    /// How long the event loop sees to others, or sleeps, before the next piece. That also costs less than to go on at once:
+    /// a client that takes much at a time is in the sender's way less often.
+    private static let pieceInterval = TimeAmount.microseconds(10)
     /// How much of the end of a large file waits for the file's check.
     static let tailSize: Int64 = 64 << 10
 
@@ -28,41 +34,31 @@ extension RegistryConnection {
         _ mediaType: MediaType,
         whileChecking: Bool = false
     ) {
-        guard var (head, part) = makeHead(request, size: file.size, digest, mediaType) else { return }
+        guard var answer = makeHead(request, size: file.size, digest, mediaType) else { return }
+        let part = answer.part
         if request.wantsCheck, case .sound? = services.known(file, digest) {
-            head.headers.add(name: checkedHeaderName, value: "true")
+            answer.head.headers.add(name: checkedHeaderName, value: "true")
         }
-        send(head)
+        send(answer.head)
         guard !request.isHead, !part.isEmpty else { return finish(.local) }
         if sendPaced(request, file, digest, part) {
             if whileChecking, let id = exchange?.id { checkBeside(file, digest, id) }
             return
         }
-        var served = ServedFile(file: file, digest: digest, end: part.upperBound)
+        var served = ServedFile(file: file, digest: digest, end: part.upperBound, rest: part)
         let length = part.upperBound - part.lowerBound
         if whileChecking, length >= max(2 * Self.tailSize, Int64(services.configuration.checkedSize)) {
             let split = part.upperBound - Self.tailSize
+            served.rest = part.lowerBound..<split
             served.tail = split..<part.upperBound
-            part = part.lowerBound..<split
         }
         exchange?.file = served
         // What is smaller has left before it would be looked.
         if length > Int64(RegistryServer.writeBufferHigh) { watchFile() }
-        guard whileChecking, let id = exchange?.id else {
-            send(part, of: file)
-            return finish(.local)
-        }
-        // What is handed to the channel now leaves while the check goes on.
-        if served.tail == nil {
-            send(part, of: file)
-            finish(.local)
-        } else {
-            let promise = eventLoop.makePromise(of: Void.self)
-            promise.futureResult.assumeIsolated().whenSuccess { self.bodyHasLeft(id) }
-            send(part, of: file, promise: promise)
-            context?.flush()
-        }
-        checkBeside(file, digest, id)
+        guard let id = exchange?.id else { return }
+        sendPieces(id)
+        // What was handed to the channel leaves while the check goes on.
+        if whileChecking { checkBeside(file, digest, id) }
     }
 
     private func checkBeside(_ file: ContentFile, _ digest: Digest, _ id: Exchange.ID) {
@@ -72,7 +68,28 @@ extension RegistryConnection {
         }
     }
 
-    private func send(_ part: Range<Int64>, of file: ContentFile, promise: EventLoopPromise<Void>? = nil) {
+    /// Sends what is left of the file, a piece at a time, each when the one before has left, and ends the answer with the
+    /// last one unless an end waits for the check.
+    private func sendPieces(_ id: Exchange.ID) {
+        guard exchange?.id == id, let served = exchange?.file, !served.rest.isEmpty else { return }
+        let end = min(served.rest.upperBound, served.rest.lowerBound + Self.pieceSize)
+        let piece = served.rest.lowerBound..<end
+        exchange?.file?.rest = end..<served.rest.upperBound
+        let isLast = end == served.rest.upperBound
+        send(piece, of: served.file) {
+            if isLast {
+                self.bodyHasLeft(id)
+            } else {
+                self.eventLoop.assumeIsolated().scheduleTask(in: Self.pieceInterval) { self.sendPieces(id) }
+            }
+        }
+        if isLast, served.tail == nil { finish(.local) } else { context?.flush() }
+    }
+
+    /// Hands a part of a file to the channel.
+    ///
+    /// - Parameter whenSent: called when it has left, unless the connection breaks before.
+    func send(_ part: Range<Int64>, of file: ContentFile, whenSent: @escaping () -> Void) {
         // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
         let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
         let region = FileRegion(
@@ -80,9 +97,10 @@ extension RegistryConnection {
             readerIndex: Int(part.lowerBound),
             endIndex: Int(part.upperBound)
         )
-        let promise = promise ?? eventLoop.makePromise(of: Void.self)
-        promise.futureResult.assumeIsolated().whenComplete { _ in
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { result in
             withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() }
+            if case .success = result { whenSent() }
         }
         send(.fileRegion(region), promise: promise)
     }
@@ -98,9 +116,11 @@ extension RegistryConnection {
 
     private func sendTail(_ id: Exchange.ID) {
         guard let exchange, exchange.id == id, let served = exchange.file, let tail = served.tail else { return }
+        let isUnderWay = !served.rest.isEmpty
         self.exchange?.file?.tail = nil
-        send(tail, of: served.file)
-        finish(.local)
+        self.exchange?.file?.rest = served.rest.lowerBound..<tail.upperBound
+        // Else it follows the piece that is being sent.
+        if !isUnderWay { sendPieces(id) }
     }
 
     private func checkEnded(_ id: Exchange.ID, _ result: ContentChecks.Result) {

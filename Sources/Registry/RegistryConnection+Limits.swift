@@ -74,7 +74,8 @@ extension RegistryConnection {
             _ = rate.grant(Int(part.upperBound - part.lowerBound), now: .now())
             return false
         }
-        exchange?.file = ServedFile(file: file, digest: digest, end: part.upperBound)
+        let end = part.upperBound
+        exchange?.file = ServedFile(file: file, digest: digest, end: end, rest: end..<end)
         watchFile()
         sendChunk(of: file, part, rate, id)
         return true
@@ -85,15 +86,7 @@ extension RegistryConnection {
         guard !part.isEmpty else { return finish(.local) }
         let end = min(part.upperBound, part.lowerBound + Int64(rate.chunk))
         whenGranted(Int(end - part.lowerBound), rate, id) {
-            // The descriptor stays the property of `file`: the handle is made to forget it before it goes.
-            let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.fileDescriptor)
-            let region = FileRegion(fileHandle: handle, readerIndex: Int(part.lowerBound), endIndex: Int(end))
-            let promise = self.eventLoop.makePromise(of: Void.self)
-            promise.futureResult.assumeIsolated().whenComplete { result in
-                withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() }
-                if case .success = result { self.sendChunk(of: file, end..<part.upperBound, rate, id) }
-            }
-            self.send(.fileRegion(region), promise: promise)
+            self.send(part.lowerBound..<end, of: file) { self.sendChunk(of: file, end..<part.upperBound, rate, id) }
             self.context?.flush()
         }
     }
