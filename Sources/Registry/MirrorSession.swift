@@ -204,7 +204,7 @@ final class MirrorSession: PeerConnectionUser {
         guard client != nil else { return }
         let now = NIODeadline.now()
         guard now - due > Self.lateness, looks < Self.mostLooks else {
-            return perform(transfer.timePassed(now: now))
+            return perform(transfer.timePassed(now: now, isSlow: services.isOnlySlow))
         }
         let next = now + Self.lateness
         eventLoop.assumeIsolated().scheduleTask(deadline: next) { [weak self] in
@@ -254,7 +254,8 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID) {
-        perform(transfer.failed(attempt, failure, now: .now()))
+        let isSlow = failure.isSilence && transfer.peerID(of: attempt).map(services.isOnlySlow) == true
+        perform(transfer.failed(attempt, failure, isSlow: isSlow, now: .now()))
     }
 
     // MARK: Actions
@@ -319,11 +320,11 @@ final class MirrorSession: PeerConnectionUser {
         }
     }
 
-    /// Asks a peer as soon as there is a place for another transfer. Only blobs need one: a manifest never waits behind
-    /// them, and a head has no body.
+    /// Asks a peer as soon as there is a place for another transfer. Only large blobs need one, and those whose size is not
+    /// known: nothing that is small waits behind them.
     private func askInTurn(_ peerRequest: MirrorTransfer.PeerRequest) {
         let attempt = peerRequest.attempt
-        guard request.content.kind == .blob, !request.isHead else { return ask(peerRequest) }
+        guard request.content.kind == .blob, !request.isHead, !isSmall else { return ask(peerRequest) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let entry = services.downloads.enter(peerRequest.peerID) { [eventLoop] _ in
             eventLoop.execute { bound.value.admitted(attempt) }
@@ -338,6 +339,14 @@ final class MirrorSession: PeerConnectionUser {
             transfer.queued(attempt)
         case .refused: perform(transfer.failed(attempt, .busy, now: .now()))
         }
+    }
+
+    /// Whether what is asked for is known to be small.
+    private var isSmall: Bool {
+        let limit = services.configuration.smallBody
+        if let size = transfer.request.size, size <= limit { return true }
+        guard case .closed(let first, let last) = request.range else { return false }
+        return last - first < limit
     }
 
     private func admitted(_ attempt: MirrorTransfer.AttemptID) {

@@ -9,6 +9,8 @@ extension MirrorTransfer {
         var addressIndex = 0
         /// Whether it has answered before, be it that it is busy.
         var hasAnswered = false
+        /// How often it was silent though it answered others.
+        var slowTimes = 0
         /// The round of ``Tries`` in which it was asked last; 0 before.
         var round = 0
         var address: SocketAddress? { provider.addresses.dropFirst(addressIndex).first }
@@ -24,7 +26,7 @@ extension MirrorTransfer {
         private(set) var seenUsable = 0
         /// Those that can be asked now, the best first.
         private var waiting: [Candidate] = []
-        /// Those that were busy, and when they may be asked again.
+        /// Those that were busy or slow, and when they may be asked again.
         private var resting: [(candidate: Candidate, until: NIODeadline)] = []
 
         init(limit: Int, suspectLimit: Int) {
@@ -38,13 +40,15 @@ extension MirrorTransfer {
         /// How many were found.
         var seen: Int { seenPeers.count }
 
-        /// Whether nobody is left that was busy.
+        /// Whether nobody is left that was busy or slow.
         var isNobodyResting: Bool { resting.isEmpty }
 
-        /// When the first of those that were busy may be asked again.
-        var restEnds: NIODeadline? {
+        /// When the first of those that were busy or slow may be asked again.
+        func restEnds(ofSuspects: Bool) -> NIODeadline? {
             var earliest: NIODeadline?
-            for (_, until) in resting { earliest = earliest.map { min($0, until) } ?? until }
+            for (candidate, until) in resting where ofSuspects || candidate.standing < .suspect {
+                earliest = earliest.map { min($0, until) } ?? until
+            }
             return earliest
         }
 
@@ -75,7 +79,7 @@ extension MirrorTransfer {
             waiting.insert(candidate, at: 0)
         }
 
-        /// Leaves one that was busy alone for a while.
+        /// Leaves one that was busy or slow alone for a while.
         mutating func rest(_ candidate: Candidate, until: NIODeadline) {
             resting.append((candidate, until))
         }
@@ -90,9 +94,10 @@ extension MirrorTransfer {
             waiting.remove(at: index)
         }
 
-        /// Takes somebody who was busy and may be asked again.
-        mutating func takeRested(now: NIODeadline) -> Candidate? {
-            resting.firstIndex { $0.until <= now }.map { resting.remove(at: $0).candidate }
+        /// Takes somebody who was busy or slow and may be asked again.
+        mutating func takeRested(suspects: Bool, now: NIODeadline) -> Candidate? {
+            let index = resting.firstIndex { $0.until <= now && (suspects || $0.candidate.standing < .suspect) }
+            return index.map { resting.remove(at: $0).candidate }
         }
 
         mutating func removeAll() {

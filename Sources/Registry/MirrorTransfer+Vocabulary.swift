@@ -45,8 +45,10 @@ extension MirrorTransfer {
         var hedges = 2
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
-        /// How long peers that are busy are asked again, from the start of the transfer.
+        /// How long peers that are busy or slow are asked again, from the start of the transfer.
         var busyTimeout: TimeAmount = .seconds(30)
+        /// How often one may be silent though it answers others: as often less one is it asked again.
+        var slowTimes = 3
         /// How long one is left alone in between.
         var busyRest: TimeAmount = .milliseconds(500)
         /// From how many bytes on the rest of a body may go to the client without being seen here.
@@ -100,7 +102,7 @@ extension MirrorTransfer {
         case cutShort
         /// Answer 404.
         case notFound
-        /// Answer 503: peers may have the content, but were busy for all the time that was waited.
+        /// Answer 503: peers may have the content, but were busy or slow for all the time that was waited.
         case unavailable
         /// Answer 416; the size of the whole content is given.
         case rangeNotSatisfiable(size: Int64)

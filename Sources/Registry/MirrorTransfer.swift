@@ -78,7 +78,9 @@ struct MirrorTransfer {
         func consider(_ other: NIODeadline) { earliest = earliest.map { min($0, other) } ?? other }
         if lookupIsRunning { consider(lookupEnd) }
         if let hedgeAt, nextIndex != nil { consider(hedgeAt) }
-        if attempts.isEmpty, let next = candidates.restEnds { consider(min(next, busyDeadline)) }
+        if attempts.isEmpty, let next = candidates.restEnds(ofSuspects: !mayFindMore) {
+            consider(min(next, busyDeadline))
+        }
         return earliest
     }
 
@@ -294,7 +296,10 @@ struct MirrorTransfer {
     }
 
     /// An attempt has failed; its connection is closed or is to be closed.
-    mutating func failed(_ id: AttemptID, _ failure: Failure, now: NIODeadline) -> [Action] {
+    ///
+    /// - Parameter isSlow: whether the peer, if it was silent, has answered others meanwhile. Then it is asked again, as one
+    ///   that is busy is.
+    mutating func failed(_ id: AttemptID, _ failure: Failure, isSlow: Bool = false, now: NIODeadline) -> [Action] {
         guard !isFinished, let index = index(of: id) else { return [] }
         if attempts.winner == id, delivery == .trailing,
             case .receiving(let promised, _) = attempts.running[index].phase,
@@ -333,11 +338,13 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
+        if failure.isSilence, isSlow { current.candidate.slowTimes += 1 }
+        let rests = failure == .busy || failure.isSilence && isSlow && current.candidate.slowTimes < limits.slowTimes
         if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
-        if failure == .busy { candidates.rest(current.candidate, until: now + limits.busyRest) }
+        if rests { candidates.rest(current.candidate, until: now + limits.busyRest) }
         if case .connecting = current.phase {
             var other = current.candidate
             other.addressIndex += 1
@@ -367,7 +374,9 @@ struct MirrorTransfer {
     }
 
     /// Time has passed.
-    mutating func timePassed(now: NIODeadline) -> [Action] {
+    ///
+    /// - Parameter isSlow: whether a peer that was silent for so long has answered others meanwhile.
+    mutating func timePassed(now: NIODeadline, isSlow: (_ peerID: String) -> Bool = { _ in false }) -> [Action] {
         guard !isFinished else { return [] }
         var actions: [Action] = []
         if lookupIsRunning, now >= lookupEnd {
@@ -384,7 +393,9 @@ struct MirrorTransfer {
                 case .receiving: .progressTimeout
                 case .spliced, .checking: nil
                 }
-            if let failure { actions += failed(attempt.id, failure, now: now) }
+            guard let failure else { continue }
+            let isSlow = failure.isSilence && isSlow(attempt.peerID)
+            actions += failed(attempt.id, failure, isSlow: isSlow, now: now)
         }
         return isFinished ? actions : actions + askNext(now: now)
     }
@@ -470,7 +481,7 @@ struct MirrorTransfer {
         }
         guard attempts.isEmpty else { return [] }
         let mayWait = now < busyDeadline
-        while mayWait, let candidate = candidates.takeRested(now: now) {
+        while mayWait, let candidate = candidates.takeRested(suspects: !mayFindMore, now: now) {
             guard let address = candidate.address else { continue }
             return [ask(candidate, at: address, mayReuse: true, now: now)]
         }

@@ -175,6 +175,12 @@ final class RegistryServices: Sendable {
         if silentPeers.withLock({ $0.insert(peer.peerID, for: time, now: .now()) }) { router.reportUnreachable(peer) }
     }
 
+    /// Whether a peer that has sent nothing for too long has answered others meanwhile, and so is only slow.
+    func isOnlySlow(_ peerID: String) -> Bool {
+        let time = transferLimits.progressTimeout
+        return silentPeers.withLock { $0.hasAnswered(peerID, since: .now() - time) }
+    }
+
     /// Notes that a peer answers, and what it tells of itself with content.
     func answered(_ peerID: String, _ head: PeerResponseHead) {
         silentPeers.withLock { $0.answered(peerID, now: .now()) }

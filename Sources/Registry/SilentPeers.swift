@@ -22,7 +22,7 @@ struct SilentPeers {
     /// - Parameter time: for how long it sent nothing.
     /// - Returns: whether it is taken to be silent.
     mutating func insert(_ peerID: String, for time: TimeAmount, now: NIODeadline) -> Bool {
-        if let heard = heard[peerID], heard > now - time { return false }
+        if hasAnswered(peerID, since: now - time) { return false }
         if entries.count >= Self.limit, entries[peerID] == nil {
             entries = entries.filter { $0.value > now }
             if entries.count >= Self.limit, let first = entries.min(by: { $0.value < $1.value }) {
@@ -31,6 +31,11 @@ struct SilentPeers {
         }
         entries[peerID] = now + Self.duration
         return true
+    }
+
+    /// Whether a peer has answered anybody since.
+    func hasAnswered(_ peerID: String, since moment: NIODeadline) -> Bool {
+        heard[peerID].map { $0 > moment } ?? false
     }
 
     /// Notes that a peer answers.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 
 #: Room for one read; all connections share it, since each read is dealt with at once.
 _READ = memoryview(bytearray(256 << 10))
 _LARGEST_HEAD = 16 << 10
+#: How much the kernel holds for a connection that is not read. All clients share one kernel here, which has some 10 % of
+#: the memory for all connections: beyond that it drops what comes on any of them, and stalls them for seconds.
+_RECEIVE_BUFFER = 128 << 10
 
 
 class Disconnected(Exception):
@@ -106,6 +110,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport) -> None:
         self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _READ

@@ -28,12 +28,13 @@ class SizeClass:
     share: int
 
 
-#: From 1 KiB to 64 MiB. Most requests are for small ones, most bytes are of large ones.
+#: From 1 KiB to 32 MiB. Most requests are for small ones, most bytes are of large ones. A thousand transfers at a time share
+#: what two cores can do, some 600 MB/s: at that, larger ones would take minutes.
 CLASSES = (
     SizeClass(1 << 10, 64 << 10, 150, 60),
     SizeClass(64 << 10, 1 << 20, 60, 26),
     SizeClass(1 << 20, 8 << 20, 24, 12),
-    SizeClass(8 << 20, 64 << 20, 6, 2),
+    SizeClass(8 << 20, 32 << 20, 8, 2),
 )
 IMAGES = 40
 

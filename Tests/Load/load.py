@@ -5,7 +5,8 @@ Four nodes stay: two hold half of the content each, two hold nothing. Three more
 in order, or frozen, and come back. So all content is at one living node all the time, and the clients, which ask the
 nodes that stay and those that have just come, must get it: every byte is compared with what it must be, a 404 is
 wrong, silence is wrong. A body may be cut short where nodes die; the client asks for the rest, as containerd does, and
-must get it. In the end nothing may be in flight, and memory and descriptors must not have grown.
+must get it. Whoever is told that all who have something are busy must have waited for 30 s. In the end nothing may be in
+flight, and memory and descriptors must not have grown.
 
 Which content is made, what each client asks for and what happens to which node follow from the seed; when, and what
 meets what, does not.
@@ -35,6 +36,9 @@ STAYING, ROAMING = 4, 3
 #: How long a response may make no progress: longer than the 30 s for which a node lets a transfer wait for its turn, and
 #: the 9 s that it then takes at most to answer. A hang is longer still.
 SILENCE = 45.0
+#: For how long a blob waits for its turn at least before a node may answer that all who have it are busy, and how many of
+#: 1,000 answers may be that one: the machine may be too slow for so many at a time.
+PATIENCE, MOST_BUSY = 29.9, 1.0
 #: How often the rest of one blob may be asked for.
 MOST_RESUMPTIONS = 10
 #: How long a node that is ready may take until it answers for all that others hold.
@@ -76,6 +80,10 @@ class Run:
             print(f"FAILED: {words}", flush=True)
 
 
+class Busy(Exception):
+    """A node has waited for its turn in vain: the client would go on at the source registry."""
+
+
 class Enough(Exception):
     """The client wants no more of a response."""
 
@@ -102,6 +110,8 @@ class Client:
             try:
                 await deed()
                 self.run.counts[name] += 1
+            except Busy:
+                self.run.counts["busy for 30 s"] += 1
             except (OSError, Disconnected) as error:
                 self._drop()
                 if self._node_may_have_gone():
@@ -171,6 +181,7 @@ class Client:
                     if enough is not None and start > enough:
                         raise Enough
 
+            begun = time.monotonic()
             headers = {} if is_whole else {"Range": f"bytes={offset}-{end - 1}"}
             try:
                 response = await self._ask("GET", blob_path(blob.digest), headers, check)
@@ -182,6 +193,8 @@ class Client:
                 self.run.counts["bodies cut short, resumed"] += 1
                 self._drop()
                 continue
+            if response.status == 503 and "retry-after" in response.headers and time.monotonic() - begun > PATIENCE:
+                raise Busy
             expect(response, 200 if is_whole else 206, blob, "content-length", str(end - offset))
             if not is_whole:
                 expect(response, 206, blob, "content-range", f"bytes {offset}-{end - 1}/{blob.size}")
@@ -425,6 +438,8 @@ def main() -> None:
         for name, count in sorted(run.counts.items()):
             print(f"{name:32} {count:9}")
         answers = sum(run.counts[name] for name in DEEDS)
+        if run.counts["busy for 30 s"] > answers * MOST_BUSY / 1000:
+            run.fail(f"more than {MOST_BUSY:g} of 1,000 answers were that all who have the content are busy")
         print(f"{answers} answers and {run.bytes / 1e9:.1f} GB in {seconds:.0f} s; seed: {arguments.seed}")
         passed = not run.counts["failures"]
         print("passed" if passed else f"FAILED: {run.counts['failures']} failures")

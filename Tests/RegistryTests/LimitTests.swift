@@ -103,7 +103,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func fetchingWaitsForATurnAndManifestsDoNot() async throws {
+        @Test func fetchingWaitsForATurnAndWhatIsSmallDoesNot() async throws {
             let mirror = try await TestNode {
                 $0.maximumDownloads = 1
                 $0.progressTimeout = .seconds(60)
@@ -122,6 +122,8 @@ extension LoopbackTests {
             #expect(try await TestNode.settle { mirror.server.metrics.downloads.waiting == 1 })
             #expect(try await fetch(mirror.address, "/v2/a/manifests/\(manifest)").body == json)
             #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)", method: "HEAD").status == 200)
+            let range = try await fetch(mirror.address, "/v2/a/blobs/\(digest)", headers: ["Range: bytes=5-9"])
+            #expect(range.status == 206 && range.body == Array(bytes[5...9]))
             first = nil
             #expect(first == nil)
             #expect(try await second.body == bytes)

@@ -44,6 +44,8 @@ private struct World {
     private var queued: Set<MirrorTransfer.AttemptID> = []
     /// The attempts under way, two at most.
     private var open: [Open] = []
+    /// Peers that answer others while they are silent here.
+    private var slowPeers: Set<String> = []
     /// Peers whose copies are wrong.
     private var corruptPeers: Set<String> = []
     private var standings: [String: PeerTrust.Standing] = [:]
@@ -117,6 +119,7 @@ private struct World {
             }
             providers.append(Provider(peerID: "\(number)", addresses: addresses))
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
+            if Int.random(in: 0..<4, using: &random) == 0 { slowPeers.insert("\(number)") }
             let standing = PeerTrust.Standing(rawValue: Int.random(in: -2...3, using: &random))
             standings["\(number)"] = standing ?? .trusted
         }
@@ -141,7 +144,7 @@ private struct World {
             let isSpliced = open.contains { $0.spliced != nil }
             if transfer.deadline == nil, !isSpliced { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)
-            return perform(transfer.timePassed(now: now))
+            return perform(transfer.timePassed(now: now, isSlow: slowPeers.contains))
         case 3:
             if let index = open.indices.randomElement(using: &random), Int.random(in: 0..<3, using: &random) == 0 {
                 let failed = open.remove(at: index)
@@ -152,7 +155,7 @@ private struct World {
             }
         default: return peerStep()
         }
-        return perform(transfer.timePassed(now: now))
+        return perform(transfer.timePassed(now: now, isSlow: slowPeers.contains))
     }
 
     private mutating func peerStep() -> String? {
@@ -311,13 +314,14 @@ private struct World {
                 }
                 let answered = answered
                 if transfer.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
-                    !answered.contains(request.peerID)
+                    !answered.contains(request.peerID), !isWaitedFor(request.peerID)
                 {
                     return "a fourth peer is asked after three answers"
                 }
                 if roundBegan == nil { roundBegan = now }
                 asked.insert(request.peerID)
-                if asks > (16 + 3) * 2 * 2 * 3 { return "too many attempts" }
+                // Each of those that are slow, three times.
+                if asks > (16 + 3) * 2 * 2 * 3 * 3 { return "too many attempts" }
                 open.append(Open(request: request))
                 busyPeers.remove(request.peerID)
                 if Int.random(in: 0..<4, using: &random) == 0 {
@@ -375,6 +379,12 @@ private struct World {
         return Set(peers).filter { standings[$0] != .suspect }
     }
 
+    /// Whether the last that was heard of a slow peer is that it was silent, and it may be asked again.
+    private func isWaitedFor(_ peerID: String) -> Bool {
+        let failures = transfer.failures.filter { $0.peerID == peerID }
+        return failures.last?.failure.isSilence == true && failures.count(where: \.failure.isSilence) < 3
+    }
+
     private func check() -> String? {
         if !open.isEmpty { return "a connection is left" }
         if lookupIsRunning { return "the lookup is left" }
@@ -392,6 +402,7 @@ private struct World {
             return received < promised.range.upperBound - promised.range.lowerBound ? nil : "cut short after the end"
         case .notFound:
             if !busyPeers.isEmpty { return "404 though a peer is only busy" }
+            if let peer = slowPeers.first(where: isWaitedFor) { return "404 though \(peer) is only slow" }
             if answered.count < 3, let problem = checkThatAllWereAsked() { return problem }
             return promised == nil ? nil : "404 after a head"
         case .unavailable: return promised == nil ? nil : "503 after a head"

@@ -85,6 +85,49 @@ struct MirrorTransferTests {
         #expect(transfer.failures.map(\.failure) == [.busy])
     }
 
+    @Test func aSlowPeerIsAskedAgainButNotForEver() throws {
+        var transfer = makeTransfer()
+        var request = asked(transfer.found(try provider(1), now: start))
+        _ = transfer.lookupEnded(now: start)
+        var now = start
+        var waits: [TimeAmount] = []
+        while let current = request {
+            transfer.connected(current.attempt, reused: false, now: now)
+            let deadline = try #require(transfer.deadline)
+            waits.append(deadline - now)
+            now = deadline
+            let actions = transfer.timePassed(now: now) { $0 == "peer1" }
+            #expect(actions.first == .cancel(current.attempt) && asked(actions) == nil)
+            guard !transfer.isFinished else { break }
+            now = try #require(transfer.deadline)
+            request = asked(transfer.timePassed(now: now) { _ in true })
+        }
+        #expect(waits == Array(repeating: .seconds(2), count: 3) && now == start + .seconds(7))
+        #expect(transfer.failures.map(\.failure) == Array(repeating: .headTimeout, count: 3))
+    }
+
+    @Test func aSlowPeerWhoseBodyStallsIsAskedForTheRestUnlessOthersHaveIt() throws {
+        for hasOther in [false, true] {
+            var transfer = makeTransfer()
+            let request = try #require(asked(transfer.found(try provider(1), now: start)))
+            if hasOther { _ = transfer.found(try provider(2), now: start) }
+            _ = transfer.lookupEnded(now: start)
+            transfer.connected(request.attempt, reused: false, now: start)
+            _ = transfer.received(head(), of: request.attempt, now: start)
+            _ = transfer.received(bytes: 400, of: request.attempt, now: start)
+            let stalled = start + .seconds(2)
+            var next = asked(transfer.timePassed(now: stalled) { $0 == "peer1" })
+            #expect((next != nil) == hasOther)
+            if !hasOther {
+                // Somebody else may have the rest by now.
+                let nobody = transfer.lookupEnded(now: stalled)
+                #expect(nobody == [])
+                next = asked(transfer.timePassed(now: stalled + .milliseconds(500)))
+            }
+            #expect(next?.peerID == (hasOther ? "peer2" : "peer1") && next?.asked.headerValue == "bytes=400-999")
+        }
+    }
+
     @Test func noMoreProvidersAreWantedThanAreTried() throws {
         var transfer = makeTransfer()
         for number in 1...3 {

@@ -1,6 +1,7 @@
 import NIOCore
 import OCI
 import Routing
+import Synchronization
 import Testing
 
 @testable import Registry
@@ -28,6 +29,8 @@ struct SilentPeersTests {
         let isSilentSoon = silent.insert("a", for: .seconds(2), now: soon)
         let isHurriedSoon = silent.contains("a", now: soon)
         #expect(!isSilentSoon && !isHurriedSoon)
+        #expect(silent.hasAnswered("a", since: start - .nanoseconds(1)) && !silent.hasAnswered("a", since: start))
+        #expect(!silent.hasAnswered("b", since: start - .nanoseconds(1)))
         let later = start + .seconds(2)
         let isSilentLater = silent.insert("a", for: .seconds(2), now: later)
         let isHurriedLater = silent.contains("a", now: later)
@@ -73,6 +76,31 @@ extension LoopbackTests {
             await mirror.server.shutdown()
             await holder.server.shutdown()
             try await silent.stop()
+        }
+
+        @Test func whoIsSilentButAnswersOthersIsAskedAgain() async throws {
+            let mirror = try await TestNode { $0.headTimeout = .milliseconds(400) }
+            let (bytes, digest) = try makeContent(1000)
+            let (_, other) = try makeContent(1001)
+            let count = Mutex(0)
+            let (peer, provider) = try await ScriptedPeer.start { request in
+                guard request.contains(digest.text) else {
+                    return [.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")]
+                }
+                let number = count.withLock { count in
+                    count += 1
+                    return count
+                }
+                return number == 1 ? [] : [.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"), .bytes(bytes)]
+            }
+            for key in [digest, other] { mirror.router.setProviders([provider], of: key.text) }
+            async let answer = fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(try await TestNode.settle { count.withLock { $0 } == 1 })
+            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(other)").status == 404)
+            let (status, body) = try await (answer.status, answer.body)
+            #expect(status == 200 && body == bytes && count.withLock { $0 } == 2)
+            await mirror.server.shutdown()
+            try await peer.stop()
         }
 
         @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
