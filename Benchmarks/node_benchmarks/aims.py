@@ -22,6 +22,9 @@ def check(results: dict) -> list[dict]:
         relays = [one[name]["CPU relay"] for name in ("Spegel before nginx", "HAProxy before nginx")]
         add("relaying 1 GiB: CPU beside HAProxy", ratio(*relays), 1.1, " x")
         add("mirror and holder, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
+        # The same said as a ratio: HAProxy and nginx took 0.6 s/GiB where 0.75 was set, and machines differ.
+        pair_ratio = ratio(pair["CPU"], one["HAProxy before nginx"]["CPU"])
+        add("mirror and holder, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
         add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
     if latency := results.get("latency"):
         one, sixteen = latency["manifest, one key"]["1"], latency["manifest, one key"]["16"]
