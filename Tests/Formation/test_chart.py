@@ -128,7 +128,7 @@ def test_each_value_is_documented_and_in_the_schema():
 _HIDING = {
     "image.tag": {"image.digest": ""},
     "service.registry.hostPort": {"service.registry.usePreferSameNodeTrafficDistribution": False},
-    "spegel.dataDir.hostPath": {"spegel.dataDir.enabled": True},
+    "spegel.persistence.hostPath": {"spegel.persistence.enabled": True},
     "clusterDomain": {"spegel.bootstrapKind": "dns"},
     "nameOverride": {"fullnameOverride": ""},
 }
