@@ -11,14 +11,19 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 from harness import registry
 from harness.containerd import Installation, PullFailed
+from harness.forwarder import Forwarder
 from harness.lab import Lab, remove_stale_labs
 from harness.node import Node
+from harness.spegel import METRICS_PORT
 
 _LAYERS = (32_000_000, 16_000_000, 4_000_000)
+#: Where a browser on this machine sees the page of the second node; the nodes have networks of their own.
+_PAGE = ("127.0.0.14", 19090)
 
 
 def _mb(count: int) -> str:
@@ -34,14 +39,24 @@ def main() -> None:
     lab = Lab(installation)
     try:
         _show(lab, binary, start)
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            input(f"\nThe nodes go on until you press Enter: {_page_url()}")
     finally:
         lab.close()
     print("\nStopped everything, and removed the nodes.")
 
 
+def _page_url() -> str:
+    return f"http://{_PAGE[0]}:{_PAGE[1]}/debug/web/"
+
+
 def _show(lab: Lab, binary: Path, start: float) -> None:
     nodes = lab.add_nodes(3)
     lab.add_spegels(nodes, binary)
+    seen = nodes[1]
+    Forwarder(_PAGE, lambda: seen.host.connect(seen.host.address, METRICS_PORT))
+    with urllib.request.urlopen(_page_url(), timeout=10) as page:
+        assert seen.host.address in page.read().decode(), "the page does not show its node"
     places = ", ".join(f"{node.name} ({node.host.address})" for node in nodes)
     print(f"Started a source registry and containerd {lab.installation.version} with a Spegel on {places}")
     print(f"in {time.monotonic() - start:.1f} s. Each containerd was told by 'spegel configuration' to ask its Spegel first:")
@@ -51,6 +66,7 @@ def _show(lab: Lab, binary: Path, start: float) -> None:
         binary, "configuration", "--check", f"--containerd-sock={nodes[0].containerd.socket}",
         f"--containerd-registry-config-path={nodes[0].containerd.registry_configuration}"])
     print(f"    $ spegel configuration --check\n    {done.stdout.splitlines()[-1]}")
+    print(f"While this runs, {_page_url()} shows {seen.name}.")
 
     image = lab.push("demo/app", layer_sizes=_LAYERS)
     size = sum(image.manifest().blobs.values())
