@@ -25,7 +25,7 @@ def _started(lab: Lab, node, binary: Path, settings: str, binds: dict[str, Path]
     with closing(systemd):
         systemd.wait_until_ready()
         # Returns when the node has said that it has started.
-        systemd.control("start", "spegel")
+        systemd.control("enable", "--now", "spegel")
         yield systemd
 
 
@@ -66,7 +66,8 @@ CONTAINERD_REGISTRY_CONFIG_PATH=/run/containerd/certs.d
         assert int(systemd.show("spegel", "NRestarts")) == 1
         eventually(lambda: systemd.show("spegel", "StatusText").startswith("ready:"), "it is ready again")
 
-        systemd.control("stop", "spegel")
+        systemd.control("disable", "--now", "spegel")
+        assert systemd.show("spegel", "UnitFileState") == "disabled"
         assert systemd.show("spegel", "Result") == "success"
         assert systemd.show("spegel", "ExecMainStatus") == "0"
         assert "shutting down" in systemd.journal("spegel")
@@ -78,7 +79,7 @@ def test_a_node_with_a_folder_of_images(lab: Lab, spegel_binary: Path) -> None:
     image = lab.push("from/a/folder")
     settings = f"""\
 STORE=/srv/images
-STATIC_BOOTSTRAP_PEERS="/ip4/{first.host.address}/tcp/{ROUTER_PORT}"
+DNS_BOOTSTRAP_DOMAIN={first.host.name}
 """
     with _started(lab, second, spegel_binary, settings, {"/srv/images": image.folder}) as systemd:
         eventually(lambda: systemd.show("spegel", "StatusText").startswith("ready:"), "systemd shows that it is ready")
