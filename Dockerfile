@@ -5,6 +5,8 @@ RUN apt-get update && apt-get install --yes --no-install-recommends ca-certifica
 # Not /spegel, which stands in the program for other reasons: scripts/image looks whether the folder does.
 WORKDIR /spegel-sources
 COPY . .
+# The time of the sources, in seconds since 1970; git, which knows it, is not here.
+ARG SOURCE_DATE_EPOCH
 RUN make build && scripts/image --root /image
 
 FROM scratch
