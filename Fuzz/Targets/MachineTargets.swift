@@ -134,7 +134,7 @@ private struct MachineDriver {
             switch action {
             case .request(let operation, _, _), .send(let operation, _, _): operations.append(operation)
             case .cancel(let operation): operations.removeAll { $0 == operation }
-            case .found, .searchEnded, .recordAdded: break
+            case .found, .searchStarted, .searchEnded, .recordAdded: break
             }
         }
     }

@@ -11,7 +11,7 @@ extension KademliaMachine {
         }
 
         var lookup: Lookup
-        let purpose: Purpose
+        var purpose: Purpose
         let message: Message
         var operations: Set<OperationID> = []
         /// When the lookup is to be looked at again.
@@ -104,8 +104,10 @@ extension KademliaMachine {
                 closerPeers: reply.closerPeers.map(\.info),
                 providers: named
             ) ?? []
-        if case .search(let search) = lookups[id]?.purpose {
-            for provider in providers { found(provider, for: search, now: now) }
+        for provider in providers {
+            // Another search may have inherited it meanwhile.
+            guard case .search(let search) = lookups[id]?.purpose else { break }
+            found(provider, for: search, now: now)
         }
         pump(id, now: now)
     }

@@ -6,8 +6,14 @@ extension KademliaMachine {
         let key: Key
         let limit: Int
         let start: MonotonicTime
-        var found: Set<PeerID> = []
+        /// In the order in which they were found.
+        var found: [PeerInfo] = []
+        /// Whether it asks the network for itself, or will when it is its turn.
+        var asksNetwork = false
         var lookup: LookupID?
+        /// The search for the same key whose lookup it waits for, and those that wait for its own.
+        var leader: SearchID?
+        var followers: [SearchID] = []
         var trace: TraceLog?
     }
 
@@ -18,6 +24,9 @@ extension KademliaMachine {
     ///
     /// Those of the records held here come at once. The network is asked unless these suffice: there are `limit` of them,
     /// or the network has fewer than K others, all of which hold all records. A record that arrives meanwhile counts.
+    ///
+    /// Searches for one key share one lookup. One that has to wait until there is room for its lookup, see
+    /// ``isWaiting(_:)``, says ``Action/searchStarted(_:)`` when there is.
     ///
     /// - Parameter isTraced: whether the summary is to tell who was asked.
     public mutating func findProviders(
@@ -36,9 +45,13 @@ extension KademliaMachine {
             outcome == .local || !isTraced
         {
             end(id, outcome, now: now)
+        } else if !isTraced, let leader = leader(of: id, key, limit: limit) {
+            follow(leader, id, now: now)
         } else if networkSearchCount(without: 1) < configuration.maximumConcurrentLookups {
+            searches[id]?.asksNetwork = true
             startSearchLookup(id, now: now)
         } else if waitingSearches.count < configuration.maximumWaitingLookups {
+            searches[id]?.asksNetwork = true
             waitingSearches.append(id)
         } else {
             end(id, .turnedAway, now: now)
@@ -69,6 +82,13 @@ extension KademliaMachine {
     ) -> SearchSummary.Outcome? {
         if trusted >= limit || (isSmall && trusted > 0) { return .local }
         return misses.contains(key.position, now: now) ? .rememberedMiss : nil
+    }
+
+    /// Whether a search waits until there is room for its lookup.
+    public func isWaiting(_ id: SearchID) -> Bool {
+        guard let search = searches[id] else { return false }
+        if let leader = search.leader { return isWaiting(leader) }
+        return search.asksNetwork && search.lookup == nil
     }
 
     /// Ends a search that nobody waits for any more. Nothing more comes of it.
@@ -119,15 +139,17 @@ extension KademliaMachine {
 
     private mutating func yield(_ provider: PeerInfo, for id: SearchID) {
         guard let search = searches[id], search.found.count < search.limit else { return }
-        guard searches[id]?.found.insert(provider.id).inserted == true else { return }
+        guard !search.found.contains(where: { $0.id == provider.id }) else { return }
+        searches[id]?.found.append(provider)
         searches[id]?.trace?.found(provider)
         emit(.found(id, provider))
     }
 
-    /// A provider was found in the network.
+    /// A provider was found in the network by the lookup of a search.
     mutating func found(_ provider: PeerInfo, for id: SearchID, now: MonotonicTime) {
-        yield(provider, for: id)
-        endIfEnough(id, now: now)
+        let all = [id] + (searches[id]?.followers ?? [])
+        for each in all { yield(provider, for: each) }
+        for each in all { endIfEnough(each, now: now) }
     }
 
     /// A record was added that was not held before: it is what searches under way are after.
@@ -150,7 +172,41 @@ extension KademliaMachine {
 
     /// The searches that ask the network, if so many others neither do nor wait.
     private func networkSearchCount(without others: Int = 0) -> Int {
-        searches.count - waitingSearches.count - others
+        searches.count - waitingSearches.count - followingSearches - others
+    }
+
+    /// The search for the same key whose lookup a new one can share.
+    private func leader(of id: SearchID, _ key: Key, limit: Int) -> SearchID? {
+        searchesByPosition[key.position]?.first { other in
+            guard other != id, let search = searches[other] else { return false }
+            return search.asksNetwork && search.limit >= limit
+                && search.followers.count < configuration.maximumWaitingLookups
+        }
+    }
+
+    private mutating func follow(_ leader: SearchID, _ id: SearchID, now: MonotonicTime) {
+        searches[id]?.leader = leader
+        searches[leader]?.followers.append(id)
+        followingSearches += 1
+        for provider in offered(searches[leader]?.found ?? [], for: id, now: now) { yield(provider, for: id) }
+        endIfEnough(id, now: now)
+    }
+
+    /// A search has ended whose lookup others wait for: the first of them takes it over.
+    private mutating func inherit(_ search: Search, _ id: SearchID) {
+        guard let heir = search.followers.first else { return }
+        let others = Array(search.followers.dropFirst())
+        followingSearches -= 1
+        searches[heir]?.leader = nil
+        searches[heir]?.asksNetwork = true
+        searches[heir]?.lookup = search.lookup
+        searches[heir]?.followers = others
+        for other in others { searches[other]?.leader = heir }
+        if let lookup = search.lookup {
+            lookups[lookup]?.purpose = .search(heir)
+        } else if let place = waitingSearches.firstIndex(of: id) {
+            waitingSearches[place] = heir
+        }
     }
 
     private mutating func startSearchLookup(_ id: SearchID, now: MonotonicTime) {
@@ -161,14 +217,23 @@ extension KademliaMachine {
     private mutating func startWaitingSearches(now: MonotonicTime) {
         while let id = waitingSearches.first, networkSearchCount() < configuration.maximumConcurrentLookups {
             waitingSearches.removeFirst()
+            for each in [id] + (searches[id]?.followers ?? []) { emit(.searchStarted(each)) }
             startSearchLookup(id, now: now)
         }
     }
 
     mutating func searchLookupEnded(_ id: SearchID, lookup: Lookup, now: MonotonicTime) {
-        for provider in lookup.surplusProviders { yield(provider, for: id) }
+        let followers = searches[id]?.followers ?? []
+        for each in [id] + followers {
+            for provider in lookup.surplusProviders { yield(provider, for: each) }
+        }
         guard let search = searches[id] else { return }
         if search.found.isEmpty, lookup.answeredCount > 0 { misses.insert(search.key.position, now: now) }
+        // Those that follow end first, so that none of them inherits what is over.
+        for each in followers {
+            guard let search = searches[each] else { continue }
+            end(each, search.found.isEmpty ? .missed : .found, now: now)
+        }
         end(id, search.found.isEmpty ? .missed : .found, lookup: lookup, now: now)
     }
 
@@ -204,11 +269,19 @@ extension KademliaMachine {
     }
 
     private mutating func forget(_ id: SearchID) -> Search? {
-        guard let search = searches.removeValue(forKey: id) else { return nil }
+        guard var search = searches.removeValue(forKey: id) else { return nil }
         let position = search.key.position
         searchesByPosition[position]?.removeAll { $0 == id }
         if searchesByPosition[position]?.isEmpty == true { searchesByPosition[position] = nil }
-        if search.lookup == nil, !waitingSearches.isEmpty { waitingSearches.removeAll { $0 == id } }
+        if let leader = search.leader {
+            searches[leader]?.followers.removeAll { $0 == id }
+            followingSearches -= 1
+        } else if !search.followers.isEmpty {
+            inherit(search, id)
+            search.lookup = nil
+        } else if search.lookup == nil, !waitingSearches.isEmpty {
+            waitingSearches.removeAll { $0 == id }
+        }
         return search
     }
 

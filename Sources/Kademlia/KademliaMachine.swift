@@ -28,6 +28,8 @@ public struct KademliaMachine: Sendable {
         case send(OperationID, RecordUpdate, to: PeerInfo)
         /// The operation is not needed any more; its outcome is ignored.
         case cancel(OperationID)
+        /// A search that had to wait asks the network from now on.
+        case searchStarted(SearchID)
         /// A provider for a search, each once.
         case found(SearchID, PeerInfo)
         /// A search has ended by itself, and how.
@@ -74,6 +76,8 @@ public struct KademliaMachine: Sendable {
     var searches: [SearchID: Search] = [:]
     var searchesByPosition: [KeySpacePosition: [SearchID]] = [:]
     var waitingSearches: [SearchID] = []
+    /// How many searches wait for the lookup of another one.
+    var followingSearches = 0
     var isLeaving = false
     var randomness: SplitMix
 

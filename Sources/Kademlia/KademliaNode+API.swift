@@ -62,14 +62,18 @@ extension KademliaNode {
 
     /// Finds providers of a key as ``findProviders(_:limit:)-(Key,_)`` does, and yields what a function makes of each, if
     /// anything: no task has to stand between for that.
+    ///
+    /// - Parameter began: called once, before this returns or when there is room for the lookup.
     public func findProviders<Provider: Sendable>(
         _ key: Key,
         limit: Int,
+        began: @escaping @Sendable () -> Void = {},
         _ transform: @escaping @Sendable (PeerInfo) -> Provider?
     ) -> AsyncStream<Provider> {
         // What is buffered is bounded by the number of providers.
         let (stream, continuation) = AsyncStream.makeStream(of: Provider.self, bufferingPolicy: .unbounded)
         let listener = ProviderListener(
+            began: began,
             found: { info in
                 if let provider = transform(info) { continuation.yield(provider) }
             },
@@ -79,7 +83,7 @@ extension KademliaNode {
             continuation.finish()
             return stream
         }
-        let id = input { state, now -> KademliaMachine.SearchID? in
+        let started = input { state, now -> (id: KademliaMachine.SearchID, isWaiting: Bool)? in
             guard state.phase != .closed else {
                 let held = state.machine.heldProviders(of: key.position, now: now)
                 for provider in (held.trusted + held.others).prefix(limit) { listener.found(provider) }
@@ -88,9 +92,10 @@ extension KademliaNode {
             }
             let id = state.machine.findProviders(key, limit: limit, now: now)
             state.listeners[id] = .providers(listener)
-            return id
+            return (id, state.machine.isWaiting(id))
         }
-        guard let id else { return stream }
+        if started?.isWaiting != true { began() }
+        guard let id = started?.id else { return stream }
         continuation.onTermination = { [weak self] termination in
             if case .cancelled = termination { self?.cancel(id) }
         }

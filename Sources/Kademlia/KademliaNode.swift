@@ -29,6 +29,7 @@ public final class KademliaNode: Sendable {
 
     /// Who waits for providers.
     struct ProviderListener: Sendable {
+        var began: @Sendable () -> Void
         var found: @Sendable (PeerInfo) -> Void
         var end: @Sendable () -> Void
     }
@@ -205,6 +206,9 @@ public final class KademliaNode: Sendable {
         case .cancel(let id):
             // Outside of the lock, as what is called off may call back.
             state.withLock { $0.tasks.task(of: id) }?.cancel()
+        case .searchStarted(let id):
+            let listener = state.withLock { $0.listeners[id] }
+            if case .providers(let listener) = listener { listener.began() }
         case .found(let id, let provider):
             let listener = state.withLock { $0.listeners[id] }
             if case .providers(let listener) = listener { listener.found(provider) }

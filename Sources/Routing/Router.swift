@@ -10,6 +10,11 @@ public protocol Router: Sendable {
     /// waits; when it stops to listen, the lookup ends.
     func providers(of key: String, limit: Int) -> AsyncStream<Provider>
 
+    /// The same; where many others are looked for, the lookup may have to wait before it begins.
+    ///
+    /// - Parameter began: called once, from any thread, when it begins.
+    func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider>
+
     /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up
     /// stands between a request and its answer.
     ///
@@ -38,6 +43,16 @@ public protocol Router: Sendable {
 }
 
 extension Router {
+    /// Begins at once: for a router that looks for any number of keys at a time.
+    public func providers(
+        of key: String,
+        limit: Int,
+        began: @escaping @Sendable () -> Void
+    ) -> AsyncStream<Provider> {
+        began()
+        return providers(of: key, limit: limit)
+    }
+
     /// Nothing is known at once.
     public func knownProviders(of key: String, limit: Int) -> [Provider]? { nil }
 

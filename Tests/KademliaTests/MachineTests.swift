@@ -343,6 +343,67 @@ import Testing
         #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
     }
 
+    private func started(_ actions: [KademliaMachine.Action]) -> [KademliaMachine.SearchID] {
+        actions.compactMap { if case .searchStarted(let id) = $0 { id } else { nil } }
+    }
+
+    @Test func searchesForOneKeyShareALookup() throws {
+        var machine = try testMachine(knowing: 1)
+        let provider = try testPeer(9)
+        let ids = (0..<3).map { _ in machine.findProviders(Key("a"), limit: 5, now: .zero) }
+        let larger = machine.findProviders(Key("a"), limit: 6, now: .zero)
+        let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
+        // One that wants more than the others cannot wait for theirs.
+        #expect(asked.count == 2 && ids.allSatisfy { !machine.isWaiting($0) })
+        // Whoever began it may leave.
+        machine.cancelSearch(ids[0], now: .zero)
+        #expect(actions(&machine).isEmpty)
+        let reply = Message(kind: .getProviders, providerPeers: [Message.Peer(provider)])
+        machine.received(reply, for: asked[0].id, now: .zero)
+        let ended = actions(&machine)
+        #expect(found(ended) == [provider.id, provider.id])
+        #expect(summaries(ended).map(\.outcome) == [.found, .found])
+        #expect(machine.activeSearchCount == 1)
+        machine.cancelSearch(larger, now: .zero)
+        #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
+    }
+
+    @Test func whoJoinsLaterGetsWhatWasFoundBefore() throws {
+        var machine = try testMachine(knowing: 2)
+        let provider = try testPeer(9)
+        let first = machine.findProviders(Key("a"), limit: 5, now: .zero)
+        let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
+        #expect(asked.count == 2)
+        let reply = Message(kind: .getProviders, providerPeers: [Message.Peer(provider)])
+        machine.received(reply, for: asked[0].id, now: .zero)
+        #expect(found(actions(&machine)) == [provider.id])
+        let second = machine.findProviders(Key("a"), limit: 5, now: .zero)
+        #expect(found(actions(&machine)) == [provider.id])
+        machine.cancelSearch(second, now: .zero)
+        #expect(machine.activeSearchCount == 1 && machine.activeOperationCount == 1)
+        machine.cancelSearch(first, now: .zero)
+        #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
+    }
+
+    @Test func aSearchThatWaitedSaysWhenItBegins() throws {
+        var machine = try testMachine(knowing: 1) { $0.maximumConcurrentLookups = 1 }
+        _ = machine.findProviders(Key("0"), limit: 1, now: .zero)
+        let first = machine.findProviders(Key("1"), limit: 1, now: .zero)
+        let others = (0..<2).map { _ in machine.findProviders(Key("1"), limit: 1, now: .zero) }
+        let before = actions(&machine)
+        let asked = requests(before).filter { $0.message.kind == .getProviders }
+        #expect(asked.count == 1 && started(before).isEmpty)
+        #expect(([first] + others).allSatisfy { machine.isWaiting($0) })
+        // Its place in the line goes to those that wait for it.
+        machine.cancelSearch(first, now: .zero)
+        machine.received(Message(kind: .getProviders), for: asked[0].id, now: .zero)
+        let after = actions(&machine)
+        #expect(started(after) == others && requests(after).map(\.message.key) == [Key("1").bytes])
+        #expect(others.allSatisfy { !machine.isWaiting($0) })
+        for id in others { machine.cancelSearch(id, now: .zero) }
+        #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
+    }
+
     @Test func aTracedSearchTellsWhoWasAsked() throws {
         var machine = try testMachine(knowing: 2)
         let provider = try testPeer(9)

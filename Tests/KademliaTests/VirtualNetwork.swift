@@ -181,7 +181,7 @@ struct VirtualNetwork {
             case .send(let operation, let update, let peer):
                 sentMessages += 1
                 events.add(.update(operation, update, from: id, to: peer.id), at: now + latency)
-            case .cancel, .recordAdded: break
+            case .cancel, .searchStarted, .recordAdded: break
             case .found(let search, let provider): found[SearchName(peer: id, id: search), default: []].append(provider)
             case .searchEnded(let search, let summary): summaries[SearchName(peer: id, id: search)] = summary
             }

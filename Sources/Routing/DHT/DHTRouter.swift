@@ -128,7 +128,16 @@ public final class DHTRouter: Router, Service {
 
     /// The holders of a key, as the DHT finds them.
     public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        node.findProviders(Key(key), limit: limit) { [known] in known.provider($0) }
+        providers(of: key, limit: limit) {}
+    }
+
+    /// The holders of a key that the DHT finds; it looks for no more than so many keys at a time.
+    public func providers(
+        of key: String,
+        limit: Int,
+        began: @escaping @Sendable () -> Void
+    ) -> AsyncStream<Provider> {
+        node.findProviders(Key(key), limit: limit, began: began) { [known] in known.provider($0) }
     }
 
     /// The holders of a key, where the DHT need not ask for them.

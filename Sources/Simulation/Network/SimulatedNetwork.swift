@@ -131,7 +131,7 @@ public final class SimulatedNetwork {
             case .cancel: break
             case .found(let search, let provider): found(provider, search, by: node)
             case .searchEnded(let search, let summary): searchEnded(search, summary, by: node)
-            case .recordAdded: break
+            case .searchStarted, .recordAdded: break
             }
         }
         if !nodes[index].hasJoined, nodes[index].machine.table.count > 0 {
