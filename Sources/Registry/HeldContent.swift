@@ -40,6 +40,9 @@ struct HeldContent {
         body?.take(chunk)
     }
 
+    /// All of the content, where all is held back.
+    var whole: ByteBuffer? { reserved > 0 ? body?.bytes : nil }
+
     /// Whether all that came is what a digest says; `nil` when nothing is held back.
     func matches(_ digest: Digest) -> Bool? {
         body?.matches(digest)

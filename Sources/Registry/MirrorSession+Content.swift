@@ -25,6 +25,12 @@ extension MirrorSession {
         guard let digest = content.digest, let matches = held.matches(digest) else {
             return perform(transfer.failed(attempt, .corrupt, now: .now()))
         }
+        if matches, request.content.kind == .manifest, let bytes = held.whole,
+            !ManifestTypeCheck.passes(bytes, as: content.mediaType)
+        {
+            let refusal = PeerRefusal.wrongMediaType(String(content.mediaType.prefix(128)))
+            return perform(transfer.failed(attempt, .refused(refusal), now: .now()))
+        }
         perform(transfer.checked(attempt, matches: matches, now: .now()))
     }
 

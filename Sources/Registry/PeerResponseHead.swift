@@ -68,6 +68,7 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
     case status(Int)
     case missingLength
     case missingMediaType
+    case wrongMediaType(String)
     case encoded
     case wrongDigest(String?)
     case wrongRange(String?)
@@ -82,6 +83,7 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
         case .status(let status): "it answered with status \(status)"
         case .missingLength: "it answered without a length"
         case .missingMediaType: "it answered a manifest without a media type"
+        case .wrongMediaType(let type): "it answered a manifest as \(type), which it is not"
         case .encoded: "it answered with a content encoding"
         case .wrongDigest(let digest): "it answered with the digest \(digest ?? "(none)")"
         case .wrongRange(let range): "it answered with the range \(range ?? "(none)")"

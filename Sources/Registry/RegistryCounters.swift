@@ -213,7 +213,7 @@ extension MirrorTransfer.Failure {
             case .wrongDigest: "wrong_digest"
             case .wrongLength, .missingLength, .tooLarge: "wrong_length"
             case .wrongRange, .rangeIgnored: "wrong_range"
-            case .missingMediaType, .encoded: "malformed"
+            case .missingMediaType, .wrongMediaType, .encoded: "malformed"
             case .unchecked: "unchecked"
             }
         }

@@ -46,6 +46,29 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
+        @Test(arguments: ["text/html", "application/vnd.oci.image.manifest.v1+json"])
+        func aManifestWithAMediaTypeThatItHasNotIsTakenFromElsewhere(type: String) async throws {
+            let mirror = try await makeMirror()
+            let holder = try await TestNode(host: "127.0.0.2")
+            let json = Array(#"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","manifests":[]}"#.utf8)
+            let digest = digestOf(json)
+            holder.store.add(json, as: digest)
+            holder.index.insert(digest, size: Int64(json.count), mediaType: .ociIndex)
+            let (liar, provider) = try await ScriptedPeer.start { _ in
+                let head = "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\nContent-Length: \(json.count)\r\n\r\n"
+                return [.send(head), .bytes(json)]
+            }
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/manifests/\(digest)")
+            #expect(answer.status == 200 && answer.body == json)
+            #expect(answer.headers["content-type"] == MediaType.ociIndex.text)
+            // Its bytes are right, so it is not barred.
+            #expect(liar.requests.count == 1 && mirror.server.metrics.corruptAnswers == 0)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await liar.stop()
+        }
+
         @Test func theOnlyCopyBeingCorruptIsNotFound() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(10_000)
