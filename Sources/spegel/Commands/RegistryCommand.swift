@@ -17,7 +17,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "registry-addr", "router-addr", "metrics-addr", "data-dir", "zone", "store", "containerd-sock",
             "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "verify", "resolve-tags", "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
+            "mirror-connect-timeout", "mirror-head-timeout", "mirror-stall-timeout", "verify", "resolve-tags",
+            "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
             "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix",
             "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
         ] + BootstrapOptions.settings
@@ -100,12 +101,35 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How many nodes may answer a request without having the content; those that give no answer do not count.",
+            "How many of the nodes that hold something are asked however long it takes; others within 5 s.",
             valueName: "count",
             visibility: .rare
         )
     )
     var mirrorResolveRetries = 3
+
+    @Option(
+        help: ArgumentHelp(
+            "How long a connection to another node may take before the next one is asked.",
+            valueName: "time",
+            visibility: .rare
+        )
+    )
+    var mirrorConnectTimeout = TimeSpan(.milliseconds(200), text: "200ms")
+
+    @Option(
+        help: ArgumentHelp("How long it may take until it answers.", valueName: "time", visibility: .rare)
+    )
+    var mirrorHeadTimeout = TimeSpan(.seconds(2), text: "2s")
+
+    @Option(
+        help: ArgumentHelp(
+            "How long it may send nothing in the middle of a blob.",
+            valueName: "time",
+            visibility: .rare
+        )
+    )
+    var mirrorStallTimeout = TimeSpan(.seconds(2), text: "2s")
 
     @Option(
         help: ArgumentHelp(
@@ -201,6 +225,13 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         }
         guard mirrorResolveTimeout.duration > .zero else {
             throw ValidationError("--mirror-resolve-timeout must be more than 0, it is '\(mirrorResolveTimeout)'.")
+        }
+        let timeouts = [
+            ("--mirror-connect-timeout", mirrorConnectTimeout), ("--mirror-head-timeout", mirrorHeadTimeout),
+            ("--mirror-stall-timeout", mirrorStallTimeout),
+        ]
+        for (name, time) in timeouts where !(Duration.milliseconds(1)...Duration.seconds(60)).contains(time.duration) {
+            throw ValidationError("\(name) must be between 1ms and 60s, it is '\(time)'.")
         }
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
             throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")

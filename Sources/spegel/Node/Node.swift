@@ -98,6 +98,9 @@ struct Node: Service {
         )
         configuration.resolveTimeout = options.mirrorResolveTimeout.duration
         configuration.resolveRetries = options.mirrorResolveRetries
+        configuration.connectTimeout = options.mirrorConnectTimeout.duration
+        configuration.headTimeout = options.mirrorHeadTimeout.duration
+        configuration.progressTimeout = options.mirrorStallTimeout.duration
         configuration.filter = filter
         configuration.authentication = authentication
         if let ranges = try options.allowedRanges() {
