@@ -26,6 +26,9 @@ def check(results: dict) -> list[dict]:
         pair_ratio = ratio(pair["CPU"], one["HAProxy before nginx"]["CPU"])
         add("mirror and holder, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
         add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
+    if verify := results.get("verify"):
+        more = verify["always"]["CPU"]["median"] - verify["auto"]["CPU"]["median"]
+        add("--verify=always, 1 GiB: CPU beside auto", more, 0.8, " s/GiB more")
     if latency := results.get("latency"):
         one, sixteen = latency["manifest, one key"]["1"], latency["manifest, one key"]["16"]
         for quantity, limit in (("p50 ms", 2.5), ("p99 ms", 3)):

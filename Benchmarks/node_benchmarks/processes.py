@@ -94,8 +94,10 @@ class Node(Process):
 
     def __init__(
         self, name: str, number: int, registry: int = REGISTRY, bootstrap: int | None = None, containerd=None,
+        arguments: list[str] = (),
     ):
         super().__init__(name, number)
+        self.arguments = arguments
         self.containerd = containerd
         self.registry = registry
         self.bootstrap = address(bootstrap or number)
@@ -111,7 +113,7 @@ class Node(Process):
             BINARY, "registry", *self._store_options(), f"--data-dir={self.folder}/data",
             f"--registry-addr={self.address}:{self.registry}", f"--router-addr={self.address}:{ROUTER}",
             f"--metrics-addr={self.address}:{METRICS}",
-            f"--static-bootstrap-peers=/ip4/{self.bootstrap}/tcp/{ROUTER}",
+            f"--static-bootstrap-peers=/ip4/{self.bootstrap}/tcp/{ROUTER}", *self.arguments,
         ])
 
         def is_ready() -> bool:

@@ -51,6 +51,14 @@ def throughput(results: dict) -> list[str]:
     return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, which costs it least of what was tried.", ""]
 
 
+def verify(results: dict) -> list[str]:
+    rows = [
+        [f"--verify={name}", spread(values["GiB/s"], 2), spread(values["CPU relay"], 2), spread(values["CPU holder"], 2)]
+        for name, values in results.items()
+    ]
+    return table(["1 GiB through a mirror", "GiB/s", "CPU-s per GiB, mirror", "holder"], rows)
+
+
 def latency(results: dict) -> list[str]:
     rows = []
     for case, by_clients in results.items():
@@ -110,7 +118,8 @@ def document(results: dict) -> list[str]:
     if rows:
         lines += table(["aim", "wanted", "measured", "met"], rows)
     for name, write in (
-        ("throughput", throughput), ("latency", latency), ("misses", misses), ("memory", memory), ("start", start)
+        ("throughput", throughput), ("verify", verify), ("latency", latency), ("misses", misses), ("memory", memory),
+        ("start", start),
     ):
         if name in results:
             lines += write(results[name])

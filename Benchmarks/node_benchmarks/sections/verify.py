@@ -1,0 +1,35 @@
+"""What it costs a mirror to hash all that it relays."""
+
+from ..measuring import interleave, repeated, transfer
+from ..processes import Node
+from ..settings import REGISTRY
+from .. import store
+from .throughput import REPEATS, path
+
+
+def run(runs: int) -> dict:
+    holder = Node("holder", 1)
+    mirrors = {
+        "auto": Node("mirror", 2, bootstrap=1),
+        "always": Node("mirror-that-verifies", 3, bootstrap=1, arguments=["--verify=always"]),
+    }
+    holder.prepare()
+    digest = store.large_blob(holder.store, 1 << 30)
+
+    def alternative(mirror: Node):
+        task = {"address": [mirror.address, REGISTRY], "paths": [path(digest)], "connections": 1}
+        return repeated(lambda: transfer({"relay": mirror, "holder": holder}, task), REPEATS["1 GiB"])
+
+    try:
+        holder.start()
+        for mirror in mirrors.values():
+            mirror.prepare()
+            mirror.start()
+            mirror.wait_for_records(1)
+        alternatives = {name: alternative(mirror) for name, mirror in mirrors.items()}
+        for once in alternatives.values():
+            once()
+        return interleave(alternatives, runs)
+    finally:
+        for process in (*mirrors.values(), holder):
+            process.stop()
