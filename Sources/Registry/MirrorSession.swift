@@ -38,7 +38,7 @@ final class MirrorSession: PeerConnectionUser {
     /// Providers that were found in the same burst as others, among which is chosen.
     private var newProviders: [Provider] = []
     /// The places of attempts among all that is fetched, and those attempts that have yet to get one.
-    private var passes: [MirrorTransfer.AttemptID: TransferGate<String>.Ticket] = [:]
+    private var passes: [MirrorTransfer.AttemptID: (gate: TransferGate<String>, ticket: UInt64)] = [:]
     private var queued: [MirrorTransfer.AttemptID: MirrorTransfer.PeerRequest] = [:]
     /// The peers that attempts are made at.
     private var attemptPeers: [MirrorTransfer.AttemptID: String] = [:]
@@ -122,8 +122,10 @@ final class MirrorSession: PeerConnectionUser {
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let (router, key) = (services.router, request.key)
         lookup = Task(executorPreference: loop.taskExecutor) { [eventLoop] in
-            eventLoop.execute { bound.value.lookupStarted(number) }
-            for await provider in router.providers(of: key, limit: limit) {
+            let providers = router.providers(of: key, limit: limit) {
+                eventLoop.execute { bound.value.lookupStarted(number) }
+            }
+            for await provider in providers {
                 eventLoop.execute { bound.value.found(provider) }
             }
             eventLoop.execute { bound.value.lookupEnded(number) }
@@ -320,21 +322,22 @@ final class MirrorSession: PeerConnectionUser {
         }
     }
 
-    /// Asks a peer as soon as there is a place for another transfer. Only large blobs need one, and those whose size is not
-    /// known: nothing that is small waits behind them.
+    /// Asks a peer as soon as there is a place for another transfer. Only blobs need one: a manifest never waits behind
+    /// them, and a head has no body. What is small has places of its own.
     private func askInTurn(_ peerRequest: MirrorTransfer.PeerRequest) {
         let attempt = peerRequest.attempt
-        guard request.content.kind == .blob, !request.isHead, !isSmall else { return ask(peerRequest) }
+        guard request.content.kind == .blob, !request.isHead else { return ask(peerRequest) }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let entry = services.downloads.enter(peerRequest.peerID) { [eventLoop] _ in
+        let gate = isSmall ? services.smallDownloads : services.downloads
+        let entry = gate.enter(peerRequest.peerID) { [eventLoop] _ in
             eventLoop.execute { bound.value.admitted(attempt) }
         }
         switch entry {
         case .runs(let ticket):
-            passes[attempt] = ticket
+            passes[attempt] = (gate, ticket)
             ask(peerRequest)
         case .waits(let ticket):
-            passes[attempt] = ticket
+            passes[attempt] = (gate, ticket)
             queued[attempt] = peerRequest
             transfer.queued(attempt)
         case .refused: perform(transfer.failed(attempt, .busy, now: .now()))
@@ -345,8 +348,11 @@ final class MirrorSession: PeerConnectionUser {
     private var isSmall: Bool {
         let limit = services.configuration.smallBody
         if let size = transfer.request.size, size <= limit { return true }
-        guard case .closed(let first, let last) = request.range else { return false }
-        return last - first < limit
+        return switch request.range {
+        case .closed(let first, let last): last - first < limit
+        case .suffix(let count): count <= limit
+        case .from, nil: false
+        }
     }
 
     private func admitted(_ attempt: MirrorTransfer.AttemptID) {
@@ -359,7 +365,7 @@ final class MirrorSession: PeerConnectionUser {
     /// An attempt has ended: others may have its place.
     private func letGo(_ attempt: MirrorTransfer.AttemptID) {
         queued[attempt] = nil
-        if let ticket = passes.removeValue(forKey: attempt) { services.downloads.leave(ticket) }
+        if let pass = passes.removeValue(forKey: attempt) { pass.gate.leave(pass.ticket) }
         if let peerID = attemptPeers.removeValue(forKey: attempt) { services.requestEnds(to: peerID) }
     }
 

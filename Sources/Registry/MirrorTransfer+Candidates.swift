@@ -9,8 +9,6 @@ extension MirrorTransfer {
         var addressIndex = 0
         /// Whether it has answered before, be it that it is busy.
         var hasAnswered = false
-        /// How often it was silent though it answered others.
-        var slowTimes = 0
         /// The round of ``Tries`` in which it was asked last; 0 before.
         var round = 0
         var address: SocketAddress? { provider.addresses.dropFirst(addressIndex).first }

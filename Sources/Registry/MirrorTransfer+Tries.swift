@@ -3,10 +3,8 @@ import NIOCore
 extension MirrorTransfer {
     /// Which of the peers that were found may be asked.
     ///
-    /// So many may answer that they lack the content, or send something else than it. Whoever cannot be reached or gives
-    /// no answer says nothing of the content: another one is asked instead. That goes on for a limited time from the
-    /// first on, after which each peer that was asked counts, so that many that are silent do not hold the answer up
-    /// much longer than a few. Suspects have as many tries again.
+    /// All, for a limited time from the first on. After that each peer that was asked counts, so that many that are silent
+    /// or slow do not hold the answer up much longer than a few. Suspects have as many tries again.
     struct Tries {
         private struct Count {
             /// Peers that have answered.
@@ -31,7 +29,7 @@ extension MirrorTransfer {
 
         /// Whether a peer that nobody has heard of yet could be asked.
         func allowAnother(inMidBody: Bool) -> Bool {
-            (inMidBody || usable.spent < limit) && (!isLate || usable.asked < limit)
+            !isLate || ((inMidBody || usable.spent < limit) && usable.asked < limit)
         }
 
         /// Whether a candidate may be asked.
@@ -40,10 +38,10 @@ extension MirrorTransfer {
         ///   - running: how many attempts are under way at others like it that have not answered.
         ///   - inMidBody: whether the client has got a part of the body. Then everybody is asked who was found.
         func allow(_ candidate: Candidate, beside running: Int, inMidBody: Bool) -> Bool {
-            if candidate.hasAnswered { return true }
+            if candidate.hasAnswered || !isLate { return true }
             let count = candidate.standing == .suspect ? suspects : usable
             guard inMidBody || count.spent + running < limit else { return false }
-            return !isLate || count.asked < limit + (candidate.round == round ? 1 : 0)
+            return count.asked < limit + (candidate.round == round ? 1 : 0)
         }
 
         /// A candidate is asked.

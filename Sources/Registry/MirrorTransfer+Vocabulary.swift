@@ -31,11 +31,11 @@ extension MirrorTransfer {
         /// How long a peer may take to a head that has to check the content first: some gigabytes are read so fast.
         var checkTimeout: TimeAmount = .seconds(10)
         var progressTimeout: TimeAmount = .seconds(2)
-        /// How many providers may answer without the content being in it; see ``Tries``.
+        /// How many providers are asked however long it takes; see ``Tries``.
         var providers = 3
-        /// How many are kept to be asked, each once, if those before them cannot be reached.
+        /// How many are kept to be asked, each once, if those before them fail.
         var peers = 16
-        /// How long others are asked in place of those that cannot be reached.
+        /// How long others are asked in place of those that fail.
         var spareTime: TimeAmount = .seconds(5)
         /// How many addresses of each are tried.
         var addressesPerProvider = 4
@@ -47,8 +47,8 @@ extension MirrorTransfer {
         var checkedSize: Int64 = 8 << 20
         /// How long peers that are busy or slow are asked again, from the start of the transfer.
         var busyTimeout: TimeAmount = .seconds(30)
-        /// How often one may be silent though it answers others: as often less one is it asked again.
-        var slowTimes = 3
+        /// How often, for one transfer, a peer is asked again that is silent though it answers others.
+        var slowRests = 2
         /// How long one is left alone in between.
         var busyRest: TimeAmount = .milliseconds(500)
         /// From how many bytes on the rest of a body may go to the client without being seen here.

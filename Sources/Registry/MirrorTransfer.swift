@@ -39,6 +39,8 @@ struct MirrorTransfer {
     private var candidates: Candidates
     private var tries: Tries
     private let busyDeadline: NIODeadline
+    /// How often a slow peer was left alone for a while.
+    private var slowRests = 0
     private var attempts = Attempts()
     private var delivery = Delivery.direct
     private var clientTakesBytes = true
@@ -338,13 +340,13 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
-        if failure.isSilence, isSlow { current.candidate.slowTimes += 1 }
-        let rests = failure == .busy || failure.isSilence && isSlow && current.candidate.slowTimes < limits.slowTimes
+        let isSlow = isSlow && failure.isSilence && slowRests < limits.slowRests
+        if isSlow { slowRests += 1 }
         if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
-        if rests { candidates.rest(current.candidate, until: now + limits.busyRest) }
+        if failure == .busy || isSlow { candidates.rest(current.candidate, until: now + limits.busyRest) }
         if case .connecting = current.phase {
             var other = current.candidate
             other.addressIndex += 1

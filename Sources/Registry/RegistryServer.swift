@@ -76,7 +76,7 @@ public final class RegistryServer: Service {
     public var metrics: RegistryMetrics.Snapshot {
         var snapshot = services.metrics.snapshot
         snapshot.uploads = RegistryMetrics.Transfers(services.uploads.counts)
-        snapshot.downloads = RegistryMetrics.Transfers(services.downloads.counts)
+        snapshot.downloads = RegistryMetrics.Transfers(services.downloadCounts)
         return snapshot
     }
 

@@ -36,6 +36,8 @@ final class RegistryServices: Sendable {
     let uploads: TransferGate<IPAddress>
     /// The blobs that are fetched from other nodes, by their peer ids.
     let downloads: TransferGate<String>
+    /// Those of them that are known to be small, which never wait behind the others.
+    let smallDownloads: TransferGate<String>
     let uploadRate: RateLimiter?
     /// While there is one, no bytes may go from a peer to a client without its leave.
     let downloadRate: RateLimiter?
@@ -73,13 +75,25 @@ final class RegistryServices: Sendable {
                 waiting: configuration.maximumWaitingTransfers
             )
         )
-        downloads = TransferGate(
+        let downloads = TransferGate<String>(
             limits: .init(
                 inAll: downloadRate?.transfers ?? configuration.maximumDownloads,
                 perPeer: configuration.maximumDownloadsPerPeer,
                 waiting: configuration.maximumWaitingTransfers
             )
         )
+        self.downloads = downloads
+        // Where there is a rate, all that share it count, so that each has enough of it.
+        smallDownloads =
+            downloadRate != nil
+            ? downloads
+            : TransferGate(
+                limits: .init(
+                    inAll: configuration.maximumDownloads,
+                    perPeer: configuration.maximumDownloadsPerPeer,
+                    waiting: configuration.maximumWaitingTransfers
+                )
+            )
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
@@ -95,6 +109,14 @@ final class RegistryServices: Sendable {
             splicedSize: Int64(configuration.splicedSize)
         )
         index.observe { [weak self] in self?.contentArrived($0) }
+    }
+
+    /// How many blobs are fetched, wait for their turn, and have waited in vain.
+    var downloadCounts: (running: Int, waiting: Int, refused: Int) {
+        let all = downloads.counts
+        guard smallDownloads !== downloads else { return all }
+        let small = smallDownloads.counts
+        return (all.running + small.running, all.waiting + small.waiting, all.refused + small.refused)
     }
 
     /// Notes that a client was turned away.
@@ -175,10 +197,10 @@ final class RegistryServices: Sendable {
         if silentPeers.withLock({ $0.insert(peer.peerID, for: time, now: .now()) }) { router.reportUnreachable(peer) }
     }
 
-    /// Whether a peer that has sent nothing for too long has answered others meanwhile, and so is only slow.
+    /// Whether a peer that has sent nothing for too long has answered others well after that began, and so is only slow.
     func isOnlySlow(_ peerID: String) -> Bool {
-        let time = transferLimits.progressTimeout
-        return silentPeers.withLock { $0.hasAnswered(peerID, since: .now() - time) }
+        let half = TimeAmount.nanoseconds(transferLimits.progressTimeout.nanoseconds / 2)
+        return silentPeers.withLock { $0.hasAnswered(peerID, since: .now() - half) }
     }
 
     /// Notes that a peer answers, and what it tells of itself with content.

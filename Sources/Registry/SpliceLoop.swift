@@ -7,7 +7,7 @@ import NIOCore
 struct SpliceLoop {
     /// How many times a transfer may fill its pipe before the others have their turn.
     private static let maximumFills = 16
-    /// From how many transfers on, and for how many microseconds at least, the thread sleeps when nothing is left to be moved:
+    /// From how many transfers on that move, and for how many microseconds at least, the thread sleeps when nothing is left:
     /// more comes meanwhile, and what is moved at a time costs a fifth less (eight transfers on two cores). One transfer
     /// alone would only be slower for it.
     private static let nap: (from: Int, time: UInt32) = (2, 20)
@@ -39,6 +39,8 @@ struct SpliceLoop {
     private var now = NIODeadline.now()
     private var lastSweep = NIODeadline.now()
     private var keepsPipes = false
+    /// How many transfers have moved of late.
+    private var moving = 0
 
     init(_ inbox: SpliceInbox, pipes: SplicePipes) {
         self.inbox = inbox
@@ -66,7 +68,7 @@ struct SpliceLoop {
             let turns = due
             due = []
             for key in turns { takeTurn(key) }
-            if !turns.isEmpty, due.isEmpty, running.count >= Self.nap.from { usleep(Self.nap.time) }
+            if !turns.isEmpty, due.isEmpty, moving >= Self.nap.from { usleep(Self.nap.time) }
         }
     }
 
@@ -123,6 +125,7 @@ struct SpliceLoop {
     /// Looks for peers that have sent nothing for too long.
     private mutating func sweep() {
         guard now - lastSweep >= .milliseconds(Int64(Self.interval)) else { return }
+        moving = running.values.count { $0.progress.lastMove + .milliseconds(Int64(Self.interval)) > now }
         lastSweep = now
         for (key, entry) in running where !entry.isDue {
             guard let deadline = entry.progress.deadline, deadline <= now else { continue }

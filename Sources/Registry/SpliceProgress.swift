@@ -61,7 +61,8 @@ struct SpliceProgress: Hashable, Sendable {
     private var peerEnd: End?
     /// Set when nothing can go out any more.
     private var finalEnd: End?
-    private var lastMove: NIODeadline
+    /// When bytes moved last.
+    private(set) var lastMove: NIODeadline
 
     /// - Parameters:
     ///   - largestFill: how many bytes the pipe gets at a time at most.

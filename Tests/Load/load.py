@@ -43,7 +43,7 @@ PATIENCE, MOST_BUSY = 29.9, 1.0
 MOST_RESUMPTIONS = 10
 #: How long a node that is ready may take until it answers for all that others hold.
 JOINING = 5.0
-#: The most resident memory of a node, in MiB: some 30 at rest, 32 to hold content back, 224 KiB for each of a few hundred
+#: The most resident memory of a node, in MiB: some 30 at rest, 32 to hold content back, 176 KiB for each of a few hundred
 #: transfers, and what the allocator cannot use again at once.
 PEAK = 192.0
 #: What a node may grow by from the second quarter of the run to the last. A short run has hardly warmed up, and how many

@@ -313,15 +313,14 @@ private struct World {
                 default: break
                 }
                 let answered = answered
-                if transfer.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
-                    !answered.contains(request.peerID), !isWaitedFor(request.peerID)
+                if isLate, transfer.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
+                    !answered.contains(request.peerID), !waitedFor.contains(request.peerID)
                 {
-                    return "a fourth peer is asked after three answers"
+                    return "a fourth peer is asked after three answers that took long"
                 }
                 if roundBegan == nil { roundBegan = now }
                 asked.insert(request.peerID)
-                // Each of those that are slow, three times.
-                if asks > (16 + 3) * 2 * 2 * 3 * 3 { return "too many attempts" }
+                if asks > (16 + 3) * 2 * 2 * 3 + 2 * 2 * 2 { return "too many attempts" }
                 open.append(Open(request: request))
                 busyPeers.remove(request.peerID)
                 if Int.random(in: 0..<4, using: &random) == 0 {
@@ -379,10 +378,19 @@ private struct World {
         return Set(peers).filter { standings[$0] != .suspect }
     }
 
-    /// Whether the last that was heard of a slow peer is that it was silent, and it may be asked again.
-    private func isWaitedFor(_ peerID: String) -> Bool {
-        let failures = transfer.failures.filter { $0.peerID == peerID }
-        return failures.last?.failure.isSilence == true && failures.count(where: \.failure.isSilence) < 3
+    /// The slow peers of whom the last that was heard is that they were silent, and that are asked again.
+    private var waitedFor: Set<String> {
+        var waitedFor: Set<String> = []
+        var rests = 0
+        for failed in transfer.failures {
+            if failed.failure.isSilence, slowPeers.contains(failed.peerID), rests < 2 {
+                rests += 1
+                waitedFor.insert(failed.peerID)
+            } else {
+                waitedFor.remove(failed.peerID)
+            }
+        }
+        return waitedFor
     }
 
     private func check() -> String? {
@@ -402,8 +410,9 @@ private struct World {
             return received < promised.range.upperBound - promised.range.lowerBound ? nil : "cut short after the end"
         case .notFound:
             if !busyPeers.isEmpty { return "404 though a peer is only busy" }
-            if let peer = slowPeers.first(where: isWaitedFor) { return "404 though \(peer) is only slow" }
-            if answered.count < 3, let problem = checkThatAllWereAsked() { return problem }
+            if let peer = waitedFor.first { return "404 though \(peer) is only slow" }
+            if let problem = checkThatAllWereAsked() { return problem }
+            if !isLate, lookupWasCut, found.count < 16, !hasLookedAgain { return "nobody else was looked for" }
             return promised == nil ? nil : "404 after a head"
         case .unavailable: return promised == nil ? nil : "503 after a head"
         default: return "416 though the range is in the content"

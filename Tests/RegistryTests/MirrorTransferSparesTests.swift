@@ -96,16 +96,14 @@ struct MirrorTransferSparesTests {
     /// What is to come of it, told without the machine.
     private static func expected(_ peers: [Peer]) -> Outcome {
         var outcome = Outcome(end: .notFound)
-        var answers = 0
         for (number, peer) in peers.enumerated() {
             let isLate = outcome.time >= .seconds(5)
-            guard answers < 3, !isLate || outcome.asked.count < 3 else { break }
+            guard !isLate || outcome.asked.count < 3 else { break }
             outcome.asked.append(number)
             switch peer {
-            case .refuses, .closes: break
+            case .refuses, .closes, .hasNot, .fails: break
             case .isCutOff: outcome.time = outcome.time + .milliseconds(200)
             case .isFrozen: outcome.time = outcome.time + .seconds(2)
-            case .hasNot, .fails: answers += 1
             case .serves:
                 outcome.end = .finish
                 return outcome
@@ -148,8 +146,8 @@ struct MirrorTransferSparesTests {
         }
     }
 
-    @Test func theLastOfSixteenServesWhereTheOthersCannotBeReached() throws {
-        for peer in [Peer.refuses, .closes, .isCutOff] {
+    @Test func theLastOfSixteenServesWhereTheOthersCannotBeReachedOrLackIt() throws {
+        for peer in [Peer.refuses, .closes, .isCutOff, .hasNot, .fails] {
             let outcome = try Self.run([Peer](repeating: peer, count: 15) + [.serves])
             #expect(outcome.end == .finish && outcome.asked == Array(0..<16))
             let beyond = try Self.run([Peer](repeating: peer, count: 16) + [.serves])
@@ -263,7 +261,8 @@ struct MirrorTransferSparesTests {
                     Issue.record("nobody is asked")
                     return
                 }
-                actions = transfer.failed(request.attempt, .cannotConnect("refused"), now: Self.start)
+                transfer.connected(request.attempt, reused: false, now: Self.start)
+                actions = transfer.received(Self.head(request.asked, status: 404), of: request.attempt, now: Self.start)
             }
             #expect(actions.last == (wasCut ? .lookAgain : .notFound))
         }
