@@ -75,25 +75,15 @@ final class RegistryServices: Sendable {
                 waiting: configuration.maximumWaitingTransfers
             )
         )
-        let downloads = TransferGate<String>(
-            limits: .init(
-                inAll: downloadRate?.transfers ?? configuration.maximumDownloads,
-                perPeer: configuration.maximumDownloadsPerPeer,
-                waiting: configuration.maximumWaitingTransfers
-            )
+        let downloadLimits = TransferQueue<String>.Limits(
+            inAll: downloadRate?.transfers ?? configuration.maximumDownloads,
+            perPeer: configuration.maximumDownloadsPerPeer,
+            waiting: configuration.maximumWaitingTransfers
         )
+        let downloads = TransferGate(limits: downloadLimits)
         self.downloads = downloads
         // Where there is a rate, all that share it count, so that each has enough of it.
-        smallDownloads =
-            downloadRate != nil
-            ? downloads
-            : TransferGate(
-                limits: .init(
-                    inAll: configuration.maximumDownloads,
-                    perPeer: configuration.maximumDownloadsPerPeer,
-                    waiting: configuration.maximumWaitingTransfers
-                )
-            )
+        smallDownloads = downloadRate == nil ? TransferGate(limits: downloadLimits) : downloads
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(

@@ -8,7 +8,7 @@ struct SpliceLoop {
     /// How many times a transfer may fill its pipe before the others have their turn.
     private static let maximumFills = 16
     /// From how many transfers on that move, and for how many microseconds at least, the thread sleeps when nothing is left:
-    /// more comes meanwhile, and what is moved at a time costs a fifth less (eight transfers on two cores). One transfer
+    /// more comes meanwhile, and what is moved at a time costs up to a fifth less (eight transfers on two cores). One transfer
     /// alone would only be slower for it.
     private static let nap: (from: Int, time: UInt32) = (2, 20)
     /// How often deadlines are looked at while there are transfers, in milliseconds.
