@@ -2,8 +2,8 @@ internal import Crypto
 public import OCI
 
 /// Computes the digest of content that comes piece by piece.
-public struct DigestHasher {
-    private enum State {
+public struct DigestHasher: Sendable {
+    private enum State: Sendable {
         case sha256(SHA256)
         case sha512(SHA512)
     }

@@ -9,7 +9,8 @@ struct HeldBody {
         case lastChunk(ByteBuffer?)
     }
 
-    private var hasher: DigestHasher
+    /// What has seen all that was taken.
+    var hasher: DigestHasher
     private var mode: Mode
 
     /// Holds content of the given size back as a whole.
@@ -40,6 +41,13 @@ struct HeldBody {
             mode = .lastChunk(chunk)
             return previous
         }
+    }
+
+    /// Gives away the chunk that came last; of a body that is held back as a whole, nothing.
+    mutating func takeLastChunk() -> ByteBuffer? {
+        guard case .lastChunk(let chunk) = mode else { return nil }
+        mode = .lastChunk(nil)
+        return chunk
     }
 
     /// Whether all that was taken has the digest.

@@ -1,3 +1,4 @@
+import ContentStore
 import NIOCore
 import OCI
 
@@ -38,6 +39,19 @@ struct HeldContent {
     /// - Returns: what may go out now.
     mutating func take(_ chunk: ByteBuffer) -> ByteBuffer? {
         body?.take(chunk)
+    }
+
+    /// Gives away the chunk that is held back though more is to come, since it will be hashed elsewhere.
+    mutating func takeLastChunk() -> ByteBuffer? {
+        body?.takeLastChunk()
+    }
+
+    /// What has seen all that came. To be set again after more was hashed elsewhere.
+    var hasher: DigestHasher? {
+        get { body?.hasher }
+        set {
+            if let newValue { body?.hasher = newValue }
+        }
     }
 
     /// All of the content, where all is held back.

@@ -75,6 +75,8 @@ extension MirrorSession {
     private func spliceOnceFlushed(_ attempt: MirrorTransfer.AttemptID, _ client: any MirrorClient) {
         let isWaiting = flow.flushedFor != nil
         flow.flushedFor = attempt
+        // More is to come, of which the last bytes are held back.
+        if let chunk = held.takeLastChunk() { client.mirrorSends(body: chunk) }
         transfer.clientTakesBytes(false, now: .now())
         timer.deadline = transfer.deadline
         if !isWaiting { client.mirrorFlushes { [weak self] in self?.splice() } }
@@ -88,8 +90,9 @@ extension MirrorSession {
             timer.deadline = transfer.deadline
             return
         }
-        if let count = transfer.spliceable(attempt), let socket = client.socket,
-            peer.splice(count, to: socket, by: services.splicer, onBytes: report.countBytes)
+        let check = spliceCheck
+        if let count = transfer.spliceable(attempt), check != nil || !transfer.isHashed, let socket = client.socket,
+            peer.splice(count, to: socket, by: services.splicer, check: check, onBytes: report.countBytes)
         {
             transfer.spliceBegan(attempt)
         } else {
@@ -99,13 +102,23 @@ extension MirrorSession {
         timer.deadline = transfer.deadline
     }
 
-    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID) {
-        transfer.spliced(bytes: bytes, of: attempt)
-        client?.mirrorSent(bytes: bytes)
-        guard !flow.clientHasGone || end == .complete else { return clientClosed() }
+    /// How what the kernel moves is to be hashed.
+    private var spliceCheck: SpliceCheck? {
+        guard transfer.isHashed, let hasher = held.hasher, let digest = transfer.content?.digest else { return nil }
+        return SpliceCheck(hasher: hasher, digest: digest)
+    }
+
+    func peerSpliced(_ result: SpliceResult, _ attempt: MirrorTransfer.AttemptID) {
+        transfer.spliced(bytes: result.given, of: attempt)
+        held.hasher = result.hasher
+        client?.mirrorSent(bytes: result.given)
+        guard !flow.clientHasGone || result.end == .complete else { return clientClosed() }
         let now = NIODeadline.now()
-        switch end {
+        switch result.end {
         case .complete: perform(transfer.ended(attempt, now: now))
+        case .corrupt: perform(transfer.checked(attempt, matches: false, now: now))
+        case .hashFailed(let number):
+            perform(transfer.failed(attempt, .closed("cannot hash: \(systemErrorText(number))"), now: now))
         case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
         case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
         case .stalled: perform(transfer.failed(attempt, .progressTimeout, now: now))

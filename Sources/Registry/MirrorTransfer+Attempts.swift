@@ -32,6 +32,19 @@ extension MirrorTransfer {
         var hedgeAt: NIODeadline
         var peerID: String { candidate.provider.peerID }
 
+        /// Whether the rest of the body goes to the client without being seen here.
+        var isSpliced: Bool {
+            if case .spliced = phase { true } else { false }
+        }
+
+        /// The peer at the next of its addresses, of which so many are tried, if it was only tried to connect to this one.
+        func nextAddress(of limit: Int) -> Candidate? {
+            guard case .connecting = phase else { return nil }
+            var other = candidate
+            other.addressIndex += 1
+            return other.addressIndex < limit && other.address != nil ? other : nil
+        }
+
         /// Whether a failure in this phase says nothing of the content: the peer could not be reached, or gave no answer.
         func isUnanswered(_ failure: Failure) -> Bool {
             switch (phase, failure) {

@@ -235,9 +235,10 @@ struct MirrorTransfer {
     // MARK: What goes to the client without being seen
 
     /// How many bytes of an attempt's body are left, if they may go from the peer's socket straight to the client's:
-    /// nothing of them is to be hashed, held back or dropped, and they are enough to be worth it.
+    /// nothing of them is to be dropped or held back as a whole, and they are enough to be worth it. Where ``isHashed``
+    /// says so, whoever moves them hashes them, and checks the digest before the last of them goes out.
     func spliceable(_ id: AttemptID) -> Int64? {
-        guard let index = index(of: id), attempts.winner == id, delivery == .direct, content != nil, !request.isHead,
+        guard let index = index(of: id), attempts.winner == id, delivery != .held, content != nil, !request.isHead,
             case .receiving(let promised, skip: 0) = attempts.running[index].phase
         else { return nil }
         let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
@@ -272,7 +273,7 @@ struct MirrorTransfer {
         }
         guard isComplete(promised) else { return failed(id, .closed("the body is incomplete"), now: now) }
         let losers = choose(id)
-        guard delivery == .direct else {
+        guard delivery == .direct || attempts.running[0].isSpliced else {
             attempts.running[0].phase = .checking(promised)
             attempts.running[0].deadline = nil
             return losers + [.check(id, promised)]
@@ -281,9 +282,16 @@ struct MirrorTransfer {
         return end(with: losers + [.release(id)] + head + [.finish])
     }
 
-    /// The digest of what was held back was checked.
+    /// The digest of what was held back was checked. Of what went to the client without being seen it is told only if it
+    /// is wrong.
     mutating func checked(_ id: AttemptID, matches: Bool, now: NIODeadline) -> [Action] {
-        guard let index = index(of: id), case .checking(let promised) = attempts.running[index].phase else { return [] }
+        guard let index = index(of: id) else { return [] }
+        let promised: MirroredContent
+        switch attempts.running[index].phase {
+        case .checking(let content): promised = content
+        case .spliced(let content) where !matches: promised = content
+        default: return []
+        }
         if matches {
             let head: [Action] = takeHead(promised).map { [.sendHead($0)] } ?? []
             return end(with: [.release(id)] + head + [.sendHeld, .finish])

@@ -13,9 +13,9 @@ protocol PeerConnectionUser: AnyObject {
     func peerSentEnd(_ attempt: MirrorTransfer.AttemptID)
     /// What has come so far was handed over; nothing more is read until ``PeerConnection/read()`` is called.
     func peerPaused(_ attempt: MirrorTransfer.AttemptID)
-    /// The kernel has moved so many bytes of the body to the client, and no more will come; see
-    /// ``PeerConnection/splice(_:to:by:onBytes:)``.
-    func peerSpliced(_ bytes: Int64, _ end: SpliceProgress.End, _ attempt: MirrorTransfer.AttemptID)
+    /// The kernel has moved bytes of the body to the client, and no more will come; see
+    /// ``PeerConnection/splice(_:to:by:check:onBytes:)``.
+    func peerSpliced(_ result: SpliceResult, _ attempt: MirrorTransfer.AttemptID)
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID)
 }
 
@@ -164,12 +164,14 @@ final class PeerConnection: ChannelInboundHandler {
     ///
     /// - Parameters:
     ///   - count: how many bytes the rest has. None of them may have been read.
+    ///   - check: has the bytes be hashed.
     ///   - onBytes: called on another thread with how many bytes have come since the last call.
     /// - Returns: whether it is being done; if not, nothing has changed.
     func splice(
         _ count: Int64,
         to client: SocketDescriptor,
         by splicer: Splicer,
+        check: SpliceCheck?,
         onBytes: @escaping @Sendable (Int) -> Void
     ) -> Bool {
         guard let context, isMidResponse, !isCancelled, let peer = SocketDescriptor(of: context.channel) else {
@@ -177,8 +179,8 @@ final class PeerConnection: ChannelInboundHandler {
         }
         let eventLoop = context.eventLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let handle = splicer.begin(count, from: peer, to: client, onBytes: onBytes) { end, given in
-            eventLoop.execute { bound.value.spliceEnded(end, given: given, peer) }
+        let handle = splicer.begin(count, from: peer, to: client, check: check, onBytes: onBytes) { result in
+            eventLoop.execute { bound.value.spliceEnded(result, peer) }
         }
         guard let handle else { return false }
         splicing = handle
@@ -199,15 +201,15 @@ final class PeerConnection: ChannelInboundHandler {
     /// How many bytes the kernel has moved to the client so far.
     var splicedBytes: Int64 { splicing?.given ?? 0 }
 
-    private func spliceEnded(_ end: SpliceProgress.End, given: Int64, _ peer: SocketDescriptor) {
+    private func spliceEnded(_ result: SpliceResult, _ peer: SocketDescriptor) {
         metrics.changePeerConnections(by: -1)
         splicing = nil
         guard !isCancelled else { return peer.close() }
-        if end == .complete {
+        if result.end == .complete {
             isMidResponse = false
             socket = peer
         }
-        user?.peerSpliced(given, end, attempt)
+        user?.peerSpliced(result, attempt)
     }
 
     /// Gives the connection a channel again, if it has none and can serve again.

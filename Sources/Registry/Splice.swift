@@ -1,4 +1,6 @@
+import ContentStore
 import NIOCore
+import OCI
 import Synchronization
 
 /// One body that the kernel moves from a peer's socket to a client's. It is made on an event loop, carried out by a
@@ -16,8 +18,10 @@ final class Splice: Sendable {
     let start: SpliceProgress
     /// Called on the thread with the number of bytes that came from the peer since the last call.
     let onBytes: @Sendable (Int) -> Void
-    /// Called on the thread, once, unless it was called off before; with how many bytes have gone to the client.
-    let onEnd: @Sendable (SpliceProgress.End, Int64) -> Void
+    /// Has what passes be hashed.
+    let check: SpliceCheck?
+    /// Called on the thread, once, unless it was called off before.
+    let onEnd: @Sendable (SpliceResult) -> Void
 
     private let givenBytes = Atomic<Int64>(0)
     private let stopFlag = Atomic(false)
@@ -27,13 +31,15 @@ final class Splice: Sendable {
         client: SocketDescriptor,
         pipe: SplicePipe,
         start: SpliceProgress,
+        check: SpliceCheck?,
         onBytes: @escaping @Sendable (Int) -> Void,
-        onEnd: @escaping @Sendable (SpliceProgress.End, Int64) -> Void
+        onEnd: @escaping @Sendable (SpliceResult) -> Void
     ) {
         self.peer = peer
         self.client = client
         self.pipe = pipe
         self.start = start
+        self.check = check
         self.onBytes = onBytes
         self.onEnd = onEnd
     }
@@ -53,4 +59,22 @@ final class Splice: Sendable {
     func markStopped() -> Bool {
         !stopFlag.exchange(true, ordering: .acquiringAndReleasing)
     }
+}
+
+/// Has the bytes of a body be hashed on their way through the kernel, and their digest be checked before the last of them
+/// reaches the client.
+struct SpliceCheck: Sendable {
+    /// What has seen all bytes before.
+    var hasher: DigestHasher
+    /// What the content is to have.
+    let digest: Digest
+}
+
+/// How the moving of a body has ended.
+struct SpliceResult: Sendable {
+    let end: SpliceProgress.End
+    /// How many bytes have gone to the client.
+    let given: Int64
+    /// What has seen these bytes and all before them, where they were hashed and the peer has ended it.
+    var hasher: DigestHasher?
 }

@@ -1,4 +1,5 @@
 import CSplice
+import ContentStore
 import Glibc
 import NIOCore
 
@@ -7,6 +8,8 @@ import NIOCore
 struct SpliceLoop {
     /// How many times a transfer may fill its pipe before the others have their turn.
     private static let maximumFills = 16
+    /// The same for one whose bytes are hashed, which takes longer.
+    private static let maximumHashedFills = 4
     /// From how many transfers on that move, and for how many microseconds at least, the thread sleeps when nothing is left:
     /// more comes meanwhile, and what is moved at a time costs up to a fifth less (eight transfers on two cores). One transfer
     /// alone would only be slower for it.
@@ -20,6 +23,8 @@ struct SpliceLoop {
     private struct Running {
         let splice: Splice
         var progress: SpliceProgress
+        /// What has seen all bytes so far, where they are hashed.
+        var hasher: DigestHasher?
         /// How many of the bytes from the peer were told.
         var reported: Int64 = 0
         /// Whether the system tells of what the peer sends.
@@ -39,6 +44,8 @@ struct SpliceLoop {
     private var now = NIODeadline.now()
     private var lastSweep = NIODeadline.now()
     private var keepsPipes = false
+    /// Made when it is first needed.
+    private var tap: SpliceTap?
     /// How many transfers have moved of late.
     private var moving = 0
 
@@ -55,6 +62,7 @@ struct SpliceLoop {
             now = .now()
             if count == 0, running.isEmpty {
                 pipes.clear()
+                tap = nil
                 keepsPipes = false
             }
             for event in events.prefix(Int(max(0, count))) {
@@ -95,7 +103,7 @@ struct SpliceLoop {
 
     private mutating func begin(_ splice: Splice) {
         lastKey += 1
-        running[lastKey] = Running(splice: splice, progress: splice.start)
+        running[lastKey] = Running(splice: splice, progress: splice.start, hasher: splice.check?.hasher)
         due.append(lastKey)
         // Told of once, each time that there is room again after there was none.
         let isWatched = inbox.watch(splice.client.number, EPOLLOUT.rawValue | EPOLLET.rawValue, data: lastKey << 1 | 1)
@@ -152,7 +160,7 @@ struct SpliceLoop {
     /// Moves what can be moved now.
     private mutating func takeTurn(_ key: Key) {
         guard var entry = running.removeValue(forKey: key) else { return }
-        let isDone = Self.move(&entry, now)
+        let isDone = move(&entry)
         if case .end(let end) = entry.progress.step { return finish(entry, end) }
         entry.isDue = !isDone
         running[key] = entry
@@ -161,12 +169,13 @@ struct SpliceLoop {
     }
 
     /// - Returns: whether nothing more can be moved now.
-    private static func move(_ entry: inout Running, _ now: NIODeadline) -> Bool {
+    private mutating func move(_ entry: inout Running) -> Bool {
         let splice = entry.splice
+        let maximumFills = splice.check == nil ? Self.maximumFills : Self.maximumHashedFills
         var fills = 0
         defer {
             splice.given = entry.progress.given
-            report(&entry, atLeast: Splice.bytesBetweenReports)
+            Self.report(&entry, atLeast: Splice.bytesBetweenReports)
         }
         while true {
             switch entry.progress.step {
@@ -174,11 +183,24 @@ struct SpliceLoop {
                 guard fills < maximumFills else { return false }
                 fills += 1
                 entry.progress.filled(splice.pipe.fill(from: splice.peer.number, count), now: now)
+            case .hash(let count): entry.progress.hashed(hash(count, &entry))
+            case .check: entry.progress.checked(matches: entry.hasher?.finish() == splice.check?.digest)
             case .drain(let count):
                 entry.progress.drained(splice.pipe.drain(to: splice.client.number, count), now: now)
             case .waitForPeer, .waitForClient, .end: return true
             }
         }
+    }
+
+    private mutating func hash(_ count: Int, _ entry: inout Running) -> SpliceProgress.Outcome {
+        if tap == nil { tap = SpliceTap() }
+        guard let tap, var hasher = entry.hasher else { return .closed }
+        entry.hasher = nil
+        let outcome = tap.hash(count, in: entry.splice.pipe, with: &hasher)
+        entry.hasher = hasher
+        if case .moved = outcome { return outcome }
+        self.tap = nil
+        return outcome
     }
 
     private static func report(_ entry: inout Running, atLeast limit: Int64) {
@@ -198,7 +220,7 @@ struct SpliceLoop {
         if entry.progress.piped == 0 { pipes.put(splice.pipe) }
         splice.given = entry.progress.given
         Self.report(&entry, atLeast: 1)
-        splice.onEnd(end, entry.progress.given)
+        splice.onEnd(SpliceResult(end: end, given: entry.progress.given, hasher: entry.hasher))
     }
 
     private mutating func endAll() {

@@ -43,9 +43,23 @@ final class SplicePipe: Sendable {
         Self.move(from: output, to: socket, count)
     }
 
+    /// Copies the first bytes in the pipe to another one, which must be empty, and leaves them. No byte is moved for it.
+    func copy(to other: SplicePipe, _ count: Int) -> SpliceProgress.Outcome {
+        Self.call { tee(output, other.input, count, Self.flags) }
+    }
+
+    /// Takes bytes out of the pipe.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> SpliceProgress.Outcome {
+        Self.call { Glibc.read(output, buffer.baseAddress, buffer.count) }
+    }
+
     private static func move(from source: Int32, to target: Int32, _ count: Int) -> SpliceProgress.Outcome {
+        call { splice(source, nil, target, nil, count, flags) }
+    }
+
+    private static func call(_ function: () -> Int) -> SpliceProgress.Outcome {
         while true {
-            let result = splice(source, nil, target, nil, count, flags)
+            let result = function()
             guard result < 0 else { return .moved(result) }
             let number = errno
             if number == EINTR { continue }

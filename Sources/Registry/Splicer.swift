@@ -50,17 +50,25 @@ final class Splicer: Sendable {
     ///
     /// - Parameters:
     ///   - onBytes: called with the number of bytes that came from the peer, from time to time and before the end.
-    ///   - onEnd: called once, on another thread, with how many bytes have gone to the client.
+    ///   - check: has the bytes be hashed.
+    ///   - onEnd: called once, on another thread.
     /// - Returns: `nil` when it cannot be done. Neither socket has been touched then.
     func begin(
         _ count: Int64,
         from peer: SocketDescriptor,
         to client: SocketDescriptor,
+        check: SpliceCheck? = nil,
         onBytes: @escaping @Sendable (Int) -> Void,
-        onEnd: @escaping @Sendable (SpliceProgress.End, Int64) -> Void
+        onEnd: @escaping @Sendable (SpliceResult) -> Void
     ) -> SpliceHandle? {
         guard isAble, count > 0, let pipe = pipes.take(), let thread = nextThread() else { return nil }
-        var start = SpliceProgress(total: count, largestFill: SplicePipe.size, timeout: timeout, now: .now())
+        var start = SpliceProgress(
+            total: count,
+            largestFill: SplicePipe.size,
+            timeout: timeout,
+            isHashed: check != nil,
+            now: .now()
+        )
         guard case .fill(let first) = start.step else { return nil }
         let outcome = pipe.fill(from: peer.number, first)
         switch outcome {
@@ -77,11 +85,15 @@ final class Splicer: Sendable {
             client: client,
             pipe: pipe,
             start: start,
+            check: check,
             onBytes: onBytes,
-            onEnd: { [weak self] end, given in
+            onEnd: { [weak self] result in
                 self?.transfers.wrappingSubtract(1, ordering: .relaxed)
-                if case .clientFailed(EINVAL) = end { self?.isUnable.store(true, ordering: .relaxed) }
-                onEnd(end, given)
+                switch result.end {
+                case .clientFailed(EINVAL), .hashFailed: self?.isUnable.store(true, ordering: .relaxed)
+                default: break
+                }
+                onEnd(result)
             }
         )
         thread.begin(splice)

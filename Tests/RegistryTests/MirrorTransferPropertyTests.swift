@@ -213,7 +213,7 @@ private struct World {
 
     private mutating func beginSplice(_ index: Int, _ count: Int64) -> String? {
         guard let promised else { return "bytes are moved before the head" }
-        if isHolding || isTrailing { return "bytes that are to be checked are not seen" }
+        if isHolding { return "bytes that are held back as a whole are not seen" }
         let rest = promised.range.upperBound - promised.range.lowerBound - received
         if count != rest { return "\(count) bytes of \(rest) are moved" }
         transfer.spliceBegan(open[index].request.attempt)
@@ -221,16 +221,20 @@ private struct World {
         return nil
     }
 
-    /// All bytes were moved, or some of them before the peer failed. Meanwhile others may do as they like.
+    /// All bytes were moved, or some of them before the peer failed. Meanwhile others may do as they like. Where they are
+    /// hashed, wrong ones are found before the last has gone.
     private mutating func endSplice(_ index: Int, _ count: Int64) -> String? {
         let attempt = open[index].request.attempt
         let sent = min(count, open[index].end - open[index].next)
-        let moved = Bool.random(using: &random) ? sent : Int64.random(in: 0...max(0, sent), using: &random)
+        var moved = Bool.random(using: &random) ? sent : Int64.random(in: 0...max(0, sent), using: &random)
         let isWrong = corruptPeers.contains(open[index].request.peerID)
+        let isCorrupt = isTrailing && moved == count && (isWrong || hasTakenWrongBytes)
+        if isCorrupt { moved = Int64.random(in: 0..<count, using: &random) }
         if moved > 0, let problem = take(Int(moved), at: open[index].next, isWrong: isWrong) { return problem }
         transfer.spliced(bytes: moved, of: attempt)
         guard moved < count else { return perform(transfer.ended(attempt, now: now)) }
         open.remove(at: index)
+        if isCorrupt { return perform(transfer.checked(attempt, matches: false, now: now)) }
         return perform(transfer.failed(attempt, .closed("in the middle"), now: now))
     }
 

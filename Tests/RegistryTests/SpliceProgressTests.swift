@@ -8,8 +8,8 @@ import Testing
 struct SpliceProgressTests {
     private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
-    private func make(_ total: Int64 = 1000, fill: Int = 300) -> SpliceProgress {
-        SpliceProgress(total: total, largestFill: fill, timeout: .seconds(2), now: start)
+    private func make(_ total: Int64 = 1000, fill: Int = 300, isHashed: Bool = false) -> SpliceProgress {
+        SpliceProgress(total: total, largestFill: fill, timeout: .seconds(2), isHashed: isHashed, now: start)
     }
 
     @Test func fillsAndDrainsInTurns() {
@@ -81,6 +81,35 @@ struct SpliceProgressTests {
         #expect(other.step == .end(.stopped) && other.deadline == nil)
     }
 
+    @Test(arguments: [true, false]) func whatIsHashedLeavesAfterThat(matches: Bool) {
+        var progress = make(500, isHashed: true)
+        progress.filled(.moved(300), now: start)
+        #expect(progress.step == .hash(300))
+        // Whatever was hashed may go; the rest is hashed when that has gone.
+        progress.hashed(.moved(200))
+        #expect(progress.step == .drain(200))
+        progress.drained(.moved(200), now: start)
+        #expect(progress.step == .hash(100))
+        progress.hashed(.moved(100))
+        progress.drained(.moved(100), now: start)
+        progress.filled(.moved(200), now: start)
+        progress.hashed(.moved(200))
+        #expect(progress.step == .check && progress.given == 300)
+        progress.checked(matches: matches)
+        #expect(progress.step == (matches ? .drain(200) : .end(.corrupt)))
+        progress.drained(.moved(200), now: start)
+        #expect(progress.step == .end(matches ? .complete : .corrupt))
+        #expect(progress.given == (matches ? 500 : 300))
+    }
+
+    @Test(arguments: [SpliceProgress.Outcome.failed(12), .wouldBlock, .closed, .moved(0), .moved(301)])
+    func whatCannotBeHashedDoesNotLeave(outcome: SpliceProgress.Outcome) {
+        var progress = make(500, isHashed: true)
+        progress.filled(.moved(300), now: start)
+        progress.hashed(outcome)
+        #expect(progress.step == .end(.hashFailed(outcome == .failed(12) ? 12 : 0)) && progress.given == 0)
+    }
+
     /// Whatever the sockets do and whenever, no byte is lost or made up, the pipe has a bound, and there is an end.
     @Test(arguments: 0..<32)
     func countsEveryByte(batch: Int) {
@@ -95,13 +124,17 @@ struct SpliceProgressTests {
     private func run(_ random: inout SeededGenerator) -> String? {
         let total = Int64.random(in: 1...5000, using: &random)
         let fill = Int.random(in: 1...700, using: &random)
-        var progress = make(total, fill: fill)
+        let isHashed = Bool.random(using: &random)
+        let isCorrupt = isHashed && Bool.random(using: &random)
+        var progress = make(total, fill: fill, isHashed: isHashed)
         var now = start
         // What the peer will ever send, and what the client takes before it fails.
         var atPeer = Bool.random(using: &random) ? total : Int64.random(in: 0...total, using: &random)
         var room = Bool.random(using: &random) ? Int64.max : Int64.random(in: 0...total, using: &random)
         var taken: Int64 = 0
         var given: Int64 = 0
+        var hashed: Int64 = 0
+        var isChecked = false
         for _ in 0..<100_000 {
             now = now + .milliseconds(Int64.random(in: 0...50, using: &random))
             if taken != progress.taken || given != progress.given { return "the count is wrong" }
@@ -121,8 +154,18 @@ struct SpliceProgressTests {
                     taken += moved
                     progress.filled(.moved(Int(moved)), now: now)
                 }
+            case .hash(let count):
+                if !isHashed || hashed != given || Int64(count) != taken - given { return "\(count) bytes are hashed" }
+                let moved = Int64.random(in: 1...Int64(count), using: &random)
+                hashed += moved
+                progress.hashed(.moved(Int(moved)))
+            case .check:
+                if !isHashed || isChecked || hashed != total || given == total { return "a check at the wrong time" }
+                isChecked = true
+                progress.checked(matches: !isCorrupt)
             case .drain(let count):
-                if Int64(count) != taken - given { return "\(count) bytes are given" }
+                if Int64(count) != (isHashed ? hashed : taken) - given { return "\(count) bytes are given" }
+                if isHashed, hashed == total, !isChecked { return "the end is given before it was checked" }
                 let moved = min(Int64.random(in: 0...Int64(count), using: &random), room)
                 if room == 0 {
                     progress.drained(.failed(32), now: now)
@@ -149,7 +192,11 @@ struct SpliceProgressTests {
                 progress.clientBecameReady()
             case .end(let end):
                 switch end {
-                case .complete: return given == total && taken == total ? nil : "bytes are missing"
+                case .complete:
+                    if isChecked != isHashed || isCorrupt { return "it is complete without a check" }
+                    return given == total && taken == total ? nil : "bytes are missing"
+                case .corrupt: return isCorrupt && isChecked && given < total ? nil : "it is not corrupt"
+                case .hashFailed: return "all could be hashed"
                 case .peerClosed, .peerFailed, .stalled:
                     return given == taken && taken < total ? nil : "bytes are left in the pipe"
                 case .clientFailed: return room == 0 ? nil : "the client has not failed"

@@ -11,8 +11,9 @@ import Testing
 extension LoopbackTests {
     /// Bodies that the kernel moves from socket to socket.
     @Suite(.serialized, .timeLimit(.minutes(3))) struct SpliceTests {
-        @Test func movesEveryByteAndUsesTheConnectionsAgain() async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20)
+        @Test(arguments: [RegistryConfiguration.Verification.auto, .always])
+        func movesEveryByteAndUsesTheConnectionsAgain(verification: RegistryConfiguration.Verification) async throws {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.verification = verification }
             let path = "/v2/a/blobs/\(digest)"
             try await blocking {
                 let client = try RawClient(mirror.address)
@@ -38,8 +39,7 @@ extension LoopbackTests {
                 #expect((try client.response()?.body == Array(bytes.suffix(7))) == true)
                 #expect((try client.response()?.body == bytes) == true)
             }
-            // What is asked for again is hashed once, and so seen.
-            #expect(mirror.server.splices.begun == 7)
+            #expect(mirror.server.splices.begun == 8)
             #expect(try await TestNode.settle { mirror.server.metrics.outcomes[.mirrored] == 9 })
             #expect(mirror.server.metrics.relayedBytes == 7 * bytes.count + 2_000_000 + 7)
             #expect(mirror.server.metrics.failedAttempts == 0 && mirror.server.metrics.peerConnections == 1)
@@ -61,14 +61,16 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test(arguments: 0..<3, [false, true])
+        @Test(arguments: 0..<6, [false, true])
         func goesOnFromTheByteReached(kind: Int, hasOther: Bool) async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20)
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) {
+                $0.verification = kind < 3 ? .auto : .always
+            }
             let sent = 1_234_567
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 let head = ScriptedPeer.Step.send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n")
                 // A reset may overtake what was sent, unless that was taken before.
-                let end: [ScriptedPeer.Step] = [[.close], [.pause(300), .reset], []][kind]
+                let end: [ScriptedPeer.Step] = [[.close], [.pause(300), .reset], []][kind % 3]
                 return [head, .bytes(Array(bytes.prefix(sent)))] + end
             }
             mirror.router.setProviders(hasOther ? [provider, holder.provider] : [provider], of: digest.text)
@@ -100,6 +102,31 @@ extension LoopbackTests {
             #expect((answer?.body == bytes) == true)
             #expect(try await TestNode.settle { mirror.server.metrics.outcomes[.mirrored] == 1 })
             #expect(mirror.server.metrics.failedAttempts == 0)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+        }
+
+        @Test func theEndOfWhatIsWrongDoesNotLeave() async throws {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.verification = .always }
+            // The last byte is no better seen than the first that the kernel moves.
+            for place in [bytes.count - 1, 300_000] {
+                var wrong = bytes
+                wrong[place] ^= 1
+                let body = wrong
+                let (bad, provider) = try await ScriptedPeer.start { _ in
+                    [.send("HTTP/1.1 200 OK\r\nContent-Length: \(body.count)\r\n\r\n"), .bytes(body)]
+                }
+                mirror.router.setProviders([provider], of: digest.text)
+                let before = mirror.server.splices.begun
+                let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+                #expect(answer.status == 200 && !answer.isWhole && answer.body.count < bytes.count)
+                #expect((answer.body == Array(body.prefix(answer.body.count))) == true)
+                #expect(mirror.server.splices.begun == before + 1)
+                try await bad.stop()
+            }
+            #expect(mirror.server.metrics.corruptAnswers == 2)
+            mirror.router.setProviders([holder.provider], of: digest.text)
+            #expect((try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes) == true)
             await mirror.server.shutdown()
             await holder.server.shutdown()
         }
@@ -192,13 +219,14 @@ extension LoopbackTests {
         }
 
         /// Peers that send in pieces, pause and fail at random, and a client that reads as it likes.
-        @Test(arguments: 0..<10)
+        @Test(arguments: 0..<20)
         func theClientGetsWhatItAskedForWhateverHappens(number: Int) async throws {
             var random = SeededGenerator()
             let seed = random.seed
             let size = Int.random(in: 300_000...6_000_000, using: &random)
             let (mirror, holder, bytes, digest) = try await TestNode.pair(size) {
                 $0.progressTimeout = .milliseconds(300)
+                $0.verification = number < 10 ? .auto : .always
             }
             var steps: [ScriptedPeer.Step] = [.send("HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n")]
             var sent = 0
