@@ -256,7 +256,7 @@ final class MirrorSession: PeerConnectionUser {
     }
 
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID) {
-        let isSlow = failure.isSilence && transfer.peerID(of: attempt).map(services.isOnlySlow) == true
+        let isSlow = failure.isTimeout && transfer.peerID(of: attempt).map(services.isOnlySlow) == true
         perform(transfer.failed(attempt, failure, isSlow: isSlow, now: .now()))
     }
 
@@ -384,8 +384,8 @@ final class MirrorSession: PeerConnectionUser {
         }
         let connection = PeerConnection(address: peerRequest.address, metrics: services.metrics)
         peers[attempt] = connection
-        // The transfer's own deadline comes first; this one only stands behind it.
-        let timeout = services.transferLimits.connectTimeout * 2
+        // The transfer's own deadline decides, which forgives a node that was late itself. This one only stands behind it.
+        let timeout = services.transferLimits.connectTimeout + .seconds(30)
         connection.connect(on: eventLoop, timeout: timeout, request: head, attempt: attempt, user: self)
     }
 

@@ -150,6 +150,9 @@ extension MirrorTransfer {
             }
         }
 
+        /// Whether the peer let time pass; it may only be slow.
+        var isTimeout: Bool { isSilence || self == .connectTimeout }
+
         /// Whether no connection was made.
         var isOfConnecting: Bool {
             switch self {

@@ -307,8 +307,8 @@ struct MirrorTransfer {
 
     /// An attempt has failed; its connection is closed or is to be closed.
     ///
-    /// - Parameter isSlow: whether the peer, if it was silent, has answered others meanwhile. Then it is asked again, as one
-    ///   that is busy is.
+    /// - Parameter isSlow: whether the peer, if it let time pass, has answered others meanwhile. Then it is asked again, as
+    ///   one that is busy is.
     mutating func failed(_ id: AttemptID, _ failure: Failure, isSlow: Bool = false, now: NIODeadline) -> [Action] {
         guard !isFinished, let index = index(of: id) else { return [] }
         if attempts.winner == id, delivery == .trailing,
@@ -348,20 +348,19 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
-        let isSlow = isSlow && failure.isSilence && slowRests < limits.slowRests
+        let otherAddress = attempt.nextAddress(of: limits.addressesPerProvider)
+        // Where there is another address, that is tried first.
+        let isSlow = isSlow && failure.isTimeout && otherAddress == nil && slowRests < limits.slowRests
         if isSlow { slowRests += 1 }
         if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
         if failure == .busy || isSlow { candidates.rest(current.candidate, until: now + limits.busyRest) }
-        if case .connecting = current.phase {
-            var other = current.candidate
-            other.addressIndex += 1
-            if other.addressIndex < limits.addressesPerProvider, other.address != nil {
-                // Who refuses at one address may answer at another at once. Who is silent is asked again last.
-                if failure == .connectTimeout { candidates.enqueue(other) } else { candidates.putFirst(other) }
-            }
+        if let otherAddress {
+            // Who refuses at one address may answer at another at once. Who is silent is asked again last.
+            let isLast = failure == .connectTimeout
+            if isLast { candidates.enqueue(otherAddress) } else { candidates.putFirst(otherAddress) }
         }
         return [cancel] + discard + askNext(now: now)
     }
@@ -404,7 +403,7 @@ struct MirrorTransfer {
                 case .spliced, .checking: nil
                 }
             guard let failure else { continue }
-            let isSlow = failure.isSilence && isSlow(attempt.peerID)
+            let isSlow = failure.isTimeout && isSlow(attempt.peerID)
             actions += failed(attempt.id, failure, isSlow: isSlow, now: now)
         }
         return isFinished ? actions : actions + askNext(now: now)

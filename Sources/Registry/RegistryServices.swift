@@ -187,7 +187,7 @@ final class RegistryServices: Sendable {
         if silentPeers.withLock({ $0.insert(peer.peerID, for: time, now: .now()) }) { router.reportUnreachable(peer) }
     }
 
-    /// Whether a peer that has sent nothing for too long has answered others well after that began, and so is only slow.
+    /// Whether a peer that let too much time pass has answered others well after that began, and so is only slow.
     func isOnlySlow(_ peerID: String) -> Bool {
         let half = TimeAmount.nanoseconds(transferLimits.progressTimeout.nanoseconds / 2)
         return silentPeers.withLock { $0.hasAnswered(peerID, since: .now() - half) }

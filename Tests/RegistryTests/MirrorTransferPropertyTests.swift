@@ -65,6 +65,7 @@ private struct World {
     private var asks = 0
     /// Peers whose last answer was that they are busy.
     private var busyPeers: Set<String> = []
+    private var lastAddresses: [String: SocketAddress] = [:]
     /// The peers that were found, and those that were asked; suspects are not among the former.
     private var found: [String] = []
     private var asked: Set<String> = []
@@ -118,6 +119,7 @@ private struct World {
                 try? SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000 + $0)
             }
             providers.append(Provider(peerID: "\(number)", addresses: addresses))
+            lastAddresses["\(number)"] = addresses.last
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
             if Int.random(in: 0..<4, using: &random) == 0 { slowPeers.insert("\(number)") }
             let standing = PeerTrust.Standing(rawValue: Int.random(in: -2...3, using: &random))
@@ -387,7 +389,7 @@ private struct World {
         var waitedFor: Set<String> = []
         var rests = 0
         for failed in transfer.failures {
-            if failed.failure.isSilence, slowPeers.contains(failed.peerID), rests < 2 {
+            if mayRest(failed), slowPeers.contains(failed.peerID), rests < 2 {
                 rests += 1
                 waitedFor.insert(failed.peerID)
             } else {
@@ -395,6 +397,13 @@ private struct World {
             }
         }
         return waitedFor
+    }
+
+    /// Whether a peer that failed so is asked again after a while, if it is only slow: not where another of its addresses
+    /// is left.
+    private func mayRest(_ failed: MirrorTransfer.FailedAttempt) -> Bool {
+        if failed.failure == .connectTimeout { return failed.address == lastAddresses[failed.peerID] }
+        return failed.failure.isSilence
     }
 
     private func check() -> String? {

@@ -273,6 +273,26 @@ struct MirrorTransferTests {
         #expect(second.attempt != first.attempt)
     }
 
+    /// The packet that opens a connection may be lost: who has answered others a moment ago is tried again.
+    @Test func aPeerThatIsOnlySlowIsConnectedToAgain() throws {
+        var transfer = makeTransfer()
+        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        var now = start + .milliseconds(200)
+        let second = try #require(asked(transfer.timePassed(now: now) { _ in true }))
+        #expect(second.address != first.address)
+        for _ in 0..<2 {
+            now = now + .milliseconds(200)
+            #expect(transfer.timePassed(now: now) { _ in true }.count == 1 && !transfer.isFinished)
+            now = now + .milliseconds(500)
+            #expect(transfer.deadline == now)
+            let again = try #require(asked(transfer.timePassed(now: now)))
+            #expect(again.address == second.address)
+        }
+        #expect(transfer.timePassed(now: now + .milliseconds(200)) { _ in true }.last == .notFound)
+        #expect(transfer.failures.map(\.failure) == [MirrorTransfer.Failure](repeating: .connectTimeout, count: 4))
+    }
+
     @Test func aPeerThatFellSilentOfLateHasLessTimeToAnswer() throws {
         for isHurried in [false, true] {
             var transfer = makeTransfer()
