@@ -89,6 +89,9 @@ public struct RegistryConfiguration: Sendable {
 
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
+    /// How TCP finds out how fast it may send on the connections of clients: a name that the kernel knows, `cubic` or
+    /// `reno`; `nil` for the system's choice, less its timers on the way to clients of the same node.
+    public var congestionControl: String?
     /// The length of the system's queue of connections that wait to be accepted.
     public var backlog = 1024
     /// How long the head of a request may take from its first byte, and the first request on a connection.

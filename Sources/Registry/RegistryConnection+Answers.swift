@@ -18,6 +18,7 @@ extension RegistryConnection {
         case .reject(let status, let text): send(HTTPResponseHead.text(status, text), outcome: .rejected)
         case .content(let request):
             exchange?.content = request
+            if request.isFromPeer { notePeer() }
             switch services.find(request) {
             case .file(_, let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)
             case .unopened(let digest, _) where request.noneMatch?.matches(digest) == true: sendNotModified(digest)

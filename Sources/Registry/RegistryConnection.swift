@@ -56,6 +56,9 @@ final class RegistryConnection: ChannelInboundHandler {
     /// Whether the client's address is allowed; looked up once.
     private var isAllowed = true
 
+    /// Whether another node was seen to ask.
+    private var isPeer = false
+
     private(set) var context: ChannelHandlerContext?
     /// The request that is being answered.
     var exchange: Exchange?
@@ -65,6 +68,13 @@ final class RegistryConnection: ChannelInboundHandler {
         self.loop = loop
         self.eventLoop = eventLoop
         timer = LazyTimer(eventLoop: eventLoop)
+    }
+
+    /// The client is another node.
+    func notePeer() {
+        guard !isPeer, let context else { return }
+        isPeer = true
+        services.congestionControl.isOfPeer(context.channel)
     }
 
     // MARK: Requests, one after the other

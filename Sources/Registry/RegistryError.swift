@@ -10,6 +10,8 @@ public enum RegistryError: Error, Hashable, Sendable, CustomStringConvertible {
     case notPermitted(String)
     /// Anything else that the operating system or the name service reported.
     case cannotListen(String, reason: String)
+    /// The kernel does not let connections have this congestion control.
+    case congestionControl(String, reason: String)
     /// The server was started before.
     case alreadyStarted
 
@@ -23,6 +25,7 @@ public enum RegistryError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notPermitted(let address):
             "cannot listen on \(address): permission denied; choose a port above 1023 or run with CAP_NET_BIND_SERVICE"
         case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
+        case .congestionControl(let name, let reason): "cannot use the TCP congestion control '\(name)': \(reason)"
         case .alreadyStarted: "the registry was started before"
         }
     }

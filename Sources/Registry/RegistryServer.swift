@@ -117,7 +117,9 @@ public final class RegistryServer: Service {
             throw RegistryError.cannotListen(services.configuration.host, reason: "the socket has no address")
         }
         state.withLock { $0.channel = channel }
-        services.logger.info("the registry listens", metadata: ["address": "\(address.hostHeader)"])
+        var details: Logger.Metadata = ["address": "\(address.hostHeader)"]
+        if let name = services.congestionControl.first { details["congestionControl"] = "\(name)" }
+        services.logger.info("the registry listens", metadata: details)
         return address
     }
 
@@ -168,7 +170,8 @@ public final class RegistryServer: Service {
     }
 
     private static func explain(_ error: any Error, address: String) -> RegistryError {
-        switch (error as? IOError)?.errnoCode {
+        if let error = error as? RegistryError { return error }
+        return switch (error as? IOError)?.errnoCode {
         case EADDRINUSE: .addressInUse(address)
         case EADDRNOTAVAIL: .addressNotAvailable(address)
         case EACCES, EPERM: .notPermitted(address)
@@ -183,6 +186,7 @@ public final class RegistryServer: Service {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, services] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try services.congestionControl.prepare(channel)
                     try channel.pipeline.syncOperations.addHandlers([
                         AcceptPause { services.metrics.addAcceptFailure() },
                         ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {

@@ -30,6 +30,7 @@ final class RegistryServices: Sendable {
     private let recentProviders = Mutex(RecentProviders())
     private let missedContent = Mutex(MissedContent())
     let splicer: Splicer
+    let congestionControl: CongestionControl
     private let firstByteTimes = Mutex(FirstByteTimes())
     private let peerLoads = Mutex(PeerLoads())
     /// The bodies that are sent to other nodes, by their addresses.
@@ -85,6 +86,7 @@ final class RegistryServices: Sendable {
         // Where there is a rate, all that share it count, so that each has enough of it.
         smallDownloads = downloadRate == nil ? TransferGate(limits: downloadLimits) : downloads
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
+        congestionControl = CongestionControl(configured: configuration.congestionControl)
         splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),

@@ -19,8 +19,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
             "mirror-connect-timeout", "mirror-head-timeout", "mirror-stall-timeout", "verify", "resolve-tags",
             "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
-            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "kademlia-prefix",
-            "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
+            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "tcp-congestion-control",
+            "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
         ] + BootstrapOptions.settings
 
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
@@ -194,6 +194,18 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("At most fetched from nodes a second.", valueName: "rate"))
     var downloadRate: ByteRate?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            How TCP finds out how fast it may send content: reno, cubic or what the kernel has. By default the system's, \
+            but for bbr, which only nodes get that are 1 ms and more away.
+            """,
+            valueName: "name",
+            visibility: .rare
+        )
+    )
+    var tcpCongestionControl: String?
+
     @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix", visibility: .rare))
     var kademliaPrefix = "/spegel"
 
@@ -244,6 +256,14 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
                 "--provider-refresh must be at least 100ms and less than --provider-ttl (\(providerTtl)), it is "
                     + "'\(providerRefresh)'."
             )
+        }
+        if let name = tcpCongestionControl {
+            // As long as the kernel's names may be.
+            guard (1...15).contains(name.utf8.count), name.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
+                throw ValidationError(
+                    "--tcp-congestion-control must be a name such as reno or cubic, it is '\(name)'."
+                )
+            }
         }
         _ = try ownZone()
         _ = try contentFilter()

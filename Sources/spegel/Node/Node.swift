@@ -115,6 +115,7 @@ struct Node: Service {
         configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
         configuration.uploadRate = options.uploadRate?.bytesPerSecond
         configuration.downloadRate = options.downloadRate?.bytesPerSecond
+        configuration.congestionControl = options.tcpCongestionControl
         configuration.zone = zone
         configuration.peerZones = zones
         configuration.isNear = { address in
