@@ -26,6 +26,17 @@ def version(name: str, arguments: list[str]) -> str:
     return found.group(0) if found else "?"
 
 
+def pacing() -> str | None:
+    """The system's TCP congestion control, where it is BBR, whose timers a node does without on connections like these."""
+    name = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    return name if name.startswith("bbr") else None
+
+
+def alike() -> list[str]:
+    """Arguments of a node that is to send as the programs beside it do."""
+    return [f"--tcp-congestion-control={name}"] if (name := pacing()) else []
+
+
 def describe() -> dict:
     """The machine in few words, for whoever reads the numbers."""
     model = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())

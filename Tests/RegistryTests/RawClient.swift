@@ -24,15 +24,16 @@ final class RawClient: Sendable {
     var descriptor: Int32 { socket }
 
     convenience init(_ address: SocketAddress, receiveBuffer: Int32? = nil) throws {
-        try self.init(receiveBuffer: receiveBuffer)
+        let family = if case .v6 = address { AF_INET6 } else { AF_INET }
+        try self.init(family: family, receiveBuffer: receiveBuffer)
         try connect(to: address)
     }
 
     /// A client that is not connected yet.
-    static func unconnected() throws -> RawClient { try RawClient(receiveBuffer: nil) }
+    static func unconnected() throws -> RawClient { try RawClient(family: AF_INET, receiveBuffer: nil) }
 
-    private init(receiveBuffer: Int32?) throws {
-        socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    private init(family: Int32, receiveBuffer: Int32?) throws {
+        socket = Glibc.socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard socket >= 0 else { throw Failure(what: "socket: \(errno)") }
         var timeout = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))

@@ -1,5 +1,6 @@
 """Small answers through a mirror, beside nginx's proxy_pass to the same holder: wrk with 1, 16 and 256 clients."""
 
+from .. import machine
 from ..measuring import interleave, load
 from ..processes import Nginx, Node
 from ..settings import REGISTRY
@@ -10,7 +11,11 @@ SECONDS = 1
 
 
 def run(runs: int) -> dict:
-    holder, mirror, proxy = Node("holder", 1), Node("mirror", 2, bootstrap=1), Nginx("nginx-proxy", 4)
+    holder, mirror, proxy = (
+        Node("holder", 1, arguments=machine.alike()),
+        Node("mirror", 2, bootstrap=1, arguments=machine.alike()),
+        Nginx("nginx-proxy", 4),
+    )
     manifests = holder.prepare(images=1000)
     mirror.prepare()
     keys = [f"/v2/bench/manifests/{manifest['digest']}{QUERY}" for manifest in manifests]

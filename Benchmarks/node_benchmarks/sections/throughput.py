@@ -6,7 +6,7 @@ from ..containerd import Containerd, reason_against
 from ..measuring import interleave, repeated, transfer
 from ..processes import HAProxy, Nginx, Node, Process
 from ..settings import FILES, REGISTRY
-from .. import store
+from .. import machine, store
 
 PIPE_SIZES = [64 << 10, 256 << 10, 1 << 20]
 QUERY = "?ns=bench.local"
@@ -24,6 +24,13 @@ def run(runs: int) -> dict:
     before_nginx = Node("mirror-before-nginx", 3, registry=FILES, bootstrap=1)
     files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
     everything: list[Process] = [holder, mirror, before_nginx, files, proxy, haproxy]
+    # Where TCP sends by timers for the other programs, the same for nodes.
+    alike = [
+        Node("holder-alike", 8, arguments=machine.alike()),
+        Node("mirror-alike", 9, bootstrap=8, arguments=machine.alike()),
+        Node("mirror-before-nginx-alike", 10, registry=FILES, bootstrap=1, arguments=machine.alike()),
+    ] if machine.pacing() else []
+    everything += alike
     # A cluster of their own, since the mirror would choose among all that hold a blob.
     pair: list[Node] = []
     if reason := reason_against():
@@ -37,8 +44,8 @@ def run(runs: int) -> dict:
     large = [store.large_blob(holder.store, 1 << 30)]
     middle = [store.large_blob(holder.store, 128 << 20) for _ in range(8)]
     small = [store.large_blob(holder.store, 1 << 20) for _ in range(1000)]
-    mirror.prepare()
-    before_nginx.prepare()
+    for node in (mirror, before_nginx, *alike[1:]):
+        node.prepare()
     workloads = {
         "1 GiB": (large, 1),
         "8 x 128 MiB, 8 at a time": (middle, 8),
@@ -55,10 +62,12 @@ def run(runs: int) -> dict:
     try:
         holder.start()
         files.start(files=(FILES, holder.store))
-        mirror.start()
-        before_nginx.start()
-        mirror.wait_for_records(len(large + middle + small))
-        before_nginx.wait_for_records(len(large + middle + small))
+        if alike:
+            alike[0].store = holder.store
+        for node in (*alike[:1], mirror, before_nginx, *alike[1:]):
+            node.start()
+        for node in (mirror, before_nginx, *alike[1:]):
+            node.wait_for_records(len(large + middle + small))
         if pair:
             for containerd in stores:
                 containerd.start()
@@ -85,6 +94,13 @@ def run(runs: int) -> dict:
             ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
             ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
         ]
+        if alike:
+            one, two, three = alike
+            kinds += [
+                (f"Spegel alone, {machine.pacing()}", one, REGISTRY, {"holder": one}),
+                (f"Spegel before nginx, {machine.pacing()}", three, FILES, {"relay": three, "holder": files}),
+                (f"Spegel before Spegel, {machine.pacing()}", two, REGISTRY, {"relay": two, "holder": one}),
+            ]
         if pair:
             kinds.append(("the same, containerd", pair[1], REGISTRY, {"relay": pair[1], "holder": pair[0]}))
         for name, (digests, connections) in workloads.items():

@@ -1,10 +1,22 @@
-"""What it costs a mirror to hash all that it relays."""
+"""What it costs a mirror to hash all that it relays, beside what it costs to hash and nothing else."""
+
+import hashlib
+import time
 
 from ..measuring import interleave, repeated, transfer
 from ..processes import Node
 from ..settings import REGISTRY
 from .. import store
 from .throughput import REPEATS, path
+
+
+def hash_a_gibibyte() -> dict[str, float]:
+    """SHA-256 alone, of bytes that are in the processor's cache."""
+    data, digest = bytes(64 << 10), hashlib.sha256()
+    begin = time.thread_time()
+    for _ in range(16 << 10):
+        digest.update(data)
+    return {"CPU": time.thread_time() - begin}
 
 
 def run(runs: int) -> dict:
@@ -29,7 +41,7 @@ def run(runs: int) -> dict:
         alternatives = {name: alternative(mirror) for name, mirror in mirrors.items()}
         for once in alternatives.values():
             once()
-        return interleave(alternatives, runs)
+        return interleave({**alternatives, "SHA-256 alone": hash_a_gibibyte}, runs)
     finally:
         for process in (*mirrors.values(), holder):
             process.stop()
