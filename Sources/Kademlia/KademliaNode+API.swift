@@ -63,7 +63,8 @@ extension KademliaNode {
     /// Finds providers of a key as ``findProviders(_:limit:)-(Key,_)`` does, and yields what a function makes of each, if
     /// anything: no task has to stand between for that.
     ///
-    /// - Parameter began: called once, before this returns or when there is room for the lookup.
+    /// - Parameter began: called once, before this returns or when there is room for the lookup; never when so many wait
+    ///   already that it is turned away.
     public func findProviders<Provider: Sendable>(
         _ key: Key,
         limit: Int,
@@ -83,18 +84,20 @@ extension KademliaNode {
             continuation.finish()
             return stream
         }
-        let started = input { state, now -> (id: KademliaMachine.SearchID, isWaiting: Bool)? in
+        let started = input { state, now -> (id: KademliaMachine.SearchID, isUnderWay: Bool)? in
             guard state.phase != .closed else {
                 let held = state.machine.heldProviders(of: key.position, now: now)
                 for provider in (held.trusted + held.others).prefix(limit) { listener.found(provider) }
                 listener.end()
                 return nil
             }
+            let turnedAway = state.machine.statistics.searches.turnedAway
             let id = state.machine.findProviders(key, limit: limit, now: now)
             state.listeners[id] = .providers(listener)
-            return (id, state.machine.isWaiting(id))
+            let isTurnedAway = state.machine.statistics.searches.turnedAway != turnedAway
+            return (id, !isTurnedAway && !state.machine.isWaiting(id))
         }
-        if started?.isWaiting != true { began() }
+        if started?.isUnderWay != false { began() }
         guard let id = started?.id else { return stream }
         continuation.onTermination = { [weak self] termination in
             if case .cancelled = termination { self?.cancel(id) }

@@ -32,6 +32,8 @@ enum MirrorEnding: Hashable, Sendable {
     case rangeNotSatisfiable(size: Int64)
     /// Peers may have it, but were busy for all the time that was waited.
     case unavailable
+    /// This node looks for so many others that it could not look for those that have it.
+    case overloaded
     /// The client has gone.
     case clientGone
 }

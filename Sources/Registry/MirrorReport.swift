@@ -73,7 +73,7 @@ struct MirrorReport {
         let isHit: Bool
         switch ending {
         case .complete: isHit = true
-        case .cutShort, .notFound, .unavailable, .rangeNotSatisfiable: isHit = false
+        case .cutShort, .notFound, .unavailable, .overloaded, .rangeNotSatisfiable: isHit = false
         case .clientGone:
             // Who leaves before there is an answer says nothing of whether there would have been one.
             guard transfer.content != nil else { return }
@@ -93,7 +93,7 @@ struct MirrorReport {
     private func countMiss(_ ending: MirrorEnding, of transfer: MirrorTransfer) {
         guard let digest = transfer.request.digest else { return }
         switch ending {
-        case .notFound, .unavailable:
+        case .notFound, .unavailable, .overloaded:
             let start: Int64
             switch request.range {
             case .from(let first), .closed(let first, _): start = max(0, first)
@@ -120,6 +120,7 @@ struct MirrorReport {
             case .cutShort: "cut short, every peer failed"
             case .notFound: "not found"
             case .unavailable: "every peer is busy"
+            case .overloaded: "not looked for, too many lookups at a time"
             case .rangeNotSatisfiable: "range not satisfiable"
             case .clientGone: "the client went away"
             }

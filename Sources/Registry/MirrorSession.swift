@@ -25,6 +25,8 @@ final class MirrorSession: PeerConnectionUser {
     /// Tells the lookup that goes on from one that was called off.
     private var lookupNumber = 0
     private var lookupIsCut = false
+    /// Whether any lookup has got its place among those that are carried out.
+    private var lookupHasStarted = false
     /// How many of the transfer's failures the router was told of.
     private var reportedFailures = 0
     private(set) var peers: [MirrorTransfer.AttemptID: PeerConnection] = [:]
@@ -151,6 +153,7 @@ final class MirrorSession: PeerConnectionUser {
 
     private func lookupStarted(_ number: Int) {
         guard number == lookupNumber else { return }
+        lookupHasStarted = true
         report.lookupStarted()
         transfer.lookupStarted(now: .now())
         if client != nil { timer.deadline = transfer.deadline }
@@ -284,7 +287,7 @@ final class MirrorSession: PeerConnectionUser {
             case .suspect(let peerID, let digest): suspect(peerID, digest)
             case .finish: end(.complete)
             case .cutShort: end(.cutShort)
-            case .notFound: end(.notFound)
+            case .notFound: end(lookupHasStarted ? .notFound : .overloaded)
             case .unavailable: end(.unavailable)
             case .rangeNotSatisfiable(let size): end(.rangeNotSatisfiable(size: size))
             }

@@ -219,6 +219,7 @@ extension RegistryConnection: MirrorClient {
         case .cutShort: cutShort()
         case .notFound: sendNotFound(request)
         case .unavailable: sendBusy(request, "all nodes that may have the content are busy")
+        case .overloaded: sendBusy(request, "this node is looking for as much content as it can at a time")
         case .rangeNotSatisfiable(let size):
             send(HTTPResponseHead.rangeNotSatisfiable(size: size, key: request.key), outcome: .rejected)
         case .clientGone: break

@@ -103,7 +103,7 @@ extension MirrorSession {
         guard let (mirror, followers) = endSharing() else { return }
         for follower in followers {
             let connection = follower.connection
-            if let ending, ending == .notFound || ending == .unavailable, follower.arrived <= mirror.started {
+            if let ending, [.notFound, .unavailable, .overloaded].contains(ending), follower.arrived <= mirror.started {
                 connection.mirrorShares(ending, of: transfer, nil, of: mirror, to: follower.exchange) {}
             } else {
                 eventLoop.assumeIsolated().execute {

@@ -12,7 +12,7 @@ public protocol Router: Sendable {
 
     /// The same; where many others are looked for, the lookup may have to wait before it begins.
     ///
-    /// - Parameter began: called once, from any thread, when it begins.
+    /// - Parameter began: called once, from any thread, when it begins. It never does where too many others wait already.
     func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider>
 
     /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up

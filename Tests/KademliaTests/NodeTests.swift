@@ -179,6 +179,35 @@ import Testing
         #expect(await eventually { network.underWay == 0 })
     }
 
+    @Test func aSearchThatIsTurnedAwayNeverBegins() async throws {
+        let network = MemoryNetwork()
+        let node = try network.makeNode(0) {
+            $0.maximumConcurrentLookups = 1
+            $0.maximumWaitingLookups = 1
+        }
+        let other = try network.makeNode(1)
+        try await running([node, other]) {
+            node.peerAppeared(try testPeer(1))
+            #expect(await eventually { node.routingTableSize == 1 && network.underWay == 0 })
+            network.silence(other.localPeer)
+            let begun = Mutex<[Int]>([])
+            let searches = (0..<3).map { number in
+                node.findProviders(Key("\(number)"), limit: 1, began: { begun.withLock { $0.append(number) } }) { $0 }
+            }
+            // The third one is over, the second waits for the first.
+            for await _ in searches[2] {}
+            #expect(begun.withLock { $0 } == [0])
+            let first = Task { for await _ in searches[0] {} }
+            first.cancel()
+            await first.value
+            #expect(await eventually { begun.withLock { $0 } == [0, 1] })
+            let second = Task { for await _ in searches[1] {} }
+            second.cancel()
+            await second.value
+            #expect(await eventually { node.activeSearchCount == 0 })
+        }
+    }
+
     @Test func aSilentPeerIsGivenUpAfterTheDeadline() async throws {
         let network = MemoryNetwork()
         let node = try network.makeNode(0) { $0.requestTimeout = .milliseconds(50) }

@@ -107,6 +107,18 @@ extension LoopbackTests {
             await patient.server.shutdown()
         }
 
+        /// Whether the content is somewhere was not even asked: that is no 404.
+        @Test(arguments: [true, false]) func aLookupThatNeverBeginsSaysNothing(endsAtOnce: Bool) async throws {
+            let mirror = try await TestNode(router: CrowdedRouter(endsAtOnce: endsAtOnce)) {
+                $0.resolveTimeout = .milliseconds(20)
+                $0.lookupTimeout = .milliseconds(100)
+            }
+            let (_, digest) = try makeContent(0)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.status == 503 && answer.headers["retry-after"] != nil)
+            await mirror.server.shutdown()
+        }
+
         @Test func whatTheRouterKnowsNeedsNoLookup() async throws {
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(1000)

@@ -178,6 +178,23 @@ final class EndlessRouter: Router {
     var readiness: Readiness { .ready("for ever") }
 }
 
+/// A router whose lookups have no place among others: they wait, or are turned away at once.
+struct CrowdedRouter: Router {
+    let endsAtOnce: Bool
+
+    func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider> {
+        providers(of: key, limit: limit)
+    }
+
+    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        AsyncStream { if endsAtOnce { $0.finish() } }
+    }
+
+    func advertise(_ keys: [String]) async {}
+    func withdraw(_ keys: [String]) async {}
+    var readiness: Readiness { .ready("crowded") }
+}
+
 /// A router that knows all there is to know at once, and whose lookups would not end.
 final class KnowingRouter: Router {
     private let known: [String: [Provider]]
