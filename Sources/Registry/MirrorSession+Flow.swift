@@ -17,6 +17,8 @@ extension MirrorSession {
         /// The attempt at whose body the kernel is to take over as soon as all that was read has left. Nothing is read of
         /// it meanwhile.
         var flushedFor: MirrorTransfer.AttemptID?
+        /// How often that was waited for. Only the last time counts: what was written after it stands behind.
+        var flushes = 0
     }
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
@@ -73,13 +75,16 @@ extension MirrorSession {
 
     /// Has the kernel move the rest of the body, as soon as all that was read of it has left.
     private func spliceOnceFlushed(_ attempt: MirrorTransfer.AttemptID, _ client: any MirrorClient) {
-        let isWaiting = flow.flushedFor != nil
         flow.flushedFor = attempt
+        flow.flushes += 1
+        let flush = flow.flushes
         // More is to come, of which the last bytes are held back.
-        if let chunk = held.takeLastChunk() { client.mirrorSends(body: chunk) }
+        if transfer.spliceable(attempt) != nil, let chunk = held.takeLastChunk() { client.mirrorSends(body: chunk) }
         transfer.clientTakesBytes(false, now: .now())
         timer.deadline = transfer.deadline
-        if !isWaiting { client.mirrorFlushes { [weak self] in self?.splice() } }
+        client.mirrorFlushes { [weak self] in
+            if self?.flow.flushes == flush { self?.splice() }
+        }
     }
 
     private func splice() {
@@ -110,19 +115,24 @@ extension MirrorSession {
 
     func peerSpliced(_ result: SpliceResult, _ attempt: MirrorTransfer.AttemptID) {
         transfer.spliced(bytes: result.given, of: attempt)
-        held.hasher = result.hasher
         client?.mirrorSent(bytes: result.given)
         guard !flow.clientHasGone || result.end == .complete else { return clientClosed() }
         let now = NIODeadline.now()
+        if transfer.isHashed {
+            switch result.end {
+            case .complete, .corrupt, .clientFailed: break
+            default:
+                guard let hasher = result.hasher else { return perform(transfer.cannotCheck()) }
+                held.hasher = hasher
+            }
+        }
         switch result.end {
         case .complete: perform(transfer.ended(attempt, now: now))
         case .corrupt: perform(transfer.checked(attempt, matches: false, now: now))
-        case .hashFailed(let number):
-            perform(transfer.failed(attempt, .closed("cannot hash: \(systemErrorText(number))"), now: now))
         case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
         case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
-        case .stalled: perform(transfer.failed(attempt, .progressTimeout, now: now))
-        case .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
+        case .stalled: peerFailed(.progressTimeout, attempt)
+        case .hashFailed, .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
         case .clientFailed: client?.mirrorLostClient()
         }
     }
