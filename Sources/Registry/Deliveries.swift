@@ -12,6 +12,9 @@ struct Deliveries {
     static let limit = 1024
     /// How many peers are remembered of one delivery.
     static let maximumSources = 8
+    /// How many parts of one, between which something is missing. A client that stores the whole asks for a few at a time,
+    /// which end in any order; one that picks parts from anywhere soon has more.
+    static let maximumParts = 16
 
     /// Which client, and what.
     struct Key: Hashable {
@@ -23,12 +26,30 @@ struct Deliveries {
     private struct Delivery {
         /// The peers that it came from.
         var sources: [String]
-        /// The client has got the content up to this byte.
-        var end: Int64
+        /// What the client has got, in their order, with something missing between any two.
+        var parts: [Range<Int64>] = []
         var size: Int64
         var expires: NIODeadline
 
-        var isWhole: Bool { end >= size }
+        var isWhole: Bool { parts.first.map { $0.lowerBound <= 0 && $0.upperBound >= size } ?? false }
+
+        /// - Returns: whether there is room for it.
+        mutating func add(_ part: Range<Int64>) -> Bool {
+            var merged = part
+            var others: [Range<Int64>] = []
+            for other in parts {
+                if other.upperBound < merged.lowerBound || other.lowerBound > merged.upperBound {
+                    others.append(other)
+                } else {
+                    merged =
+                        min(merged.lowerBound, other.lowerBound)..<max(merged.upperBound, other.upperBound)
+                }
+            }
+            guard others.count < Deliveries.maximumParts else { return false }
+            others.insert(merged, at: others.firstIndex { $0.lowerBound > merged.lowerBound } ?? others.endIndex)
+            parts = others
+            return true
+        }
     }
 
     private struct Copy: Hashable {
@@ -43,7 +64,7 @@ struct Deliveries {
     /// How many there are, those that have ended included until they are met.
     var count: Int { deliveries.count }
 
-    /// A client has got a part of some content. Only what continues what it has got before is of interest.
+    /// A client has got a part of some content.
     mutating func note(_ key: Key, _ part: Range<Int64>, size: Int64, from sources: [String], now: NIODeadline) {
         guard part.lowerBound < part.upperBound else { return }
         var isProven = true
@@ -51,13 +72,14 @@ struct Deliveries {
             isProven = false
         }
         guard !isProven else { return }
-        var delivery = Delivery(sources: [], end: 0, size: size, expires: now)
-        if let known = deliveries[key], known.expires > now, known.size == size, part.lowerBound > 0 {
+        var delivery = Delivery(sources: [], size: size, expires: now)
+        // Who begins anew has thrown away what came before.
+        if let known = deliveries[key], known.expires > now, known.size == size,
+            part.lowerBound > 0 || known.parts.first?.lowerBound != 0
+        {
             delivery = known
         }
-        // Whoever picks parts from anywhere is no client that stores the whole.
-        guard part.lowerBound <= delivery.end else { return }
-        delivery.end = max(delivery.end, part.upperBound)
+        guard delivery.add(part) else { return }
         for source in sources where !delivery.sources.contains(source) && delivery.sources.count < Self.maximumSources {
             delivery.sources.append(source)
         }

@@ -28,7 +28,7 @@ extension MirrorTransfer {
         var phase = Phase.connecting
         /// `nil` while the client takes nothing.
         var deadline: NIODeadline?
-        /// When a second peer is asked beside this one, unless a byte of the body has come.
+        /// When another peer is asked beside this one, unless a byte of the body has come.
         var hedgeAt: NIODeadline
         var peerID: String { candidate.provider.peerID }
 
@@ -57,7 +57,9 @@ extension MirrorTransfer {
 
     /// The attempts under way.
     struct Attempts {
-        /// The earlier first: at most two, and one only once a body has begun to come.
+        /// How many there are at a time at most.
+        static let maximum = 4
+        /// The earlier first; one only once a body has begun to come.
         var running: [Attempt] = []
         /// The attempt whose body goes to the client.
         private(set) var winner: AttemptID?
@@ -74,9 +76,15 @@ extension MirrorTransfer {
             return earliest
         }
 
-        /// When a second peer is to be asked beside the one that is slow to send.
+        /// When another peer is to be asked beside those that are slow to send.
         var hedgeAt: NIODeadline? {
-            winner == nil && running.count == 1 ? running.first?.hedgeAt : nil
+            winner == nil && running.count < Self.maximum ? running.last?.hedgeAt : nil
+        }
+
+        /// Has another peer be asked in the place of one that has failed.
+        mutating func replace(now: NIODeadline) {
+            guard let last = running.indices.last else { return }
+            running[last].hedgeAt = min(running[last].hedgeAt, now)
         }
 
         func index(of id: AttemptID) -> Int? {

@@ -39,10 +39,11 @@ extension MirrorTransfer {
         var spareTime: TimeAmount = .seconds(5)
         /// How many addresses of each are tried.
         var addressesPerProvider = 4
-        /// How long a peer may take to the first byte of its body before a second one is asked beside it.
+        /// How long a peer may take to the first byte of its body before a second one is asked beside it; before a third one
+        /// is, twice as long, and so on.
         var hedgeDelay: TimeAmount = .milliseconds(250)
-        /// How many second peers are asked for one request.
-        var hedges = 2
+        /// How many peers are asked beside others for one request.
+        var hedges = 6
         /// The largest content, in bytes, that is held back until its digest was checked.
         var checkedSize: Int64 = 8 << 20
         /// How long peers that are busy or slow are asked again, from the start of the transfer.

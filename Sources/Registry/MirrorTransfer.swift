@@ -10,8 +10,8 @@ import Routing
 /// the last peer has failed, or 404 when no peer has sent a single byte of the content.
 ///
 /// A peer's response head is held back until the first byte of its body has come, so that a peer that answers and
-/// then falls silent costs the client nothing. A peer that takes longer to send that byte than is usual is hedged: a
-/// second one is asked beside it, the first to send wins, and the other is given up. Small content is held back whole
+/// then falls silent costs the client nothing. A peer that takes longer to send that byte than is usual is hedged:
+/// others are asked beside it, the first to send wins, and the rest are given up. Small content is held back whole
 /// until its digest was checked, so that a wrong copy costs a try at the next peer and not the client's pull.
 ///
 /// Large content is hashed on its way where there is reason to, and its last chunk is held back until the digest was
@@ -58,7 +58,7 @@ struct MirrorTransfer {
     private(set) var failures: [FailedAttempt] = []
     /// Whether the peer whose body was taken last has checked the content itself before it sent it.
     private(set) var isCheckedByPeer = false
-    /// How often a second peer was asked beside a slow one.
+    /// How often a peer was asked beside slow ones.
     private(set) var hedges = 0
     /// Whether the last action was returned.
     private(set) var isFinished = false
@@ -260,6 +260,14 @@ struct MirrorTransfer {
         guard let index = index(of: id), case .spliced(let promised) = attempts.running[index].phase else { return }
         let rest = promised.range.upperBound - promised.range.lowerBound - sentBytes
         sentBytes += min(max(0, count), rest)
+        // It may be that all that was seen of it was thrown away.
+        if count > 0 { noteSource() }
+    }
+
+    /// What went to the client without being seen can be hashed no further, so that the end of it must not go out. Nobody is
+    /// to blame.
+    mutating func cannotCheck() -> [Action] {
+        isFinished ? [] : end(with: cancelAll() + [.discardHeld, .cutShort])
     }
 
     /// The answer of an attempt has come to its end.
@@ -348,14 +356,18 @@ struct MirrorTransfer {
             // The peer closed an idle connection at the moment that it was used: that says nothing of the peer.
             return [cancel, ask(current.candidate, at: current.address, mayReuse: false, now: now)]
         }
-        let otherAddress = attempt.nextAddress(of: limits.addressesPerProvider)
+        if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
+        let otherAddress = failure == .busy ? nil : current.nextAddress(of: limits.addressesPerProvider)
         // Where there is another address, that is tried first.
         let isSlow = isSlow && failure.isTimeout && otherAddress == nil && slowRests < limits.slowRests
-        if isSlow { slowRests += 1 }
-        if !current.isUnanswered(failure) { tries.answered(&current.candidate) }
+        if isSlow {
+            slowRests += 1
+            if failure == .connectTimeout { current.candidate.addressIndex = 0 }
+        }
         if failure != .busy || !failures.contains(where: { $0.failure == .busy && $0.peerID == current.peerID }) {
             record(current, failure)
         }
+        if failure.isTimeout, !wasWinner { attempts.replace(now: now) }
         if failure == .busy || isSlow { candidates.rest(current.candidate, until: now + limits.busyRest) }
         if let otherAddress {
             // Who refuses at one address may answer at another at once. Who is silent is asked again last.
@@ -415,7 +427,7 @@ struct MirrorTransfer {
         isFinished ? nil : attempts.index(of: id)
     }
 
-    /// When a second peer is to be asked beside the one that is slow to send.
+    /// When another peer is to be asked beside those that are slow to send.
     private var hedgeAt: NIODeadline? {
         hedges < limits.hedges ? attempts.hedgeAt : nil
     }
@@ -435,7 +447,7 @@ struct MirrorTransfer {
 
     /// What happens to content on its way. Only what is known by its digest and comes by as a whole can be checked.
     private func delivery(of promised: MirroredContent, from standing: PeerTrust.Standing) -> Delivery {
-        guard promised.digest != nil, !promised.isPartial else { return .direct }
+        guard promised.digest != nil, promised.range == 0..<promised.size else { return .direct }
         if promised.size <= limits.checkedSize { return .held }
         return request.mustHash || standing > .trusted ? .trailing : .direct
     }
@@ -567,7 +579,7 @@ struct MirrorTransfer {
                 mustBeChecked: mustBeChecked,
                 begun: now,
                 deadline: now + limits.connectTimeout,
-                hedgeAt: now + limits.hedgeDelay
+                hedgeAt: now + limits.hedgeDelay * (attempts.running.count + 1)
             )
         )
         return .ask(

@@ -14,6 +14,8 @@ final class Splice: Sendable {
     /// The client's, likewise.
     let client: SocketDescriptor
     let pipe: SplicePipe
+    /// What is hashed is read from here.
+    let side: SplicePipe?
     /// Where the thread begins.
     let start: SpliceProgress
     /// Called on the thread with the number of bytes that came from the peer since the last call.
@@ -30,6 +32,7 @@ final class Splice: Sendable {
         peer: SocketDescriptor,
         client: SocketDescriptor,
         pipe: SplicePipe,
+        side: SplicePipe?,
         start: SpliceProgress,
         check: SpliceCheck?,
         onBytes: @escaping @Sendable (Int) -> Void,
@@ -38,6 +41,7 @@ final class Splice: Sendable {
         self.peer = peer
         self.client = client
         self.pipe = pipe
+        self.side = side
         self.start = start
         self.check = check
         self.onBytes = onBytes
@@ -75,6 +79,6 @@ struct SpliceResult: Sendable {
     let end: SpliceProgress.End
     /// How many bytes have gone to the client.
     let given: Int64
-    /// What has seen these bytes and all before them, where they were hashed and the peer has ended it.
+    /// What has seen these bytes, all before them and no others, where they were hashed.
     var hasher: DigestHasher?
 }

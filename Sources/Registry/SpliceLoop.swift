@@ -25,6 +25,8 @@ struct SpliceLoop {
         var progress: SpliceProgress
         /// What has seen all bytes so far, where they are hashed.
         var hasher: DigestHasher?
+        /// Whether all that was copied to the pipe at the side was read from there.
+        var sideIsEmpty = true
         /// How many of the bytes from the peer were told.
         var reported: Int64 = 0
         /// Whether the system tells of what the peer sends.
@@ -44,8 +46,8 @@ struct SpliceLoop {
     private var now = NIODeadline.now()
     private var lastSweep = NIODeadline.now()
     private var keepsPipes = false
-    /// Made when it is first needed.
-    private var tap: SpliceTap?
+    /// What bytes are read into to be hashed; made when it is first needed.
+    private var buffer: SpliceBuffer?
     /// How many transfers have moved of late.
     private var moving = 0
 
@@ -62,7 +64,7 @@ struct SpliceLoop {
             now = .now()
             if count == 0, running.isEmpty {
                 pipes.clear()
-                tap = nil
+                buffer = nil
                 keepsPipes = false
             }
             for event in events.prefix(Int(max(0, count))) {
@@ -193,13 +195,18 @@ struct SpliceLoop {
     }
 
     private mutating func hash(_ count: Int, _ entry: inout Running) -> SpliceProgress.Outcome {
-        if tap == nil { tap = SpliceTap() }
-        guard let tap, var hasher = entry.hasher else { return .closed }
+        let buffer = self.buffer ?? SpliceBuffer()
+        self.buffer = buffer
+        guard let side = entry.splice.side, var hasher = entry.hasher else { return .failed(EINVAL) }
+        let outcome = entry.splice.pipe.copy(to: side, count)
+        guard case .moved(let copied) = outcome else { return outcome }
+        // Out of the entry meanwhile, so that it is not copied, and lost if not all can be read.
         entry.hasher = nil
-        let outcome = tap.hash(count, in: entry.splice.pipe, with: &hasher)
+        entry.sideIsEmpty = false
+        let failure = buffer.read(copied, from: side) { hasher.update($0) }
+        if let failure { return failure }
+        entry.sideIsEmpty = true
         entry.hasher = hasher
-        if case .moved = outcome { return outcome }
-        self.tap = nil
         return outcome
     }
 
@@ -218,9 +225,11 @@ struct SpliceLoop {
         splice.client.close()
         if end != .complete { splice.peer.close() }
         if entry.progress.piped == 0 { pipes.put(splice.pipe) }
+        if let side = splice.side, entry.sideIsEmpty { pipes.put(side) }
         splice.given = entry.progress.given
         Self.report(&entry, atLeast: 1)
-        splice.onEnd(SpliceResult(end: end, given: entry.progress.given, hasher: entry.hasher))
+        let hasher = entry.progress.hashed == entry.progress.given ? entry.hasher : nil
+        splice.onEnd(SpliceResult(end: end, given: entry.progress.given, hasher: hasher))
     }
 
     private mutating func endAll() {

@@ -67,7 +67,7 @@ struct SpliceProgress: Hashable, Sendable {
     /// How many bytes have gone to the client.
     private(set) var given: Int64 = 0
     /// How many of the bytes from the peer were hashed.
-    private var hashed: Int64 = 0
+    private(set) var hashed: Int64 = 0
     private var isChecked = false
     private var peerIsReady = true
     private var clientIsReady = true

@@ -6,7 +6,7 @@ import Synchronization
 final class Splicer: Sendable {
     /// The most threads; each moves more than a fast network card brings.
     private static let maximumThreads = 4
-    /// The most transfers at a time. Each takes four descriptors; those beyond go by way of the event loops.
+    /// The most transfers at a time. Each takes four descriptors, six where it is hashed; those beyond go by way of the event loops.
     private static let maximumTransfers = 512
 
     private struct State {
@@ -62,6 +62,11 @@ final class Splicer: Sendable {
         onEnd: @escaping @Sendable (SpliceResult) -> Void
     ) -> SpliceHandle? {
         guard isAble, count > 0, let pipe = pipes.take(), let thread = nextThread() else { return nil }
+        let side = check == nil ? nil : pipes.take()
+        guard check == nil || side != nil else {
+            pipes.put(pipe)
+            return nil
+        }
         var start = SpliceProgress(
             total: count,
             largestFill: SplicePipe.size,
@@ -75,6 +80,7 @@ final class Splicer: Sendable {
         case .moved, .wouldBlock: start.filled(outcome, now: .now())
         case .closed, .failed:
             pipes.put(pipe)
+            if let side { pipes.put(side) }
             if outcome == .failed(EINVAL) || outcome == .failed(ENOSYS) { isUnable.store(true, ordering: .relaxed) }
             return nil
         }
@@ -84,13 +90,15 @@ final class Splicer: Sendable {
             peer: peer,
             client: client,
             pipe: pipe,
+            side: side,
             start: start,
             check: check,
             onBytes: onBytes,
             onEnd: { [weak self] result in
                 self?.transfers.wrappingSubtract(1, ordering: .relaxed)
                 switch result.end {
-                case .clientFailed(EINVAL), .hashFailed: self?.isUnable.store(true, ordering: .relaxed)
+                case .clientFailed(EINVAL), .hashFailed(EINVAL), .hashFailed(ENOSYS):
+                    self?.isUnable.store(true, ordering: .relaxed)
                 default: break
                 }
                 onEnd(result)

@@ -88,8 +88,44 @@ struct MirrorTransferHedgingTests {
         #expect(transfer.timePassed(now: start + .milliseconds(50)) == [])
         let second = transfer.found(try provider(2), now: start + .milliseconds(60))
         #expect(asked(second)?.peerID == "peer2")
-        // No third one while both are under way.
-        #expect(transfer.found(try provider(3), now: start + .milliseconds(200)) == [])
+        // A third one waits twice as long.
+        #expect(transfer.found(try provider(3), now: start + .milliseconds(159)) == [])
+        #expect(transfer.deadline == start + .milliseconds(160))
+        #expect(asked(transfer.timePassed(now: start + .milliseconds(160)))?.peerID == "peer3")
+    }
+
+    /// Where many are frozen, the one that is not is found soon.
+    @Test(arguments: [50, 250, 1000])
+    func theFifthIsAskedAsSoonAsOneOfFourHasFailed(delay: Int64) throws {
+        var limits = MirrorTransfer.Limits()
+        limits.hedgeDelay = .milliseconds(delay)
+        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: Self.digest, range: nil)
+        var transfer = MirrorTransfer(request, limits: limits, now: start)
+        var requests: [(MirrorTransfer.PeerRequest, NIODeadline)] = []
+        var now = start
+        var open: Set<Int> = []
+        func take(_ actions: [MirrorTransfer.Action]) {
+            for action in actions {
+                switch action {
+                case .ask(let request):
+                    requests.append((request, now))
+                    open.insert(request.attempt)
+                    transfer.connected(request.attempt, reused: false, now: now)
+                case .cancel(let attempt): open.remove(attempt)
+                default: break
+                }
+            }
+            #expect(open.count <= 4)
+        }
+        for number in 1...5 { take(transfer.found(try provider(number), now: now)) }
+        take(transfer.lookupEnded(now: now))
+        while requests.count < 5 {
+            now = try #require(transfer.deadline)
+            take(transfer.timePassed(now: now))
+        }
+        let times = requests.map { ($0.1 - start).nanoseconds / 1_000_000 }
+        #expect(times[1] == delay && times[2] == min(3 * delay, 2000) && times[4] <= 4000)
+        if delay <= 250 { #expect(times[3] == 6 * delay && times[4] == 2000) }
     }
 
     @Test func theSlowPeerStillCountsWhenTheSecondRefuses() throws {

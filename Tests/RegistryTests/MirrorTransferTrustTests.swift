@@ -20,6 +20,7 @@ struct MirrorTransferTrustTests {
         )
         var limits = MirrorTransfer.Limits()
         limits.checkedSize = 10
+        limits.splicedSize = 1
         var transfer = MirrorTransfer(request, limits: limits, now: start)
         transfer.lookupStarted(now: start)
         return transfer
@@ -127,6 +128,61 @@ struct MirrorTransferTrustTests {
             wrong == [.bar(peerID: "peer", digest), .cancelLookup, .cancel(end.attempt), .discardHeld, .cutShort]
         )
         #expect(transfer.failures.map(\.failure) == [.corrupt])
+    }
+
+    /// A peer whose first bytes are thrown away, and of whose others none is seen, is as much to blame as the one before.
+    @Test func whoeverSentBytesThatWereNotSeenIsToBlameToo() throws {
+        var transfer = makeTransfer(mustHash: true)
+        let digest = try #require(digest)
+        let first = try #require(asked(transfer.found(try provider("one"), now: start)))
+        _ = transfer.found(try provider("other"), now: start)
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(first.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: first.attempt, now: start)
+        _ = transfer.received(bytes: 40, of: first.attempt, now: start)
+        let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
+        transfer.connected(second.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: second.attempt, now: start)
+        #expect(transfer.received(bytes: 40, of: second.attempt, now: start) == .drop)
+        #expect(transfer.spliceable(second.attempt) == 60)
+        transfer.spliceBegan(second.attempt)
+        transfer.spliced(bytes: 50, of: second.attempt)
+        let end = transfer.checked(second.attempt, matches: false, now: start)
+        #expect(end.prefix(2) == [.suspect(peerID: "one", digest), .suspect(peerID: "other", digest)])
+        #expect(end.last == .cutShort)
+    }
+
+    /// Nobody is to blame where what went out can be hashed no further.
+    @Test func whatCannotBeCheckedIsCutShort() throws {
+        var transfer = makeTransfer(mustHash: true)
+        let request = try #require(asked(transfer.found(try provider("one"), now: start)))
+        _ = transfer.lookupEnded(now: start)
+        transfer.connected(request.attempt, reused: false, now: start)
+        _ = transfer.received(head(), of: request.attempt, now: start)
+        _ = transfer.received(bytes: 40, of: request.attempt, now: start)
+        transfer.spliceBegan(request.attempt)
+        transfer.spliced(bytes: 10, of: request.attempt)
+        #expect(transfer.cannotCheck() == [.cancel(request.attempt), .discardHeld, .cutShort])
+        #expect(transfer.isFinished && transfer.failures.isEmpty && transfer.cannotCheck().isEmpty)
+    }
+
+    /// A range may be all of it, as containerd 2 asks when it fetches parts beside each other.
+    @Test func aRangeOfAllIsCheckedAsTheWholeIs() throws {
+        for (range, last) in [(ByteRange.from(0), 99), (.from(1), 99)] {
+            var transfer = makeTransfer(range: range, mustHash: true)
+            let request = try #require(asked(transfer.found(try provider("peer"), now: start)))
+            transfer.connected(request.attempt, reused: false, now: start)
+            let first = range == .from(0) ? 0 : 1
+            let head = PeerResponseHead(
+                status: 206,
+                contentLength: Int64(last + 1 - first),
+                contentType: "application/octet-stream",
+                contentRange: "bytes \(first)-\(last)/100"
+            )
+            #expect(transfer.received(head, of: request.attempt, now: start).isEmpty)
+            _ = transfer.received(bytes: 50, of: request.attempt, now: start)
+            #expect(transfer.isHashed == (first == 0) && transfer.content?.isPartial == true)
+        }
     }
 
     @Test func aConnectionThatFailsAtTheEndDoesNotMatter() throws {

@@ -86,6 +86,24 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
+        /// A client that fetches parts beside each other asks for a small blob so: it is checked all the same.
+        @Test func aRangeOfAllOfASmallBlobIsChecked() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(900)
+            let (bad, provider) = try await startPeer(bytes, wrong: true)
+            let holder = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: false)
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            for range in ["bytes=0-", "bytes=0-899"] {
+                let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)", headers: ["Range: \(range)"])
+                #expect(answer.status == 206 && answer.body == bytes)
+                #expect(answer.headers["content-range"] == "bytes 0-899/900")
+            }
+            #expect(bad.requests.count == 1 && mirror.server.metrics.corruptAnswers == 1)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
         @Test func theSecondTryComesFromSomebodyElse() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)

@@ -78,6 +78,28 @@ struct PeerTrustTests {
         }
     }
 
+    /// A client that fetches several parts at a time has them in any order.
+    @Test func partsMayEndInAnyOrder() throws {
+        var random = SeededGenerator()
+        let key = Deliveries.Key(client: "c", digest: try makeContent(1).digest)
+        for _ in 0..<100 {
+            var deliveries = Deliveries()
+            let parts = (0..<Int64(8)).map { $0 * 10..<($0 * 10 + 10) }.shuffled(using: &random)
+            for part in parts {
+                #expect(deliveries.suspects(key, now: now).isEmpty, "seed \(random.seed)")
+                deliveries.note(key, part, size: 80, from: ["p"], now: now)
+            }
+            #expect(deliveries.suspects(key, now: now) == ["p"], "seed \(random.seed)")
+        }
+        // Of one that picks here and there not all is remembered.
+        var deliveries = Deliveries()
+        for number in 0..<Int64(1000) {
+            deliveries.note(key, number * 2..<(number * 2 + 1), size: 2000, from: ["p"], now: now)
+        }
+        deliveries.note(key, 100..<2000, size: 2000, from: ["p"], now: now)
+        #expect(deliveries.suspects(key, now: now).isEmpty)
+    }
+
     @Test func deliveriesAndProvidersAreBounded() throws {
         var deliveries = Deliveries()
         var recent = RecentProviders()
