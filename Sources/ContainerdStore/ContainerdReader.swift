@@ -16,8 +16,8 @@ struct ContainerdReader: ContentReader {
 
     var place: String { "the content store of containerd at \(connection.socketPath)" }
 
-    /// The bytes of one chunk.
-    static let chunkSize = 1 << 20
+    /// The bytes of one chunk, of which a transfer has two in memory at most.
+    static let chunkSize = 128 << 10
 
     func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
         let parts = Parts(range: range)

@@ -76,7 +76,7 @@ final class MirrorSession: PeerConnectionUser {
                 digest: digest,
                 range: request.range,
                 mustHash: services.configuration.verification == .always || !memory.suspects.isEmpty,
-                size: request.content.kind == .blob ? digest.flatMap(services.knownSize) : nil
+                size: digest.flatMap(services.knownSize)
             ),
             limits: services.limitsForTransfer(),
             now: started
@@ -320,6 +320,8 @@ final class MirrorSession: PeerConnectionUser {
         for failure in transfer.failures where failure.failure.isOfConnecting {
             // The one that was asked last may have answered since.
             guard failure.peerID != transfer.lastPeerID || transfer.content == nil else { continue }
+            // Who only took too long to answer, and has answered others since, can be reached.
+            guard failure.failure != .connectTimeout || !services.isOnlySlow(failure.peerID) else { continue }
             guard !reached.contains(failure.peerID), reported.insert(failure.peerID).inserted else { continue }
             services.router.reportUnreachable(failure.provider)
         }

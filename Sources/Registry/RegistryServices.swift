@@ -209,9 +209,14 @@ final class RegistryServices: Sendable {
         return zone == own ? counters.bytesOfSameZone : counters.bytesOfOtherZones
     }
 
-    /// Whether a peer, which fell silent of late, has less time to answer. Under load it may only have been slow.
+    /// Whether a peer, which fell silent of late, has less time to answer. Under load it may only be slow, unless it has
+    /// answered nobody for as long as it may be silent.
     func isHurried(_ peerID: String) -> Bool {
-        !isLoaded && silentPeers.withLock { $0.contains(peerID, now: .now()) }
+        let now = NIODeadline.now()
+        return silentPeers.withLock { peers in
+            guard peers.contains(peerID, now: now) else { return false }
+            return !isLoaded || !peers.hasAnswered(peerID, since: now - transferLimits.progressTimeout)
+        }
     }
 
     /// Has a peer check some content before it sends it, for a while, since what it sent may have been wrong.

@@ -77,14 +77,14 @@ struct RealContainerdTests {
             let reader = try #require(try await store.openReader(digest))
             for range in [0..<1, 5..<5, 1_048_570..<1_048_590, 1..<reader.size] as [Range<Int64>] {
                 let part = Array(layer[Int(range.lowerBound)..<Int(range.upperBound)])
-                #expect(try await collect(reader, range).bytes == part)
+                #expect((try await collect(reader, range).bytes == part) == true)
             }
             await #expect(throws: ContentError.truncated(at: reader.size, expected: reader.size + 1)) {
                 try await collect(reader, 5..<reader.size + 1)
             }
             // Left in the middle: the rest is never asked for.
             for try await chunk in reader.read(0..<reader.size) {
-                #expect(chunk == Array(layer.prefix(1 << 20)))
+                #expect((chunk == Array(layer.prefix(ContainerdReader.chunkSize))) == true)
                 break
             }
             try containerd.ctr("content", "rm", digest.text)

@@ -42,7 +42,7 @@ PATIENCE, MOST_BUSY = 29.9, 1.0
 #: How often the rest of one blob may be asked for.
 MOST_RESUMPTIONS = 10
 #: How long a node that is ready may take until it answers for all that others hold.
-JOINING = 5.0
+JOINING = 1.0
 #: The most resident memory of a node, in MiB: some 30 at rest, 32 to hold content back, 176 KiB for each of a few hundred
 #: transfers, and what the allocator cannot use again at once.
 PEAK = 192.0
@@ -98,6 +98,8 @@ class Client:
         self.address = f"127.{100 + number // 62500 % 100}.{number // 250 % 250}.{1 + number % 250}"
         self.connection: Connection | None = None
         self.node: Node | None = None
+        #: When the request began that is being answered.
+        self.asked = 0.0
 
     async def work(self) -> None:
         deeds = (self._get_blob, self._get_manifest, self._head, self._get_range, self._leave_early, self._ask_for_nothing)
@@ -204,6 +206,7 @@ class Client:
     async def _ask(self, method: str, path: str, headers: dict[str, str], sink=lambda response, data: None) -> Response:
         """One request; on a new connection if the one that was kept turns out to be closed."""
         while True:
+            self.asked = time.monotonic()
             fresh = self.connection is None or not self.connection.is_open
             if fresh:
                 self._drop()
@@ -234,7 +237,7 @@ class Client:
 
     def _node_may_have_gone(self) -> bool:
         """Whether the failure of a request is not the node's fault: something was done to it meanwhile."""
-        return self.node not in self.run.nodes[:STAYING]
+        return self.node.ready_since is None or self.node.ready_since >= self.asked
 
     def _manifest_path(self, manifest: Content) -> str:
         reference = manifest.tag if self.random.random() < 0.5 else manifest.digest
