@@ -35,9 +35,11 @@ struct DeliveryMemory {
         if transfer.isHashed {
             let isRight = ending == .complete
             let isWrong = transfer.failures.last?.failure == .corrupt
-            if isRight || isWrong { services.settleDelivery(delivery, right: isRight ? transfer.sources : []) }
-            // What the client has got before was not this, so it was wrong.
-            return isRight ? suspects.filter { !transfer.sources.contains($0) } : []
+            if isRight || isWrong {
+                services.settleDelivery(delivery, right: isRight ? transfer.sources : [])
+                // What the client has got before was not this, so it was wrong.
+                return isRight ? suspects.filter { !transfer.sources.contains($0) } : []
+            }
         }
         if transfer.isCheckedByPeer, ending == .complete {
             services.settleDelivery(delivery, right: Array(transfer.sources.suffix(1)))

@@ -23,6 +23,11 @@ extension MirrorSession {
 
     func peerPaused(_ attempt: MirrorTransfer.AttemptID) {
         guard let client else { return }
+        // Of whoever has sent no byte of the body yet only the one that sends first is held back.
+        guard transfer.isChosen(attempt) else {
+            peers[attempt]?.read()
+            return
+        }
         if flow.flushedFor != nil
             || (flow.maySplice && services.downloadRate == nil && services.splicer.isAble
                 && transfer.spliceable(attempt) != nil)
@@ -31,7 +36,11 @@ extension MirrorSession {
         }
         client.mirrorFlushes()
         // To flush may have ended the transfer.
-        guard let peer = peers[attempt], !flow.isPaced else { return }
+        guard let peer = peers[attempt] else { return }
+        guard !flow.isPaced else {
+            flow.heldAttempt = attempt
+            return
+        }
         if pace(attempt) { return }
         if client.takesBytes {
             timer.deadline = transfer.deadline
@@ -96,12 +105,16 @@ extension MirrorSession {
             return
         }
         let check = spliceCheck
-        if let count = transfer.spliceable(attempt), check != nil || !transfer.isHashed, let socket = client.socket,
-            peer.splice(count, to: socket, by: services.splicer, check: check, onBytes: report.countBytes)
-        {
-            transfer.spliceBegan(attempt)
+        if let count = transfer.spliceable(attempt), check != nil || !transfer.isHashed {
+            if let socket = client.socket,
+                peer.splice(count, to: socket, by: services.splicer, check: check, onBytes: report.countBytes)
+            {
+                transfer.spliceBegan(attempt)
+            } else {
+                flow.maySplice = false
+                peer.read()
+            }
         } else {
-            flow.maySplice = false
             peer.read()
         }
         timer.deadline = transfer.deadline

@@ -76,7 +76,7 @@ final class MirrorSession: PeerConnectionUser {
                 digest: digest,
                 range: request.range,
                 mustHash: services.configuration.verification == .always || !memory.suspects.isEmpty,
-                size: digest.flatMap(services.knownSize)
+                size: request.content.kind == .blob ? digest.flatMap(services.knownSize) : nil
             ),
             limits: services.limitsForTransfer(),
             now: started

@@ -173,6 +173,9 @@ struct MirrorTransfer {
         attempts.running[index].deadline = now + limit
     }
 
+    /// Whether it is an attempt's body that goes to the client.
+    func isChosen(_ id: AttemptID) -> Bool { attempts.winner == id }
+
     /// The peer of an attempt under way.
     func peerID(of id: AttemptID) -> String? {
         index(of: id).map { attempts.running[$0].candidate.provider.peerID }

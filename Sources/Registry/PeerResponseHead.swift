@@ -1,3 +1,4 @@
+import ContentStore
 import NIOHTTP1
 import OCI
 
@@ -73,6 +74,8 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
     case wrongDigest(String?)
     case wrongRange(String?)
     case wrongLength(Int64, expected: Int64)
+    /// It says that there is nothing, of content that is not empty.
+    case empty
     case tooLarge(Int64)
     case rangeIgnored
     case unchecked
@@ -87,6 +90,7 @@ enum PeerRefusal: Error, Hashable, CustomStringConvertible {
         case .encoded: "it answered with a content encoding"
         case .wrongDigest(let digest): "it answered with the digest \(digest ?? "(none)")"
         case .wrongRange(let range): "it answered with the range \(range ?? "(none)")"
+        case .empty: "it answered with nothing, which is not what the digest says"
         case .wrongLength(let length, let expected): "it answered with \(length) bytes instead of \(expected)"
         case .tooLarge(let length): "it answered a manifest of \(length) bytes"
         case .rangeIgnored: "it ignored the range"
@@ -132,6 +136,12 @@ extension PeerResponseHead {
         let promised = try checkedContent(asked: asked, for: request)
         if let size = request.size, promised.content.size != size {
             throw .wrongLength(promised.content.size, expected: size)
+        }
+        // No byte of it would come by to be checked.
+        if promised.content.size == 0, let digest = request.digest ?? promised.content.digest,
+            DigestHasher(digest.algorithm).finish() != digest
+        {
+            throw .empty
         }
         return promised
     }

@@ -211,7 +211,7 @@ extension MirrorTransfer.Failure {
             case .notFound: "not_found"
             case .status: "status"
             case .wrongDigest: "wrong_digest"
-            case .wrongLength, .missingLength, .tooLarge: "wrong_length"
+            case .wrongLength, .empty, .missingLength, .tooLarge: "wrong_length"
             case .wrongRange, .rangeIgnored: "wrong_range"
             case .missingMediaType, .wrongMediaType, .encoded: "malformed"
             case .unchecked: "unchecked"

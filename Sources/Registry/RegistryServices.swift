@@ -209,14 +209,9 @@ final class RegistryServices: Sendable {
         return zone == own ? counters.bytesOfSameZone : counters.bytesOfOtherZones
     }
 
-    /// Whether a peer, which fell silent of late, has less time to answer. Under load it may only be slow, unless it has
-    /// answered nobody for as long as it may be silent.
+    /// Whether a peer, which fell silent of late, has less time to answer. Under load it may only have been slow.
     func isHurried(_ peerID: String) -> Bool {
-        let now = NIODeadline.now()
-        return silentPeers.withLock { peers in
-            guard peers.contains(peerID, now: now) else { return false }
-            return !isLoaded || !peers.hasAnswered(peerID, since: now - transferLimits.progressTimeout)
-        }
+        !isLoaded && silentPeers.withLock { $0.contains(peerID, now: .now()) }
     }
 
     /// Has a peer check some content before it sends it, for a while, since what it sent may have been wrong.

@@ -104,6 +104,24 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
+        /// Where there is no byte to check, the length tells.
+        @Test func contentThatIsSaidToBeEmptyIsNot() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(900)
+            let (bad, provider) = try await startPeer([], wrong: false)
+            let holder = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: false)
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes)
+            #expect(bad.requests.count == 1)
+            let nothing = digestOf([])
+            mirror.router.setProviders([provider], of: nothing.text)
+            let empty = try await fetch(mirror.address, "/v2/a/blobs/\(nothing)")
+            #expect(empty.status == 200 && empty.isWhole && empty.body.isEmpty)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
         @Test func theSecondTryComesFromSomebodyElse() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)

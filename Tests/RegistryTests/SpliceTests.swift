@@ -89,6 +89,25 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
+        /// The rate limit holds the bytes of one peer back, which fails then; nobody is to wait for the next one in vain.
+        @Test(arguments: 0..<6) func whoTakesOverWhileTheRateHoldsBackIsRead(number: Int) async throws {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(2_000_000) { $0.downloadRate = 4_000_000 }
+            let (bad, provider) = try await ScriptedPeer.start { _ in
+                [
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"),
+                    .bytes(Array(bytes.prefix(600_000))), .pause(Int64(number) * 20), .reset,
+                ]
+            }
+            mirror.router.setProviders([provider, holder.provider], of: digest.text)
+            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+            #expect(answer.isWhole && (answer.body == bytes) == true)
+            #expect(try await TestNode.settle { mirror.server.metrics.outcomes[.mirrored] == 1 })
+            #expect(mirror.server.metrics.failedAttempts == 1)
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await bad.stop()
+        }
+
         @Test func noPeerIsBlamedForASlowClient() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
                 $0.progressTimeout = .milliseconds(200)
