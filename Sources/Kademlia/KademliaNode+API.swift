@@ -91,6 +91,7 @@ extension KademliaNode {
                 listener.end()
                 return nil
             }
+            // One that is turned away has ended by the time that its number is known.
             let turnedAway = state.machine.statistics.searches.turnedAway
             let id = state.machine.findProviders(key, limit: limit, now: now)
             state.listeners[id] = .providers(listener)

@@ -16,8 +16,8 @@ struct CongestionControl: Hashable, Sendable {
     let farther: String?
     /// Whether it was asked for, so that it is an error when the kernel refuses.
     let isWanted: Bool
-    /// From how many microseconds there and back on a node is far away. Nearer than that, what is left without BBR when
-    /// each thousandth packet is lost is 50 MB/s and more.
+    /// From how many microseconds there and back on a node is far away. Nearer than that, what should be left without BBR when
+    /// each thousandth packet is lost is 50 MB/s and more: 1.2 segments for each time there and back, by the root of the loss.
     let farAway: UInt32
 
     /// - Parameters:

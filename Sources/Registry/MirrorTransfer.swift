@@ -160,7 +160,7 @@ struct MirrorTransfer {
         attempts.running[index].phase = .connecting
         tries.waited(now - attempts.running[index].begun, now: now)
         attempts.running[index].deadline = now + limits.connectTimeout
-        attempts.running[index].hedgeAt = now + limits.hedgeDelay
+        attempts.running[index].hedgeAt = now + limits.hedgeDelay * (index + 1)
     }
 
     /// The connection of an attempt is there and the request was sent.

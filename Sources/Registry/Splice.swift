@@ -69,7 +69,7 @@ final class Splice: Sendable {
 /// reaches the client.
 struct SpliceCheck: Sendable {
     /// What has seen all bytes before.
-    var hasher: DigestHasher
+    let hasher: DigestHasher
     /// What the content is to have.
     let digest: Digest
 }
@@ -80,5 +80,5 @@ struct SpliceResult: Sendable {
     /// How many bytes have gone to the client.
     let given: Int64
     /// What has seen these bytes, all before them and no others, where they were hashed.
-    var hasher: DigestHasher?
+    let hasher: DigestHasher?
 }

@@ -6,7 +6,8 @@ import Synchronization
 final class Splicer: Sendable {
     /// The most threads; each moves more than a fast network card brings.
     private static let maximumThreads = 4
-    /// The most transfers at a time. Each takes four descriptors, six where it is hashed; those beyond go by way of the event loops.
+    /// The most transfers at a time. Each takes four descriptors, six where it is hashed; those beyond go by way of the event
+    /// loops.
     private static let maximumTransfers = 512
 
     private struct State {
