@@ -54,6 +54,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "OCI", swiftSettings: strict),
+        .target(name: "Time", swiftSettings: strict),
         .target(name: "Files", swiftSettings: strict),
         .target(name: "StructuredText", swiftSettings: strict),
         .target(
@@ -131,7 +132,7 @@ let package = Package(
         .target(
             name: "Kademlia",
             dependencies: [
-                "Multiformats",
+                "Multiformats", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
@@ -139,11 +140,18 @@ let package = Package(
             exclude: ["Protos"],
             swiftSettings: strict
         ),
+        // Pure: no NIO, no logging, no locks. It must depend on nothing else.
+        .target(name: "Mirroring", dependencies: ["OCI", "Time"], swiftSettings: strict),
+        .target(
+            name: "Splicing",
+            dependencies: ["CSplice", "OCI", "ContentStore", "Time"],
+            swiftSettings: strict
+        ),
         .target(
             name: "Routing",
             dependencies: [
                 "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "Listening", "StructuredText",
+                "Files", "Listening", "StructuredText", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -155,7 +163,9 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Multiformats", "Routing",
+                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Mirroring", "Multiformats", "Routing",
+                "Splicing",
+                "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -231,8 +241,9 @@ let package = Package(
         .executableTarget(
             name: "spegel-fuzz",
             dependencies: [
-                "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Registry", "NodeConfiguration",
-                "Monitoring", "DebugPage", "TestSupport",
+                "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
+                "NodeConfiguration",
+                "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -272,7 +283,7 @@ let package = Package(
         ),
         .target(
             name: "Simulation",
-            dependencies: ["Multiformats", "Kademlia"],
+            dependencies: ["Multiformats", "Kademlia", "Time"],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -346,12 +357,14 @@ let package = Package(
         ),
         .testTarget(
             name: "KademliaTests",
-            dependencies: ["Kademlia", "Multiformats", "TestSupport", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "Kademlia", "Multiformats", "TestSupport", "Time", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict
         ),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["Simulation", "Kademlia", "Multiformats", "TestSupport"],
+            dependencies: ["Simulation", "Kademlia", "Multiformats", "TestSupport", "Time"],
             swiftSettings: strict
         ),
         .testTarget(
@@ -366,10 +379,23 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "TimeTests", dependencies: ["Time", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "MirroringTests",
+            dependencies: ["Mirroring", "OCI", "TestSupport", "Time"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SplicingTests",
+            dependencies: ["Splicing", "ContentStore", "OCI", "TestSupport", "Time"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "TestSupport", "Monitoring",
+                "Registry", "Mirroring", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "Splicing",
+                "TestSupport",
+                "Monitoring", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -429,7 +455,7 @@ if Context.environment["SPEGEL_BENCHMARKS"] != nil {
         .executableTarget(
             name: "SpegelBenchmarks",
             dependencies: [
-                "OCI", "Multiformats", "LibP2P", "Kademlia", "Registry", "TestSupport",
+                "OCI", "Multiformats", "LibP2P", "Kademlia", "Mirroring", "Registry", "Splicing", "TestSupport", "Time",
                 .product(name: "Benchmark", package: "benchmark"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),

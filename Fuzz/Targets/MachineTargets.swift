@@ -1,5 +1,6 @@
 import Kademlia
 import Multiformats
+import Time
 
 extension FuzzTarget {
     /// A node of the DHT, with limits so low that inputs reach them, fed with a sequence of messages: of peers that it does

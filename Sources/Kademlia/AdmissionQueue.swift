@@ -1,4 +1,5 @@
 internal import Multiformats
+import Time
 
 /// The peers that are to be checked before they enter the routing table.
 ///

@@ -1,4 +1,5 @@
 internal import Multiformats
+import Time
 
 /// Which own keys wait for their holders to be told, and how far the sweep over the others has come.
 ///

@@ -1,3 +1,5 @@
+import Time
+
 /// Where a ``KademliaNode`` takes time and chance from.
 public struct KademliaEnvironment: Sendable {
     /// The time now; it must not go back.

@@ -1,4 +1,5 @@
 internal import Multiformats
+import Time
 
 /// Telling the holders of own keys.
 extension KademliaMachine {

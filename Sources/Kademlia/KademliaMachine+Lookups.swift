@@ -1,4 +1,5 @@
 internal import Multiformats
+import Time
 
 /// Lookups under way, whatever they are for.
 extension KademliaMachine {

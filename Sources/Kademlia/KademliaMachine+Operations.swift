@@ -1,4 +1,5 @@
 internal import Multiformats
+import Time
 
 /// Requests and sends: each has a deadline, and one outcome.
 extension KademliaMachine {

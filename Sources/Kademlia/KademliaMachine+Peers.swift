@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// Whom the node knows: admission, refresh, failures.
 extension KademliaMachine {

@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// The server's side: answers to requests (libp2p/specs, kad-dht, "RPC messages"), and the records of others.
 extension KademliaMachine {

@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// Finding providers for callers.
 extension KademliaMachine {

@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// Everything that a node of the DHT decides, as a value: input in, actions out; no I/O, clock, task or chance of its own.
 ///

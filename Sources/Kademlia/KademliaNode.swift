@@ -1,6 +1,7 @@
 public import Logging
 public import Multiformats
 internal import Synchronization
+import Time
 
 /// A node of the DHT: it answers others, keeps its routing table, advertises its own keys and finds providers of others.
 ///

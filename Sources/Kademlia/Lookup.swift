@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// An iterative lookup (libp2p/specs, kad-dht, "Peer routing" and "Content provider discovery"), without any I/O.
 ///

@@ -1,3 +1,5 @@
+import Time
+
 /// When the node looks up its own neighbourhood, and whether a bucket is being refreshed.
 ///
 /// After a change the neighbourhood is looked up again in 1 s, 2 s, 4 s and so on: those who were asked at first may have

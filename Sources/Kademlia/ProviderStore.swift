@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// The provider records that other nodes have entrusted to this one: which peer provides which key, and until when.
 ///

@@ -1,3 +1,5 @@
+import Time
+
 /// The records of a ``ProviderStore``: a hash table by position, chained through the records themselves, and a timing
 /// wheel of those to expire.
 ///

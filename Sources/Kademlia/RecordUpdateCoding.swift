@@ -1,5 +1,6 @@
 internal import FoundationEssentials
 internal import SwiftProtobuf
+import Time
 
 /// Why bytes are not a message of the records protocol.
 public enum RecordUpdateError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// What the table tells.
 extension RoutingTable {

@@ -1,4 +1,5 @@
 public import Multiformats
+import Time
 
 /// The peers a node knows, in one bucket for each length of prefix shared with its own position (k-buckets).
 ///

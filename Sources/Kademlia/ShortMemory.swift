@@ -1,3 +1,5 @@
+import Time
+
 /// A bounded set whose elements are forgotten after a fixed time; when it is full, the oldest gives way.
 struct ShortMemory<Element: Hashable & Sendable>: Sendable {
     let lifetime: Duration

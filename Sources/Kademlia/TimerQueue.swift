@@ -1,3 +1,5 @@
+import Time
+
 /// Events in order of time: a binary heap, so that adding and taking one take logarithmic time.
 struct TimerQueue<Event: Sendable>: Sendable {
     private struct Entry: Sendable {

@@ -1,5 +1,6 @@
 import Multiformats
 import Testing
+import Time
 
 @testable import Kademlia
 

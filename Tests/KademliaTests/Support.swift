@@ -1,4 +1,5 @@
 import Multiformats
+import Time
 
 @testable import Kademlia
 

@@ -1,6 +1,7 @@
 import Kademlia
 import TestSupport
 import Testing
+import Time
 
 @testable import Simulation
 

@@ -1,4 +1,5 @@
 internal import Kademlia
+import Time
 
 /// What is to happen, in order of time; events of one time come in the order in which they were put in.
 ///

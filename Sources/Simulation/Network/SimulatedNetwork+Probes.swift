@@ -1,5 +1,6 @@
 internal import Kademlia
 internal import Multiformats
+import Time
 
 /// Content that one node provides.
 struct SimulatedKey {

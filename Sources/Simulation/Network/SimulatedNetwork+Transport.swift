@@ -1,5 +1,6 @@
 internal import Kademlia
 internal import Multiformats
+import Time
 
 /// How messages get from node to node, or do not.
 extension SimulatedNetwork {

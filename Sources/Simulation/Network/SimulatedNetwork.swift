@@ -1,5 +1,6 @@
 public import Kademlia
 internal import Multiformats
+import Time
 
 /// A network of real ``KademliaMachine`` values in virtual time.
 ///

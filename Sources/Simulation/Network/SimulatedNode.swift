@@ -1,5 +1,6 @@
 internal import Kademlia
 internal import Multiformats
+import Time
 
 /// What a node does with the messages of others.
 public enum Behaviour: String, Sendable, CaseIterable {

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A point in time on a clock that never goes back, in nanoseconds since an origin that is fixed for one node.
 ///
 /// The pure parts take the time as an argument of this type; a simulation passes whatever time it likes.
@@ -33,11 +35,20 @@ public struct MonotonicTime: Hashable, Sendable, Comparable {
 
 extension Duration {
     /// The whole nanoseconds of the duration, at most what 64 bits hold (292 years).
-    var clampedNanoseconds: Int64 {
+    package var clampedNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         let (sum, carry) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000)
         guard !overflow, !carry else { return seconds < 0 ? .min : .max }
         return sum
+    }
+}
+
+extension MonotonicTime {
+    /// The time of the system's monotonic clock. Pure code never calls it: the shell passes the time in.
+    public static var now: MonotonicTime {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return MonotonicTime(nanoseconds: Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec))
     }
 }
