@@ -1,5 +1,6 @@
 public import Multiformats
 internal import Synchronization
+import Time
 
 extension KademliaNode {
     // MARK: - Others

@@ -1,6 +1,7 @@
 import Multiformats
 import TestSupport
 import Testing
+import Time
 
 @testable import Kademlia
 

@@ -1,6 +1,7 @@
 import Multiformats
 import Synchronization
 import Testing
+import Time
 
 @testable import Kademlia
 

@@ -1,5 +1,6 @@
 import Multiformats
 import TestSupport
+import Time
 
 @testable import Kademlia
 

@@ -1,6 +1,7 @@
 import Kademlia
 import Multiformats
 import Testing
+import Time
 
 @testable import Simulation
 

@@ -1,5 +1,6 @@
 internal import Kademlia
 internal import Multiformats
+import Time
 
 /// What lookups cost and brought.
 public struct LookupFigures: Sendable {

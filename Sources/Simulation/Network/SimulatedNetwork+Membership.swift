@@ -1,5 +1,6 @@
 internal import Kademlia
 internal import Multiformats
+import Time
 
 /// How nodes come and go.
 extension SimulatedNetwork {

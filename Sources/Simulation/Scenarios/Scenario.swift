@@ -1,4 +1,5 @@
 internal import Kademlia
+import Time
 
 /// A question about the network, answered by running it.
 public protocol Scenario: Sendable {
