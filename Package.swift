@@ -163,9 +163,7 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "CSplice", "OCI", "ContentStore", "Files", "Listening", "Mirroring", "Multiformats", "Routing",
-                "Splicing",
-                "Time",
+                "OCI", "ContentStore", "Files", "Listening", "Mirroring", "Multiformats", "Routing", "Splicing", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,4 +1,5 @@
 import NIOCore
+import Splicing
 
 /// The client of a mirrored request. All calls come on the event loop of the client's channel.
 protocol MirrorClient: AnyObject {

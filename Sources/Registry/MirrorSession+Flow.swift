@@ -1,5 +1,6 @@
 import ContentStore
 import NIOCore
+import Splicing
 
 /// How the bytes of a body come to flow: as fast as the client takes them and the rate limit allows, and past the event
 /// loop where the kernel can move them.
@@ -104,10 +105,16 @@ extension MirrorSession {
             timer.deadline = transfer.deadline
             return
         }
-        let check = spliceCheck
-        if let count = transfer.spliceable(attempt), check != nil || !transfer.isHashed {
+        let verification = spliceVerification
+        if let count = transfer.spliceable(attempt), verification != nil || !transfer.isHashed {
             if let socket = client.socket,
-                peer.splice(count, to: socket, by: services.splicer, check: check, onBytes: report.countBytes)
+                peer.splice(
+                    count,
+                    to: socket,
+                    by: services.splicer,
+                    verification: verification,
+                    onBytes: report.countBytes
+                )
             {
                 transfer.spliceBegan(attempt)
             } else {
@@ -120,20 +127,20 @@ extension MirrorSession {
         timer.deadline = transfer.deadline
     }
 
-    /// How what the kernel moves is to be hashed.
-    private var spliceCheck: SpliceCheck? {
+    /// The verification that the kernel's move needs.
+    private var spliceVerification: DigestVerification? {
         guard transfer.isHashed, let hasher = held.hasher, let digest = transfer.content?.digest else { return nil }
-        return SpliceCheck(hasher: hasher, digest: digest)
+        return DigestVerification(hasher: hasher, expected: digest)
     }
 
     func peerSpliced(_ result: SpliceResult, _ attempt: MirrorTransfer.AttemptID) {
-        transfer.spliced(bytes: result.given, of: attempt)
-        client?.mirrorSent(bytes: result.given)
+        transfer.spliced(bytes: result.delivered, of: attempt)
+        client?.mirrorSent(bytes: result.delivered)
         guard !flow.clientHasGone || result.end == .complete else { return clientClosed() }
         let now = NIODeadline.now()
         if transfer.isHashed {
             switch result.end {
-            case .complete, .corrupt, .clientFailed: break
+            case .complete, .digestMismatch, .destinationFailed: break
             default:
                 guard let hasher = result.hasher else { return perform(transfer.cannotCheck()) }
                 held.hasher = hasher
@@ -141,12 +148,12 @@ extension MirrorSession {
         }
         switch result.end {
         case .complete: perform(transfer.ended(attempt, now: now))
-        case .corrupt: perform(transfer.checked(attempt, matches: false, now: now))
-        case .peerClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
-        case .peerFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
+        case .digestMismatch: perform(transfer.checked(attempt, matches: false, now: now))
+        case .sourceClosed: perform(transfer.failed(attempt, .closed("in the middle of the answer"), now: now))
+        case .sourceFailed(let number): perform(transfer.failed(attempt, .closed(systemErrorText(number)), now: now))
         case .stalled: peerFailed(.progressTimeout, attempt)
         case .hashFailed, .stopped: perform(transfer.failed(attempt, .closed("called off"), now: now))
-        case .clientFailed: client?.mirrorLostClient()
+        case .destinationFailed: client?.mirrorLostClient()
         }
     }
 

@@ -4,6 +4,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import OCI
+import Splicing
 
 /// Who uses a connection to a peer. All calls come on the event loop of the connection.
 protocol PeerConnectionUser: AnyObject {
@@ -14,7 +15,7 @@ protocol PeerConnectionUser: AnyObject {
     /// What has come so far was handed over; nothing more is read until ``PeerConnection/read()`` is called.
     func peerPaused(_ attempt: MirrorTransfer.AttemptID)
     /// The kernel has moved bytes of the body to the client, and no more will come; see
-    /// ``PeerConnection/splice(_:to:by:check:onBytes:)``.
+    /// ``PeerConnection/splice(_:to:by:verification:onBytes:)``.
     func peerSpliced(_ result: SpliceResult, _ attempt: MirrorTransfer.AttemptID)
     func peerFailed(_ failure: MirrorTransfer.Failure, _ attempt: MirrorTransfer.AttemptID)
 }
@@ -164,14 +165,14 @@ final class PeerConnection: ChannelInboundHandler {
     ///
     /// - Parameters:
     ///   - count: how many bytes the rest has. None of them may have been read.
-    ///   - check: has the bytes be hashed.
+    ///   - verification: hashes the bytes, and compares their digest before the last of them leaves.
     ///   - onBytes: called on another thread with how many bytes have come since the last call.
     /// - Returns: whether it is being done; if not, nothing has changed.
     func splice(
         _ count: Int64,
         to client: SocketDescriptor,
         by splicer: Splicer,
-        check: SpliceCheck?,
+        verification: DigestVerification?,
         onBytes: @escaping @Sendable (Int) -> Void
     ) -> Bool {
         guard let context, isMidResponse, !isCancelled, let peer = SocketDescriptor(of: context.channel) else {
@@ -179,7 +180,13 @@ final class PeerConnection: ChannelInboundHandler {
         }
         let eventLoop = context.eventLoop
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let handle = splicer.begin(count, from: peer, to: client, check: check, onBytes: onBytes) { result in
+        let handle = splicer.begin(
+            count,
+            from: peer,
+            to: client,
+            verification: verification,
+            onBytes: onBytes
+        ) { result in
             eventLoop.execute { bound.value.spliceEnded(result, peer) }
         }
         guard let handle else { return false }
@@ -199,7 +206,7 @@ final class PeerConnection: ChannelInboundHandler {
     }
 
     /// How many bytes the kernel has moved to the client so far.
-    var splicedBytes: Int64 { splicing?.given ?? 0 }
+    var splicedBytes: Int64 { splicing?.delivered ?? 0 }
 
     private func spliceEnded(_ result: SpliceResult, _ peer: SocketDescriptor) {
         metrics.changePeerConnections(by: -1)

@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import OCI
 import Routing
+import Splicing
 import Synchronization
 
 extension RegistryConnection {

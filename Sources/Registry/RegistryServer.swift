@@ -9,6 +9,7 @@ import NIOPosix
 import OCI
 import Routing
 import ServiceLifecycle
+import Splicing
 import Synchronization
 
 /// The registry of a node: answers the distribution API from the node's own content, and from other nodes where the

@@ -5,6 +5,7 @@ import Multiformats
 import NIOCore
 import OCI
 import Routing
+import Splicing
 import Synchronization
 
 /// What all connections of a server share.
@@ -87,7 +88,7 @@ final class RegistryServices: Sendable {
         smallDownloads = downloadRate == nil ? TransferGate(limits: downloadLimits) : downloads
         holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
         congestionControl = CongestionControl(configured: configuration.congestionControl)
-        splicer = Splicer(timeout: TimeAmount(configuration.progressTimeout))
+        splicer = Splicer(timeout: configuration.progressTimeout, cores: System.coreCount)
         transferLimits = MirrorTransfer.Limits(
             resolveTimeout: TimeAmount(configuration.resolveTimeout),
             lookupTimeout: TimeAmount(configuration.lookupTimeout),

@@ -2,20 +2,18 @@ import CSplice
 import ContentStore
 import Glibc
 
-/// A thread that moves bodies from peers' sockets to clients'; ``SpliceLoop`` is its work. It ends with the last
-/// reference.
+/// A thread that runs a ``SpliceLoop``. It ends with the last reference.
 ///
-/// The event loops cannot wait for these sockets: theirs would read from a peer's socket whatever has come as soon as the
-/// peer closes it.
+/// A caller's own event loop may not watch the source during a transfer: it would read bytes as soon as the source closes.
 final class SpliceThread: Sendable {
     private let inbox: SpliceInbox
 
-    /// Starts the thread, or gives `nil` when the system has none to give.
-    init?(pipes: SplicePipes) {
+    /// Starts the thread. The result is `nil` if the system has no thread or no descriptors left.
+    init?(pipes: SplicePipePool) {
         guard let inbox = SpliceInbox() else { return nil }
         self.inbox = inbox
         let hasStarted = DetachedThread.start(stackSize: 256 << 10) {
-            // Signals are for the other threads; to write to a socket that is closed is an error here.
+            // The other threads handle signals. A write to a closed socket returns an error here, without SIGPIPE.
             var all = sigset_t()
             sigfillset(&all)
             pthread_sigmask(SIG_BLOCK, &all, nil)
@@ -27,17 +25,17 @@ final class SpliceThread: Sendable {
 
     deinit { close() }
 
-    /// Ends the thread, and with it what it has under way.
+    /// Ends the thread, which stops its transfers.
     func close() {
         inbox.put { $0.isClosed = true }
     }
 
-    /// Takes on a transfer.
+    /// Starts a transfer on the thread.
     func begin(_ splice: Splice) {
         inbox.put { $0.begun.append(splice) }
     }
 
-    /// Has the thread call off a transfer.
+    /// Stops a transfer of the thread.
     func stop(_ splice: Splice) {
         guard splice.markStopped() else { return }
         inbox.put { $0.hasStopped = true }

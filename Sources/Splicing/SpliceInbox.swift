@@ -2,27 +2,27 @@ import CSplice
 import Glibc
 import Synchronization
 
-/// What the thread that moves bodies and those who hand them to it share: what is new, and the list of sockets that the
-/// thread waits for.
+/// The state that a thread shares with its callers: new transfers, requests to stop, and the epoll descriptor.
 final class SpliceInbox: Sendable {
-    /// What has come since it was looked at.
+    /// The messages since the last ``take()``.
     struct Content {
+        /// New transfers.
         var begun: [Splice] = []
-        /// Whether some transfer was called off.
+        /// Whether a caller stopped a transfer.
         var hasStopped = false
-        /// Whether the thread is to end.
+        /// Whether the thread shall end.
         var isClosed = false
     }
 
-    /// What the event that something has come bears.
+    /// The epoll data of the event that announces a message.
     static let eventData: UInt64 = 0
 
-    /// The descriptor to wait at.
+    /// The epoll descriptor at which the thread waits.
     let poll: Int32
     private let wake: Int32
     private let content = Mutex(Content())
 
-    /// `nil` when the system has no descriptors to give.
+    /// A new inbox, or `nil` if the system has no descriptors left.
     init?() {
         poll = epoll_create1(Int32(EPOLL_CLOEXEC))
         wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
@@ -34,14 +34,14 @@ final class SpliceInbox: Sendable {
         if wake >= 0 { close(wake) }
     }
 
-    /// Changes the content, and wakes the thread.
+    /// Changes the content, then wakes the thread.
     func put(_ change: (inout Content) -> Void) {
         content.withLock { change(&$0) }
         var one: UInt64 = 1
         _ = write(wake, &one, MemoryLayout.size(ofValue: one))
     }
 
-    /// Takes out what has come; the thread does so.
+    /// Takes all messages out. Only the thread calls this.
     func take() -> Content {
         var count: UInt64 = 0
         _ = read(wake, &count, MemoryLayout.size(ofValue: count))
@@ -52,15 +52,15 @@ final class SpliceInbox: Sendable {
         }
     }
 
-    /// Has the thread woken by a socket.
+    /// Registers a socket, whose events wake the thread from now on.
     ///
-    /// - Returns: whether the system will do so.
+    /// - Returns: whether the system accepted it.
     func watch(_ socket: Int32, _ events: UInt32, data: UInt64) -> Bool {
         var event = epoll_event(events: events, data: epoll_data_t(u64: data))
         return epoll_ctl(poll, EPOLL_CTL_ADD, socket, &event) == 0
     }
 
-    /// Has the thread woken by a socket no more.
+    /// Removes a socket: its events wake the thread no more.
     func unwatch(_ socket: Int32) {
         epoll_ctl(poll, EPOLL_CTL_DEL, socket, nil)
     }

@@ -4,7 +4,7 @@ import Synchronization
 
 /// A pipe through which the kernel moves bytes from one socket to another.
 final class SplicePipe: Sendable {
-    /// How many bytes are moved to the pipe at a time, and asked for as its size. The most memory that a transfer takes
+    /// The most bytes in the pipe, and the size that is asked of the kernel. A transfer needs no more memory than this
     /// beyond the buffers of its two sockets.
     static let size = 256 << 10
 
@@ -15,13 +15,13 @@ final class SplicePipe: Sendable {
     private let output: Int32
     private let input: Int32
 
-    /// Makes a pipe, or gives `nil` when the system has none to give.
+    /// A new pipe, or `nil` if the system has no descriptors left.
     init?() {
         var ends: [Int32] = [-1, -1]
         guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else { return nil }
         output = ends[0]
         input = ends[1]
-        // A user who is not privileged may have only so many pages in pipes; one of the usual size does as well.
+        // The kernel limits the pages that an unprivileged user has in pipes. A pipe of the default size works too.
         _ = fcntl(input, Self.setSize, Int32(Self.size))
     }
 
@@ -31,7 +31,7 @@ final class SplicePipe: Sendable {
     }
 
     /// Moves bytes from a socket into the pipe, which must be empty.
-    func fill(from socket: Int32, _ count: Int) -> SpliceProgress.Outcome {
+    func fill(from socket: Int32, _ count: Int) -> MoveOutcome {
         switch Self.move(from: socket, to: input, count) {
         case .moved(0): .closed
         case let outcome: outcome
@@ -39,25 +39,26 @@ final class SplicePipe: Sendable {
     }
 
     /// Moves bytes from the pipe to a socket.
-    func drain(to socket: Int32, _ count: Int) -> SpliceProgress.Outcome {
+    func drain(to socket: Int32, _ count: Int) -> MoveOutcome {
         Self.move(from: output, to: socket, count)
     }
 
-    /// Copies the first bytes in the pipe to another one, which must be empty, and leaves them. No byte is moved for it.
-    func copy(to other: SplicePipe, _ count: Int) -> SpliceProgress.Outcome {
+    /// Copies the first bytes in the pipe to another pipe, which must be empty. The bytes stay, and the kernel only counts a
+    /// second reference to their pages.
+    func copy(to other: SplicePipe, _ count: Int) -> MoveOutcome {
         Self.call { tee(output, other.input, count, Self.flags) }
     }
 
-    /// Takes bytes out of the pipe.
-    func read(into buffer: UnsafeMutableRawBufferPointer) -> SpliceProgress.Outcome {
+    /// Reads bytes out of the pipe.
+    func read(into buffer: UnsafeMutableRawBufferPointer) -> MoveOutcome {
         Self.call { Glibc.read(output, buffer.baseAddress, buffer.count) }
     }
 
-    private static func move(from source: Int32, to target: Int32, _ count: Int) -> SpliceProgress.Outcome {
+    private static func move(from source: Int32, to target: Int32, _ count: Int) -> MoveOutcome {
         call { splice(source, nil, target, nil, count, flags) }
     }
 
-    private static func call(_ function: () -> Int) -> SpliceProgress.Outcome {
+    private static func call(_ function: () -> Int) -> MoveOutcome {
         while true {
             let result = function()
             guard result < 0 else { return .moved(result) }
@@ -68,26 +69,26 @@ final class SplicePipe: Sendable {
     }
 }
 
-/// Pipes that are empty and wait for their next use: making one costs more than moving a small body.
-final class SplicePipes: Sendable {
-    /// The most that are kept.
+/// A pool of empty pipes. Making a pipe costs more than moving a small body through it.
+final class SplicePipePool: Sendable {
+    /// The most pipes in the pool.
     static let limit = 16
 
     private let idle = Mutex<[SplicePipe]>([])
 
-    /// A pipe that is empty, or `nil` when the system has none to give.
+    /// An empty pipe, or `nil` if the system has no descriptors left.
     func take() -> SplicePipe? {
         idle.withLock { $0.popLast() } ?? SplicePipe()
     }
 
-    /// Takes back a pipe that is empty again.
+    /// Returns an empty pipe to the pool.
     func put(_ pipe: SplicePipe) {
         idle.withLock { idle in
             if idle.count < Self.limit { idle.append(pipe) }
         }
     }
 
-    /// Closes those that are kept.
+    /// Closes the pipes in the pool.
     func clear() {
         let old = idle.withLock { idle in
             defer { idle = [] }

@@ -1,16 +1,16 @@
-/// The memory into which a ``SpliceLoop`` reads what it hashes.
-final class SpliceBuffer {
-    /// How many bytes are read at a time: few enough to be hashed while they are in the processor's cache.
+/// The memory through which a thread reads the bytes that it hashes.
+final class HashBuffer {
+    /// Small enough that the bytes are still in the processor's cache when they are hashed.
     private static let size = 64 << 10
 
     private let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: size, alignment: 64)
 
     deinit { bytes.deallocate() }
 
-    /// Takes bytes out of a pipe which has as many.
+    /// Reads `count` bytes out of a pipe, piece by piece.
     ///
-    /// - Returns: what came instead, if they are not all there.
-    func read(_ count: Int, from pipe: SplicePipe, _ use: (UnsafeRawBufferPointer) -> Void) -> SpliceProgress.Outcome? {
+    /// - Returns: the outcome that cut the reading short, or `nil` if all bytes were read.
+    func read(_ count: Int, from pipe: SplicePipe, _ use: (UnsafeRawBufferPointer) -> Void) -> MoveOutcome? {
         var left = count
         while left > 0 {
             let outcome = pipe.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes.prefix(left)))

@@ -1,0 +1,62 @@
+import Synchronization
+
+/// One transfer that the kernel carries out. Any thread makes it, one thread of the module runs it, and any thread can read
+/// its count or stop it.
+final class Splice: Sendable {
+    /// The number of bytes between two calls of ``onBytes``. The last call comes at the end, for the rest.
+    static let bytesBetweenReports: Int64 = 16 << 20
+
+    /// The source. The transfer owns this descriptor, so that its number cannot become that of another socket.
+    let source: SocketDescriptor
+    /// The destination, owned for the same reason.
+    let destination: SocketDescriptor
+    let pipe: SplicePipe
+    /// The pipe that receives a copy of the bytes, to be hashed; `nil` without verification.
+    let copyPipe: SplicePipe?
+    /// The progress with which the thread begins.
+    let start: SpliceProgress
+    let verification: DigestVerification?
+    /// Receives, on the thread, the number of bytes from the source since the last call.
+    let onBytes: @Sendable (Int) -> Void
+    /// Receives the result, on the thread and exactly once.
+    let onEnd: @Sendable (SpliceResult) -> Void
+
+    private let deliveredBytes = Atomic<Int64>(0)
+    private let stopFlag = Atomic(false)
+
+    init(
+        source: SocketDescriptor,
+        destination: SocketDescriptor,
+        pipe: SplicePipe,
+        copyPipe: SplicePipe?,
+        start: SpliceProgress,
+        verification: DigestVerification?,
+        onBytes: @escaping @Sendable (Int) -> Void,
+        onEnd: @escaping @Sendable (SpliceResult) -> Void
+    ) {
+        self.source = source
+        self.destination = destination
+        self.pipe = pipe
+        self.copyPipe = copyPipe
+        self.start = start
+        self.verification = verification
+        self.onBytes = onBytes
+        self.onEnd = onEnd
+    }
+
+    /// The number of bytes that have reached the destination so far.
+    var delivered: Int64 {
+        get { deliveredBytes.load(ordering: .relaxed) }
+        set { deliveredBytes.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Whether ``markStopped()`` was called.
+    var isStopped: Bool { stopFlag.load(ordering: .acquiring) }
+
+    /// Marks the transfer as stopped.
+    ///
+    /// - Returns: whether this call is the first.
+    func markStopped() -> Bool {
+        !stopFlag.exchange(true, ordering: .acquiringAndReleasing)
+    }
+}
