@@ -18,7 +18,7 @@ final class Splice: Sendable {
     let verification: DigestVerification?
     /// Receives, on the thread, the number of bytes from the source since the last call.
     let onBytes: @Sendable (Int) -> Void
-    /// Receives the result, on the thread and exactly once.
+    /// Receives the result exactly once, on the thread; on the caller's thread if the transfer never began.
     let onEnd: @Sendable (SpliceResult) -> Void
 
     private let deliveredBytes = Atomic<Int64>(0)

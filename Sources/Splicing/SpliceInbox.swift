@@ -34,11 +34,31 @@ final class SpliceInbox: Sendable {
         if wake >= 0 { close(wake) }
     }
 
-    /// Changes the content, then wakes the thread.
-    func put(_ change: (inout Content) -> Void) {
-        content.withLock { change(&$0) }
+    /// Adds a transfer, then wakes the thread.
+    ///
+    /// - Returns: `false` if the inbox is closed: the thread takes no more transfers then.
+    func begin(_ splice: Splice) -> Bool {
+        put { content in
+            if !content.isClosed { content.begun.append(splice) }
+            return !content.isClosed
+        }
+    }
+
+    /// Announces that a transfer was marked as stopped.
+    func announceStop() {
+        put { $0.hasStopped = true }
+    }
+
+    /// Closes the inbox, which ends the thread.
+    func end() {
+        put { $0.isClosed = true }
+    }
+
+    private func put<Result>(_ change: (inout Content) -> Result) -> Result {
+        let result = content.withLock { change(&$0) }
         var one: UInt64 = 1
         _ = write(wake, &one, MemoryLayout.size(ofValue: one))
+        return result
     }
 
     /// Takes all messages out. Only the thread calls this.

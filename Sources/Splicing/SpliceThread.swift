@@ -27,17 +27,20 @@ final class SpliceThread: Sendable {
 
     /// Ends the thread, which stops its transfers.
     func close() {
-        inbox.put { $0.isClosed = true }
+        inbox.end()
     }
 
-    /// Starts a transfer on the thread.
+    /// Starts a transfer on the thread. If the thread was closed, the transfer ends at once as `stopped`.
     func begin(_ splice: Splice) {
-        inbox.put { $0.begun.append(splice) }
+        guard !inbox.begin(splice) else { return }
+        splice.destination.close()
+        splice.source.close()
+        splice.onEnd(SpliceResult(end: .stopped, delivered: 0, hasher: splice.verification?.hasher))
     }
 
     /// Stops a transfer of the thread.
     func stop(_ splice: Splice) {
         guard splice.markStopped() else { return }
-        inbox.put { $0.hasStopped = true }
+        inbox.announceStop()
     }
 }

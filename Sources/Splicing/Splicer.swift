@@ -68,7 +68,7 @@ package final class Splicer: Sendable {
     /// - Parameters:
     ///   - verification: hashes the bytes, and compares their digest before the last of them leaves.
     ///   - onBytes: receives the number of bytes from the source since the last call, now and then and before the end.
-    ///   - onEnd: receives the result once, on another thread.
+    ///   - onEnd: receives the result once, on any thread.
     /// - Returns: `nil` if the transfer is not possible. Both sockets are unchanged then.
     package func begin(
         _ count: Int64,

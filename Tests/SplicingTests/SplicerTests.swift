@@ -4,6 +4,7 @@ import OCI
 import Synchronization
 import TestSupport
 import Testing
+import Time
 
 @testable import Splicing
 
@@ -145,6 +146,26 @@ import Testing
         #expect(refused == nil)
     }
 
+    @Test func closedThreadEndsANewTransfer() throws {
+        let thread = try #require(SpliceThread(pipes: SplicePipePool()))
+        thread.close()
+        let transfer = try Transfer()
+        let ends = Mutex<[SpliceProgress.End]>([])
+        let splice = Splice(
+            source: transfer.source,
+            destination: transfer.destination,
+            pipe: try #require(SplicePipe()),
+            copyPipe: nil,
+            start: SpliceProgress(total: 1, largestFill: 1, timeout: .seconds(1), now: .now),
+            verification: nil,
+            onBytes: { _ in },
+            onEnd: { result in ends.withLock { $0.append(result.end) } }
+        )
+        thread.begin(splice)
+        #expect(ends.withLock { $0 } == [.stopped])
+        #expect(transfer.source.number == -1 && transfer.destination.number == -1)
+    }
+
     @Test func refusesASourceThatHasEnded() throws {
         let splicer = Splicer(timeout: .seconds(10), cores: 1)
         defer { splicer.close() }
@@ -228,14 +249,33 @@ private final class Transfer: Sendable {
     init() throws {
         (sender, source) = try Self.pair()
         (destination, receiver) = try Self.pair()
+        // As the sockets of an event loop. A blocking write would stop the thread of the splicer.
+        for socket in [source, destination] { _ = fcntl(socket.number, F_SETFL, O_NONBLOCK) }
     }
 
+    /// Two ends of a TCP connection on loopback. Small buffers fill soon, so that writes block.
     private static func pair() throws -> (SocketDescriptor, SocketDescriptor) {
-        var ends: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
-            throw Failure(call: "socketpair", code: errno)
+        let listener = SocketDescriptor(takingOver: socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        let near = SocketDescriptor(takingOver: socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0))
+        for socket in [listener, near] {
+            var size: Int32 = 64 << 10
+            setsockopt(socket.number, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
+            setsockopt(socket.number, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
         }
-        return (SocketDescriptor(takingOver: ends[0]), SocketDescriptor(takingOver: ends[1]))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isConnected = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener.number, $0, length) == 0 && listen(listener.number, 1) == 0
+                    && getsockname(listener.number, $0, &length) == 0 && connect(near.number, $0, length) == 0
+            }
+        }
+        guard isConnected else { throw Failure(call: "connect", code: errno) }
+        let far = SocketDescriptor(takingOver: accept(listener.number, nil, nil))
+        guard far.number >= 0 else { throw Failure(call: "accept", code: errno) }
+        return (near, far)
     }
 
     var pauseBeforeReading: Duration {
