@@ -34,7 +34,7 @@ extension KademliaMachine {
         let info = table.info(of: id)
         table.remove(id)
         dropSends(to: id)
-        suspects.insert(id, now: now)
+        suspect(id, now: now)
         if let info { admissions.addFailed(info, now: now) }
         settle(now: now)
     }
@@ -49,7 +49,7 @@ extension KademliaMachine {
 
     /// Notes that a provider could not be reached: it is offered last from now on, and checked if it is in the table.
     public mutating func reportUnreachable(_ provider: PeerID, now: MonotonicTime) {
-        suspects.insert(provider, now: now)
+        suspect(provider, now: now)
         if let info = table.info(of: provider) { _ = admissions.add(info, now: now) }
         settle(now: now)
     }
@@ -80,9 +80,14 @@ extension KademliaMachine {
         }
     }
 
+    /// Notes that a peer failed: for as long as a record of it may live it is offered last.
+    private mutating func suspect(_ id: PeerID, now: MonotonicTime) {
+        suspects.insert(id, lifetime: configuration.providerStore.timeToLive, now: now)
+    }
+
     /// Notes that a peer did not answer; it is tried again later.
     mutating func peerFailed(_ info: PeerInfo, now: MonotonicTime) {
-        suspects.insert(info.id, now: now)
+        suspect(info.id, now: now)
         dropSends(to: info.id)
         if table.failed(info.id) { admissions.addFailed(info, now: now) }
     }
@@ -113,7 +118,7 @@ extension KademliaMachine {
 
     mutating func admissionFailed(_ info: PeerInfo, now: MonotonicTime) {
         // Out of the table first, so that the check that failed stays the one that counts.
-        suspects.insert(info.id, now: now)
+        suspect(info.id, now: now)
         if table.failed(info.id) { dropSends(to: info.id) }
         // A peer that stays away is not offered any more.
         if admissions.checkFailed(info.id, now: now) { store.removeAll(of: info.id) }

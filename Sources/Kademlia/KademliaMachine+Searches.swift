@@ -104,14 +104,16 @@ extension KademliaMachine {
     /// until it announces it anew, or some time has passed.
     public mutating func reportMissing(_ provider: PeerID, for key: Key, now: MonotonicTime) {
         store.remove(provider, for: key.position)
-        exclusions.insert(Exclusion(position: key.position, peer: provider), now: now)
+        let exclusion = Exclusion(position: key.position, peer: provider)
+        exclusions.insert(exclusion, lifetime: configuration.exclusionLifetime, now: now)
     }
 
     /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
     /// while, even if it announces it anew.
     public mutating func reportCorrupt(_ provider: PeerID, for key: Key, now: MonotonicTime) {
         store.remove(provider, for: key.position)
-        corruptions.insert(Exclusion(position: key.position, peer: provider), now: now)
+        let exclusion = Exclusion(position: key.position, peer: provider)
+        corruptions.insert(exclusion, lifetime: configuration.corruptionLifetime, now: now)
     }
 
     // MARK: - Providers
@@ -229,7 +231,9 @@ extension KademliaMachine {
             for provider in lookup.surplusProviders { yield(provider, for: each) }
         }
         guard let search = searches[id] else { return }
-        if search.found.isEmpty, lookup.answeredCount > 0 { misses.insert(search.key.position, now: now) }
+        if search.found.isEmpty, lookup.answeredCount > 0 {
+            misses.insert(search.key.position, lifetime: configuration.missLifetime, now: now)
+        }
         // Those that follow end first, so that none of them inherits what is over.
         for each in followers {
             guard let search = searches[each] else { continue }

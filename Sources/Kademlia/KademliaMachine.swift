@@ -66,12 +66,12 @@ public struct KademliaMachine: Sendable {
     var admissions: AdmissionQueue
     var neighbourhood: NeighbourhoodSchedule
     /// Positions of keys that nobody had a moment ago.
-    var misses: ShortMemory<KeySpacePosition>
-    var exclusions: ShortMemory<Exclusion>
+    var misses: ExpiringSet<KeySpacePosition>
+    var exclusions: ExpiringSet<Exclusion>
     /// Providers whose content was wrong; what they say of themselves does not change it.
-    var corruptions: ShortMemory<Exclusion>
+    var corruptions: ExpiringSet<Exclusion>
     /// Peers that failed of late: providers of last resort.
-    var suspects: ShortMemory<PeerID>
+    var suspects: ExpiringSet<PeerID>
     var operations: [OperationID: Operation] = [:]
     var lookups: [LookupID: ActiveLookup] = [:]
     var searches: [SearchID: Search] = [:]
@@ -109,10 +109,10 @@ public struct KademliaMachine: Sendable {
             now: now
         )
         let limit = configuration.maximumRemembered
-        misses = ShortMemory(lifetime: configuration.missLifetime, limit: limit)
-        exclusions = ShortMemory(lifetime: configuration.exclusionLifetime, limit: limit)
-        corruptions = ShortMemory(lifetime: configuration.corruptionLifetime, limit: limit)
-        suspects = ShortMemory(lifetime: configuration.providerStore.timeToLive, limit: limit)
+        misses = ExpiringSet(limit: limit)
+        exclusions = ExpiringSet(limit: limit)
+        corruptions = ExpiringSet(limit: limit)
+        suspects = ExpiringSet(limit: limit)
     }
 
     // MARK: - Output

@@ -28,6 +28,7 @@ public struct MonotonicTime: Hashable, Sendable, Comparable {
     }
 
     /// Whether the left point is the earlier.
+    @inlinable
     public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool {
         left.nanoseconds < right.nanoseconds
     }

@@ -93,23 +93,4 @@ import Time
         #expect(queue.isEmpty)
         #expect(taken.suffix(times.count) == times.sorted()[...], "seed \(generator.seed)")
     }
-
-    @Test func whatIsRememberedBrieflyIsForgottenInTimeAndBounded() {
-        var memory = ShortMemory<Int>(lifetime: .seconds(10), limit: 3)
-        for number in 1...4 { memory.insert(number, now: .seconds(number)) }
-        #expect(!memory.contains(1, now: .seconds(4)))
-        #expect(memory.contains(2, now: .seconds(11)))
-        #expect(!memory.contains(2, now: .seconds(12)))
-        memory.insert(2, now: .seconds(8))
-        #expect(memory.contains(2, now: .seconds(17)))
-        #expect(memory.remove(2) == true)
-        #expect(memory.remove(2) == false)
-        #expect(!memory.contains(2, now: .seconds(8)))
-        // The same one over and over takes no room.
-        for number in 0..<10_000 { memory.insert(7, now: .seconds(20 + number / 5000)) }
-        #expect(memory.count == 1)
-        #expect(memory.contains(7, now: .seconds(30)))
-        memory.insert(8, now: .seconds(1000))
-        #expect(memory.count == 1)
-    }
 }
