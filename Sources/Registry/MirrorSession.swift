@@ -1,4 +1,5 @@
 import Logging
+import Mirroring
 import NIOCore
 import NIOHTTP1
 import OCI

@@ -1,4 +1,5 @@
 import ContentStore
+import Mirroring
 import NIOCore
 import NIOHTTP1
 import NIOPosix

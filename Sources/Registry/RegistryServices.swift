@@ -1,6 +1,7 @@
 import ContentStore
 import CoreMetrics
 import Logging
+import Mirroring
 import Multiformats
 import NIOCore
 import OCI

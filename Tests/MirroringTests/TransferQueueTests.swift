@@ -1,7 +1,6 @@
+import Mirroring
 import TestSupport
 import Testing
-
-@testable import Registry
 
 struct TransferQueueTests {
     private typealias Queue = TransferQueue<Int>
@@ -38,7 +37,7 @@ struct TransferQueueTests {
         #expect(last == [2])
     }
 
-    @Test func nobodyWaitsBeyondTheBound() {
+    @Test func queueIsBounded() {
         var queue = queue(inAll: 1, waiting: 2)
         let entries = (0..<4).map { _ in queue.enter(1) }
         #expect(entries == [.runs(1), .waits(2), .waits(3), .refused])
@@ -47,8 +46,8 @@ struct TransferQueueTests {
         #expect(entry == .waits(5))
     }
 
-    /// Beside a model that knows only who came when.
-    @Test(arguments: 0..<8) func limitsHoldAndNobodyIsForgotten(batch: Int) {
+    /// Beside a model that knows only which came when.
+    @Test(arguments: 0..<8) func limitsHoldAndNoTransferIsForgotten(batch: Int) {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         for _ in 0..<50 {
@@ -80,7 +79,7 @@ struct TransferQueueTests {
                     waiting.removeAll { $0.ticket == ticket }
                     for next in queue.leave(ticket) {
                         guard let index = waiting.firstIndex(where: { $0.ticket == next }) else {
-                            Issue.record("seed \(seed): somebody runs who did not wait")
+                            Issue.record("seed \(seed): a transfer runs that did not wait")
                             return
                         }
                         let peer = waiting.remove(at: index).peer
@@ -89,10 +88,11 @@ struct TransferQueueTests {
                         running[next] = peer
                     }
                 }
+                #expect(queue.checkInvariants(), "seed \(seed)")
                 #expect(queue.runningCount == running.count && queue.waitingCount == waiting.count, "seed \(seed)")
                 #expect(running.count <= limits.inAll && waiting.count <= limits.waiting, "seed \(seed)")
                 for peer in 0..<4 { #expect(count(peer) <= limits.perPeer, "seed \(seed)") }
-                // Who waits, waits for a reason.
+                // A queued transfer waits for a reason.
                 let isFree = waiting.contains { running.count < limits.inAll && count($0.peer) < limits.perPeer }
                 #expect(!isFree, "seed \(seed)")
             }

@@ -1,26 +1,26 @@
-import NIOCore
+import Mirroring
 import Synchronization
 
 /// The ``TransferQueue`` of a direction, for transfers on all event loops.
-final class TransferGate<Peer: Hashable & Sendable>: Sendable {
-    typealias Ticket = TransferQueue<Peer>.Ticket
+final class TransferGate<PeerKey: Hashable & Sendable>: Sendable {
+    typealias Ticket = TransferQueue<PeerKey>.Ticket
 
     private struct State {
-        var queue: TransferQueue<Peer>
+        var queue: TransferQueue<PeerKey>
         var callbacks: [Ticket: @Sendable (Ticket) -> Void] = [:]
         var refused = 0
     }
 
     private let state: Mutex<State>
 
-    init(limits: TransferQueue<Peer>.Limits) {
+    init(limits: TransferQueue<PeerKey>.Limits) {
         state = Mutex(State(queue: TransferQueue(limits: limits)))
     }
 
-    /// A transfer wants to run.
+    /// Starts a transfer, or queues it.
     ///
-    /// - Parameter admitted: called from any thread when it may, unless it may at once or ``leave(_:)`` comes before.
-    func enter(_ peer: Peer, admitted: @escaping @Sendable (Ticket) -> Void) -> TransferQueue<Peer>.Entry {
+    /// - Parameter admitted: called from any thread when a queued transfer may run, unless ``leave(_:)`` comes before.
+    func enter(_ peer: PeerKey, admitted: @escaping @Sendable (Ticket) -> Void) -> TransferQueue<PeerKey>.Entry {
         state.withLock { state in
             let entry = state.queue.enter(peer)
             switch entry {
@@ -32,7 +32,7 @@ final class TransferGate<Peer: Hashable & Sendable>: Sendable {
         }
     }
 
-    /// A transfer has ended, or waits no more.
+    /// Ends a transfer, or takes it out of the queue.
     func leave(_ ticket: Ticket) {
         let calls = state.withLock { state in
             state.callbacks[ticket] = nil
@@ -43,7 +43,7 @@ final class TransferGate<Peer: Hashable & Sendable>: Sendable {
         for (ticket, admitted) in calls { admitted(ticket) }
     }
 
-    /// A transfer has waited for so long that it was given up.
+    /// Counts a transfer that was queued for so long that it was given up.
     func countRefusal() {
         state.withLock { $0.refused += 1 }
     }
