@@ -10,6 +10,9 @@ public struct MonotonicTime: Hashable, Sendable, Comparable {
     /// The origin.
     public static let zero = MonotonicTime(nanoseconds: 0)
 
+    /// Later than anything that happens.
+    public static let distantFuture = MonotonicTime(nanoseconds: .max)
+
     /// A point in time `nanoseconds` after the origin.
     public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds

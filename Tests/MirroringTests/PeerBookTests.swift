@@ -181,7 +181,7 @@ struct PeerBookTests {
         return now - last.time < PeerBook.silence
     }
 
-    private func standing(_ events: Events, _ digest: Digest, _ now: MonotonicTime) -> PeerTrust.Standing {
+    private func standing(_ events: Events, _ digest: Digest, _ now: MonotonicTime) -> PeerStanding {
         func happened(within time: Duration, _ condition: (PeerEvent) -> Bool) -> Bool {
             events.contains { now - $0.time < time && condition($0.event) }
         }

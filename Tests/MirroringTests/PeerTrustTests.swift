@@ -10,7 +10,7 @@ struct PeerTrustTests {
         var book = PeerBook(progressTimeout: .seconds(2))
         book.record(.sentWrongBytes(one), of: "a", now: now)
         book.record(.mayHaveSentWrongBytes(one), of: "b", now: now)
-        func standings(_ time: MonotonicTime) -> [PeerTrust.Standing] {
+        func standings(_ time: MonotonicTime) -> [PeerStanding] {
             [("a", one), ("a", other), ("b", one), ("b", other), ("c", one)].map {
                 book.standing(of: $0.0, $0.1, now: time)
             }
@@ -20,7 +20,7 @@ struct PeerTrustTests {
         #expect(standings(last) == [.banned, .distrusted, .suspect, .trusted, .trusted])
         #expect(standings(now + PeerTrust.duration) == [.distrusted, .distrusted, .trusted, .trusted, .trusted])
         #expect(standings(now + PeerTrust.distrustDuration) == [.trusted, .trusted, .trusted, .trusted, .trusted])
-        #expect(PeerTrust.Standing.trusted < .distrusted && .distrusted < .suspect && .suspect < .banned)
+        #expect(PeerStanding.trusted < .distrusted && .distrusted < .suspect && .suspect < .banned)
     }
 
     @Test func requestsToManyOthersDoNotLiftABan() throws {

@@ -118,7 +118,7 @@ package struct PeerBook: Sendable {
     }
 
     /// How far a peer is trusted with some content.
-    package func standing(of peerID: String, _ digest: Digest, now: MonotonicTime) -> PeerTrust.Standing {
+    package func standing(of peerID: String, _ digest: Digest, now: MonotonicTime) -> PeerStanding {
         trust.standing(of: peerID, digest, now: now)
     }
 

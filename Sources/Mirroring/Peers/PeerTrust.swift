@@ -9,19 +9,6 @@ import Time
 ///
 /// The bounds are its own, so that requests to many other peers do not make it forget a ban.
 package struct PeerTrust: Sendable {
-    /// How far a peer is trusted with some content, the most first.
-    package enum Standing: Int, Hashable, Sendable, Comparable {
-        case trusted
-        /// It sent wrong bytes of other content before: what it sends is hashed.
-        case distrusted
-        /// It may have sent wrong bytes of this content: it has to check it before it sends it.
-        case suspect
-        /// It sent wrong bytes of this content: it is not asked.
-        case banned
-
-        package static func < (left: Standing, right: Standing) -> Bool { left.rawValue < right.rawValue }
-    }
-
     /// How long a peer is banned from, or suspected of, some content. It may be repaired, or fetch the content anew.
     package static let duration = Duration.seconds(600)
     /// How long what a peer sends is hashed after it sent wrong bytes.
@@ -52,7 +39,7 @@ package struct PeerTrust: Sendable {
     }
 
     /// How far a peer is trusted with some content now.
-    package func standing(of peerID: String, _ digest: Digest, now: MonotonicTime) -> Standing {
+    package func standing(of peerID: String, _ digest: Digest, now: MonotonicTime) -> PeerStanding {
         // No peer has sent anything wrong: the usual case.
         if distrusted.isEmpty, suspected.isEmpty { return .trusted }
         let copy = Copy(peerID: peerID, digest: digest)

@@ -1,16 +1,15 @@
-import NIOCore
 import OCI
-import Routing
 import Testing
+import Time
 
-@testable import Registry
+@testable import Mirroring
 
 /// The rules of a mirrored request, one by one, without I/O.
-struct MirrorTransferTests {
+struct TransferTests {
     static let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 7, count: 32))
     static let size: Int64 = 1000
 
-    private let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    private let start = MonotonicTime(nanoseconds: 1_000_000_000)
 
     private func makeTransfer(
         isHead: Bool = false,
@@ -18,27 +17,27 @@ struct MirrorTransferTests {
         byTag: Bool = false,
         range: ByteRange? = nil,
         checkedSize: Int64 = 0
-    ) -> MirrorTransfer {
-        let request = MirrorTransfer.Request(
+    ) -> Transfer {
+        let request = TransferRequest(
             isHead: isHead,
             kind: kind,
             digest: byTag ? nil : Self.digest,
             range: range
         )
-        var limits = MirrorTransfer.Limits()
+        var limits = TransferLimits()
         limits.checkedSize = checkedSize
-        var transfer = MirrorTransfer(request, limits: limits, now: start)
+        var transfer = Transfer(request, limits: limits, now: start)
         transfer.lookupStarted(now: start)
         return transfer
     }
 
-    private func provider(_ number: Int, addresses: Int = 1) throws -> Provider {
-        let found = try (0..<addresses).map { try SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000 + $0) }
-        return Provider(peerID: "peer\(number)", addresses: found)
+    private func provider(_ number: Int, addresses: Int = 1) -> Peer {
+        let found = (0..<addresses).map { PeerAddress(ip: "192.0.2.\(number)", port: 5000 + $0) }
+        return Peer(id: "peer\(number)", addresses: found)
     }
 
-    private func head(length: Int64 = Self.size, _ status: Int = 200, range: String? = nil) -> PeerResponseHead {
-        PeerResponseHead(
+    private func head(length: Int64 = Self.size, _ status: Int = 200, range: String? = nil) -> PeerResponse {
+        PeerResponse(
             status: status,
             contentLength: length,
             contentType: "application/octet-stream",
@@ -47,24 +46,24 @@ struct MirrorTransferTests {
         )
     }
 
-    private func forwarded(dropFirst: Int) -> MirrorTransfer.BodyDecision {
-        MirrorTransfer.BodyDecision(use: .forward(head: nil, dropFirst: dropFirst))
+    private func forwarded(dropFirst: Int) -> ChunkDecision {
+        ChunkDecision(use: .forward(head: nil, dropFirst: dropFirst))
     }
 
-    private func asked(_ actions: [MirrorTransfer.Action]) -> MirrorTransfer.PeerRequest? {
+    private func asked(_ actions: [TransferAction]) -> PeerRequest? {
         for case .ask(let request) in actions { return request }
         return nil
     }
 
-    private var busy: PeerResponseHead {
-        var head = PeerResponseHead(status: 503, contentLength: 0)
+    private var busy: PeerResponse {
+        var head = PeerResponse(status: 503, contentLength: 0)
         head.mayRetry = true
         return head
     }
 
-    @Test func aBusyPeerIsAskedAgainUntilTheDeadline() throws {
+    @Test func asksBusyPeerAgainUntilTheDeadline() throws {
         var transfer = makeTransfer()
-        var request = asked(transfer.found(try provider(1), now: start))
+        var request = asked(transfer.found(provider(1), now: start))
         _ = transfer.lookupEnded(now: start)
         var now = start
         var asks = 0
@@ -78,19 +77,19 @@ struct MirrorTransferTests {
             now = next
             let after = transfer.timePassed(now: now)
             request = asked(after)
-            if request == nil { #expect(after == [.unavailable]) }
+            if request == nil { #expect(after == [.end(.unavailable)]) }
         }
         #expect(asks == 60 && now == start + .seconds(30) && transfer.isFinished)
         // It is told of once.
         #expect(transfer.failures.map(\.failure) == [.busy])
     }
 
-    @Test func aSlowPeerIsAskedAgainButNotForEver() throws {
+    @Test func asksSlowPeerAgainTwice() throws {
         var transfer = makeTransfer()
-        var request = asked(transfer.found(try provider(1), now: start))
+        var request = asked(transfer.found(provider(1), now: start))
         _ = transfer.lookupEnded(now: start)
         var now = start
-        var waits: [TimeAmount] = []
+        var waits: [Duration] = []
         while let current = request {
             transfer.connected(current.attempt, reused: false, now: now)
             let deadline = try #require(transfer.deadline)
@@ -106,11 +105,11 @@ struct MirrorTransferTests {
         #expect(transfer.failures.map(\.failure) == Array(repeating: .headTimeout, count: 3))
     }
 
-    @Test func aSlowPeerWhoseBodyStallsIsAskedForTheRestUnlessOthersHaveIt() throws {
+    @Test func asksSlowPeerForTheRestUnlessAnotherHasIt() throws {
         for hasOther in [false, true] {
             var transfer = makeTransfer()
-            let request = try #require(asked(transfer.found(try provider(1), now: start)))
-            if hasOther { _ = transfer.found(try provider(2), now: start) }
+            let request = try #require(asked(transfer.found(provider(1), now: start)))
+            if hasOther { _ = transfer.found(provider(2), now: start) }
             _ = transfer.lookupEnded(now: start)
             transfer.connected(request.attempt, reused: false, now: start)
             _ = transfer.received(head(), of: request.attempt, now: start)
@@ -120,70 +119,70 @@ struct MirrorTransferTests {
             #expect((next != nil) == hasOther)
             if !hasOther {
                 // Somebody else may have the rest by now.
-                let nobody = transfer.lookupEnded(now: stalled)
-                #expect(nobody == [])
+                let actions = transfer.lookupEnded(now: stalled)
+                #expect(actions == [])
                 next = asked(transfer.timePassed(now: stalled + .milliseconds(500)))
             }
-            #expect(next?.peerID == (hasOther ? "peer2" : "peer1") && next?.asked.headerValue == "bytes=400-999")
+            #expect(next?.peerID == (hasOther ? "peer2" : "peer1") && next?.part.headerValue == "bytes=400-999")
         }
     }
 
-    @Test func noMoreProvidersAreWantedThanAreTried() throws {
+    @Test func needsNoMoreProvidersThanItAsks() throws {
         var transfer = makeTransfer()
         for number in 1...3 {
-            #expect(transfer.wantsProviders)
-            _ = transfer.found(try provider(number), now: start)
+            #expect(transfer.needsProviders)
+            _ = transfer.found(provider(number), now: start)
         }
-        #expect(!transfer.wantsProviders)
+        #expect(!transfer.needsProviders)
         var other = makeTransfer()
         _ = other.clientClosed()
-        #expect(!other.wantsProviders)
+        #expect(!other.needsProviders)
     }
 
-    @Test func anotherPeerIsAskedBeforeABusyOne() throws {
+    @Test func asksAnotherPeerBeforeABusyOne() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         transfer.connected(first.attempt, reused: false, now: start)
         let none = transfer.received(busy, of: first.attempt, now: start)
         #expect(asked(none) == nil)
-        let second = try #require(asked(transfer.found(try provider(2), now: start)))
+        let second = try #require(asked(transfer.found(provider(2), now: start)))
         #expect(second.peerID == "peer2")
         _ = transfer.lookupEnded(now: start)
         transfer.connected(second.attempt, reused: false, now: start)
         let gone = transfer.received(head(length: 0, 404), of: second.attempt, now: start)
-        #expect(!gone.contains(.notFound) && asked(gone) == nil)
+        #expect(!gone.contains(.end(.notFound)) && asked(gone) == nil)
         let again = transfer.timePassed(now: start + .milliseconds(500))
         #expect(asked(again)?.peerID == "peer1")
         // In the end it lacks the content as well, and nothing is left to wait for.
         let last = try #require(asked(again))
         transfer.connected(last.attempt, reused: false, now: start + .milliseconds(500))
         let end = transfer.received(head(length: 0, 404), of: last.attempt, now: start + .milliseconds(500))
-        #expect(end.last == .notFound)
+        #expect(end.last == .end(.notFound))
     }
 
-    @Test func nobodyIsToBlameForATransferThatWaitsForItsTurn() throws {
+    @Test func blamesNoPeerWhileAttemptWaitsForPermit() throws {
         var transfer = makeTransfer()
-        let request = try #require(asked(transfer.found(try provider(1), now: start)))
+        let request = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.queued(request.attempt)
         #expect(transfer.deadline == start + .seconds(30))
         let later = start + .seconds(20)
         let nothing = transfer.timePassed(now: later)
         #expect(nothing == [])
-        transfer.admitted(request.attempt, now: later)
+        transfer.permitted(request.attempt, now: later)
         #expect(transfer.deadline == later + .milliseconds(200))
         var other = makeTransfer()
-        let waiting = try #require(asked(other.found(try provider(1), now: start)))
+        let waiting = try #require(asked(other.found(provider(1), now: start)))
         _ = other.lookupEnded(now: start)
         other.queued(waiting.attempt)
         let end = other.timePassed(now: start + .seconds(30))
-        #expect(end == [.cancel(waiting.attempt), .unavailable])
+        #expect(end == [.cancel(waiting.attempt), .end(.unavailable)])
     }
 
     @Test func relaysFromTheFirstProvider() throws {
         var transfer = makeTransfer()
-        let request = try #require(asked(transfer.found(try provider(1), now: start)))
-        #expect(request.asked == .whole)
+        let request = try #require(asked(transfer.found(provider(1), now: start)))
+        #expect(request.part == .whole)
         transfer.connected(request.attempt, reused: false, now: start)
         #expect(transfer.received(head(), of: request.attempt, now: start) == [])
         guard case .forward(let sent?, 0) = transfer.received(bytes: 600, of: request.attempt, now: start).use else {
@@ -195,77 +194,77 @@ struct MirrorTransferTests {
             transfer.received(bytes: 400, of: request.attempt, now: start) == forwarded(dropFirst: 0)
         )
         let end = transfer.ended(request.attempt, now: start)
-        #expect(end == [.cancelLookup, .release(request.attempt), .finish])
+        #expect(end == [.cancelLookup, .release(request.attempt), .end(.complete)])
         #expect(transfer.deadline == nil)
     }
 
-    @Test func nobodyWithinTheResolveTimeoutIsNotFound() {
+    @Test func endsNotFoundWhenNoProviderIsFoundInTime() {
         var transfer = makeTransfer()
         #expect(transfer.deadline == start + .milliseconds(20))
         #expect(transfer.timePassed(now: start + .milliseconds(19)) == [])
-        #expect(transfer.timePassed(now: start + .milliseconds(20)) == [.cancelLookup, .notFound])
+        #expect(transfer.timePassed(now: start + .milliseconds(20)) == [.cancelLookup, .end(.notFound)])
         #expect(transfer.isFinished)
     }
 
-    @Test func theResolveTimeoutRunsFromTheStartOfTheLookup() {
-        let request = MirrorTransfer.Request(isHead: false, kind: .blob, digest: Self.digest, range: nil)
-        var transfer = MirrorTransfer(request, limits: MirrorTransfer.Limits(), now: start)
+    @Test func resolveTimeoutRunsFromWhenTheLookupStarts() {
+        let request = TransferRequest(isHead: false, kind: .blob, digest: Self.digest, range: nil)
+        var transfer = Transfer(request, limits: TransferLimits(), now: start)
         #expect(transfer.timePassed(now: start + .milliseconds(500)) == [])
         transfer.lookupStarted(now: start + .milliseconds(500))
         #expect(transfer.timePassed(now: start + .milliseconds(519)) == [])
-        #expect(transfer.timePassed(now: start + .milliseconds(520)) == [.cancelLookup, .notFound])
+        #expect(transfer.timePassed(now: start + .milliseconds(520)) == [.cancelLookup, .end(.notFound)])
     }
 
     @Test func anEmptyLookupIsNotFoundAtOnce() {
         var transfer = makeTransfer()
-        #expect(transfer.lookupEnded(now: start) == [.notFound])
+        #expect(transfer.lookupEnded(now: start) == [.end(.notFound)])
     }
 
-    @Test func theResolveTimeoutBoundsOnlyTheFirstProvider() throws {
+    @Test func resolveTimeoutBoundsOnlyTheFirstProvider() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         let failed = transfer.failed(first.attempt, .cannotConnect("refused"), now: start + .milliseconds(1))
         #expect(failed == [.cancel(first.attempt)])
         #expect(transfer.timePassed(now: start + .milliseconds(500)) == [])
-        let second = transfer.found(try provider(2), now: start + .milliseconds(600))
+        let second = transfer.found(provider(2), now: start + .milliseconds(600))
         #expect(asked(second)?.peerID == "peer2")
     }
 
-    @Test func theLookupHasADeadlineOfItsOwn() throws {
+    @Test func lookupEndsAtItsOwnDeadline() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.failed(first.attempt, .cannotConnect("refused"), now: start)
-        #expect(transfer.timePassed(now: start + .seconds(1)) == [.cancelLookup, .notFound])
+        #expect(transfer.timePassed(now: start + .seconds(1)) == [.cancelLookup, .end(.notFound)])
     }
 
     @Test func allThatWereFoundAreAsked() throws {
         var transfer = makeTransfer()
-        var actions: [MirrorTransfer.Action] = []
-        for number in 1...5 { actions += transfer.found(try provider(number), now: start) }
+        var actions: [TransferAction] = []
+        for number in 1...5 { actions += transfer.found(provider(number), now: start) }
         var peers: [String] = []
         while let request = asked(actions) {
             peers.append(request.peerID)
             transfer.connected(request.attempt, reused: false, now: start)
-            actions = transfer.received(PeerResponseHead(status: 404), of: request.attempt, now: start)
+            actions = transfer.received(PeerResponse(status: 404), of: request.attempt, now: start)
         }
         #expect(peers == (1...5).map { "peer\($0)" })
         let end = transfer.lookupEnded(now: start)
-        #expect(end.last == .notFound)
+        #expect(end.last == .end(.notFound))
         #expect(transfer.failures.map(\.failure) == Array(repeating: .refused(.notFound), count: 5))
     }
 
-    @Test func theOtherAddressesOfAProviderAreTried() throws {
+    @Test func triesOtherAddressesOfAProvider() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1, addresses: 2), now: start)))
+        _ = transfer.found(provider(2), now: start)
         let second = try #require(asked(transfer.failed(first.attempt, .cannotConnect("refused"), now: start)))
         #expect(second.peerID == "peer1" && second.address.port == 5001)
     }
 
     @Test func aBlackHoledProviderIsAskedAgainLast() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1, addresses: 2), now: start)))
+        _ = transfer.found(provider(2), now: start)
         let late = start + .milliseconds(200)
         let second = try #require(asked(transfer.timePassed(now: late)))
         #expect(second.peerID == "peer2")
@@ -276,7 +275,7 @@ struct MirrorTransferTests {
     /// The packet that opens a connection may be lost: who has answered others a moment ago is tried again.
     @Test func aPeerThatIsOnlySlowIsConnectedToAgain() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1, addresses: 2), now: start)))
+        let first = try #require(asked(transfer.found(provider(1, addresses: 2), now: start)))
         _ = transfer.lookupEnded(now: start)
         var now = start + .milliseconds(200)
         let second = try #require(asked(transfer.timePassed(now: now) { _ in true }))
@@ -292,22 +291,22 @@ struct MirrorTransferTests {
             now = now + .milliseconds(200)
             #expect(asked(transfer.timePassed(now: now) { _ in true })?.address == second.address)
         }
-        #expect(transfer.timePassed(now: now + .milliseconds(200)) { _ in true }.last == .notFound)
-        #expect(transfer.failures.map(\.failure) == [MirrorTransfer.Failure](repeating: .connectTimeout, count: 6))
+        #expect(transfer.timePassed(now: now + .milliseconds(200)) { _ in true }.last == .end(.notFound))
+        #expect(transfer.failures.map(\.failure) == [AttemptFailure](repeating: .connectTimeout, count: 6))
     }
 
     @Test func aPeerThatFellSilentOfLateHasLessTimeToAnswer() throws {
         for isHurried in [false, true] {
             var transfer = makeTransfer()
-            let first = try #require(asked(transfer.found(try provider(1), now: start)))
+            let first = try #require(asked(transfer.found(provider(1), now: start)))
             #expect(transfer.peerID(of: first.attempt) == "peer1")
             _ = transfer.lookupEnded(now: start)
             if isHurried { transfer.hurry(first.attempt) }
             transfer.connected(first.attempt, reused: false, now: start)
-            let limits = MirrorTransfer.Limits()
+            let limits = TransferLimits()
             let limit = isHurried ? limits.hurriedHeadTimeout : limits.headTimeout
-            #expect(transfer.timePassed(now: start + limit - .nanoseconds(1)) == [])
-            #expect(transfer.timePassed(now: start + limit) == [.cancel(first.attempt), .notFound])
+            #expect(transfer.timePassed(now: start + (limit - .nanoseconds(1))) == [])
+            #expect(transfer.timePassed(now: start + limit) == [.cancel(first.attempt), .end(.notFound)])
             #expect(transfer.failures.map(\.failure) == [.headTimeout])
             #expect(transfer.failures.allSatisfy { $0.failure.isSilence })
             #expect(transfer.peerID(of: first.attempt) == nil)
@@ -316,7 +315,7 @@ struct MirrorTransferTests {
 
     @Test func aReusedConnectionThatIsDeadIsReplacedOnce() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: true, now: start)
         let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
@@ -324,71 +323,71 @@ struct MirrorTransferTests {
         #expect(transfer.failures.isEmpty)
         transfer.connected(second.attempt, reused: false, now: start)
         #expect(
-            transfer.failed(second.attempt, .closed("reset"), now: start) == [.cancel(second.attempt), .notFound]
+            transfer.failed(second.attempt, .closed("reset"), now: start) == [.cancel(second.attempt), .end(.notFound)]
         )
     }
 
-    @Test func theNextPeerGoesOnInMidBlob() throws {
+    @Test func resumesAtNextPeerWhenHolderFails() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
+        _ = transfer.found(provider(2), now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
         _ = transfer.received(bytes: 300, of: first.attempt, now: start)
         let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
-        #expect(second.asked.headerValue == "bytes=300-999")
+        #expect(second.part.headerValue == "bytes=300-999")
         transfer.connected(second.attempt, reused: false, now: start)
         let answer = head(length: 700, 206, range: "bytes 300-999/1000")
         #expect(transfer.received(answer, of: second.attempt, now: start) == [])
         #expect(
-            transfer.received(bytes: 700, of: second.attempt, now: start) == forwarded(dropFirst: 0)
+            transfer.received(bytes: 700, of: second.attempt, now: start).use == forwarded(dropFirst: 0).use
         )
-        #expect(transfer.ended(second.attempt, now: start).last == .finish)
+        #expect(transfer.ended(second.attempt, now: start).last == .end(.complete))
     }
 
-    @Test func aPeerThatIgnoresTheRangeInMidBodyIsSkippedForward() throws {
+    @Test func dropsLeadingBytesWhenPeerIgnoresTheRange() throws {
         var transfer = makeTransfer(kind: .manifest)
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
+        _ = transfer.found(provider(2), now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
         _ = transfer.received(bytes: 300, of: first.attempt, now: start)
         let second = try #require(asked(transfer.failed(first.attempt, .closed("reset"), now: start)))
         transfer.connected(second.attempt, reused: false, now: start)
         #expect(transfer.received(head(), of: second.attempt, now: start) == [])
-        #expect(transfer.received(bytes: 200, of: second.attempt, now: start) == .drop)
+        #expect(transfer.received(bytes: 200, of: second.attempt, now: start).use == .drop)
         #expect(
             transfer.received(bytes: 800, of: second.attempt, now: start) == forwarded(dropFirst: 100)
         )
-        #expect(transfer.ended(second.attempt, now: start).last == .finish)
+        #expect(transfer.ended(second.attempt, now: start).last == .end(.complete))
     }
 
-    @Test func nobodyLeftInMidBodyCutsShort() throws {
+    @Test func cutsShortWhenNoPeerIsLeftInMidBody() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
         _ = transfer.received(bytes: 1, of: first.attempt, now: start)
         let more = transfer.failed(first.attempt, .closed("reset"), now: start)
-        #expect(more == [.cancel(first.attempt), .lookAgain])
+        #expect(more == [.cancel(first.attempt), .startLookup])
         let end = transfer.lookupEnded(now: start)
-        #expect(end == [.cutShort])
+        #expect(end == [.end(.cutShort)])
     }
 
     @Test func aHeadWithoutABodyCostsTheClientNothing() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
-        #expect(transfer.timePassed(now: start + .seconds(2)) == [.cancel(first.attempt), .notFound])
+        #expect(transfer.timePassed(now: start + .seconds(2)) == [.cancel(first.attempt), .end(.notFound)])
     }
 
     @Test func aTagIsNotGluedFromTwoManifests() throws {
         var transfer = makeTransfer(kind: .manifest, byTag: true)
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
+        _ = transfer.found(provider(2), now: start)
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
@@ -398,35 +397,35 @@ struct MirrorTransferTests {
         var other = head(length: 990, 206, range: "bytes 10-999/1000")
         other.digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 8, count: 32))?.text
         let more = transfer.received(other, of: second.attempt, now: start)
-        #expect(more == [.cancel(second.attempt), .lookAgain])
+        #expect(more == [.cancel(second.attempt), .startLookup])
     }
 
     @Test func aSlowClientIsNotHeldAgainstThePeer() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         _ = transfer.received(head(), of: first.attempt, now: start)
         _ = transfer.received(bytes: 10, of: first.attempt, now: start)
-        transfer.clientTakesBytes(false, now: start)
+        _ = transfer.clientWritable(false, now: start)
         #expect(transfer.deadline == nil)
         #expect(transfer.timePassed(now: start + .seconds(100)) == [])
-        transfer.clientTakesBytes(true, now: start + .seconds(100))
+        _ = transfer.clientWritable(true, now: start + .seconds(100))
         #expect(transfer.deadline == start + .seconds(102))
-        #expect(transfer.timePassed(now: start + .seconds(102)).last == .lookAgain)
+        #expect(transfer.timePassed(now: start + .seconds(102)).last == .startLookup)
     }
 
-    @Test func theClientLeaves() throws {
+    @Test func cancelsAllWhenTheClientLeaves() throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
-        #expect(transfer.clientClosed() == [.cancelLookup, .cancel(first.attempt)])
-        #expect(transfer.found(try provider(2), now: start) == [])
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
+        #expect(transfer.clientClosed() == [.cancelLookup, .cancel(first.attempt), .end(.clientGone)])
+        #expect(transfer.found(provider(2), now: start) == [])
     }
 
     @Test func rangesAreCheckedAndAnswered() throws {
         var transfer = makeTransfer(range: .from(990))
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
-        _ = transfer.found(try provider(2), now: start)
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
+        _ = transfer.found(provider(2), now: start)
         transfer.connected(first.attempt, reused: false, now: start)
         let wrong = head(length: 10, 206, range: "bytes 980-989/1000")
         let second = try #require(asked(transfer.received(wrong, of: first.attempt, now: start)))
@@ -443,26 +442,26 @@ struct MirrorTransferTests {
 
     @Test func aRangeOutsideOfTheContentIsNotSatisfiable() throws {
         var transfer = makeTransfer(range: .from(1000))
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         transfer.connected(first.attempt, reused: false, now: start)
-        let answer = PeerResponseHead(status: 416, contentRange: "bytes */1000")
-        #expect(transfer.received(answer, of: first.attempt, now: start).last == .rangeNotSatisfiable(size: 1000))
+        let answer = PeerResponse(status: 416, contentRange: "bytes */1000")
+        #expect(transfer.received(answer, of: first.attempt, now: start).last == .end(.rangeNotSatisfiable(size: 1000)))
     }
 
     @Test(arguments: [
-        PeerResponseHead(status: 500, contentLength: 1),
-        PeerResponseHead(status: 206, contentLength: 1000, contentRange: "bytes 0-999/1000"),
-        PeerResponseHead(status: 200),
-        PeerResponseHead(status: 200, contentLength: -1),
-        PeerResponseHead(status: 200, contentLength: 1000, contentEncoding: "gzip"),
-        PeerResponseHead(status: 200, contentLength: 1000, digest: "sha256:none"),
-        PeerResponseHead(status: 304, contentLength: 1000),
+        PeerResponse(status: 500, contentLength: 1),
+        PeerResponse(status: 206, contentLength: 1000, contentRange: "bytes 0-999/1000"),
+        PeerResponse(status: 200),
+        PeerResponse(status: 200, contentLength: -1),
+        PeerResponse(status: 200, contentLength: 1000, contentEncoding: "gzip"),
+        PeerResponse(status: 200, contentLength: 1000, digest: "sha256:none"),
+        PeerResponse(status: 304, contentLength: 1000),
     ])
-    func implausibleHeadsAreRefused(_ head: PeerResponseHead) throws {
+    func implausibleHeadsAreRefused(_ head: PeerResponse) throws {
         var transfer = makeTransfer()
-        let first = try #require(asked(transfer.found(try provider(1), now: start)))
+        let first = try #require(asked(transfer.found(provider(1), now: start)))
         _ = transfer.lookupEnded(now: start)
         transfer.connected(first.attempt, reused: false, now: start)
-        #expect(transfer.received(head, of: first.attempt, now: start) == [.cancel(first.attempt), .notFound])
+        #expect(transfer.received(head, of: first.attempt, now: start) == [.cancel(first.attempt), .end(.notFound)])
     }
 }

@@ -1,16 +1,15 @@
-import NIOCore
 import OCI
-import Routing
 import TestSupport
 import Testing
+import Time
 
-@testable import Registry
+@testable import Mirroring
 
-/// Whatever peers do and whenever, the client gets all bytes in order, or a prefix and a clean end, or 404 when no byte
+/// Whatever peers do at any time, the client gets all bytes in order, or a prefix and a clean end, or 404 when no byte
 /// was ever sent; and there is an end.
-struct MirrorTransferPropertyTests {
+struct TransferPropertyTests {
     @Test(arguments: 0..<64)
-    func theClientIsNeverToldSomethingWrong(batch: Int) {
+    func clientGetsNothingWrongFromRandomPeers(batch: Int) {
         for number in 0..<100 {
             let seed = UInt64(batch * 1000 + number)
             var world = World(seed: seed)
@@ -23,14 +22,15 @@ struct MirrorTransferPropertyTests {
 /// Peers that behave at random, and a client that notes down what it gets.
 private struct World {
     private var random: SeededGenerator
-    private var now = NIODeadline.uptimeNanoseconds(1_000_000_000)
+    private var now = MonotonicTime(nanoseconds: 1_000_000_000)
     private let size: Int64
-    private var transfer: MirrorTransfer
-    private var providers: [Provider] = []
+    private var transfer: Transfer
+    private var providers: [Peer] = []
     private var lookupIsRunning = true
+    private var hasStarted = false
 
     private struct Open {
-        var request: MirrorTransfer.PeerRequest
+        var request: PeerRequest
         var isConnected = false
         var hasHead = false
         /// Which bytes it sends next, and where they end.
@@ -41,14 +41,14 @@ private struct World {
     }
 
     /// The attempts that wait for their turn.
-    private var queued: Set<MirrorTransfer.AttemptID> = []
+    private var queued: Set<AttemptID> = []
     /// The attempts under way, two at most.
     private var open: [Open] = []
     /// Peers that answer others while they are silent here.
     private var slowPeers: Set<String> = []
     /// Peers whose copies are wrong.
     private var corruptPeers: Set<String> = []
-    private var standings: [String: PeerTrust.Standing] = [:]
+    private var standings: [String: PeerStanding] = [:]
     private let mustHash: Bool
     private let checkedSize: Int64
     private let hasRoom: Bool
@@ -59,18 +59,18 @@ private struct World {
     private var held: Int64 = 0
     private var hasTakenWrongBytes = false
 
-    private var promised: MirroredContent?
+    private var promised: PromisedContent?
     private var received: Int64 = 0
-    private var ending: MirrorTransfer.Action?
+    private var ending: TransferAction?
     private var asks = 0
     /// Peers whose last answer was that they are busy.
     private var busyPeers: Set<String> = []
-    private var lastAddresses: [String: SocketAddress] = [:]
+    private var lastAddresses: [String: PeerAddress] = [:]
     /// The peers that were found, and those that were asked; suspects are not among the former.
     private var found: [String] = []
     private var asked: Set<String> = []
     /// When the first peer was asked since the last byte of a body.
-    private var roundBegan: NIODeadline?
+    private var roundBegan: MonotonicTime?
     private var hasLookedAgain = false
     private var lookupWasCut = false
 
@@ -85,20 +85,20 @@ private struct World {
         }
         let digest = Digest(algorithm: .sha256, bytes: [UInt8](repeating: 1, count: 32))
         mustHash = Bool.random(using: &random)
-        let request = MirrorTransfer.Request(
+        let request = TransferRequest(
             isHead: false,
             kind: .blob,
             digest: digest,
             range: range,
             mustHash: mustHash
         )
-        var limits = MirrorTransfer.Limits()
+        var limits = TransferLimits()
         checkedSize = Bool.random(using: &random) ? 0 : 2500
         hasRoom = Int.random(in: 0..<4, using: &random) > 0
         limits.checkedSize = checkedSize
         limits.splicedSize = Int64.random(in: 0...5000, using: &random)
         limits.hedgeDelay = .milliseconds(Int64.random(in: 1...60, using: &random))
-        transfer = MirrorTransfer(request, limits: limits, now: now)
+        transfer = Transfer(request, limits: limits, now: now)
         self.random = random
     }
 
@@ -116,13 +116,13 @@ private struct World {
     private mutating func addProviders(_ numbers: Range<Int>) {
         for number in numbers {
             let addresses = (0..<Int.random(in: 1...2, using: &random)).compactMap {
-                try? SocketAddress(ipAddress: "192.0.2.\(number)", port: 5000 + $0)
+                PeerAddress(ip: "192.0.2.\(number)", port: 5000 + $0)
             }
-            providers.append(Provider(peerID: "\(number)", addresses: addresses))
+            providers.append(Peer(id: "\(number)", addresses: addresses))
             lastAddresses["\(number)"] = addresses.last
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
             if Int.random(in: 0..<4, using: &random) == 0 { slowPeers.insert("\(number)") }
-            let standing = PeerTrust.Standing(rawValue: Int.random(in: -2...3, using: &random))
+            let standing = PeerStanding(rawValue: Int.random(in: -2...3, using: &random))
             standings["\(number)"] = standing ?? .trusted
         }
     }
@@ -137,12 +137,14 @@ private struct World {
                 return perform(transfer.lookupEnded(wasCut: lookupWasCut, now: now))
             }
             let provider = providers.removeFirst()
-            if (standings[provider.peerID] ?? .trusted) < .suspect { found.append(provider.peerID) }
-            let standing = standings[provider.peerID] ?? .trusted
+            if (standings[provider.id] ?? .trusted) < .suspect { found.append(provider.id) }
+            let standing = standings[provider.id] ?? .trusted
             return perform(transfer.found(provider, standing: standing, now: now))
-        case 9 where Bool.random(using: &random): transfer.lookupStarted(now: now)
+        case 9 where Bool.random(using: &random):
+            hasStarted = true
+            transfer.lookupStarted(now: now)
         case 2:
-            // Whoever moves bytes that are not seen watches their progress.
+            // The kernel's side watches the progress of bytes that it moves.
             let isSpliced = open.contains { $0.spliced != nil }
             if transfer.deadline == nil, !isSpliced { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)
@@ -165,7 +167,7 @@ private struct World {
         let request = open[index].request
         let attempt = request.attempt
         if queued.remove(attempt) != nil {
-            transfer.admitted(attempt, now: now)
+            transfer.permitted(attempt, now: now)
             return nil
         }
         guard open[index].isConnected else {
@@ -181,7 +183,7 @@ private struct World {
             return perform(transfer.received(makeHead(index), of: attempt, now: now))
         }
         if let count = open[index].spliced { return endSplice(index, count) }
-        if let count = transfer.spliceable(attempt), Bool.random(using: &random) { return beginSplice(index, count) }
+        if let count = transfer.movable(attempt), Bool.random(using: &random) { return beginSplice(index, count) }
         let next = open[index].next
         guard next < open[index].end else { return perform(transfer.ended(attempt, now: now)) }
         var count = Int.random(in: 1...Int(open[index].end - next), using: &random)
@@ -199,7 +201,7 @@ private struct World {
         case .drop: return nil
         case .forward(let head, let dropped):
             if let problem = take(head: head) { return problem }
-            if transfer.isHashed { isTrailing = true }
+            if transfer.delivery.isHashed { isTrailing = true }
             if !isTrailing, mustHash, let promised, promised.range == 0..<promised.size {
                 return "bytes pass by without a hash"
             }
@@ -225,7 +227,7 @@ private struct World {
         if isHolding { return "bytes that are held back as a whole are not seen" }
         let rest = promised.range.upperBound - promised.range.lowerBound - received
         if count != rest { return "\(count) bytes of \(rest) are moved" }
-        transfer.spliceBegan(open[index].request.attempt)
+        transfer.moveStarted(open[index].request.attempt)
         open[index].spliced = count
         return nil
     }
@@ -240,14 +242,12 @@ private struct World {
         let isCorrupt = isTrailing && moved == count && (isWrong || hasTakenWrongBytes)
         if isCorrupt { moved = Int64.random(in: 0..<count, using: &random) }
         if moved > 0, let problem = take(Int(moved), at: open[index].next, isWrong: isWrong) { return problem }
-        transfer.spliced(bytes: moved, of: attempt)
-        guard moved < count else { return perform(transfer.ended(attempt, now: now)) }
-        open.remove(at: index)
-        if isCorrupt { return perform(transfer.checked(attempt, matches: false, now: now)) }
-        return perform(transfer.failed(attempt, .closed("in the middle"), now: now))
+        let end: MoveEnd = moved == count ? .complete : isCorrupt ? .corrupt : .sourceFailed("in the middle")
+        if end != .complete { open.remove(at: index) }
+        return perform(transfer.moved(attempt, bytes: moved, end: end, canHash: true, now: now))
     }
 
-    private mutating func take(head: MirroredContent?) -> String? {
+    private mutating func take(head: PromisedContent?) -> String? {
         guard let head else { return nil }
         if promised != nil { return "two heads" }
         promised = head
@@ -263,17 +263,17 @@ private struct World {
     }
 
     /// An honest head most of the time, else a wrong one.
-    private mutating func makeHead(_ index: Int) -> PeerResponseHead {
+    private mutating func makeHead(_ index: Int) -> PeerResponse {
         let request = open[index].request
         var part: Range<Int64> = 0..<size
         var status = 206
-        switch request.asked {
+        switch request.part {
         case .whole: status = 200
         case .range(let range): part = range.resolved(size: size) ?? 0..<0
         case .rest(let content, let offset):
             if Bool.random(using: &random) { status = 200 } else { part = offset..<content.range.upperBound }
         }
-        var head = PeerResponseHead(
+        var head = PeerResponse(
             status: status,
             contentLength: part.upperBound - part.lowerBound,
             contentType: "application/octet-stream",
@@ -308,7 +308,7 @@ private struct World {
         return head
     }
 
-    private mutating func perform(_ actions: [MirrorTransfer.Action]) -> String? {
+    private mutating func perform(_ actions: [TransferAction]) -> String? {
         for action in actions {
             if ending != nil { return "\(action) after the end" }
             switch action {
@@ -316,17 +316,17 @@ private struct World {
                 asks += 1
                 if open.count >= 4 { return "five attempts at a time" }
                 switch standings[request.peerID] {
-                case .barred: return "a barred peer is asked"
+                case .banned: return "a banned peer is asked"
                 case .suspect where !request.mustBeChecked: return "a suspect need not check"
                 case .suspect where lookupIsRunning && standings.values.count { $0 < .suspect } < 3:
                     return "a suspect is asked before the lookup has ended"
-                case .distrusted where !request.mustBeChecked && request.asked != .whole && !transfer.isHashed:
+                case .distrusted where !request.mustBeChecked && request.part != .whole && !transfer.delivery.isHashed:
                     return "a distrusted peer goes on without a check"
                 case .trusted where request.mustBeChecked: return "a trusted peer has to check"
                 default: break
                 }
                 let answered = answered
-                if isLate, transfer.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
+                if isLate, transfer.delivery.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
                     !answered.contains(request.peerID), !waitedFor.contains(request.peerID)
                 {
                     return "a fourth peer is asked after three answers that took long"
@@ -343,17 +343,19 @@ private struct World {
             case .cancel(let attempt), .release(let attempt):
                 open.removeAll { $0.request.attempt == attempt }
             case .cancelLookup: lookupIsRunning = false
-            case .lookAgain:
+            case .startLookup:
                 if lookupIsRunning || hasLookedAgain { return "a lookup too many" }
-                if transfer.content == nil, !lookupWasCut { return "another lookup though the first one was complete" }
+                if transfer.delivery.content == nil, !lookupWasCut {
+                    return "another lookup though the first one was complete"
+                }
                 lookupIsRunning = true
                 hasLookedAgain = true
                 // Others may have it by now.
                 addProviders(30..<30 + Int.random(in: 0...2, using: &random))
             case .sendHead(let content):
                 if let problem = take(head: content) { return problem }
-            case .check(let attempt, _):
-                return perform(transfer.checked(attempt, matches: !hasTakenWrongBytes, now: now))
+            case .verify(let attempt, _):
+                return perform(transfer.verified(attempt, matches: !hasTakenWrongBytes, now: now))
             case .sendHeld:
                 received += held
                 held = 0
@@ -362,11 +364,15 @@ private struct World {
                 if promised == nil { hasTakenWrongBytes = false }
                 held = 0
                 isHolding = false
-            case .bar(let peerID, _):
-                if !corruptPeers.contains(peerID) { return "an honest peer is barred" }
+            case .ban(let peerID, _):
+                if !corruptPeers.contains(peerID) { return "an honest peer is banned" }
             case .suspect:
-                if !hasTakenWrongBytes { return "somebody is suspected without a reason" }
-            case .finish, .cutShort, .notFound, .unavailable, .rangeNotSatisfiable: ending = action
+                if !hasTakenWrongBytes { return "a peer is suspected without a reason" }
+            case .end: ending = action
+            case .firstByte(let peerID, let time):
+                if !asked.contains(peerID) || time < .zero { return "a first byte before the request" }
+            case .cutLookup, .read, .flush, .pace, .releaseLastChunk, .drain, .move, .stopMoving, .closeClient:
+                return "\(action) though nothing was flushed or paced"
             }
         }
         return nil
@@ -384,7 +390,7 @@ private struct World {
 
     /// The peers that have failed after they had answered; no suspects.
     private var answered: Set<String> {
-        let unanswered: [MirrorTransfer.Failure] = [
+        let unanswered: [AttemptFailure] = [
             .cannotConnect("refused"), .connectTimeout, .headTimeout, .closed("before a head"),
         ]
         let peers = transfer.failures.lazy.filter { !unanswered.contains($0.failure) }.map(\.peerID)
@@ -408,7 +414,7 @@ private struct World {
 
     /// Whether a peer that failed so is asked again after a while, if it is only slow: not where another of its addresses
     /// is left.
-    private func mayRest(_ failed: MirrorTransfer.FailedAttempt) -> Bool {
+    private func mayRest(_ failed: FailedAttempt) -> Bool {
         if failed.failure == .connectTimeout { return failed.address == lastAddresses[failed.peerID] }
         return failed.failure.isSilence
     }
@@ -417,26 +423,29 @@ private struct World {
         if !open.isEmpty { return "a connection is left" }
         if lookupIsRunning { return "the lookup is left" }
         switch ending {
-        case .finish:
+        case .end(.complete):
             guard let promised else { return "an end without a head" }
             let isChecked = promised.size <= checkedSize || mustHash || isTrailing
             if hasTakenWrongBytes, promised.range == 0..<promised.size, isChecked { return "wrong bytes were sent" }
             return received == promised.range.upperBound - promised.range.lowerBound ? nil : "bytes are missing"
-        case .cutShort:
+        case .end(.cutShort):
             guard let promised, received > 0 else { return "cut short before the first byte" }
             if isTrailing, transfer.failures.last?.failure == .corrupt {
                 return hasTakenWrongBytes ? nil : "cut short though nothing was wrong"
             }
             if let problem = checkThatAllWereAsked() { return problem }
-            if !isLate, found.count < 16, !hasLookedAgain { return "nobody else was looked for" }
+            if !isLate, found.count < 16, !hasLookedAgain { return "no second lookup" }
             return received < promised.range.upperBound - promised.range.lowerBound ? nil : "cut short after the end"
-        case .notFound:
+        case .end(.notFound), .end(.overloaded):
+            if (ending == .end(.notFound)) != hasStarted {
+                return "\(String(describing: ending)), lookup started: \(hasStarted)"
+            }
             if !busyPeers.isEmpty { return "404 though a peer is only busy" }
             if let peer = waitedFor.first { return "404 though \(peer) is only slow" }
             if let problem = checkThatAllWereAsked() { return problem }
-            if !isLate, lookupWasCut, found.count < 16, !hasLookedAgain { return "nobody else was looked for" }
+            if !isLate, lookupWasCut, found.count < 16, !hasLookedAgain { return "no second lookup" }
             return promised == nil ? nil : "404 after a head"
-        case .unavailable: return promised == nil ? nil : "503 after a head"
+        case .end(.unavailable): return promised == nil ? nil : "503 after a head"
         default: return "416 though the range is in the content"
         }
     }
