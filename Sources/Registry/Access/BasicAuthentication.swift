@@ -3,8 +3,8 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// The credentials that the registry demands, and sends to other nodes. As a service it follows the folder that they
-/// come from, so that a secret can be changed while the node runs.
+/// The credentials that the registry demands of clients and sends to other nodes. As a service it follows the folder that
+/// they come from, so that a secret can change while the node runs.
 public final class BasicAuthentication: Service {
     /// How often the folder is read.
     private static let interval = Duration.seconds(5)
@@ -12,12 +12,12 @@ public final class BasicAuthentication: Service {
     private let folder: CredentialFolder
     private let logger: Logger
     private let rotation: Mutex<CredentialRotation>
-    /// What was wrong with the folder when it was read last.
+    /// What was wrong with the folder at the last reading.
     private let failure = Mutex<CredentialFolder.Failure?>(nil)
 
     /// Reads the folder.
     ///
-    /// - Throws: a ``CredentialFolder/Failure`` that says what is wrong with it.
+    /// - Throws: a ``CredentialFolder/Failure`` that says what is wrong with the folder.
     public init(folder: CredentialFolder, logger: Logger) throws {
         self.folder = folder
         self.logger = logger
@@ -43,7 +43,7 @@ public final class BasicAuthentication: Service {
             failure.withLock { $0 = nil }
             guard rotation.withLock({ $0.change(to: credentials, now: now) }) else { return }
             logger.info(
-                "the credentials have changed; the old ones are accepted for a while",
+                "credentials changed: the previous ones are still accepted for a while",
                 metadata: [
                     "folder": "\(folder.path)",
                     "seconds": "\(CredentialRotation.accepting.nanoseconds / 1_000_000_000)",
@@ -57,7 +57,7 @@ public final class BasicAuthentication: Service {
             }
             guard isNew else { return }
             logger.warning(
-                "the credentials cannot be read; the last ones stay in force",
+                "credentials unreadable: keeping the current ones",
                 metadata: ["error": "\(error)"]
             )
         }
@@ -75,7 +75,7 @@ public final class BasicAuthentication: Service {
 
     private func warnOfLineBreak() {
         logger.warning(
-            "the user name or the password ends in a line break, which is part of it; make the secret without one",
+            "user name or password ends in a line break, which counts as part of it",
             metadata: ["folder": "\(folder.path)"]
         )
     }

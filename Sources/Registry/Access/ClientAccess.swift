@@ -1,8 +1,7 @@
-import Glibc
 import Multiformats
 import NIOCore
 
-/// Who may ask for content, by address: `--allow-from`.
+/// The clients that may ask for content, by address: `--allow-from`.
 public struct ClientAccess: Sendable {
     private let ranges: [IPRange]
     private let isKnown: @Sendable (IPAddress) -> Bool
@@ -26,22 +25,5 @@ public struct ClientAccess: Sendable {
     func allows(_ address: SocketAddress?) -> Bool {
         guard let ip = address?.ip else { return false }
         return allows(ip)
-    }
-}
-
-extension SocketAddress {
-    /// The IP address, an IPv4-mapped one of IPv6 as the IPv4 address that it is.
-    var ip: IPAddress? {
-        let place: (offset: Int?, count: Int)
-        switch self {
-        case .v4: place = (MemoryLayout<sockaddr_in>.offset(of: \.sin_addr), 4)
-        case .v6: place = (MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr), 16)
-        case .unixDomainSocket: return nil
-        }
-        guard let offset = place.offset else { return nil }
-        return withSockAddr { pointer, size in
-            let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
-            return IPAddress(bytes: bytes.dropFirst(offset).prefix(place.count))?.unmapped
-        }
     }
 }

@@ -22,9 +22,6 @@ public final class RegistryServer: Service {
         var wasStarted = false
     }
 
-    /// How many bytes wait to be sent to a client, at least, before its channel takes no more.
-    static let writeBufferHigh = 48 << 10
-
     private let services: RegistryServices
     private let group: any EventLoopGroup
     /// What the connections of each event loop share, made when it is first needed.
@@ -62,8 +59,7 @@ public final class RegistryServer: Service {
             router: router,
             readiness: readiness,
             stalls: stalls,
-            counters: RegistryCounters(factory: metricsFactory, labels: labels),
-            logger: logger
+            telemetry: Telemetry(factory: metricsFactory, labels: labels, logger: logger)
         )
         self.group = group
         var loops: [ObjectIdentifier: NIOLoopBoundBox<RegistryLoop?>] = [:]
@@ -74,21 +70,21 @@ public final class RegistryServer: Service {
     }
 
     /// What the server has done and is doing.
-    public var metrics: RegistryMetrics.Snapshot {
-        var snapshot = services.metrics.snapshot
-        snapshot.uploads = RegistryMetrics.Transfers(services.uploads.counts)
-        snapshot.downloads = RegistryMetrics.Transfers(services.downloadCounts)
+    public var metrics: MetricsSnapshot {
+        var snapshot = services.telemetry.metrics.snapshot
+        snapshot.uploads = MetricsSnapshot.Transfers(services.uploads.counts)
+        snapshot.downloads = MetricsSnapshot.Transfers(services.permits.counts)
         return snapshot
     }
 
     /// What came from other nodes and what could not, over time.
-    public var history: TransferHistory { services.journal.history }
+    public var history: TransferHistory { services.telemetry.history }
 
-    /// What failed of late, the newest first.
-    public var failures: [FailureLog.Entry] { services.journal.failures }
+    /// The recent failures, the newest first.
+    public var failures: [FailureLog.Entry] { services.telemetry.failures }
 
     /// The time that ``history`` and ``failures`` go by, in seconds since 1970.
-    public static var wallClock: Double { RegistryJournal.now }
+    public static var wallClock: Double { WallClock.now }
 
     /// The address that is listened on; `nil` before ``start()`` and after ``shutdown()``.
     public var address: SocketAddress? { state.withLock { $0.channel?.localAddress } }
@@ -118,24 +114,22 @@ public final class RegistryServer: Service {
             throw RegistryError.cannotListen(services.configuration.host, reason: "the socket has no address")
         }
         state.withLock { $0.channel = channel }
-        var details: Logger.Metadata = ["address": "\(address.hostHeader)"]
-        if let name = services.congestionControl.first { details["congestionControl"] = "\(name)" }
-        services.logger.info("the registry listens", metadata: details)
+        services.telemetry.record(.listening(address, congestionControl: services.congestionControl.first))
         return address
     }
 
     /// Stops to listen, lets the answers that are under way come to their end within the time of grace, then closes
     /// all connections. Returns when they are closed.
     public func shutdown() async {
-        services.isDraining.store(true, ordering: .relaxed)
+        services.rules.drain()
         if let channel = state.withLock({ $0.channel.take() }) {
             try? await channel.close()
         }
-        for channel in connections.all { channel.pipeline.fireUserInboundEventTriggered(RegistryConnection.Drain()) }
+        for channel in connections.all { channel.pipeline.fireUserInboundEventTriggered(ClientConnection.Drain()) }
         await waitUntilClosed(for: services.configuration.shutdownGrace)
         let left = connections.all
         if !left.isEmpty {
-            services.logger.warning("closing connections in use", metadata: ["count": "\(left.count)"])
+            services.telemetry.record(.graceEnded(connections: left.count))
             for channel in left { channel.close(promise: nil) }
             await waitUntilClosed(for: .seconds(5))
         }
@@ -189,9 +183,9 @@ public final class RegistryServer: Service {
                 channel.eventLoop.makeCompletedFuture {
                     try services.congestionControl.prepare(channel)
                     try channel.pipeline.syncOperations.addHandlers([
-                        AcceptPause { services.metrics.addAcceptFailure() },
+                        AcceptPause { services.telemetry.record(.acceptFailed) },
                         ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {
-                            services.metrics.changeOpenConnections(by: $0)
+                            services.telemetry.record(.connectionsChanged(by: $0))
                         },
                     ])
                 }
@@ -199,13 +193,13 @@ public final class RegistryServer: Service {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 24 << 10, high: Self.writeBufferHigh))
+            .childChannelOption(.writeBufferWaterMark, value: ConnectionRules.writeBuffer)
             .childChannelOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(
                     minimum: 512,
                     initial: 2048,
-                    maximum: RegistryConnection.maximumReadSize
+                    maximum: ConnectionRules.maximumReadSize
                 )
             )
             .childChannelInitializer { [services, loops] channel in
@@ -213,15 +207,33 @@ public final class RegistryServer: Service {
                     guard let box = loops[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
-                    let loop = box.value ?? RegistryLoop(eventLoop: channel.eventLoop, configuration)
+                    let loop =
+                        box.value ?? RegistryLoop(eventLoop: channel.eventLoop, configuration, services.telemetry)
                     box.value = loop
                     try channel.pipeline.syncOperations.addHandlers([
-                        HTTPResponseEncoder(),
+                        HTTPResponseEncoder(configuration: Self.encoding),
                         ByteToMessageHandler(Self.makeDecoder()),
-                        RegistryConnection(services: services, loop: loop, eventLoop: channel.eventLoop),
+                        Self.makeConnection(services, loop),
                     ])
                 }
             }
+    }
+
+    /// What handles a client's requests at the end of its channel's pipeline.
+    static func makeConnection(_ services: RegistryServices, _ loop: RegistryLoop) -> ClientConnection {
+        ClientConnection(
+            responder: RegistryResponder(services: services, loop: loop),
+            rules: services.rules,
+            telemetry: loop.telemetry,
+            eventLoop: loop.eventLoop
+        )
+    }
+
+    /// Each head that is sent has the fields that frame its body.
+    private static var encoding: HTTPResponseEncoder.Configuration {
+        var configuration = HTTPResponseEncoder.Configuration()
+        configuration.automaticallySetFramingHeaders = false
+        return configuration
     }
 
     static func makeDecoder() -> HTTPRequestDecoder {
@@ -236,6 +248,31 @@ public final class RegistryServer: Service {
         )
     }
 
+    // MARK: For people
+
+    /// The transfers that are under way, the oldest first. Nothing is kept for this: the connections are asked, each on
+    /// its event loop.
+    ///
+    /// - Parameter limit: the most that are returned.
+    /// - Returns: these, and how many there are.
+    public func liveTransfers(limit: Int) async -> (transfers: [LiveTransfer], count: Int) {
+        let byLoop = Dictionary(grouping: openChannels) { ObjectIdentifier($0.eventLoop) }
+        let futures = byLoop.values.compactMap { channels in
+            channels.first?.eventLoop.submit {
+                channels.compactMap { channel in
+                    let handler = try? channel.pipeline.syncOperations.handler(type: ClientConnection.self)
+                    return handler?.liveTransfer
+                }
+            }
+        }
+        var all: [LiveTransfer] = []
+        for future in futures { all += (try? await future.get()) ?? [] }
+        all.sort { ($1.duration, $0.id) < ($0.duration, $1.id) }
+        return (Array(all.prefix(max(0, limit))), all.count)
+    }
+
+    // MARK: -
+
     private func waitUntilClosed(for duration: Duration) async {
         let clock = ContinuousClock()
         let end = clock.now + duration
@@ -246,7 +283,7 @@ public final class RegistryServer: Service {
     }
 }
 
-extension RegistryMetrics.Transfers {
+extension MetricsSnapshot.Transfers {
     fileprivate init(_ counts: (running: Int, waiting: Int, refused: Int)) {
         self.init(running: counts.running, waiting: counts.waiting, refused: counts.refused)
     }
