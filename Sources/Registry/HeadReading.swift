@@ -1,3 +1,4 @@
+import Mirroring
 import NIOHTTP1
 import OCI
 import Routing
@@ -12,10 +13,9 @@ package enum HeadReading {
 
     /// Whether a request's head asks for content.
     package static func asksForContent(_ head: HTTPRequestHead) -> Bool {
-        guard case .content = RequestPlan(head, configuration: RegistryConfiguration(host: "", port: 0)) else {
-            return false
-        }
-        return true
+        let fields = RequestFields(head.headers)
+        let plan = RequestPlan(head, fields, configuration: RegistryConfiguration(host: "", port: 0))
+        return if case .content = plan { true } else { false }
     }
 
     /// Whether a peer's answer is relayed to a client who asked for all of some content, or for a range of it.
@@ -25,16 +25,16 @@ package enum HeadReading {
         digest: Digest?,
         range: ByteRange?
     ) -> Bool {
-        let head = PeerResponseHead(head)
+        let head = PeerResponse(head)
         PeerZones().note(text: head.zone, of: "peer")
-        let request = MirrorTransfer.Request(isHead: false, kind: kind, digest: digest, range: range)
-        let asked: PeerResponseHead.Asked = range.map { .range($0) } ?? .whole
+        let request = TransferRequest(isHead: false, kind: kind, digest: digest, range: range)
+        let asked: RequestedPart = range.map { .range($0) } ?? .whole
         _ = head.unsatisfiableSize(asked: asked)
         guard let content = try? head.content(asked: asked, for: request).content else { return false }
         // What one peer has promised, another one is asked to continue.
         let middle = content.range.lowerBound + (content.range.upperBound - content.range.lowerBound) / 2
         if middle < content.range.upperBound {
-            let rest = PeerResponseHead.Asked.rest(of: content, from: middle)
+            let rest = RequestedPart.rest(of: content, from: middle)
             _ = rest.headerValue
             _ = try? head.content(asked: rest, for: request)
         }

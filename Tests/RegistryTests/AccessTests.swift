@@ -111,15 +111,16 @@ extension LoopbackTests {
                 router: MemoryRouter(),
                 readiness: { .ready("") },
                 stalls: { [] },
-                counters: .init(factory: TestNode.noMetrics, labels: RegistryLabels(configured: nil)),
-                logger: logger
+                telemetry: Telemetry(
+                    factory: TestNode.noMetrics,
+                    labels: RegistryLabels(configured: nil),
+                    logger: logger
+                )
             )
             let channel = EmbeddedChannel()
             channel.remoteAddress = try SocketAddress(ipAddress: address, port: 999)
-            let loop = RegistryLoop(eventLoop: channel.eventLoop, configuration)
-            try channel.pipeline.syncOperations.addHandler(
-                RegistryConnection(services: services, loop: loop, eventLoop: channel.eventLoop)
-            )
+            let loop = RegistryLoop(eventLoop: channel.eventLoop, configuration, services.telemetry)
+            try channel.pipeline.syncOperations.addHandler(RegistryServer.makeConnection(services, loop))
             channel.pipeline.fireChannelActive()
             let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: ["Host": "x"])
             try channel.writeInbound(HTTPServerRequestPart.head(head))
@@ -127,7 +128,7 @@ extension LoopbackTests {
             guard case .head(let answer)? = try channel.readOutbound(as: HTTPServerResponsePart.self) else {
                 throw RawClient.Failure(what: "no head")
             }
-            #expect((services.metrics.snapshot.refusals[.address] == 1) == (answer.status == .forbidden))
+            #expect((services.telemetry.metrics.snapshot.refusals[.address] == 1) == (answer.status == .forbidden))
             _ = try? channel.finish(acceptAlreadyClosed: true)
             return answer
         }

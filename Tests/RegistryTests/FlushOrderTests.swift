@@ -2,6 +2,7 @@ import ContentStore
 import CoreMetrics
 import Glibc
 import Logging
+import Mirroring
 import NIOCore
 import NIOPosix
 import OCI
@@ -43,11 +44,11 @@ extension LoopbackTests {
                 router: router,
                 readiness: { .ready("ready") },
                 stalls: { [] },
-                counters: RegistryCounters(
+                telemetry: Telemetry(
                     factory: NOOPMetricsHandler.instance,
-                    labels: RegistryLabels(configured: nil)
-                ),
-                logger: quiet
+                    labels: RegistryLabels(configured: nil),
+                    logger: quiet
+                )
             )
             var ends: [Int32] = [-1, -1]
             try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0)
@@ -72,7 +73,7 @@ extension LoopbackTests {
                 registry: nil
             )
             let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
-            let ending = try await eventLoop.flatSubmit { () -> EventLoopFuture<MirrorEnding> in
+            let ending = try await eventLoop.flatSubmit { () -> EventLoopFuture<TransferEnding> in
                 let client = SlowClient(output: output, eventLoop: eventLoop)
                 let session = MirrorSession(
                     ContentRequest(
@@ -83,7 +84,7 @@ extension LoopbackTests {
                     ),
                     client: client,
                     services: services,
-                    loop: RegistryLoop(eventLoop: eventLoop, services.configuration),
+                    loop: RegistryLoop(eventLoop: eventLoop, services.configuration, services.telemetry),
                     eventLoop: eventLoop
                 )
                 client.session = session
@@ -105,7 +106,7 @@ extension LoopbackTests {
 
 /// A client whose channel holds back what is written, until it takes everything that is flushed.
 private final class SlowClient: MirrorClient {
-    let ended: EventLoopPromise<MirrorEnding>
+    let ended: EventLoopPromise<TransferEnding>
     var session: MirrorSession?
     private let output: Int32
     private var written: [UInt8] = []
@@ -128,7 +129,7 @@ private final class SlowClient: MirrorClient {
         drain()
     }
 
-    func mirrorSends(head: MirroredContent, source: SocketAddress?) {}
+    func mirrorSends(head: PromisedContent, source: SocketAddress?) {}
     func mirrorSends(body: ByteBuffer) { written += Array(body.readableBytesView) }
 
     func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void) {
@@ -149,7 +150,7 @@ private final class SlowClient: MirrorClient {
     func mirrorSent(bytes: Int64) {}
     func mirrorLostClient() { ended.fail(ChannelError.eof) }
 
-    func mirrorEnds(_ ending: MirrorEnding) {
+    func mirrorEnds(_ ending: TransferEnding) {
         mirrorFlushes()
         close(output)
         session = nil

@@ -127,16 +127,4 @@ struct MirrorCheckPartsTests {
         #expect(budget.reserve(3) && !budget.reserve(.max))
         #expect(budget.reserved == 9)
     }
-
-    @Test func whatIsUsualIsLearntFromWhatIsSeen() {
-        var times = FirstByteTimes()
-        #expect(times.hedgeDelay == FirstByteTimes.initialDelay)
-        for _ in 0..<100 { times.add(.microseconds(500)) }
-        #expect(times.hedgeDelay == FirstByteTimes.bounds.lowerBound)
-        for number in 0..<100 { times.add(.milliseconds(number % 2 == 0 ? 60 : 100)) }
-        #expect(times.hedgeDelay > .milliseconds(100) && times.hedgeDelay < .milliseconds(300))
-        for _ in 0..<100 { times.add(.seconds(60)) }
-        #expect(times.hedgeDelay == FirstByteTimes.bounds.upperBound)
-        times.add(.nanoseconds(-1))
-    }
 }

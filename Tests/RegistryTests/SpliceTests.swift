@@ -78,7 +78,7 @@ extension LoopbackTests {
             #expect(answer.status == 200 && answer.isWhole == hasOther)
             #expect((answer.body == (hasOther ? bytes : Array(bytes.prefix(sent)))) == true)
             #expect(mirror.server.splices.begun == (hasOther ? 2 : 1))
-            let outcome = hasOther ? RegistryMetrics.Outcome.mirrored : .cutShort
+            let outcome = hasOther ? RequestOutcome.mirrored : .cutShort
             #expect(try await TestNode.settle { mirror.server.metrics.outcomes[outcome] == 1 })
             #expect(mirror.server.metrics.failedAttempts == 1)
             #expect(mirror.server.metrics.relayedBytes == (hasOther ? bytes.count : sent))

@@ -1,0 +1,16 @@
+import NIOCore
+import Time
+
+extension NIODeadline {
+    /// The same point in time: both count the nanoseconds of the system's monotonic clock.
+    init(_ time: MonotonicTime) {
+        self = .uptimeNanoseconds(UInt64(max(0, time.nanoseconds)))
+    }
+}
+
+extension MonotonicTime {
+    /// The same point in time.
+    init(_ deadline: NIODeadline) {
+        self.init(nanoseconds: Int64(clamping: deadline.uptimeNanoseconds))
+    }
+}

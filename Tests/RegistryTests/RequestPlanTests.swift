@@ -1,0 +1,87 @@
+import NIOHTTP1
+import OCI
+import Testing
+
+@testable import Registry
+
+/// What a request's head is read as, without a connection.
+struct RequestPlanTests {
+    private static let digest = "sha256:" + String(repeating: "0a", count: 32)
+    private static let blob = "/v2/library/test/blobs/\(digest)?ns=docker.io"
+
+    private func plan(
+        _ target: String,
+        _ method: HTTPMethod = .GET,
+        _ headers: [(String, String)] = [("Host", "x")],
+        rights: ClientRights = .all
+    ) -> RequestPlan {
+        let head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: HTTPHeaders(headers))
+        let configuration = RegistryConfiguration(host: "", port: 0)
+        return RequestPlan(head, RequestFields(head.headers), configuration: configuration, rights: rights)
+    }
+
+    private func content(_ plan: RequestPlan) throws -> ContentRequest {
+        guard case .content(let request) = plan else { throw RawClient.Failure(what: "\(plan)") }
+        return request
+    }
+
+    @Test func fieldsAreReadWhateverTheirCase() throws {
+        let headers = [
+            ("hOsT", "x"), ("RANGE", "bytes=5-9"), ("x-spegel-mirrored", "TRUE"), ("X-Spegel-Check", "True"),
+            ("x-SPEGEL-external", "true"), ("if-none-match", "\"a\""), ("If-None-Match", "\"b\""),
+            ("expect", "100-continue"), ("upgrade", "h2c"), ("authorization", "Basic x"),
+        ]
+        let fields = RequestFields(HTTPHeaders(headers))
+        #expect(fields.hosts == 1 && fields.ranges == ["bytes=5-9"] && fields.noneMatch == ["\"a\"", "\"b\""])
+        #expect(fields.isFromPeer && fields.wantsCheck && fields.isExternal && fields.asksForUpgrade)
+        #expect(fields.expectation == "100-continue" && fields.authorization == "Basic x")
+        let request = try content(plan(Self.blob, .GET, headers))
+        #expect(request.range == .closed(first: 5, last: 9) && request.isFromPeer && request.wantsCheck)
+        #expect(request.noneMatch == .tags(["a", "b"]) && request.isExternal)
+    }
+
+    @Test func ofAFieldThatComesTwiceTheFirstCounts() {
+        let names = ["X-Spegel-Mirrored", "X-Spegel-Check", "X-Spegel-External"]
+        let fields = RequestFields(HTTPHeaders(names.flatMap { [($0, "false"), ($0, "true")] }))
+        #expect(!fields.isFromPeer && !fields.wantsCheck && !fields.isExternal)
+        let twice = HTTPHeaders([("Authorization", "a"), ("Authorization", "b"), ("Expect", "c"), ("Expect", "d")])
+        #expect(RequestFields(twice).authorization == "a" && RequestFields(twice).expectation == "c")
+    }
+
+    @Test(arguments: ["Hosts", "Hos", "Ranges", "X-Spegel-Mirrores", "X_Spegel_Mirrored", "Content-Range"])
+    func namesThatAreAlikeAreOthers(name: String) {
+        #expect(RequestFields(HTTPHeaders([(name, "true")])) == RequestFields(HTTPHeaders()))
+    }
+
+    @Test func onlyAPeerCanAskForACheck() throws {
+        let request = try content(plan(Self.blob, .GET, [("Host", "x"), ("X-Spegel-Check", "true")]))
+        #expect(!request.isFromPeer && !request.wantsCheck)
+    }
+
+    @Test(arguments: [
+        ("/v2/", RequestHandler.content), ("/v2", .content), ("/v2?a", .content), ("/v2/x?ns=y", .content),
+        ("/livez", .live), ("/livez?verbose", .live), ("/readyz", .ready), ("/readyzz", .other), ("/v22", .other),
+        ("", .other), ("/", .other), ("http://h/v2/", .other),
+    ])
+    func targetsBelongToAHandler(target: String, handler: RequestHandler) {
+        #expect(RequestPlan.handler(of: target) == handler)
+    }
+
+    @Test func rightsConcernContentAlone() {
+        #expect(plan("/livez", rights: .wrongAddress) == .live)
+        #expect(plan("/readyz", rights: .wrongCredentials) == .ready)
+        #expect(plan(Self.blob, rights: .wrongAddress).rejection == .address)
+        #expect(plan("/v2/", rights: .wrongCredentials).rejection == .credentials)
+        #expect(plan(Self.blob).rejection == nil && plan("/v2/a/blobs/x").rejection == nil)
+    }
+
+    @Test func aRequestHasOneHost() {
+        for headers in [[], [("Host", "a"), ("host", "b")]] {
+            guard case .reject(.badRequest, _) = plan(Self.blob, .GET, headers) else {
+                Issue.record("\(headers)")
+                continue
+            }
+        }
+        #expect(throws: Never.self) { try content(plan("http://x\(Self.blob)")) }
+    }
+}
