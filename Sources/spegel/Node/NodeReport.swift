@@ -67,32 +67,16 @@ extension NodeReport {
     func collect(into metrics: inout CollectedMetrics) {
         ProcessMetrics.collect(into: &metrics)
         let snapshot = registry.metrics
-        for outcome in RegistryMetrics.Outcome.allCases {
-            metrics.set(
-                "spegel_registry_requests_total",
-                [("outcome", outcome.rawValue)],
-                to: snapshot.outcomes[outcome] ?? 0
-            )
-        }
-        for refusal in RegistryMetrics.Refusal.allCases {
-            let count = snapshot.refusals[refusal] ?? 0
-            metrics.set("spegel_registry_refused_total", [("reason", refusal.rawValue)], to: count)
-        }
         for (direction, transfers) in [("upload", snapshot.uploads), ("download", snapshot.downloads)] {
             metrics.set("spegel_transfers_running", [("direction", direction)], to: transfers.running)
             metrics.set("spegel_transfers_waiting", [("direction", direction)], to: transfers.waiting)
             metrics.set("spegel_transfers_refused_total", [("direction", direction)], to: transfers.refused)
         }
-        metrics.set("spegel_registry_accept_failures_total", to: snapshot.acceptFailures)
-        metrics.set("spegel_verification_failures_total", to: snapshot.corruptAnswers)
         let checks = store.checks?.counts
         metrics.set("spegel_store_checks_total", [("outcome", "sound")], to: checks?.sound ?? 0)
         metrics.set("spegel_store_checks_total", [("outcome", "corrupt")], to: checks?.corrupt ?? 0)
         metrics.set("spegel_store_checks_total", [("outcome", "unreadable")], to: checks?.unreadable ?? 0)
         metrics.set("spegel_store_faulty_contents", to: store.checks?.faultCount ?? 0)
-        metrics.set("spegel_mirror_hedged_attempts_total", to: snapshot.hedges)
-        metrics.set("spegel_registry_connections", to: snapshot.openConnections)
-        metrics.set("spegel_registry_peer_connections", to: snapshot.peerConnections)
 
         let counts = router.counts
         let statistics = router.statistics
