@@ -22,7 +22,7 @@ final class FileAnswer: Answer {
     /// How long the event loop sees to others, or sleeps, before the next piece. That also costs less than to go on at
     /// once: a client that takes much at a time is in the sender's way less often.
     private static let pieceInterval = TimeAmount.microseconds(10)
-    /// Parts of up to so many bytes are read and leave together with the head, which costs less than sendfile(2).
+    /// Parts up to this size are read and leave together with the head, which costs less than sendfile(2).
     private static let smallPart: Int64 = 16 << 10
 
     private let context: AnswerContext
@@ -156,7 +156,7 @@ final class FileAnswer: Answer {
         if pieces.hasNext {
             context.eventLoop.assumeIsolated().scheduleTask(in: Self.pieceInterval) { self.sendPiece() }
         } else if pieces.isHolding {
-            // The tail does not wait for ever: whoever gets it checks it, too.
+            // The tail does not wait for ever: the client checks it, too.
             let timeout = TimeAmount(context.services.configuration.tailTimeout)
             context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in self?.releaseTail() }
         }

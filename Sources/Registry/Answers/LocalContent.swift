@@ -34,7 +34,7 @@ enum ContentAdmission: Hashable, Sendable {
 
 /// The content of this node as requests find it, and whether it may be sent.
 final class LocalContent: Sendable {
-    /// Files up to so many bytes are checked on the event loop, which takes a fifth of a millisecond.
+    /// Files up to this size are checked on the event loop, which takes a fifth of a millisecond.
     private static let smallFile: Int64 = 256 << 10
     /// A file that another node doubts is checked again unless that was done within this time.
     private static let recheckAge = Duration.seconds(60)
@@ -42,7 +42,7 @@ final class LocalContent: Sendable {
     let index: ContentIndex
     private let store: any ContentStore
     private let checks: ContentChecks?
-    /// Content up to so many bytes is checked before it is sent.
+    /// Content up to this size is checked before it is sent.
     private let checkedSize: Int64
     private let telemetry: Telemetry
 

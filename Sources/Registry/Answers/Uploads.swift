@@ -16,7 +16,7 @@ final class Uploads: Sendable {
 
     /// How long a body may be queued.
     let timeout: TimeAmount
-    /// Bodies up to so many bytes need no permit, and leave at once where there is a rate limit.
+    /// Bodies up to this size need no permit, and leave at once where there is a rate limit.
     let smallBody: Int64
     private let gate: TransferGate<IPAddress>
     private let rate: RateLimiter?

@@ -14,21 +14,21 @@ struct CongestionControl: Hashable, Sendable {
     let first: String?
     /// What those of nodes that are far away have, if it is something else.
     let farther: String?
-    /// Whether it was asked for, so that it is an error when the kernel refuses.
-    let isWanted: Bool
+    /// Whether the configuration names it, so that it is an error when the kernel refuses.
+    let isConfigured: Bool
     /// From how many microseconds there and back on a node is far away. Nearer than that, what should be left without BBR when
     /// each thousandth packet is lost is 50 MB/s and more: 1.2 segments for each time there and back, by the root of the loss.
     let farAway: UInt32
 
     /// - Parameters:
-    ///   - configured: what is wanted for all connections, if something is.
+    ///   - configured: the configured one for all connections, if there is one.
     ///   - system: what the system chooses.
     init(configured: String?, system: String? = Self.ofSystem, farAway: UInt32 = 1000) {
         let isPaced = configured == nil && system?.hasPrefix("bbr") == true
         // Each process may choose this one.
         first = configured ?? (isPaced ? "reno" : nil)
         farther = isPaced ? system : nil
-        isWanted = configured != nil
+        isConfigured = configured != nil
         self.farAway = farAway
     }
 
@@ -44,7 +44,7 @@ struct CongestionControl: Hashable, Sendable {
     func prepare(_ listener: any Channel) throws {
         guard let first else { return }
         let failure = Self.set(first, of: listener)
-        guard failure != 0, isWanted else { return }
+        guard failure != 0, isConfigured else { return }
         let reason =
             switch failure {
             case ENOENT: "this kernel has \(Self.read("tcp_available_congestion_control").joined(separator: ", "))"

@@ -39,7 +39,7 @@ public struct RegistryConfiguration: Sendable {
     /// How long a peer may send nothing in the middle of a body, while the client takes what comes.
     public var progressTimeout: Duration = .seconds(2)
 
-    /// Content up to so many bytes is held back until its digest was checked, so that a wrong copy costs a try at the
+    /// Content up to this size is held back until its digest was checked, so that a wrong copy costs a try at the
     /// next peer.
     public var checkedSize = 8 << 20
     /// How many bytes all transfers together may hold back. Beyond, only the end of content is held back.
@@ -55,7 +55,7 @@ public struct RegistryConfiguration: Sendable {
     public var maximumDownloadsPerPeer = 64
     /// How many transfers of each direction wait for their turn; each beyond is told at once to come again.
     public var maximumWaitingTransfers = 4096
-    /// Bodies of at most so many bytes are sent without waiting for a turn.
+    /// Bodies up to this size are sent without waiting for a turn.
     public var smallBody: Int64 = 1 << 20
     /// How long another node waits for its turn before it is told to come again. Shorter than ``headTimeout``, so that
     /// no node takes a busy one for dead.
