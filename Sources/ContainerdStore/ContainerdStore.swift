@@ -160,7 +160,7 @@ extension ContainerdStore {
     }
 
     /// What lies in the content folder, whichever namespace it belongs to; nothing where no folder is within reach.
-    public func contentsAtHand() async throws -> [StoredContent] {
+    public func contentsOnDisk() async throws -> [StoredContent] {
         try await folder?.contents() ?? []
     }
 

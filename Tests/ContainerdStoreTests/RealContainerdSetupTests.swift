@@ -55,7 +55,7 @@ struct RealContainerdSetupTests {
         try await withStore(socketPath: containerd.socketPath, contentPath: "/nonexistent/content") { store in
             let problem = try await store.contentFolderProblem()
             #expect(problem == nil)
-            #expect(try await store.contentsAtHand().isEmpty)
+            #expect(try await store.contentsOnDisk().isEmpty)
         }
     }
 
@@ -82,7 +82,7 @@ struct RealContainerdSetupTests {
             let listed = Set(try await store.contents().map(\.digest))
             containerd.signal(SIGKILL)
             await #expect(throws: ContainerdError.self) { while true { _ = try await store.contents() } }
-            #expect(Set(try await store.contentsAtHand().map(\.digest)) == listed)
+            #expect(Set(try await store.contentsOnDisk().map(\.digest)) == listed)
             #expect(try store.openFile(archive.manifest) != nil)
         }
     }

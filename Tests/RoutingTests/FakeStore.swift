@@ -99,7 +99,7 @@ final class FakeStore: ContentStore {
         }
     }
 
-    func contentsAtHand() async throws -> [StoredContent] {
+    func contentsOnDisk() async throws -> [StoredContent] {
         state.withLock { $0.atHand }
     }
 

@@ -45,7 +45,7 @@ public final class StateTracker: Service {
         var imagesWithoutLayers = 0
         var synchronised = false
         /// How many pieces of content are shared from their files while the store has never been read.
-        var contentsAtHand = 0
+        var contentsOnDisk = 0
         var failure: (text: String, since: ContinuousClock.Instant)?
         var outages = 0
         var lastComparison: TrackerSnapshot.Comparison?
@@ -79,7 +79,7 @@ public final class StateTracker: Service {
             if state.synchronised { return .ready("\(state.advertised.count) keys advertised") }
             guard let failure = state.failure else { return .notReady("reading the content store") }
             let atHand =
-                state.contentsAtHand > 0 ? "; \(state.contentsAtHand) pieces of content are shared meanwhile" : ""
+                state.contentsOnDisk > 0 ? "; \(state.contentsOnDisk) pieces of content are shared meanwhile" : ""
             return .notReady("the content store cannot be read: \(failure.text)\(atHand)")
         }
     }
@@ -248,7 +248,7 @@ public final class StateTracker: Service {
             state.contentsByRegistry = inventory.contentsByRegistry
             state.imagesWithoutLayers = inventory.imagesWithoutLayers
             state.synchronised = true
-            state.contentsAtHand = 0
+            state.contentsOnDisk = 0
             state.failure = nil
             state.retryDelay = nil
             state.lastComparison = TrackerSnapshot.Comparison(
@@ -292,21 +292,21 @@ public final class StateTracker: Service {
             "the content store cannot be followed; trying again until it can",
             metadata: ["reason": "\(text)"]
         )
-        if isNews, !wasRead { await shareContentAtHand() }
+        if isNews, !wasRead { await shareContentOnDisk() }
     }
 
     /// Shares what can be served without the store: the content whose files are within reach. Nothing is known of its
     /// origin, so it is not advertised where that matters; it is served all the same to whoever knows the digest.
-    private func shareContentAtHand() async {
+    private func shareContentOnDisk() async {
         guard filter.sharesAllContent else { return }
         do {
-            let contents = try await store.contentsAtHand()
+            let contents = try await store.contentsOnDisk()
             guard !contents.isEmpty else { return }
             let keys = Set(contents.map(\.digest.text))
             for content in contents { index.insert(content.digest, size: content.size, mediaType: nil) }
             state.withLock { state in
                 state.advertised.formUnion(keys)
-                state.contentsAtHand = contents.count
+                state.contentsOnDisk = contents.count
             }
             await router.advertise(keys.sorted())
             logger.info(
