@@ -101,7 +101,7 @@ def test_an_api_server_that_is_away_for_a_minute_disturbs_nobody(lab: Lab):
         if half == 0:
             api.kill()
             newcomer.start()
-            eventually(lambda: "the leader is not known" in newcomer.readiness(), "a new node is alone", timeout=20)
+            eventually(lambda: "leader unknown" in newcomer.readiness(), "a new node is alone", timeout=20)
     lab.cluster.start_api()
     before = lab.cluster.lease(lab.namespace)["renewTime"]
     eventually(lambda: lab.cluster.lease(lab.namespace)["renewTime"] != before, "the election goes on", timeout=30)
