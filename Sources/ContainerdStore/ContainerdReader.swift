@@ -5,8 +5,7 @@ import Synchronization
 /// Reads content through containerd's gRPC API, for nodes without access to its content folder.
 ///
 /// Each chunk is one call, made on demand. So nothing is read ahead of a slow reader, an abandoned stream leaves
-/// nothing
-/// behind, and each chunk has the deadline of a call.
+/// nothing behind, and each chunk has the deadline of a call.
 struct ContainerdReader: ContentReader {
     let connection: ContainerdConnection
     let digest: Digest

@@ -161,8 +161,7 @@ extension ContainerdStore {
     }
 
     /// Opens content in containerd's content folder. Returns `nil` when it is missing or not readable, or when there is
-    /// no
-    /// folder.
+    /// no folder.
     public func openFile(_ digest: Digest) throws -> ContentFile? {
         try folder?.open(digest)
     }
@@ -175,9 +174,9 @@ extension ContainerdStore {
     /// The changes from now on: containerd's events on images and content.
     ///
     /// The first change is always ``ContentStore/StoreChange/unknown``. It comes after the subscription, so that a
-    /// reader
-    /// of everything misses nothing. containerd sends no event for garbage-collected content; the deletion of its image
-    /// may precede it. The stream throws when containerd disconnects or the store is closed. It may be iterated once.
+    /// reader of everything misses nothing. containerd sends no event for garbage-collected content; the deletion of
+    /// its image may precede it. The stream throws when containerd disconnects or the store is closed. It may be
+    /// iterated once.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {
         let watch = ChangeWatch(connection: connection, limit: Self.maximumWaitingChanges)
         return AsyncThrowingStream { try await watch.next() }

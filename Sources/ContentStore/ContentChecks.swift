@@ -6,9 +6,8 @@ import Synchronization
 /// Checks the content of a store against its digests, once for each state of a file.
 ///
 /// At most two threads check files. They exist only while there is work, and run at low priority. A file was mostly
-/// just
-/// read to be sent, so that a check costs CPU time only. Content that is not accessible as a file is read through its
-/// store by a task in place of a thread, or hashed by a request that reads all of it.
+/// just read to be sent, so that a check costs CPU time only. Content that is not accessible as a file is read through
+/// its store by a task in place of a thread, or hashed by a request that reads all of it.
 public final class ContentChecks: Sendable {
     /// The result of a check.
     public enum Result: Hashable, Sendable {

@@ -42,8 +42,7 @@ public struct ContentStamp: Hashable, Sendable {
     }
 
     /// Whether the bytes may differ between two states. Some changes, such as removing a file's last name, change only
-    /// the
-    /// stamp.
+    /// the stamp.
     func mayHaveOtherBytes(than other: ContentStamp) -> Bool {
         size != other.size || modified != other.modified || file?.node != other.file?.node
             || file?.device != other.file?.device

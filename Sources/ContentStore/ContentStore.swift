@@ -117,8 +117,7 @@ public protocol ContentReader: Sendable {
     var place: String { get }
 
     /// The bytes of a range in order, in chunks of at most 1 MiB. The stream throws when it cannot read to the end of
-    /// the
-    /// range.
+    /// the range.
     func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error>
 }
 

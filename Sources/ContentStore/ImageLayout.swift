@@ -7,8 +7,7 @@ public struct ImageLayout: Hashable, Sendable {
     /// The supported version of the layout.
     public static let version = "1.0.0"
     /// The annotation with the name of an image in an index. By the specification this is a tag or any name; by custom
-    /// it
-    /// is often a full reference.
+    /// it is often a full reference.
     public static let refNameAnnotation = "org.opencontainers.image.ref.name"
     /// The annotation with the full reference in containerd's exports.
     public static let containerdNameAnnotation = "io.containerd.image.name"

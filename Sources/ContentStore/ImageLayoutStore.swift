@@ -6,8 +6,7 @@ import Synchronization
 /// The content of an OCI image-layout folder, which other programs may write at the same time.
 ///
 /// The store sees only blobs whose path is their digest: `blobs/ALGORITHM/HEX`. A writer must rename finished files
-/// into
-/// place, as ``ImageLayoutWriter`` does.
+/// into place, as ``ImageLayoutWriter`` does.
 public final class ImageLayoutStore: ContentStore {
     /// A repository of a registry.
     public typealias Repository = ContentSource
@@ -133,8 +132,7 @@ public final class ImageLayoutStore: ContentStore {
                 state.hasReportedFault = false
             } catch {
                 // The file may be half written: keep the last index until it can be read again. Log each fault once.
-                // Read again
-                // on the next call, because a file may be completed without a change of its time stamp.
+                // Read again on the next call, because a file may be completed without a change of its time stamp.
                 if !state.hasReportedFault {
                     state.hasReportedFault = true
                     let fault = ImageLayoutError.malformedIndex(path: layout.indexFile, reason: error.reason)

@@ -75,8 +75,7 @@ final class InotifyWatch: Sendable {
     }
 
     /// Parses the kernel's records: watch, mask, cookie, length (4 bytes each, native byte order), then a name padded
-    /// with
-    /// zeros. See inotify(7).
+    /// with zeros. See inotify(7).
     static func parse(_ bytes: ArraySlice<UInt8>) -> [Event] {
         var events: [Event] = []
         var rest = bytes

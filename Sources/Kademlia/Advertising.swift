@@ -4,10 +4,9 @@ import Time
 /// The own keys whose holders are to be updated, and the progress of the reprovide sweep.
 ///
 /// Keys are advertised by region of the key space. One or two lookups find all peers of a region with at least K of
-/// them,
-/// and so the K peers closest to each of its keys. A new key waits in ``announce`` for the lookup of its region. The
-/// sweep goes through the key space once per interval, a 64th at a time, and puts each key there when it is due. So a
-/// key needs no state of its own, and the load is spread over the interval. A key that is no longer provided waits in
+/// them, and so the K peers closest to each of its keys. A new key waits in ``announce`` for the lookup of its region.
+/// The sweep goes through the key space once per interval, a 64th at a time, and puts each key there when it is due. So
+/// a key needs no state of its own, and the load is spread over the interval. A key that is no longer provided waits in
 /// ``withdraw`` in the same way.
 struct Advertising: Sendable {
     /// The part of the key space that one step of the sweep takes, as prefix bits.
@@ -106,8 +105,7 @@ struct Advertising: Sendable {
     mutating func restartSweep(now: MonotonicTime) { cursorTime = now }
 
     /// Whether the network has turned out to be larger than K. Returns `true` at most once per interval, so that a
-    /// network of
-    /// about K nodes does not advertise everything at each change.
+    /// network of about K nodes does not advertise everything at each change.
     mutating func outgrew(now: MonotonicTime) -> Bool {
         guard hasAdvertisedToAll else { return false }
         if let lastOutgrown, now - lastOutgrown < interval { return false }

@@ -9,8 +9,7 @@ public struct KademliaConfiguration: Sendable {
     /// The interval of advertising own keys. (Spegel v0.7: 15 minutes.)
     public var reprovideInterval: Duration = .seconds(540)
     /// The minimum lifetime of a record from ADD_PROVIDER, which has no field for it. Nodes of Spegel v0.7 reprovide
-    /// every
-    /// 15 minutes and keep records for 19.
+    /// every 15 minutes and keep records for 19.
     public var plainRecordLife: Duration = .seconds(1140)
     /// How long new keys are gathered before they are advertised.
     public var coalescingDelay: Duration = .milliseconds(10)

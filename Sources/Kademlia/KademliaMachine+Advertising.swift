@@ -37,8 +37,7 @@ extension KademliaMachine {
     }
 
     /// Withdraws all own records and announces the node's departure. Stops advertising. ``hasLeft`` becomes true when
-    /// the
-    /// messages are sent.
+    /// the messages are sent.
     public mutating func leave(now: MonotonicTime) {
         guard !isLeaving else { return }
         isLeaving = true
@@ -131,8 +130,7 @@ extension KademliaMachine {
         }
         guard let first = job.first else {
             // The region of the K peers, made one bit smaller, contains no other peer, because those in it are closer
-            // to
-            // the target than the last.
+            // to the target than the last.
             let shared = sharedPrefix(of: found, with: job.anchor.position)
             let region = KeyRegion(around: job.anchor.position, prefixLength: shared)
             guard found.count >= replication, advertising.hasOthers(job.kind, in: region, than: job.anchor) else {
@@ -161,8 +159,7 @@ extension KademliaMachine {
     }
 
     /// The number of leading bits that all found peers share with a position, the farthest being the last. Zero when no
-    /// other
-    /// peers exist.
+    /// other peers exist.
     private func sharedPrefix(of found: [PeerInfo], with position: KeySpacePosition) -> Int {
         guard found.count >= replication, let last = found.last else { return 0 }
         return KeySpacePosition(hashing: last.id.bytes).commonPrefixLength(with: position)

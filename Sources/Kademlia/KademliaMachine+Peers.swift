@@ -15,8 +15,7 @@ extension KademliaMachine {
     /// Adds a peer that supports the DHT protocol. It enters the table after it has replied to a request.
     ///
     /// Updates the addresses of a peer in the table. When too many peers wait for their check, the peer is ignored
-    /// until
-    /// it appears again.
+    /// until it appears again.
     public mutating func peerAppeared(_ info: PeerInfo, now: MonotonicTime) {
         guard info.id != localPeer else { return }
         suspects.remove(info.id)

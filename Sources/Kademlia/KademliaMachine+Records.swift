@@ -58,8 +58,7 @@ extension KademliaMachine {
         guard Self.keyLengths.contains(request.key.count) else { return nil }
         var closer = closerPeers(to: KeySpacePosition(hashing: request.key), except: peer)
         // A node names itself only to a peer that asks for it. So peers check that it serves the protocol, and others
-        // take
-        // an empty reply for a failed check. A target in the table is the closest, so it comes first anyway.
+        // take an empty reply for a failed check. A target in the table is the closest, so it comes first anyway.
         if request.key == localPeer.bytes, !localAddresses.isEmpty {
             closer.insert(Message.Peer(localInfo, connection: .connected), at: 0)
         }

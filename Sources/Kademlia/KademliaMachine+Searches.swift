@@ -24,13 +24,11 @@ extension KademliaMachine {
     /// ``Action/searchEnded(_:_:)``.
     ///
     /// Local records are reported at once. They suffice if there are `limit` of them, or if the network has fewer than
-    /// K
-    /// other nodes, which then hold all records. Otherwise the search asks the network. A record that arrives meanwhile
-    /// counts as found.
+    /// K other nodes, which then hold all records. Otherwise the search asks the network. A record that arrives
+    /// meanwhile counts as found.
     ///
     /// Searches for one key share one lookup. A search that is queued for its lookup, see ``isWaiting(_:)``, reports
-    /// its
-    /// start by ``Action/searchStarted(_:)``.
+    /// its start by ``Action/searchStarted(_:)``.
     ///
     /// - Parameter isTraced: whether the summary has a trace of all requests.
     public mutating func findProviders(
@@ -104,8 +102,7 @@ extension KademliaMachine {
     }
 
     /// Records that a peer does not have a key. Its record is dropped. It is not offered for the key until it announces
-    /// the
-    /// key again, or until ``KademliaConfiguration/exclusionLifetime`` has passed.
+    /// the key again, or until ``KademliaConfiguration/exclusionLifetime`` has passed.
     public mutating func reportMissing(_ provider: PeerID, for key: Key, now: MonotonicTime) {
         store.remove(provider, for: key.position)
         exclusions.insert(Exclusion(position: key.position, peer: provider), now: now)

@@ -4,14 +4,11 @@ import Time
 /// All decisions of a DHT node, as a value: input in, actions out; without I/O, clock, tasks or randomness.
 ///
 /// After each input the driver takes the actions from ``nextAction()`` and carries them out. It calls ``advance(to:)``
-/// at
-/// ``nextDeadline`` at the latest. It reports one outcome for each request and send, unless a deadline or a
-/// cancellation
-/// came first. ``KademliaNode`` drives the machine with tasks and a clock, a simulation with virtual time.
+/// at ``nextDeadline`` at the latest. It reports one outcome for each request and send, unless a deadline or a
+/// cancellation came first. ``KademliaNode`` drives the machine with tasks and a clock, a simulation with virtual time.
 ///
 /// In a network with fewer than K other nodes every node holds every record, so that a lookup needs no network. In a
-/// larger
-/// one the K peers closest to a key hold its records; ``Advertising`` finds them.
+/// larger one the K peers closest to a key hold its records; ``Advertising`` finds them.
 public struct KademliaMachine: Sendable {
     /// A request or send in flight.
     public struct OperationID: Hashable, Sendable {
@@ -203,8 +200,7 @@ public struct KademliaMachine: Sendable {
     var replication: Int { configuration.routingTable.bucketSize }
 
     /// Whether the table contains all peers of the network. A lookup of the node's own id finds K peers in a network of
-    /// any
-    /// size, so fewer than K are all.
+    /// any size, so fewer than K are all.
     var isSmall: Bool { table.count < replication }
 
     var localInfo: PeerInfo { PeerInfo(id: localPeer, addresses: localAddresses) }

@@ -8,8 +8,7 @@ extension KademliaNode {
     /// Handles a message of an authenticated peer.
     ///
     /// - Returns: the reply; `nil` when the message needs none (ADD_PROVIDER), is unsupported or is invalid. For the
-    ///   last
-    ///   two, close the stream.
+    ///   last two, close the stream.
     public func handle(_ message: Message, from peer: PeerID) -> Message? {
         input { $0.machine.handle(message, from: peer, now: $1) }
     }
@@ -54,9 +53,9 @@ extension KademliaNode {
 
     /// Finds providers of a key except this node, and yields each once.
     ///
-    /// Local records come first, without the network. They suffice if there are `limit` of them, or if the network has at
-    /// most K nodes, which then hold all records. The stream ends when `limit` providers were found, when all peers that
-    /// should know have replied, or when its consumer is cancelled, which stops the search.
+    /// Local records come first, without the network. They suffice if there are `limit` of them, or if the network has
+    /// at most K nodes, which then hold all records. The stream ends when `limit` providers were found, when all peers
+    /// that should know have replied, or when its consumer is cancelled, which stops the search.
     public func findProviders(_ key: Key, limit: Int) -> AsyncStream<PeerInfo> {
         findProviders(key, limit: limit) { $0 }
     }
@@ -64,8 +63,8 @@ extension KademliaNode {
     /// Finds providers of a key like ``findProviders(_:limit:)-(Key,_)``, and yields each provider transformed by a
     /// function, unless that returns `nil`. This saves a task in between.
     ///
-    /// - Parameter began: called once, before this returns or when the queued lookup starts; never when the queue is full
-    ///   and the search is rejected.
+    /// - Parameter began: called once, before this returns or when the queued lookup starts; never when the queue is
+    ///   full and the search is rejected.
     public func findProviders<Provider: Sendable>(
         _ key: Key,
         limit: Int,
@@ -157,8 +156,7 @@ extension KademliaNode {
     }
 
     /// Records that a peer does not have a key. Its record is dropped. It is not offered for the key until it announces
-    /// the
-    /// key again, or until ``KademliaConfiguration/exclusionLifetime`` has passed.
+    /// the key again, or until ``KademliaConfiguration/exclusionLifetime`` has passed.
     public func reportMissing(_ provider: PeerID, for key: Key) {
         input { $0.machine.reportMissing(provider, for: key, now: $1) }
     }

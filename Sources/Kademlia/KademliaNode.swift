@@ -91,8 +91,7 @@ public final class KademliaNode: Sendable {
     // MARK: - Running
 
     /// Carries out the machine's actions until cancelled. Call it once. At its end all running searches end. Later ones
-    /// use
-    /// local records only.
+    /// use local records only.
     public func run() async {
         state.withLock { $0.phase = .running }
         input { _, _ in }
@@ -122,8 +121,7 @@ public final class KademliaNode: Sendable {
     }
 
     /// Withdraws all own records and announces this node's departure. Stops advertising. Call it while ``run()`` runs
-    /// and
-    /// the transport still works.
+    /// and the transport still works.
     ///
     /// - Parameter limit: the time limit; holders that were not notified by then find out by themselves.
     public func leave(within limit: Duration = .seconds(2)) async {

@@ -11,8 +11,7 @@ public protocol KademliaTransport: Sendable {
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message
 
     /// Sends own records to a peer over one stream, and returns when it has accepted them. Uses the records protocol if
-    /// the
-    /// peer supports it, otherwise ``RecordUpdate/messages``, which may be empty.
+    /// the peer supports it, otherwise ``RecordUpdate/messages``, which may be empty.
     ///
     /// - Throws: any error; the peer then counts as unreachable.
     func send(_ update: RecordUpdate, to peer: PeerInfo) async throws

@@ -1,8 +1,7 @@
 /// The key of content in the DHT, from a digest (`sha256:…`) or a full tag name (`docker.io/library/x:1`).
 ///
 /// On the wire it is a 34-byte multihash, the sha2-256 of the text. Its position is the SHA-256 of those bytes. The
-/// value
-/// holds both as numbers, so that large sets of keys need no allocation for each.
+/// value holds both as numbers, so that large sets of keys need no allocation for each.
 public struct Key: Hashable, Sendable {
     private let digest: KeySpaceWords
 

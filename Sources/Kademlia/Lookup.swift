@@ -123,8 +123,7 @@ public struct Lookup: Sendable {
     public var providerCount: Int { harvest?.count ?? 0 }
 
     /// Providers that did not count as found because one reply named many. They are for a lookup that ends with fewer
-    /// than
-    /// it needs.
+    /// than it needs.
     public var surplusProviders: [PeerInfo] { harvest?.surplus ?? [] }
 
     /// Peers whose request took longer than the lookup's patience.
@@ -183,8 +182,7 @@ public struct Lookup: Sendable {
         if !asked.isEmpty { return .ask(asked) }
         guard inFlight == 0 else { return .wait(until: earliest) }
         // While hardly any peer has replied, wait for late replies up to the driver's deadline: a slow network is not
-        // an
-        // empty one.
+        // an empty one.
         return answeredCount < configuration.resiliency && hasLateRequests ? .wait(until: nil) : finish()
     }
 
@@ -207,8 +205,7 @@ public struct Lookup: Sendable {
     }
 
     /// The number of requests that may start: alpha in flight on the way to the target, or the K closest at once after
-    /// the
-    /// closest have replied.
+    /// the closest have replied.
     private func roomForRequests(inFlight: Int) -> Int {
         var answered = 0
         for candidate in candidates {

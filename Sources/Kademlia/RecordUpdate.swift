@@ -3,8 +3,7 @@ public import Multiformats
 /// A node's update of its records at a holder: keys that it provides, or no longer provides.
 ///
 /// The sender is the provider, so that a node can update only its own records. Between nodes of this project an update
-/// is
-/// one message of the records protocol. For others an announcement becomes an ADD_PROVIDER for each key; the other
+/// is one message of the records protocol. For others an announcement becomes an ADD_PROVIDER for each key; the other
 /// kinds have no such form.
 public struct RecordUpdate: Hashable, Sendable {
     /// The kinds of updates.

@@ -34,8 +34,7 @@ extension RoutingTable {
     }
 
     /// The number of leading bits that the node's position shares with that of the K-th closest peer; zero with fewer
-    /// peers.
-    /// This is about the prefix length of the region in which the node knows all peers.
+    /// peers. This is about the prefix length of the region in which the node knows all peers.
     var neighbourhoodPrefix: Int {
         var found = 0
         for index in buckets.indices.reversed() {
@@ -49,9 +48,8 @@ extension RoutingTable {
     public func closest(_ limit: Int, to target: KeySpacePosition) -> [PeerInfo] {
         guard limit > 0, !buckets.isEmpty else { return [] }
         // Let c be the length of the prefix that the target shares with this node. The closest peers are those of
-        // bucket c,
-        // which share more than c bits with the target; then those of all deeper buckets, which share exactly c; then
-        // bucket c - 1, and so on.
+        // bucket c, which share more than c bits with the target; then those of all deeper buckets, which share exactly
+        // c; then bucket c - 1, and so on.
         let shared = localPosition.commonPrefixLength(with: target)
         var result: [PeerInfo] = []
         // Sorts indices, not peers, because most peers are not among the closest.

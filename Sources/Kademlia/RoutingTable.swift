@@ -8,8 +8,7 @@ import Time
 ///
 /// One exception keeps a single network from filling the table. The table has at most
 /// ``Configuration/maximumPerAddressGroup`` peers of one /24 (IPv4) or /64 (IPv6) outside the private ranges. Those
-/// above
-/// ``Configuration/maximumPerAddressGroupInBucket`` in a full bucket are replaced by peers of other networks.
+/// above ``Configuration/maximumPerAddressGroupInBucket`` in a full bucket are replaced by peers of other networks.
 public struct RoutingTable: Sendable {
     /// The size limits of the table, and the age limits of its content.
     public struct Configuration: Sendable {
@@ -129,8 +128,7 @@ public struct RoutingTable: Sendable {
         let old = buckets[bucket].entries[place]
         var renewed = entry
         // A peer without addresses keeps its known ones. A peer that claims to have moved into a network with the
-        // maximum
-        // number of peers keeps its old address.
+        // maximum number of peers keeps its old address.
         if entry.info.addresses.isEmpty || (entry.group != old.group && !hasRoom(for: entry.group)) {
             renewed.info = old.info
             renewed.group = old.group

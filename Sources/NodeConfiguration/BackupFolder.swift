@@ -4,9 +4,8 @@ import Files
 ///
 /// Entries are moved, not copied, one by one, since the folder itself may be a mount point. During a move in either
 /// direction they are in `_backup.moving`. The configuration folder then has nothing of this program, so that a run
-/// after
-/// a crash moves the rest and removes nothing. `_backup` alone means that the move is complete, and that everything
-/// beside it may be overwritten.
+/// after a crash moves the rest and removes nothing. `_backup` alone means that the move is complete, and that
+/// everything beside it may be overwritten.
 struct BackupFolder {
     /// The name of a complete backup, the same as in the Go implementation.
     static let name = "_backup"

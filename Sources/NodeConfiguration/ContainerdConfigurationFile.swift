@@ -15,8 +15,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     public private(set) var discardsUnpackedLayers: Bool?
 
     /// Whether the CRI plugin pulls by itself instead of through the transfer service of 2.1 and later, which takes a
-    /// list
-    /// of folders for the name of one.
+    /// list of folders for the name of one.
     public private(set) var pullsLocally = false
 
     /// The settings of a containerd without a file.

@@ -20,8 +20,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
     /// itself.
     public var prependExisting: Bool
     /// containerd's time-out for connecting to a mirror. containerd supports the setting from 2.1 on, and older
-    /// versions
-    /// ignore it. `nil` and zero omit it.
+    /// versions ignore it. `nil` and zero omit it.
     public var dialTimeout: Duration?
     /// The header `Authorization` for the mirrors. Only their owner may read the files with it.
     public var authorization: String?
@@ -69,8 +68,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
     /// Writes the configuration. A second run changes nothing. A run after a failure completes the work.
     ///
     /// - Throws: ``NodeConfigurationError`` before any change, when settings contradict each other or an existing file
-    ///   is
-    ///   malformed. `FileError` when the folder cannot be changed.
+    ///   is malformed. `FileError` when the folder cannot be changed.
     @discardableResult
     public func apply(logger: Logger) throws -> Report {
         let report = try apply(editor: FolderEditor())

@@ -85,8 +85,7 @@ struct RegistryFolder {
     }
 
     /// Collects certificates and keys that a hosts file may reference by a relative path. Follows links, since their
-    /// base
-    /// changes.
+    /// base changes.
     private func collect(from source: String, within folder: String, into files: inout [File], depth: Int = 0) throws {
         for entry in try Files.names(in: source + "/" + folder) ?? [] {
             let name = folder + entry

@@ -1,8 +1,7 @@
 import Synchronization
 
 /// The zones of other nodes, as they announce them: by identify when connected, and by their first response to a
-/// request
-/// for content.
+/// request for content.
 public final class PeerZones: Sendable {
     /// The maximum number of peers. At the limit the older half is dropped.
     public static let limit = 1024

@@ -27,8 +27,7 @@ public protocol Router: Sendable {
     func withdraw(_ keys: [String]) async
 
     /// Reports that a node does not have the key. It is not offered for the key until it advertises the key again, or
-    /// for
-    /// a while.
+    /// for a while.
     func reportMissing(_ provider: Provider, of key: String)
 
     /// Reports that a node sent corrupt content for the key. It is not offered for the key for a while, even if it

@@ -50,8 +50,7 @@ import Time
     }
 
     /// Each key is due once per interval, at its own time, and the load is spread. This also holds when all keys are in
-    /// one
-    /// part of the key space, as a single one is.
+    /// one part of the key space, as a single one is.
     @Test(arguments: 0..<40) func sweepTakesSingleKeyOncePerInterval(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let key = Key("\(seed)")

@@ -110,8 +110,7 @@ import Time
     }
 
     /// A lookup of the own id finds K peers in a network of any size. A node with exactly K peers must not take them
-    /// for
-    /// all, or no lookup would find its records.
+    /// for all, or no lookup would find its records.
     @Test func kPeersDoNotCountAsAllPeers() throws {
         var few = try testMachine(knowing: 19)
         few.provide([Key("a")], now: .zero)

@@ -100,8 +100,7 @@ import Testing
     }
 
     /// In any segmentation, both sides agree on the dialer's first supported protocol, and no byte after the
-    /// negotiation
-    /// is lost.
+    /// negotiation is lost.
     @Test(arguments: 0..<200)
     func agreesInAnySegmentation(round: Int) {
         let seed = UInt64(round) &+ 0xA11CE

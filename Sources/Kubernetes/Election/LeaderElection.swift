@@ -1,8 +1,7 @@
 /// One node's part in a leader election over a Lease, by the rules of client-go.
 ///
 /// A pure state machine: ``next(at:)`` returns the shell's next step, and ``receive(_:at:random:)`` takes the outcome
-/// of
-/// a request. All times are from the shell's own monotonic clock, and are never compared with clocks of other nodes:
+/// of a request. All times are from the shell's own monotonic clock, and are never compared with clocks of other nodes:
 ///
 /// - A node takes over another node's lease only when it was unchanged for its duration *on this node's clock*.
 /// - A node leads until the renew deadline after it *began* its last successful renewal. This is shorter than the lease

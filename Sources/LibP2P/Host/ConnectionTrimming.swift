@@ -6,8 +6,7 @@ enum ConnectionTrimming {
     ///   - connections: The use of each connection.
     ///   - limit: The maximum number of connections.
     /// - Returns: The positions of the connections to close: none in use, those unused for the longest time first, and
-    ///   no
-    ///   more than necessary.
+    ///   no more than necessary.
     static func excess(_ connections: [(isInUse: Bool, lastUse: NIODeadline)], limit: Int) -> [Int] {
         let count = connections.count - limit
         guard count > 0 else { return [] }

@@ -30,8 +30,7 @@ struct DialBackoff {
     /// Records a failed dial.
     ///
     /// - Parameter jitter: A random number from 0 to 1. It scales the backoff by 75 % to 125 %, so that hosts that lost
-    ///   the
-    ///   same peer do not redial at once.
+    ///   the same peer do not redial at once.
     mutating func failed(_ address: Multiaddr, now: ContinuousClock.Instant, jitter: Double) {
         let failures = min((entries[address]?.failures ?? 0) + 1, 16)
         let mean = min(Self.base * (1 << (failures - 1)), Self.maximum)

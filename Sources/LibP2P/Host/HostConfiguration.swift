@@ -19,8 +19,7 @@ public struct HostConfiguration: Sendable {
     /// The maximum number of established and pending connections.
     public var maxConnections = 1024
     /// The number of established connections above which those unused for the longest time are closed. A connection
-    /// with
-    /// an open stream is never closed.
+    /// with an open stream is never closed.
     public var connectionHighWaterMark = 512
     /// The maximum number of connections to one peer. Simultaneous dials of both sides make two. The rest is for a peer
     /// that reconnects before its dead connections are detected.

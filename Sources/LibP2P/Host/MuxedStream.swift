@@ -65,8 +65,7 @@ public final class MuxedStream: Sendable {
     /// Writes bytes. Returns when all are in the stream's send queue, which is bounded.
     ///
     /// A time-out or cancellation after a part was queued resets the stream, since the peer could not parse the bytes
-    /// after
-    /// that part.
+    /// after that part.
     ///
     /// - Throws: ``StreamError``, or `CancellationError`.
     public func write(_ bytes: ByteBuffer, timeout: Duration? = nil) async throws {

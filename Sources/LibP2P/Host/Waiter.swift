@@ -3,8 +3,7 @@ import Synchronization
 /// A task that waits for an event of an event loop.
 ///
 /// It is resumed exactly once: by the first of success, failure, and cancellation of the task. Each attempt to resume
-/// it
-/// returns whether it was the first, so that no value is lost to a cancelled task.
+/// it returns whether it was the first, so that no value is lost to a cancelled task.
 final class Waiter<Value: Sendable>: Sendable {
     private enum State {
         case idle

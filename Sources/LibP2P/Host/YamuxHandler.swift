@@ -3,8 +3,7 @@ import NIOCore
 internal import NIOSSL
 
 /// The last handler of a connection's pipeline. It drives the yamux session, passes its streams to the program, and
-/// ends
-/// dead or idle connections.
+/// ends dead or idle connections.
 final class YamuxHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -115,8 +114,7 @@ final class YamuxHandler: ChannelInboundHandler {
     // MARK: For streams
 
     /// Queues bytes of a stream in the session without sending them. Returns whether all fitted, or `nil` when the
-    /// stream
-    /// is not writable.
+    /// stream is not writable.
     func send(_ bytes: inout ByteBuffer, on id: UInt32) -> Bool? {
         try? session.write(&bytes, to: id)
     }

@@ -6,8 +6,7 @@ extension PublicKey {
     /// Whether `signature` of `message` was made with the private half of this key.
     ///
     /// Ed25519 (RFC 8032); ECDSA with SHA-256 on P-256, P-384 and P-521 with signatures in DER; RSA of 2048 bits or
-    /// more
-    /// with SHA-256 and the padding of PKCS#1 v1.5.
+    /// more with SHA-256 and the padding of PKCS#1 v1.5.
     ///
     /// - Throws: ``IdentityError/unsupportedKeyType(_:)`` for secp256k1, which the cryptographic library lacks;
     ///   ``IdentityError/malformedPublicKey(reason:)`` if the data is no key. A malformed signature is merely invalid.

@@ -7,8 +7,7 @@ import NIOCore
 /// reads.
 ///
 /// After the handshake it fires the user inbound event ``SecurityEstablished``. On a failure it fires a ``NoiseError``
-/// as
-/// a caught error and closes the channel. It has no deadline; the owner must limit the time until the event.
+/// as a caught error and closes the channel. It has no deadline; the owner must limit the time until the event.
 public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// Frames in arbitrary segments.
     public typealias InboundIn = ByteBuffer

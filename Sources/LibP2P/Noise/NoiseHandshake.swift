@@ -13,14 +13,12 @@ public struct NoiseHandshake: Sendable {
         /// The handshake is complete after this message, if any, was sent.
         case complete(reply: [UInt8]?, session: NoiseSession)
         /// The remote is another peer than expected. It still gets the message, so that it learns the id of this node:
-        /// in
-        /// this way nodes discover each other's id. Then the connection must be closed.
+        /// in this way nodes discover each other's id. Then the connection must be closed.
         case reject(reply: [UInt8], error: NoiseError)
     }
 
     /// The maximum length of a handshake message in bytes. One with an RSA key of 8192 bits and its signature takes
-    /// less
-    /// than 3 KiB.
+    /// less than 3 KiB.
     public static let maximumMessageLength = 8 * 1024
 
     private let keyPair: KeyPair

@@ -4,8 +4,7 @@ internal import NIOSSL
 internal import NIOTLS
 
 /// Verifies the peer's certificate behind the TLS handler, fires ``SecurityEstablished`` after the handshake, and
-/// leaves
-/// the pipeline.
+/// leaves the pipeline.
 ///
 /// A handshake error that a certificate caused is replaced by the error of the certificate.
 final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {

@@ -6,12 +6,10 @@ package struct YamuxConfiguration: Equatable {
     /// The maximum number of open inbound streams; more are reset.
     package var maxInboundStreams = 256
     /// The maximum number of opened streams that the remote side has not acknowledged yet (libp2p/specs
-    /// yamux/README.md,
-    /// "ACK backlog").
+    /// yamux/README.md, "ACK backlog").
     package var maxUnacknowledgedStreams = 256
     /// The receive window of a stream in bytes, which bounds its memory. At least ``initialWindow``; the excess is
-    /// granted
-    /// when the stream opens.
+    /// granted when the stream opens.
     package var receiveWindow = YamuxConfiguration.initialWindow
     /// The maximum receive window of a stream whose reader keeps up and whose sender waits for it.
     package var maxReceiveWindow = 1024 * 1024
@@ -22,8 +20,7 @@ package struct YamuxConfiguration: Equatable {
     /// The maximum number of queued bytes of all streams. Above it no stream accepts more.
     package var maxQueuedBytes = 4 * 1024 * 1024
     /// The maximum number of data bytes in a sent frame. With 16 KiB a stream waits only that long for each other
-    /// stream,
-    /// and the header costs less than a thousandth.
+    /// stream, and the header costs less than a thousandth.
     package var maxFrameSize = 16 * 1024
     /// The maximum number of queued answers (pings and resets). A peer that requests more without reading them is
     /// flooding. At 12 bytes each they take 12 KiB.

@@ -7,8 +7,7 @@ extension YamuxSession {
     /// Takes the next frames to send.
     ///
     /// - Parameter maxBytes: The maximum number of bytes: one write of the layer below. At least twice the size of a
-    ///   frame
-    ///   header.
+    ///   frame header.
     /// - Returns: Whole frames, or `nil` when there is nothing to send.
     package mutating func nextOutbound(maxBytes: Int) -> ByteBuffer? {
         guard hasOutbound else { return nil }

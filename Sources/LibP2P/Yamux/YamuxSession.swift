@@ -129,9 +129,8 @@ package struct YamuxSession {
     /// Records that `count` received bytes of a stream were consumed, so that the remote side may send more.
     ///
     /// A window update is sent when half the window was consumed, so that a steady reader never stalls the sender and
-    /// an
-    /// update is worth its frame. If the next one is due within four round trips, the window limits the sender, and is
-    /// doubled within the limits.
+    /// an update is worth its frame. If the next one is due within four round trips, the window limits the sender, and
+    /// is doubled within the limits.
     ///
     /// - Parameter now: The time; without it windows do not grow.
     package mutating func consume(_ count: Int, of id: UInt32, now: NIODeadline? = nil) {
@@ -169,8 +168,7 @@ package struct YamuxSession {
     }
 
     /// Drops further bytes of a stream. The remote side gets window updates as if they were read, so that it can reach
-    /// its
-    /// end. To stop it sooner, reset the stream.
+    /// its end. To stop it sooner, reset the stream.
     package mutating func stopReading(_ id: UInt32) {
         streams[id]?.isDiscarding = true
     }

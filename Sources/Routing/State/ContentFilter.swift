@@ -24,8 +24,7 @@ public struct ContentFilter: Hashable, Sendable {
         /// The content must not be shared, unless a shared image references it as well.
         case withheld
         /// Nothing: the name is not a reference. Imported images have such names. So has each image that a kubelet
-        /// pulls,
-        /// in addition to others.
+        /// pulls, in addition to others.
         case unsaid
     }
 
@@ -47,8 +46,7 @@ public struct ContentFilter: Hashable, Sendable {
     }
 
     /// Whether content that was pulled from a repository may be shared. containerd's label has the registry's host
-    /// without
-    /// its port.
+    /// without its port.
     func allows(_ source: ContentSource) -> Bool {
         guard let registries else { return allows(source.registry, source.repository, nil) }
         let meant = registries.filter { $0 == source.registry || $0.host == source.registry.text }

@@ -13,10 +13,8 @@ struct ContentGraph {
         /// The number of concurrent reads.
         var width = 8
         /// The maximum number of documents to read that are not accessible as files. The gRPC library closes a
-        /// connection
-        /// on which 200 calls are reset within some seconds, which servers in Go do after a quick response. Each
-        /// document
-        /// takes two calls.
+        /// connection on which 200 calls are reset within some seconds, which servers in Go do after a quick response.
+        /// Each document takes two calls.
         var streamed = 100
     }
 

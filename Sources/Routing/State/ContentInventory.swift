@@ -4,8 +4,7 @@ import OCI
 /// The content of a store: metadata of each piece, the tags, and the keys to share.
 ///
 /// Built by a walk from the images through indexes and manifests. It includes content without an image, which may
-/// belong
-/// to an unfinished pull, or to an image that was imported without a name.
+/// belong to an unfinished pull, or to an image that was imported without a name.
 struct ContentInventory {
     var contents: [Digest: ContentIndex.Entry] = [:]
     var tags: [String: Descriptor] = [:]

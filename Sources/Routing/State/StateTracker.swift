@@ -149,8 +149,7 @@ public final class StateTracker: Service {
     }
 
     /// Withdraws content with a digest mismatch at once. The store no longer lists it, so a full reading soon after
-    /// handles
-    /// the tags that reference it.
+    /// handles the tags that reference it.
     private func withdrawFaulty(_ digest: Digest) async {
         index.remove(digest)
         let (wasAdvertised, pending) = state.withLock { ($0.advertised.remove(digest.text) != nil, $0.pending) }
@@ -297,8 +296,7 @@ public final class StateTracker: Service {
     }
 
     /// Shares the content on disk, which needs no store. Its origin is unknown, so it is not advertised with a filter.
-    /// It is
-    /// served to clients that know its digest.
+    /// It is served to clients that know its digest.
     private func shareContentOnDisk() async {
         guard filter.sharesAllContent else { return }
         do {
