@@ -21,7 +21,7 @@ struct DistributionErrorTests {
     func codes(code: DistributionError.Code) throws {
         let error = DistributionError(code, "unknown blob")
         #expect((400..<500).contains(error.status))
-        #expect(error.description == "\(code.rawValue): what happened")
+        #expect(error.description == "\(code.rawValue): unknown blob")
         let body = Body(errors: [.init(code: code.rawValue, message: "unknown blob", detail: nil)])
         #expect(try decode(error) == body)
     }
