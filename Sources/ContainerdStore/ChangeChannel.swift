@@ -1,7 +1,7 @@
 import ContentStore
 import Synchronization
 
-/// Carries changes from the task that hears of them to whoever iterates over them, through a ``ChangeQueue``.
+/// Passes changes from the event subscription to one iterating task through a ``ChangeQueue``.
 final class ChangeChannel: Sendable {
     private enum Ending {
         case none
@@ -14,7 +14,7 @@ final class ChangeChannel: Sendable {
         var ending = Ending.none
         var waiters: [CheckedContinuation<Void, Never>] = []
 
-        /// Whether there is nothing to give yet.
+        /// Whether there is nothing to return yet.
         var isIdle: Bool {
             guard queue.count == 0, case .none = ending else { return false }
             return true
@@ -23,12 +23,12 @@ final class ChangeChannel: Sendable {
 
     private let state: Mutex<State>
 
-    /// Makes a channel in which at most `limit` changes wait.
+    /// Creates a channel for at most `limit` waiting changes.
     init(limit: Int) {
         state = Mutex(State(queue: ChangeQueue(limit: limit)))
     }
 
-    /// Adds a change; it is dropped when the channel has ended.
+    /// Appends a change. Drops it after the end of the channel.
     func send(_ change: StoreChange) {
         let waiters = state.withLock { state in
             guard case .none = state.ending else { return [CheckedContinuation<Void, Never>]() }
@@ -38,7 +38,7 @@ final class ChangeChannel: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Ends the channel: what waits is still given, then the error is thrown once.
+    /// Ends the channel: it returns the waiting changes, then throws the error once.
     func fail(_ error: any Error) {
         let waiters = state.withLock { state in
             if case .none = state.ending { state.ending = .failed(error) }
@@ -47,7 +47,7 @@ final class ChangeChannel: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Waits for the next change; `nil` after the end, or when the calling task is cancelled.
+    /// Waits for the next change. Returns `nil` after the end, or when the calling task is cancelled.
     func next() async throws -> StoreChange? {
         while true {
             let result: Result<StoreChange?, any Error>? = state.withLock { state in
@@ -66,12 +66,12 @@ final class ChangeChannel: Sendable {
         }
     }
 
-    /// Returns when there may be something to give, or the calling task is cancelled.
+    /// Returns when a change may be available, or the calling task is cancelled.
     private func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waits = state.withLock { state in
-                    // The cancellation handler may have run before: it finds no waiter then, so this is asked here.
+                    // The cancellation handler may have run before and found no waiter.
                     guard state.isIdle, !Task.isCancelled else { return false }
                     state.waiters.append(continuation)
                     return true
@@ -79,7 +79,7 @@ final class ChangeChannel: Sendable {
                 if !waits { continuation.resume() }
             }
         } onCancel: {
-            // All are woken; those that are not cancelled wait again.
+            // Wakes all waiters; those that are not cancelled wait again.
             let waiters = state.withLock { Self.takeWaiters(&$0) }
             for waiter in waiters { waiter.resume() }
         }

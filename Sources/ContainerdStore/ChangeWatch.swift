@@ -1,11 +1,11 @@
 import ContentStore
 
-/// A subscription to containerd's events, which ends when nobody holds it any more.
+/// A subscription to containerd's events. It ends with the last reference.
 final class ChangeWatch: Sendable {
     private let channel: ChangeChannel
     private let task: Task<Void, Never>
 
-    /// Subscribes; at most `limit` changes wait to be taken.
+    /// Subscribes with at most `limit` waiting changes.
     init(connection: ContainerdConnection, limit: Int) {
         channel = ChangeChannel(limit: limit)
         task = connection.watch(into: channel)
@@ -15,7 +15,7 @@ final class ChangeWatch: Sendable {
         task.cancel()
     }
 
-    /// Waits for the next change; `nil` after the end, or when the calling task is cancelled.
+    /// Waits for the next change. Returns `nil` after the end, or when the calling task is cancelled.
     func next() async throws -> StoreChange? {
         try await channel.next()
     }

@@ -8,11 +8,10 @@ import OCI
 internal import SwiftProtobuf
 import Synchronization
 
-/// The gRPC client of one containerd: makes the calls, each with a deadline, and turns what goes wrong into
-/// ``ContainerdError``.
+/// The gRPC client of one containerd. Each call has a deadline; errors become ``ContainerdError``.
 ///
-/// A call does not wait for a containerd that is away: it fails at once, and the connection is tried again in the
-/// background, so that a later call finds it.
+/// A call to an unreachable containerd fails at once. The connection is retried in the background, so that a later
+/// call succeeds.
 final class ContainerdConnection: Sendable {
     private struct State {
         var isClosed = false
@@ -26,7 +25,7 @@ final class ContainerdConnection: Sendable {
     let client: GRPCClient<HTTP2ClientTransport.Posix>
     private let state = Mutex(State())
 
-    /// The most bytes of one message, enough for a listing of 100,000 images; containerd itself sends 16 MiB at most.
+    /// The maximum size of a message in bytes: a listing of 100,000 images. containerd itself sends at most 16 MiB.
     private static let maximumMessageSize = 32 << 20
 
     init(
@@ -47,8 +46,8 @@ final class ContainerdConnection: Sendable {
             config: .defaults { config in
                 config.backoff = .init(initial: .milliseconds(50), max: .seconds(1), multiplier: 1.6, jitter: 0.2)
                 config.http2.targetWindowSize = 1 << 20
-                // Finds out that containerd hangs while events are waited for. gRPC servers in Go close a connection
-                // on which a client pings more often than every 5 minutes.
+                // Detects a containerd that hangs while the client waits for events. gRPC servers in Go close a
+                // connection on which a client pings more often than every 5 minutes.
                 config.connection.keepalive = .init(
                     time: .seconds(360),
                     timeout: .seconds(20),
@@ -60,7 +59,7 @@ final class ContainerdConnection: Sendable {
         client = GRPCClient(transport: transport)
     }
 
-    /// Keeps the connection until ``close()`` is called or the task is cancelled.
+    /// Runs the connection until ``close()`` is called or the task is cancelled.
     func run() async throws {
         defer { close() }
         do {
@@ -70,7 +69,7 @@ final class ContainerdConnection: Sendable {
         }
     }
 
-    /// Lets running calls finish, ends the watches, and refuses further calls.
+    /// Lets running calls finish, ends the watches and rejects further calls.
     func close() {
         let watches = state.withLock { state in
             state.isClosed = true
@@ -85,7 +84,7 @@ final class ContainerdConnection: Sendable {
 
     func version() async throws -> String {
         let version = Containerd_Services_Version_V1_Version.Client(wrapping: client)
-        return try await call("tell its version", within: deadlines.call) { options in
+        return try await call("get the version", within: deadlines.call) { options in
             try await version.version(.init(), metadata: metadata, options: options).version
         }
     }
@@ -110,14 +109,14 @@ final class ContainerdConnection: Sendable {
         }
     }
 
-    /// What is known of content, or `nil` when it is not held.
+    /// The metadata of content, or `nil` when it is missing.
     func info(of digest: Digest) async throws -> StoredContent? {
         guard let info = try await details(of: digest) else { return nil }
         var labels = SourceLabels()
         return StoredContent(digest: digest, size: info.size, sources: labels.sources(in: info.labels))
     }
 
-    /// What reads content, or `nil` when it is not held.
+    /// A reader of content, or `nil` when it is missing.
     func reader(of digest: Digest) async throws -> ContainerdReader? {
         guard let info = try await details(of: digest) else { return nil }
         var stamp: ContentStamp?
@@ -128,10 +127,10 @@ final class ContainerdConnection: Sendable {
         return ContainerdReader(connection: self, digest: digest, size: info.size, stamp: stamp)
     }
 
-    /// All that containerd tells of content, or `nil` when it is not held. The size is no less than 0.
+    /// All metadata of content, or `nil` when it is missing. The size is at least 0.
     private func details(of digest: Digest) async throws -> Containerd_Services_Content_V1_Info? {
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
-        let operation = "tell the size of content"
+        let operation = "get content metadata"
         let info: Containerd_Services_Content_V1_Info? = try await call(operation, within: deadlines.call) { options in
             do {
                 let request = Containerd_Services_Content_V1_InfoRequest.with { $0.digest = digest.text }
@@ -147,9 +146,9 @@ final class ContainerdConnection: Sendable {
         return info
     }
 
-    /// All content. What has no supported digest is left out.
+    /// All content with a supported digest.
     ///
-    /// - Parameter isEnough: asked after each part of the listing; the rest is not listed once it says so.
+    /// - Parameter isEnough: called after each part of the listing; the listing stops when it returns true.
     func contents(until isEnough: @Sendable @escaping (Int) -> Bool = { _ in false }) async throws -> [StoredContent] {
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
         return try await call("list content", within: deadlines.listing) { options in
@@ -169,7 +168,7 @@ final class ContainerdConnection: Sendable {
         }
     }
 
-    /// Exactly `count` bytes of content from `offset` on.
+    /// Reads exactly `count` bytes of content from `offset`.
     func read(_ digest: Digest, from offset: Int64, count: Int) async throws -> [UInt8] {
         guard count > 0 else { return [] }
         let content = Containerd_Services_Content_V1_Content.Client(wrapping: client)
@@ -188,7 +187,7 @@ final class ContainerdConnection: Sendable {
                         guard message.data.count <= count - bytes.count else {
                             throw ContainerdError.malformedAnswer(
                                 operation: operation,
-                                detail: "more than the \(count) bytes that were asked for"
+                                detail: "expected \(count) bytes, got more"
                             )
                         }
                         bytes.append(contentsOf: message.data)
@@ -204,7 +203,7 @@ final class ContainerdConnection: Sendable {
             } catch let error as RPCError where error.code == .notFound {
                 throw ContainerdError.contentGone(digest)
             } catch let error as RPCError where error.message.hasSuffix("input/output error") {
-                // The words of the system, of which containerd keeps no number: the disk cannot read it.
+                // containerd passes on the system's text without its number: the disk cannot read the content.
                 throw ContentError.system(operation: "read", path: digest.text, errno: EIO)
             }
         }
@@ -212,14 +211,14 @@ final class ContainerdConnection: Sendable {
 
     // MARK: Watching
 
-    /// How many watches are going on.
+    /// The number of active watches.
     var watchCount: Int {
         state.withLock(\.watches.count)
     }
 
-    /// Starts to send changes into the channel, until the task is cancelled or the events end; the channel then fails.
+    /// Sends changes to the channel until the task is cancelled or the events end; the channel then fails.
     ///
-    /// The first change is `unknown`, sent when the subscription is on its way: what happened before it is not told.
+    /// The first change is `unknown`. It is sent when the subscription is under way, since earlier events are lost.
     func watch(into channel: ChangeChannel) -> Task<Void, Never> {
         state.withLock { state in
             guard !state.isClosed else {
@@ -230,7 +229,7 @@ final class ContainerdConnection: Sendable {
             state.nextWatch &+= 1
             let task = Task { [self] in
                 do {
-                    // Tells apart, within a deadline, whatever is wrong with the connection; a subscription has none.
+                    // A subscription has no deadline. This call finds any fault of the connection within one.
                     _ = try await version()
                     try await subscribe(into: channel)
                 } catch {
@@ -247,7 +246,7 @@ final class ContainerdConnection: Sendable {
         let request = Containerd_Services_Events_V1_SubscribeRequest.with {
             $0.filters = EventMapping.filters(namespace: namespace)
         }
-        try await call("send events", within: nil) { [namespace] options in
+        try await call("subscribe to events", within: nil) { [namespace] options in
             try await client.bidirectionalStreaming(
                 request: StreamingClientRequest(metadata: metadata) { writer in
                     try await writer.write(request)
@@ -264,7 +263,7 @@ final class ContainerdConnection: Sendable {
                 }
             }
         }
-        throw ContainerdError.unavailable(path: socketPath, reason: "the stream of events has ended")
+        throw ContainerdError.unavailable(path: socketPath, reason: "event stream ended")
     }
 
     // MARK: Common to all calls
@@ -282,7 +281,7 @@ final class ContainerdConnection: Sendable {
         options.timeout = deadline
         options.waitForReady = false
         options.maxResponseMessageBytes = Self.maximumMessageSize
-        // The transport holds received messages to this limit.
+        // The transport applies this limit to received messages.
         options.maxRequestMessageBytes = Self.maximumMessageSize
         do {
             return try await body(options)
@@ -300,7 +299,7 @@ final class ContainerdConnection: Sendable {
         case .deadlineExceeded:
             return ContainerdError.timedOut(operation: operation, path: socketPath, after: deadline ?? .zero)
         case .unimplemented:
-            return ContainerdError.notContainerd(path: socketPath, reason: "it cannot \(operation)")
+            return ContainerdError.notContainerd(path: socketPath, reason: "no such method: \(operation)")
         case .unavailable, .cancelled:
             if state.withLock(\.isClosed) { return ContainerdError.closed }
             return SocketProbe.problem(path: socketPath)
@@ -310,7 +309,7 @@ final class ContainerdConnection: Sendable {
         }
     }
 
-    /// The message of the innermost error that has one: the outer ones speak of channels and streams.
+    /// The message of the innermost error with one. The outer errors are about channels and streams.
     private static func reason(_ error: RPCError) -> String {
         var innermost = error
         while let cause = innermost.cause as? RPCError { innermost = cause }

@@ -2,21 +2,21 @@ import ContentStore
 import OCI
 import Synchronization
 
-/// Reads content through containerd, for nodes that do not see its content folder.
+/// Reads content through containerd's gRPC API, for nodes without access to its content folder.
 ///
-/// Each chunk is a call of its own, made when it is asked for: so nothing is read ahead of a slow reader, an abandoned
-/// stream leaves nothing behind, and each chunk has a call's deadline.
+/// Each chunk is one call, made on demand. So nothing is read ahead of a slow reader, an abandoned stream leaves
+/// nothing behind, and each chunk has the deadline of a call.
 struct ContainerdReader: ContentReader {
     let connection: ContainerdConnection
     let digest: Digest
     let size: Int64
-    /// Changes when the content is removed and put there anew. Labels do not change it, so that what is known of content
-    /// outlasts them.
+    /// Changes when the content is removed and stored anew. Labels do not change it, so that check results outlive
+    /// them.
     let stamp: ContentStamp?
 
-    var place: String { "the content store of containerd at \(connection.socketPath)" }
+    var place: String { "content store of containerd on \(connection.socketPath)" }
 
-    /// The bytes of one chunk, of which a transfer has two in memory at most.
+    /// The size of a chunk in bytes. A transfer has at most two in memory.
     static let chunkSize = 128 << 10
 
     func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error> {
@@ -35,7 +35,7 @@ struct ContainerdReader: ContentReader {
         }
     }
 
-    /// Cuts a range into the parts that are read one after the other.
+    /// Splits a range into consecutive parts.
     final class Parts: Sendable {
         private let rest: Mutex<Range<Int64>>
 
@@ -54,7 +54,7 @@ struct ContainerdReader: ContentReader {
             }
         }
 
-        /// Gives no more parts.
+        /// Ends the parts early.
         func abandon() {
             rest.withLock { $0 = $0.upperBound..<$0.upperBound }
         }

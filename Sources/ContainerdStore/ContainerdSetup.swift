@@ -1,37 +1,36 @@
 internal import FoundationEssentials
 
-/// How a containerd is set up, as far as it can be told: `nil` for what is not known.
+/// The configuration of a containerd, with `nil` for unknown values.
 public struct ContainerdSetup: Hashable, Sendable {
-    /// The version as containerd writes it, such as `1.6.20` or `v2.1.4`.
+    /// The version in containerd's own form, such as `1.6.20` or `v2.1.4`.
     public var version: String
-    /// Whether it pulls images for a kubelet at all (its CRI plugin runs).
+    /// Whether it pulls images for a kubelet: its CRI plugin runs.
     public var hasCRI: Bool
-    /// The folders in which it looks for registry configuration; an empty text when none is set.
+    /// The folders of its registry configuration; empty when none is set.
     public var registryConfigPath: String?
-    /// Whether it throws away layers once they are unpacked, which then cannot be shared.
+    /// Whether it discards layers after unpacking. Discarded layers cannot be shared.
     public var discardsUnpackedLayers: Bool?
-    /// The version of the format of its configuration file, where that has been read.
+    /// The version of its configuration file's format.
     public var configurationVersion: Int?
-    /// Its content folder, as containerd itself sees the path.
+    /// Its content folder, as containerd sees the path.
     public var contentPath: String?
-    /// The process, where it can be looked up from here: containerd and this program are in one pid namespace.
+    /// Its process id, known if containerd and this program share a pid namespace.
     public var processID: Int32?
 
-    /// Makes a set-up of which only the version is known.
+    /// Creates a set-up with a known version only.
     public init(version: String) {
         self.version = version
         hasCRI = false
     }
 
-    /// The first numbers of the version; 0 where there are none.
+    /// The major and minor version; 0 for a missing number.
     public var versionNumbers: (major: Int, minor: Int) {
         let numbers = version.drop { !$0.isNumber }.split { !$0.isNumber }.prefix(2).map { Int($0) ?? 0 }
         return (numbers.first ?? 0, numbers.count > 1 ? numbers[1] : 0)
     }
 
-    /// Adds what the CRI plugin tells of its configuration: JSON under `config`, which up to containerd 1.7 holds
-    /// everything, and from 2.0 on only what concerns running containers; under `imageconfig` the rest, where a
-    /// containerd tells it.
+    /// Adds the CRI plugin's configuration: JSON under `config` and `imageconfig`. Up to containerd 1.7 `config` has
+    /// everything; from 2.0 on it has only the settings of running containers.
     mutating func add(criInfo info: [String: String]) {
         for key in ["config", "imageconfig"] {
             guard let json = info[key], let told = try? JSONDecoder().decode(Told.self, from: Data(json.utf8)) else {

@@ -4,47 +4,46 @@ import Logging
 import NIOCore
 import OCI
 
-/// The content that a containerd holds: asked over its gRPC socket, read from its content folder where that is within
-/// reach and over gRPC elsewhere. Works with containerd 1.6, 1.7 and 2.x.
+/// The content of a containerd, through its gRPC socket and, if accessible, its content folder. Works with containerd
+/// 1.6, 1.7 and 2.x.
 ///
-/// ``run()`` must be running for calls to be answered. Calls fail with ``ContainerdError``; while containerd is away
-/// they fail at once, and work again within about a second of its return.
+/// Calls need ``run()`` to be running. They fail with ``ContainerdError``. Calls to an unreachable containerd fail at
+/// once, and succeed again within about a second of its return.
 public final class ContainerdStore: ContentStore {
-    /// How long containerd may take to answer.
+    /// The deadlines of calls to containerd.
     public struct Deadlines: Hashable, Sendable {
-        /// For a call that concerns one thing: an image, the size of content, 1 MiB of it.
+        /// The deadline for one thing: an image, the size of content, 1 MiB of it.
         public var call: Duration
-        /// For a listing of all images or all content.
+        /// The deadline for a listing of all images or all content.
         public var listing: Duration
 
-        /// Makes a set of deadlines.
+        /// Creates a set of deadlines.
         public init(call: Duration = .seconds(10), listing: Duration = .seconds(60)) {
             self.call = call
             self.listing = listing
         }
     }
 
-    /// The most bytes that the path of a Unix socket can have on Linux.
+    /// The maximum length of a Unix socket's path on Linux in bytes.
     public static let maximumSocketPathLength = 107
 
-    /// How many changes may wait for whoever takes them, before they collapse into one that says that anything may
-    /// have changed.
+    /// The maximum number of waiting changes, before they collapse into one that means "anything may have changed".
     static let maximumWaitingChanges = 4096
 
     let connection: ContainerdConnection
     private let folder: ContentFolder?
     private let logger: Logger
 
-    /// Makes a store; nothing is connected before it runs.
+    /// Creates a store. It connects when it runs.
     ///
     /// - Parameters:
     ///   - socketPath: the path of containerd's gRPC socket, usually `/run/containerd/containerd.sock`.
-    ///   - namespace: the containerd namespace whose images and content are meant, `k8s.io` for Kubernetes.
+    ///   - namespace: the containerd namespace, `k8s.io` for Kubernetes.
     ///   - contentPath: containerd's content folder, usually
-    ///     `/var/lib/containerd/io.containerd.content.v1.content`; `nil` when it is not within reach.
-    ///   - group: where the connection's I/O takes place; must be a `MultiThreadedEventLoopGroup` or one of its loops.
-    ///   - logger: where content that cannot be understood is told of, at level debug.
-    ///   - deadlines: how long containerd may take to answer.
+    ///     `/var/lib/containerd/io.containerd.content.v1.content`; `nil` when it is not accessible.
+    ///   - group: the event loops for I/O; must be a `MultiThreadedEventLoopGroup` or one of its loops.
+    ///   - logger: logs ignored images at level debug.
+    ///   - deadlines: the deadlines of calls.
     /// - Throws: ``ContainerdError/invalidSocketPath(_:)``.
     public init(
         socketPath: String,
@@ -64,12 +63,11 @@ public final class ContainerdStore: ContentStore {
         self.logger = logger
     }
 
-    /// Finds out whether a path can be containerd's socket at all, so that a wrong one is told at start.
+    /// Checks whether a path can be containerd's socket, so that a wrong path is reported at start.
     ///
-    /// A containerd that is not there yet is no fault: its socket may be missing from a folder that exists, or have
-    /// nobody behind it.
+    /// An absent containerd is no fault: its socket may be missing from an existing folder, or have no listener.
     ///
-    /// - Returns: what is wrong with the path, or `nil` when it is, or may become, a socket to connect to.
+    /// - Returns: the fault of the path, or `nil` when it is, or may become, a usable socket.
     public static func socketFault(path: String) -> ContainerdError? {
         switch SocketProbe.problem(path: path) {
         case nil, .notListening: return nil
@@ -80,49 +78,47 @@ public final class ContainerdStore: ContentStore {
         }
     }
 
-    /// What keeps a connection from being made right now, also when that may change; `nil` when somebody listens.
+    /// The reason why a connection fails right now, even if that may change; `nil` when a process listens.
     public static func socketProblem(path: String) -> ContainerdError? {
         SocketProbe.problem(path: path)
     }
 
-    /// Keeps the connection to containerd, until ``close()`` is called or the task is cancelled. May be called once.
+    /// Runs the connection to containerd until ``close()`` is called or the task is cancelled. Call it once.
     ///
-    /// It does not end when containerd does: it goes on trying to connect. Cancelling the task also breaks off the
-    /// calls that are being made.
+    /// It outlives containerd and reconnects. Cancelling the task also cancels running calls.
     public func run() async throws {
         try await connection.run()
     }
 
-    /// Ends ``run()`` once the calls that are being made have ended. All ``changes()`` end at once, and no further
-    /// call is possible.
+    /// Ends ``run()`` after the running calls. Ends all ``changes()`` at once and rejects further calls.
     public func close() {
         connection.close()
     }
 
-    /// Asks containerd for its version, to find out whether it is there.
+    /// Asks containerd for its version, as a health check.
     ///
-    /// - Returns: the version as containerd writes it, such as `1.6.20` or `v2.1.4`.
+    /// - Returns: the version in containerd's own form, such as `1.6.20` or `v2.1.4`.
     public func verify() async throws -> String {
         try await connection.version()
     }
 
-    /// Finds out whether content can be read from the content folder, and whether it is that of this containerd.
+    /// Checks whether the content folder is readable and belongs to this containerd.
     ///
-    /// A containerd that holds nothing yet may not have made the folder either, so nothing can be said then.
+    /// An empty containerd may not have created the folder yet, so that a missing folder is then no problem.
     ///
-    /// - Returns: what is wrong, in one line that says what to do, or `nil` when nothing is or no folder was given.
-    ///   Where something is wrong, content is still read over gRPC.
+    /// - Returns: one line with the problem and what to do, or `nil` without a problem or a folder. With a problem the
+    ///   store still reads content over gRPC.
     public func contentFolderProblem() async throws -> String? {
         guard let folder, let held = try await connection.contents(until: { $0 > 0 }).first?.digest else { return nil }
         return folder.problem(held: held)
     }
 
-    /// How containerd is set up, as far as it tells.
+    /// The configuration of containerd, as far as it is known.
     public func setup() async throws -> ContainerdSetup {
         try await connection.setup()
     }
 
-    /// Whether a path fits into the address of a Unix socket.
+    /// Whether a path fits the address of a Unix socket.
     static func isValidSocketPath(_ path: String) -> Bool {
         !path.isEmpty && path.utf8.count <= maximumSocketPathLength && !path.utf8.contains(0)
     }
@@ -131,14 +127,14 @@ public final class ContainerdStore: ContentStore {
 // MARK: - ContentStore
 
 extension ContainerdStore {
-    /// All images of the namespace. Those whose target has no supported digest are left out.
+    /// All images of the namespace whose target has a supported digest.
     public func images() async throws -> [StoredImage] {
         try await connection.images().compactMap { image in
             descriptor(of: image).map { StoredImage(name: image.name, target: $0) }
         }
     }
 
-    /// The manifest or index that a full image name stands for, or `nil` when there is no such image.
+    /// The manifest or index of a full image name, or `nil` when there is no such image.
     public func resolve(_ name: String) async throws -> Descriptor? {
         guard !name.isEmpty else { return nil }
         return try await connection.image(name: name).flatMap { descriptor(of: $0) }
@@ -149,39 +145,38 @@ extension ContainerdStore {
         try await connection.contents()
     }
 
-    /// What containerd knows of content of the namespace, or `nil` when it is not held.
+    /// The metadata of content in the namespace, or `nil` when it is missing.
     public func content(_ digest: Digest) async throws -> StoredContent? {
         try await connection.info(of: digest)
     }
 
-    /// The size in bytes of content of the namespace, or `nil` when it is not held.
+    /// The size in bytes of content in the namespace, or `nil` when it is missing.
     public func size(of digest: Digest) async throws -> Int64? {
         try await connection.info(of: digest)?.size
     }
 
-    /// What lies in the content folder, whichever namespace it belongs to; nothing where no folder is within reach.
-    public func contentsAtHand() async throws -> [StoredContent] {
+    /// The content of the content folder, of all namespaces; none without access to the folder.
+    public func contentsOnDisk() async throws -> [StoredContent] {
         try await folder?.contents() ?? []
     }
 
-    /// Opens content in containerd's content folder, or gives `nil` when it is not there, may not be read, or no
-    /// folder is known.
+    /// Opens content in containerd's content folder. Returns `nil` when it is missing or not readable, or when there is
+    /// no folder.
     public func openFile(_ digest: Digest) throws -> ContentFile? {
         try folder?.open(digest)
     }
 
-    /// Opens content over gRPC, or gives `nil` when it is not held. It is read in chunks of 1 MiB, each asked for when
-    /// the one before has been taken.
+    /// Opens content over gRPC. Returns `nil` when it is missing.
     public func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
         try await connection.reader(of: digest)
     }
 
-    /// What changes from now on: containerd's events on images and content.
+    /// The changes from now on: containerd's events on images and content.
     ///
-    /// The first change is always ``ContentStore/StoreChange/unknown``: it comes once the events are subscribed to, so
-    /// that whoever reads everything upon it misses nothing. Content that containerd collects as garbage is told by no
-    /// event; it may follow the deletion of an image. When containerd goes away or the store is closed the stream
-    /// throws. It may be iterated over once.
+    /// The first change is always ``ContentStore/StoreChange/unknown``. It comes after the subscription, so that a
+    /// reader of everything misses nothing. containerd sends no event for garbage-collected content; the deletion of
+    /// its image may precede it. The stream throws when containerd disconnects or the store is closed. It may be
+    /// iterated once.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {
         let watch = ChangeWatch(connection: connection, limit: Self.maximumWaitingChanges)
         return AsyncThrowingStream { try await watch.next() }
@@ -192,7 +187,7 @@ extension ContainerdStore {
             let digest = try Digest(image.target.digest)
             return Descriptor(mediaType: MediaType(image.target.mediaType), digest: digest, size: image.target.size)
         } catch {
-            logger.debug("left out an image", metadata: ["image": "\(image.name)", "reason": "\(error)"])
+            logger.debug("image ignored", metadata: ["image": "\(image.name)", "reason": "\(error)"])
             return nil
         }
     }

@@ -2,29 +2,29 @@ import ContentStore
 import Glibc
 import OCI
 
-/// containerd's content folder (`<root>/io.containerd.content.v1.content`), as far as it is within reach.
+/// containerd's content folder (`<root>/io.containerd.content.v1.content`).
 ///
-/// Files are found by digest alone. One may belong to another namespace of containerd; that does no harm, since
-/// whoever knows a digest knows what the content is.
+/// Files are found by digest alone, in all namespaces of containerd. That is safe, because a digest is known only to
+/// those who know the content.
 struct ContentFolder: Sendable {
     /// The path of the folder.
     let path: String
 
-    /// The path of the file that holds content, if it is held.
+    /// The path of the blob with a digest.
     func blobPath(_ digest: Digest) -> String {
         "\(path)/blobs/\(digest.algorithm.rawValue)/\(digest.hex)"
     }
 
-    /// The most content that is listed; what the folder holds beyond is not seen.
+    /// The maximum number of listed blobs. The rest is ignored.
     static let maximumContents = 1_000_000
 
-    /// All content that the folder holds; nothing where it may not be read.
+    /// All blobs of the folder; none without permission to read it.
     func contents() async throws -> [StoredContent] {
         guard access(path + "/blobs", R_OK | X_OK) == 0 else { return [] }
         return try await BlobsFolder.contents(of: path + "/blobs", limit: Self.maximumContents)
     }
 
-    /// Opens the file that holds content, or gives `nil` when it is not there or may not be read.
+    /// Opens the blob with a digest. Returns `nil` when it is missing or not readable.
     func open(_ digest: Digest) throws(ContentError) -> ContentFile? {
         do {
             return try ContentFile.open(path: blobPath(digest))
@@ -33,28 +33,27 @@ struct ContentFolder: Sendable {
         }
     }
 
-    /// Why content cannot be read from the folder, in one line that says what to do, or `nil` when it can.
+    /// One line with the problem of the folder and what to do, or `nil` when it is usable.
     ///
-    /// - Parameter held: some content that containerd is known to hold, to find out whether this is the folder of
-    ///   that containerd.
+    /// - Parameter held: a digest that containerd has, to check that the folder belongs to it.
     func problem(held: Digest?) -> String? {
         let blobs = path + "/blobs"
         guard access(blobs, R_OK | X_OK) == 0 else {
             let number = errno
             switch number {
             case ENOENT, ENOTDIR:
-                return "\(path) is not containerd's content folder (it has no folder blobs): "
-                    + "give \(Self.usualPath), or where it is mounted"
+                return "expected containerd's content folder at \(path), found no folder blobs in it: "
+                    + "give \(Self.usualPath), or its mount point"
             case EACCES, EPERM:
                 return "permission denied for containerd's content folder \(path): run as root to read it"
             default:
-                return "containerd's content folder \(path) cannot be read: \(systemErrorText(number))"
+                return "cannot read containerd's content folder \(path): \(systemErrorText(number))"
             }
         }
         guard let held else { return nil }
         guard access(blobPath(held), R_OK) == 0 else {
-            return "\(path) lacks \(held), which containerd holds: "
-                + "give the content folder of the containerd that is asked, usually \(Self.usualPath)"
+            return "expected containerd's content folder at \(path), but it lacks \(held): "
+                + "give the content folder of this containerd, usually \(Self.usualPath)"
         }
         return nil
     }

@@ -2,17 +2,17 @@ import ContentStore
 import OCI
 internal import SwiftProtobuf
 
-/// What containerd's events mean to a node.
+/// Maps containerd's events to changes of the store.
 enum EventMapping {
-    /// The filters of a subscription to everything that ``change(for:namespace:)`` understands.
+    /// The filters of a subscription to all events that ``change(for:namespace:)`` maps.
     static func filters(namespace: String) -> [String] {
         ["/images/", "/content/"].map { "namespace==\(quoted(namespace)),topic~=\(quoted("^" + $0))" }
     }
 
-    /// The change that an event tells of, or `nil` when it tells of none.
+    /// The change of an event, or `nil` when the event changes nothing here.
     ///
-    /// The topic decides how the payload is read. An event on images or content that is not understood may mean
-    /// anything, and so is told as ``ContentStore/StoreChange/unknown``.
+    /// The topic selects the payload's type. A malformed event on images or content may mean anything, so it becomes
+    /// ``ContentStore/StoreChange/unknown``.
     static func change(for event: Containerd_Services_Events_V1_Envelope, namespace: String) -> StoreChange? {
         guard event.namespace == namespace else { return nil }
         let payload = event.event.value
@@ -27,7 +27,7 @@ enum EventMapping {
             guard let text = try? Containerd_Events_ContentCreate(serializedBytes: payload).digest else {
                 return .unknown
             }
-            // Content under a digest of an algorithm that is not supported is never listed either.
+            // Listings omit content with unsupported digests, too.
             return (try? Digest(text)).map { .contentAdded($0) }
         default:
             let isRelevant = event.topic.hasPrefix("/images/") || event.topic.hasPrefix("/content/")

@@ -1,34 +1,34 @@
-/// Finds what in a containerd's set-up keeps images from being shared, and says how to change it.
+/// Finds settings of containerd that prevent sharing of images, with the lines to change.
 public struct SetupCheck: Hashable, Sendable {
-    /// What is wrong.
+    /// The kinds of problems.
     public enum Problem: Hashable, Sendable {
-        /// containerd looks nowhere for registry configuration, so it never asks the mirror.
+        /// containerd has no folder for registry configuration, so it never asks the mirror.
         case registryConfigPathMissing
-        /// It looks elsewhere than where this program's configuration is written.
+        /// containerd reads its registry configuration from another folder than this program writes.
         case registryConfigPathDiffers(found: String)
-        /// It throws away layers once they are unpacked.
+        /// containerd discards layers after unpacking.
         case layersAreDiscarded
-        /// It holds this many images without any of their layers.
+        /// containerd has this many images without any of their layers.
         case layersAreMissing(images: Int)
-        /// The content folder is not there, or is not that of this containerd; what to do about it.
+        /// The content folder is missing or of another containerd, with what to do.
         case contentFolder(String)
     }
 
-    /// The set-up that was looked at.
+    /// The checked set-up.
     public let setup: ContainerdSetup
-    /// Where the registry configuration of this node is written.
+    /// The folder of this node's registry configuration.
     public let registryConfigPath: String
-    /// What is wrong, the most important first; empty when nothing is.
+    /// The problems, the most important first.
     public private(set) var problems: [Problem] = []
 
-    /// Looks for problems.
+    /// Checks a set-up.
     ///
     /// - Parameters:
-    ///   - setup: how containerd is set up, as far as it tells.
+    ///   - setup: the configuration of containerd, as far as it is known.
     ///   - registryConfigPath: the folder of the registry configuration, as containerd sees it.
-    ///   - folderProblem: what is wrong with the content folder.
-    ///   - imagesWithoutLayers: how many images have been found without any layer, which says something where
-    ///     containerd does not tell whether it discards them.
+    ///   - folderProblem: the problem of the content folder.
+    ///   - imagesWithoutLayers: the number of images without any layer, a hint for a containerd that does not report
+    ///     whether it discards layers.
     public init(
         _ setup: ContainerdSetup,
         registryConfigPath: String,
@@ -51,12 +51,12 @@ public struct SetupCheck: Hashable, Sendable {
             problems.append(.layersAreMissing(images: imagesWithoutLayers))
         }
         if let folderProblem {
-            let place = setup.contentPath.map { "; containerd itself keeps it in \($0)" } ?? ""
+            let place = setup.contentPath.map { "; containerd's own path is \($0)" } ?? ""
             problems.append(.contentFolder(folderProblem + place))
         }
     }
 
-    /// All problems with the lines that have to change, as one line of text; `nil` when there are none.
+    /// All problems and the lines to change, as one line of text; `nil` without problems.
     public var advice: String? {
         guard !problems.isEmpty else { return nil }
         let lines = problems.flatMap(lines)
@@ -72,33 +72,33 @@ public struct SetupCheck: Hashable, Sendable {
         return text
     }
 
-    /// What a problem is, in words.
+    /// A problem in words.
     public func description(_ problem: Problem) -> String {
         switch problem {
         case .registryConfigPathMissing:
             return
-                "containerd never asks the mirror: its config_path, the folder of its registry configuration, is not set"
+                "containerd never asks the mirror: its config_path (the folder of its registry configuration) is not set"
         case .registryConfigPathDiffers(let found):
-            return "containerd looks for its registry configuration in \(found) and not in \(registryConfigPath), "
-                + "so it may never ask the mirror: give --containerd-registry-config-path, or change containerd"
+            return "containerd reads its registry configuration from \(found), expected \(registryConfigPath), "
+                + "so it may never ask the mirror: set --containerd-registry-config-path, or change containerd"
         case .layersAreDiscarded:
-            return "containerd throws away layers once they are unpacked (discard_unpacked_layers), "
-                + "so that they cannot be shared"
+            return "containerd discards layers after unpacking (discard_unpacked_layers), "
+                + "so they cannot be shared"
         case .layersAreMissing(let images):
             return
-                "containerd holds \(images) image\(images == 1 ? "" : "s") without any layer, which cannot be shared: "
-                + "it seems to throw away layers once they are unpacked (discard_unpacked_layers)"
+                "containerd has \(images) image\(images == 1 ? "" : "s") without any layer, which cannot be shared: "
+                + "it probably discards layers after unpacking (discard_unpacked_layers)"
         case .contentFolder(let text):
             return "content is read through containerd's socket, which is slower: \(text)"
         }
     }
 
-    /// What has to stand in containerd's configuration file instead, each a table and a line of it.
+    /// The lines to set in containerd's configuration file, each with its table.
     public func lines(_ problem: Problem) -> [String] {
         lines(problem, version: setup.configurationVersion ?? (setup.versionNumbers.major >= 2 ? 3 : 2))
     }
 
-    /// The names of the tables differ between the versions of the file.
+    /// The names of the tables depend on the version of the file.
     private func lines(_ problem: Problem, version: Int) -> [String] {
         let isNew = version >= 3
         let old = version == 1 ? "cri" : "io.containerd.grpc.v1.cri"

@@ -1,11 +1,11 @@
 import ContentStore
 import Glibc
 
-/// Finds out why a Unix socket cannot be used, for errors that say what to do.
+/// Finds out why a Unix socket is unusable, for errors that say what to do.
 enum SocketProbe {
-    /// What is wrong with the socket at this path, or `nil` when someone accepts connections on it.
+    /// The problem of the socket at a path, or `nil` when a process accepts connections.
     ///
-    /// Never blocks: a listener whose queue is full counts as one that accepts.
+    /// Never blocks. A listener with a full queue counts as accepting.
     static func problem(path: String) -> ContainerdError? {
         var status = stat()
         guard stat(path, &status) == 0 else { return error(errno, path: path) }
@@ -30,7 +30,7 @@ enum SocketProbe {
         case ENOENT, ENOTDIR: .socketMissing(path: path)
         case EACCES, EPERM: .permissionDenied(path: path)
         case ECONNREFUSED: .notListening(path: path)
-        case EPROTOTYPE: .notContainerd(path: path, reason: "it is a socket of another type")
+        case EPROTOTYPE: .notContainerd(path: path, reason: "a socket of another type")
         default: .unavailable(path: path, reason: systemErrorText(number))
         }
     }

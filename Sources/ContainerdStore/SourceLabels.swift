@@ -1,19 +1,19 @@
 import ContentStore
 import OCI
 
-/// Reads where content comes from out of the labels that containerd puts on it:
-/// `containerd.io/distribution.source.REGISTRY` with the repositories, separated by commas.
+/// Parses the source labels of containerd's content: `containerd.io/distribution.source.REGISTRY` with the repositories
+/// separated by commas.
 struct SourceLabels {
-    /// The most sources of one piece of content that are looked at.
+    /// The maximum number of sources of one piece of content.
     private static let maximumSources = 64
-    /// The most labels that are remembered.
+    /// The maximum number of cached labels.
     private static let maximumKnown = 10_000
     private static let prefix = "containerd.io/distribution.source."
 
-    /// Many pieces of content have the same sources, which are then kept once.
+    /// Cached sources by label. Many pieces of content share their sources.
     private var known: [String: [ContentSource]] = [:]
 
-    /// The repositories that the labels name.
+    /// The repositories in the labels.
     mutating func sources(in labels: [String: String]) -> [ContentSource] {
         var sources: [ContentSource] = []
         for (label, repositories) in labels where label.hasPrefix(Self.prefix) {

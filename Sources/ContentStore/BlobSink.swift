@@ -1,8 +1,8 @@
 import Files
 import OCI
 
-/// Content on its way into an image layout: written beside its place, hashed as it comes, and put in place at the end.
-/// When it is dropped before, nothing stays behind.
+/// Content on its way into an image layout: a temporary file that is hashed as it grows and renamed at the end. An
+/// unfinished sink leaves nothing behind.
 public final class BlobSink {
     private let layout: ImageLayout
     private let file: TemporaryFile
@@ -19,7 +19,7 @@ public final class BlobSink {
 
     /// Appends bytes.
     ///
-    /// - Throws: `FileError` when the disk is full or fails.
+    /// - Throws: `FileError`, for example when the disk is full.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(FileError) {
         try file.write(bytes)
         hasher.update(bytes)
@@ -33,11 +33,11 @@ public final class BlobSink {
         }
     }
 
-    /// Puts the content in place, flushed to the disk.
+    /// Flushes the content to disk and renames it into place.
     ///
     /// - Parameter expected: the digest that the content must have; its algorithm must be that of the sink.
-    /// - Returns: what is now held.
-    /// - Throws: ``ImageLayoutError/digestMismatch(expected:found:)``; the content is then dropped.
+    /// - Returns: the stored content.
+    /// - Throws: ``ImageLayoutError/digestMismatch(expected:found:)`` after removing the content.
     public func finish(expected: Digest? = nil) throws -> StoredContent {
         let digest = hasher.finish()
         if let expected, expected != digest {

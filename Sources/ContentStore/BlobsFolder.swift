@@ -1,10 +1,9 @@
 import Files
 import OCI
 
-/// A folder `blobs` in which each piece of content stands under its digest, `ALGORITHM/HEX`: that of an image layout,
-/// and that of containerd.
+/// The folder `blobs` of an image layout or of containerd, with content at `ALGORITHM/HEX`.
 package enum BlobsFolder {
-    /// The files that stand under a digest, at most `limit` of them; none where there is no such folder.
+    /// Lists at most `limit` files whose path is a digest. Returns none when the folder does not exist.
     package static func contents(of path: String, limit: Int) async throws -> [StoredContent] {
         var contents: [StoredContent] = []
         for algorithm in Digest.Algorithm.allCases {

@@ -1,36 +1,36 @@
 import OCI
 
-/// The changes that wait to be taken, in order, never more than a limit.
+/// A bounded queue of changes to a store.
 ///
-/// A change that says the same as the last one waiting for the same image or content is dropped. When there are too
-/// many, all of them collapse into ``StoreChange/unknown``, which then stands for all that follow until
-/// it is taken: whoever takes it reads everything again, and so sees their effects. Of the deletions among them one is
-/// kept, ahead of it, since content may go some time after an image was deleted, of which nobody tells.
+/// A change that repeats the last waiting one for the same image or content is dropped. At the limit, all changes
+/// collapse into ``StoreChange/unknown``, which makes the reader read everything again. It also covers all changes
+/// until the reader takes it. One deletion stays in front of it, because content may disappear some time after the
+/// deletion of its image, without a change of its own.
 package struct ChangeQueue: Sendable {
-    /// What a change is about.
+    /// The image or content that a change is about.
     private enum Subject: Hashable {
         case image(String)
         case content(Digest)
     }
 
-    /// How many changes may wait.
+    /// The maximum number of waiting changes.
     package let limit: Int
 
     private var waiting: [StoreChange] = []
-    /// How many of the first in `waiting` have been taken.
+    /// The number of changes at the front of `waiting` that were taken.
     private var taken = 0
-    /// The last change that waits, by what it is about.
+    /// The last waiting change of each subject.
     private var last: [Subject: StoreChange] = [:]
 
-    /// Makes an empty queue for at most `limit` changes; the limit is at least 2.
+    /// Creates an empty queue for at most `limit` changes; the limit is at least 2.
     package init(limit: Int = 4096) {
         self.limit = max(2, limit)
     }
 
-    /// How many changes wait.
+    /// The number of waiting changes.
     package var count: Int { waiting.count - taken }
 
-    /// Adds a change.
+    /// Appends a change.
     package mutating func append(_ change: StoreChange) {
         if count > 0, waiting.last == .unknown {
             if count == 1, change.isDeletion { waiting.insert(change, at: taken) }
@@ -47,7 +47,7 @@ package struct ChangeQueue: Sendable {
         waiting.append(change)
     }
 
-    /// Takes the change that has waited longest.
+    /// Takes the oldest waiting change.
     package mutating func popFirst() -> StoreChange? {
         guard taken < waiting.count else { return nil }
         let change = waiting[taken]

@@ -1,12 +1,10 @@
 import OCI
 
-/// What is known of files that were checked against their digests. What holds for a file holds for the state that it was
-/// in; in another one it is unknown.
+/// The results of digest checks. A result holds for one state of a file.
 struct CheckMemory {
-    /// How many sound files are remembered at least, once as many were checked; at most twice as many are. Whatever is
-    /// forgotten is only checked once more.
+    /// The minimum number of sound files to remember; the maximum is twice that. A forgotten file is checked again.
     static let soundLimit = 8192
-    /// How many faulty ones are remembered; the one that was found first gives way.
+    /// The maximum number of faulty files to remember. The oldest fault is dropped first.
     static let faultLimit = 1024
 
     private struct Sound {
@@ -14,29 +12,29 @@ struct CheckMemory {
         var checked: ContinuousClock.Instant
     }
 
-    /// In two generations: when the younger is full it becomes the elder, and that one is forgotten.
+    // Two generations: when the younger is full it replaces the elder.
     private var younger: [Digest: Sound] = [:]
     private var elder: [Digest: Sound] = [:]
     private var faults: [Digest: ContentFault] = [:]
     private var faultOrder: [Digest] = []
 
-    /// How many files are known to be sound.
+    /// The number of files known to be sound.
     var soundCount: Int { younger.count + elder.count }
-    /// How many are known not to be.
+    /// The number of files known to be faulty.
     var faultCount: Int { faults.count }
-    /// The content whose files are faulty.
+    /// The digests of faulty files, the oldest fault first.
     var faultyDigests: [Digest] { faultOrder }
 
-    /// Whether a file in this state was found sound, at this time or later.
+    /// Whether a check found this state of a file sound, at `earliest` or later.
     func isSound(_ digest: Digest, _ stamp: ContentStamp, since earliest: ContinuousClock.Instant? = nil) -> Bool {
         guard let known = younger[digest] ?? elder[digest], known.stamp == stamp else { return false }
         return earliest.map { known.checked >= $0 } ?? true
     }
 
-    /// What was found wrong with the file of some content, in whatever state it was.
+    /// The recorded fault of a file, whatever its state now.
     func fault(_ digest: Digest) -> ContentFault? { faults[digest] }
 
-    /// A file was found sound.
+    /// Records that a file is sound.
     mutating func noteSound(_ digest: Digest, _ stamp: ContentStamp, now: ContinuousClock.Instant) {
         forgetFault(digest)
         elder[digest] = nil
@@ -47,21 +45,21 @@ struct CheckMemory {
         younger[digest] = Sound(stamp: stamp, checked: now)
     }
 
-    /// A file was found faulty.
+    /// Records that a file is faulty.
     ///
-    /// - Returns: whether that is news.
+    /// - Returns: whether the fault is new.
     mutating func noteFault(_ digest: Digest, _ fault: ContentFault) -> Bool {
         younger[digest] = nil
         elder[digest] = nil
-        let isNews = faults[digest]?.stamp != fault.stamp
+        let isNew = faults[digest]?.stamp != fault.stamp
         if faults.updateValue(fault, forKey: digest) == nil {
             faultOrder.append(digest)
             if faultOrder.count > Self.faultLimit { faults[faultOrder.removeFirst()] = nil }
         }
-        return isNews
+        return isNew
     }
 
-    /// The file of some content is gone, or in another state.
+    /// Drops the fault of a file that was removed or changed.
     mutating func forgetFault(_ digest: Digest) {
         guard faults.removeValue(forKey: digest) != nil else { return }
         faultOrder.removeAll { $0 == digest }

@@ -1,9 +1,9 @@
-/// Which file is checked next. Whoever wants the same file checked waits for the same check; what somebody waits for comes
-/// before what is only checked beside the serving, and never waits for more than one such check to end.
+/// A bounded queue of digest checks. Requests to check the same file share one check. Checks that a request waits for
+/// (urgent) come before background checks, and wait for at most one of these to end.
 struct CheckQueue<Key: Hashable, Job, Waiter> {
-    /// How many files may wait. Each is kept open; one that finds no place is checked when it is served next.
+    /// The maximum number of files in the queue. Each stays open. A file above the limit is checked when next served.
     static var limit: Int { 256 }
-    /// How many checks run at a time: one of any kind, and one more of files that somebody waits for.
+    /// The maximum number of concurrent checks: one of any kind, and one more that is urgent.
     static var width: Int { 2 }
 
     private struct Entry {
@@ -14,23 +14,23 @@ struct CheckQueue<Key: Hashable, Job, Waiter> {
     }
 
     private var entries: [Key: Entry] = [:]
-    /// The keys that wait, in the order in which they came. Those that became urgent stand in both.
+    /// The waiting keys in order of arrival. A key moves to `urgent` when it becomes urgent.
     private var urgent: [Key] = []
     private var others: [Key] = []
     private(set) var running = 0
     private var runningOthers = 0
 
-    /// How many files wait or are being checked.
+    /// The number of files that wait or are being checked.
     var count: Int { entries.count }
 
-    /// Whether there is something that one more worker could do now.
+    /// Whether one more worker would have work.
     var needsWorker: Bool {
         running < Self.width && (!urgent.isEmpty || (!others.isEmpty && runningOthers == 0))
     }
 
-    /// Wants a file checked.
+    /// Adds a file.
     ///
-    /// - Returns: whether it will be; the waiter is kept then.
+    /// - Returns: whether the queue has accepted it and keeps the waiter.
     mutating func add(_ key: Key, _ job: @autoclosure () -> Job, isUrgent: Bool, waiter: Waiter) -> Bool {
         if var known = entries.removeValue(forKey: key) {
             known.waiters.append(waiter)
@@ -48,7 +48,7 @@ struct CheckQueue<Key: Hashable, Job, Waiter> {
         return true
     }
 
-    /// What is to be checked now, by a worker more; `nil` when nothing is or enough run.
+    /// Starts the next check. Returns `nil` when the queue is empty or enough checks run.
     mutating func start() -> (key: Key, job: Job)? {
         guard running < Self.width else { return nil }
         let key: Key
@@ -67,9 +67,9 @@ struct CheckQueue<Key: Hashable, Job, Waiter> {
         return (key, entry.job)
     }
 
-    /// A check has ended.
+    /// Ends a check.
     ///
-    /// - Returns: who waited for it.
+    /// - Returns: its waiters.
     mutating func finish(_ key: Key) -> [Waiter] {
         guard let entry = entries[key], entry.isRunning else { return [] }
         entries[key] = nil

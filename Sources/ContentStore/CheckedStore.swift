@@ -1,60 +1,59 @@
 import Logging
 import OCI
 
-/// A store less the content that was found not to be what its digest says: as long as it stays as it is, it counts as not
-/// held.
+/// A store that withholds faulty content: content whose digest check failed counts as missing until it changes.
 public final class CheckedStore: ContentStore {
     private let base: any ContentStore
     private let contentChecks: ContentChecks
 
-    /// Checks the content of a store.
+    /// Wraps a store.
     ///
     /// - Parameters:
-    ///   - advice: what an admin is to do about faulty content.
-    ///   - logger: told of each piece of it.
+    ///   - advice: what an admin can do about faulty content, for the log.
+    ///   - logger: logs each fault.
     public init(_ base: any ContentStore, advice: String, logger: Logger) {
         self.base = base
         contentChecks = ContentChecks(advice: advice, logger: logger)
     }
 
-    /// What checks the content; whoever serves it has it do so.
+    /// The digest checks that the parts which serve content use.
     public var checks: ContentChecks? { contentChecks }
 
     /// All images of the store.
     public func images() async throws -> [StoredImage] { try await base.images() }
 
-    /// What the store says that a name stands for.
+    /// The descriptor that the store has for a name.
     public func resolve(_ name: String) async throws -> Descriptor? { try await base.resolve(name) }
 
-    /// All content of the store less what is withheld.
+    /// All content of the store except withheld content.
     public func contents() async throws -> [StoredContent] { await sound(try await base.contents()) }
 
-    /// What the store knows of content, unless it is withheld.
+    /// Metadata of content, or `nil` when it is missing or withheld.
     public func content(_ digest: Digest) async throws -> StoredContent? {
         await isWithheld(digest) ? nil : try await base.content(digest)
     }
 
-    /// The size of content, unless it is withheld.
+    /// The size of content, or `nil` when it is missing or withheld.
     public func size(of digest: Digest) async throws -> Int64? {
         await isWithheld(digest) ? nil : try await base.size(of: digest)
     }
 
-    /// The content whose files are within reach, less what is withheld.
-    public func contentsAtHand() async throws -> [StoredContent] { await sound(try await base.contentsAtHand()) }
+    /// The content on disk except withheld content.
+    public func contentsOnDisk() async throws -> [StoredContent] { await sound(try await base.contentsOnDisk()) }
 
-    /// Opens the file of content, unless it is withheld.
+    /// Opens content as a file, unless it is withheld.
     public func openFile(_ digest: Digest) throws -> ContentFile? {
         guard let file = try base.openFile(digest) else { return nil }
         return contentChecks.isWithheld(digest, file.stamp) ? nil : file
     }
 
-    /// Opens content that is not within reach as a file, unless it is withheld.
+    /// Opens content that is not accessible as a file, unless it is withheld.
     public func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
         guard let reader = try await base.openReader(digest) else { return nil }
         return contentChecks.isWithheld(digest, reader.stamp) ? nil : reader
     }
 
-    /// What changes in the store.
+    /// The changes of the store.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> { base.changes() }
 
     private func isWithheld(_ digest: Digest) async -> Bool {
@@ -64,7 +63,7 @@ public final class CheckedStore: ContentStore {
             let stamp = if let file { file.stamp } else { try await base.openReader(digest)?.stamp }
             return contentChecks.isWithheld(digest, stamp, as: fault)
         } catch {
-            // Where nobody can tell what is there now, nothing has changed.
+            // The store cannot tell the present state, so the fault still applies.
             return true
         }
     }

@@ -3,34 +3,33 @@ import Logging
 import OCI
 import Synchronization
 
-/// Checks the content of a store against its digests, each piece once for as long as it stays as it is.
+/// Checks the content of a store against its digests, once for each state of a file.
 ///
-/// Files are checked on threads of its own, two at most, which run only while there is something to check and give way to
-/// all others: the file was just read to be sent, so that it costs computing time alone. Content that is not within reach
-/// as a file is read through its store by a task in place of a thread, or hashed by whoever reads all of it anyway.
+/// At most two threads check files. They exist only while there is work, and run at low priority. A file was mostly
+/// just read to be sent, so that a check costs CPU time only. Content that is not accessible as a file is read through
+/// its store by a task in place of a thread, or hashed by a request that reads all of it.
 public final class ContentChecks: Sendable {
-    /// What a check has come to.
+    /// The result of a check.
     public enum Result: Hashable, Sendable {
-        /// The content is what its digest says.
+        /// The content matches its digest.
         case sound
-        /// It is not.
+        /// The content does not match its digest, or cannot be read.
         case faulty(ContentFault)
-        /// It could not be said: there was no room for another check, the store could not be asked, or the content
-        /// changed meanwhile.
+        /// No result: the queue was full, the store unavailable, or the content changed during the check.
         case undecided
     }
 
-    /// How many checks have ended in which way since the start.
+    /// The number of checks since the start by result.
     public struct Counts: Hashable, Sendable {
-        /// Pieces of content that were what their digests say.
+        /// Checks that found sound content.
         public var sound = 0
-        /// Pieces that were not.
+        /// Checks that found a digest mismatch.
         public var corrupt = 0
-        /// Pieces that could not be read to their end.
+        /// Checks that could not read the content to its end.
         public var unreadable = 0
     }
 
-    /// Tells apart what is checked.
+    /// One state of a file.
     private struct Key: Hashable {
         var digest: Digest
         var stamp: ContentStamp
@@ -38,7 +37,7 @@ public final class ContentChecks: Sendable {
 
     private typealias Waiter = @Sendable (Result) -> Void
 
-    /// What is read for a check.
+    /// The source of the bytes.
     private enum Source {
         case file(ContentFile)
         case reader(any ContentReader)
@@ -57,9 +56,9 @@ public final class ContentChecks: Sendable {
         var counts = Counts()
     }
 
-    /// How many bytes are read at a time.
+    /// The number of bytes per read.
     private static let chunkSize = 256 << 10
-    /// How much nicer the threads are than the rest of the process.
+    /// The nice value of the threads relative to the process.
     private static let niceness: Int32 = 10
 
     private let advice: String
@@ -67,34 +66,34 @@ public final class ContentChecks: Sendable {
     private let state = Mutex(State())
     private let faultSignal: AsyncStream<Digest>.Continuation
 
-    /// The content that turned out to be faulty, each piece when it was found. To be listened to by one task.
+    /// The digest of each fault when it is found. For one listener.
     public let faults: AsyncStream<Digest>
 
     /// - Parameters:
-    ///   - advice: what an admin is to do about faulty content.
-    ///   - logger: told of each piece of it.
+    ///   - advice: what an admin can do about faulty content, for the log.
+    ///   - logger: logs each fault.
     public init(advice: String, logger: Logger) {
         self.advice = advice
         self.logger = logger
         (faults, faultSignal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(CheckMemory.faultLimit))
     }
 
-    /// How many checks have ended in which way.
+    /// The number of checks by result.
     public var counts: Counts { state.withLock { $0.counts } }
 
-    /// How many pieces of content are withheld now because they are faulty.
+    /// The number of withheld pieces of content.
     public var faultCount: Int { state.withLock { $0.memory.faultCount } }
 
-    /// What is known of a file, without any check; `nil` when nothing is.
+    /// The known result for a file, without a check.
     ///
-    /// - Parameter maximumAge: how old the knowledge that it is sound may be.
+    /// - Parameter maximumAge: the maximum age of a result ``Result/sound``.
     public func known(_ file: ContentFile, _ digest: Digest, maximumAge: Duration? = nil) -> Result? {
         known(file.stamp, digest, maximumAge: maximumAge)
     }
 
-    /// What is known of content in some state, without any check; `nil` when nothing is.
+    /// The known result for a state of content, without a check.
     ///
-    /// - Parameter maximumAge: how old the knowledge that it is sound may be.
+    /// - Parameter maximumAge: the maximum age of a result ``Result/sound``.
     public func known(_ stamp: ContentStamp, _ digest: Digest, maximumAge: Duration? = nil) -> Result? {
         state.withLock { state in
             if let fault = state.memory.fault(digest), fault.stamp == stamp { return .faulty(fault) }
@@ -103,15 +102,15 @@ public final class ContentChecks: Sendable {
         }
     }
 
-    /// Checks a small file at once, on the calling thread.
+    /// Checks a small file on the calling thread.
     public func checkNow(_ file: ContentFile, _ digest: Digest) -> Result {
         settle(Key(digest: digest, stamp: file.stamp), file.path, Self.examine(file, digest))
     }
 
-    /// Has a file checked.
+    /// Queues a check of a file.
     ///
     /// - Parameters:
-    ///   - isUrgent: whether somebody waits for the result before anything is sent.
+    ///   - isUrgent: whether a request waits for the result before it sends anything.
     ///   - onResult: called once, on any thread.
     public func check(
         _ file: ContentFile,
@@ -122,10 +121,11 @@ public final class ContentChecks: Sendable {
         check(Key(digest: digest, stamp: file.stamp), .file(file), isUrgent: isUrgent, onResult: onResult)
     }
 
-    /// Has content checked that is not within reach as a file. Where its state cannot be told it is not.
+    /// Queues a check of content that is not accessible as a file. Without a known state the result is
+    /// ``Result/undecided``.
     ///
     /// - Parameters:
-    ///   - isUrgent: whether somebody waits for the result before anything is sent.
+    ///   - isUrgent: whether a request waits for the result before it sends anything.
     ///   - onResult: called once, on any thread.
     public func check(
         _ reader: any ContentReader,
@@ -137,36 +137,36 @@ public final class ContentChecks: Sendable {
         check(Key(digest: digest, stamp: stamp), .reader(reader), isUrgent: isUrgent, onResult: onResult)
     }
 
-    /// Notes what whoever has read content from its first byte to its last has found.
+    /// Records the digest that a reader computed while it read the content from the first byte to the last.
     ///
-    /// - Parameter found: the digest of all that was read.
+    /// - Parameter found: the digest of all bytes.
     public func note(_ reader: any ContentReader, _ digest: Digest, found: Digest) -> Result {
         guard let stamp = reader.stamp else { return .undecided }
         let key = Key(digest: digest, stamp: stamp)
         return settle(key, reader.place, found == digest ? .sound : .other(found))
     }
 
-    /// Notes that whoever has read content could not read it to its end.
+    /// Records that a reader could not read the content to its end.
     public func note(_ reader: any ContentReader, _ digest: Digest, failure: any Error) {
         guard let stamp = reader.stamp else { return }
         _ = settle(Key(digest: digest, stamp: stamp), reader.place, Self.finding(failure))
     }
 
-    /// What was found wrong with content, in whatever state it was.
+    /// The recorded fault of content, whatever its state now.
     func fault(_ digest: Digest) -> ContentFault? { state.withLock { $0.memory.fault(digest) } }
 
-    /// The content that was found faulty.
+    /// The digests of all faulty content.
     var faultyDigests: [Digest] { state.withLock { $0.memory.faultyDigests } }
 
-    /// Whether content must not be given out. What has changed since is no longer known to be faulty.
+    /// Whether content must be withheld. Drops the fault when the content has changed since.
     ///
-    /// - Parameter stamp: the state that it is in now; `nil` when it is not held.
+    /// - Parameter stamp: the present state; `nil` when the content is missing.
     func isWithheld(_ digest: Digest, _ stamp: ContentStamp?) -> Bool {
         guard let fault = fault(digest) else { return false }
         return isWithheld(digest, stamp, as: fault)
     }
 
-    /// Whether content must not be given out, for a fault that was known before its state was asked for.
+    /// Whether content must be withheld for a fault that was known before the store returned the state.
     func isWithheld(_ digest: Digest, _ stamp: ContentStamp?, as fault: ContentFault) -> Bool {
         if stamp == fault.stamp { return true }
         state.withLock { state in
@@ -193,13 +193,13 @@ public final class ContentChecks: Sendable {
         if needsWorker { startWorker() }
     }
 
-    /// Runs what waits, on the calling thread, for as long as it may.
+    /// Runs queued checks on the calling thread until none is left for it.
     private func work() {
         while let (key, source) = state.withLock({ $0.queue.start() }) {
             switch source {
             case .file(let file): finish(key, source, Self.examine(file, key.digest))
             case .reader(let reader):
-                // Its place in the queue's width is the task's; the thread goes on with what else there is room for.
+                // The task takes over this thread's slot of the queue's width. The thread continues with other checks.
                 Task(priority: .utility) {
                     finish(key, source, await Self.examine(reader, key.digest))
                     if state.withLock({ $0.queue.needsWorker }) { startWorker() }
@@ -229,13 +229,13 @@ public final class ContentChecks: Sendable {
         case .unreadable(let number): kind = .unreadable(number)
         }
         let fault = ContentFault(kind: kind, path: place, stamp: key.stamp)
-        let isNews = state.withLock { state in
+        let isNew = state.withLock { state in
             if case .unreadable = kind { state.counts.unreadable += 1 } else { state.counts.corrupt += 1 }
             return state.memory.noteFault(key.digest, fault)
         }
-        if isNews {
+        if isNew {
             logger.error(
-                "content of the store is not what its digest says; it is not shared any more",
+                "faulty content withheld",
                 metadata: [
                     "digest": "\(key.digest)", "path": "\(place)", "reason": "\(fault)", "advice": "\(advice)",
                 ]
@@ -245,7 +245,7 @@ public final class ContentChecks: Sendable {
         return .faulty(fault)
     }
 
-    /// Reads the whole file and compares.
+    /// Hashes the whole file and compares the digest.
     private static func examine(_ file: ContentFile, _ digest: Digest) -> Finding {
         var hasher = DigestHasher(digest.algorithm)
         var offset: Int64 = 0
@@ -263,7 +263,7 @@ public final class ContentChecks: Sendable {
         }
         let found = hasher.finish()
         if failure == 0, found == digest, offset == file.size { return .sound }
-        // Whoever writes the file has not come to the end yet, or it has been replaced in place.
+        // A writer may still be at work, or may have replaced the bytes in place.
         var status = stat()
         guard fstat(file.fileDescriptor, &status) == 0, !ContentStamp(status).mayHaveOtherBytes(than: file.stamp) else {
             return .changed
@@ -271,7 +271,7 @@ public final class ContentChecks: Sendable {
         return failure == 0 ? .other(found) : .unreadable(failure)
     }
 
-    /// Reads all there is and compares.
+    /// Hashes all bytes of a reader and compares the digest.
     private static func examine(_ reader: any ContentReader, _ digest: Digest) async -> Finding {
         var hasher = DigestHasher(digest.algorithm)
         do {
@@ -283,8 +283,7 @@ public final class ContentChecks: Sendable {
         return found == digest ? .sound : .other(found)
     }
 
-    /// What it says of content that it could not be read to its end. Most often somebody has removed it, or its store is
-    /// away.
+    /// The finding for content that could not be read to its end. Mostly the content was removed or its store is down.
     private static func finding(_ failure: any Error) -> Finding {
         switch failure {
         case ContentError.truncated(let end, _): .cutShort(end)
@@ -293,7 +292,7 @@ public final class ContentChecks: Sendable {
         }
     }
 
-    /// Starts a thread that ends when nothing is left. Where the system has none to give, nobody is kept waiting.
+    /// Starts a thread that ends when the queue is empty. Without a thread, all queued checks end without a result.
     private func startWorker() {
         let hasStarted = DetachedThread.start(stackSize: 512 << 10) {
             // On Linux the priority of the process 0 is that of the calling thread.
@@ -303,7 +302,7 @@ public final class ContentChecks: Sendable {
         guard !hasStarted else { return }
         let waiters = state.withLock { state in
             var waiters: [Waiter] = []
-            // What others check is theirs to finish.
+            // Running checks belong to other threads.
             while let (key, _) = state.queue.start() { waiters += state.queue.finish(key) }
             return waiters
         }

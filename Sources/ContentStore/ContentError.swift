@@ -1,17 +1,17 @@
-/// Why content could not be read.
+/// An error from reading content.
 public enum ContentError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The content is larger than what the caller is ready to read; both in bytes.
+    /// The content is larger than the limit; both in bytes.
     case tooLarge(Int64, limit: Int)
-    /// The content ended before the size that it should have; both in bytes.
+    /// The content is shorter than its size; both in bytes.
     case truncated(at: Int64, expected: Int64)
-    /// The operating system refused.
+    /// A system call failed.
     case system(operation: String, path: String, errno: Int32)
 
     /// The error in words.
     public var description: String {
         switch self {
-        case .tooLarge(let size, let limit): "the content has \(size) bytes, at most \(limit) are read"
-        case .truncated(let offset, let expected): "the content ends at byte \(offset) of \(expected)"
+        case .tooLarge(let size, let limit): "expected content of at most \(limit) bytes, found \(size)"
+        case .truncated(let offset, let expected): "truncated content: \(offset) of \(expected) bytes"
         case .system(let operation, let path, let number):
             "cannot \(operation) \(path): \(systemErrorText(number))"
         }

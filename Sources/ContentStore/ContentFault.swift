@@ -1,30 +1,30 @@
 import OCI
 
-/// Content of a store that is not what its digest says.
+/// A failed digest check.
 public struct ContentFault: Hashable, Sendable, CustomStringConvertible {
-    /// What is wrong with it.
+    /// The kinds of faults.
     public enum Kind: Hashable, Sendable {
-        /// Its bytes have another digest.
+        /// The bytes have another digest.
         case corrupt(found: Digest)
-        /// Whoever keeps it has no more than so many bytes of it.
+        /// The store has only this many bytes.
         case cutShort(Int64)
-        /// The system cannot read it to its end; the error number is given.
+        /// The read failed with an error number.
         case unreadable(Int32)
     }
 
-    /// What is wrong with it.
+    /// The kind of the fault.
     public let kind: Kind
-    /// Where it is: the path of the file, or who keeps it.
+    /// The path of the file, or the store that keeps the content.
     public let path: String
-    /// The state that it was in: in another one it may be sound.
+    /// The checked state. The fault does not apply to another state.
     public let stamp: ContentStamp
 
     /// The fault in words.
     public var description: String {
         switch kind {
-        case .corrupt(let found): "its \(stamp.size) bytes have the digest \(found)"
-        case .cutShort(let end): "it ends at byte \(end) of \(stamp.size)"
-        case .unreadable(let number): "it cannot be read: \(systemErrorText(number))"
+        case .corrupt(let found): "digest mismatch: \(stamp.size) bytes have the digest \(found)"
+        case .cutShort(let end): "truncated: \(end) of \(stamp.size) bytes"
+        case .unreadable(let number): "unreadable: \(systemErrorText(number))"
         }
     }
 }

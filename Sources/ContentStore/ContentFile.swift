@@ -1,6 +1,6 @@
 import Glibc
 
-/// Content in a file that is open for reading. The file is closed when the last reference goes.
+/// Content in an open file. The file is closed with the last reference.
 public final class ContentFile: Sendable {
     /// The file descriptor; valid as long as this object lives.
     public let fileDescriptor: Int32
@@ -8,13 +8,13 @@ public final class ContentFile: Sendable {
     /// The size of the whole content in bytes.
     public let size: Int64
 
-    /// Where the file is, for people; it may have been moved or replaced since it was opened.
+    /// The path for messages; the file may have been moved or replaced since it was opened.
     public let path: String
 
-    /// The state that the file was in when it was opened.
+    /// The state of the file when it was opened.
     public let stamp: ContentStamp
 
-    /// Takes over an open file.
+    /// Takes ownership of an open file.
     init(takingOver fileDescriptor: Int32, path: String, stamp: ContentStamp) {
         self.fileDescriptor = fileDescriptor
         self.size = stamp.size
@@ -26,9 +26,9 @@ public final class ContentFile: Sendable {
         close(fileDescriptor)
     }
 
-    /// Opens a regular file, or gives `nil` when there is none at the path.
+    /// Opens a regular file. Returns `nil` when the path does not exist or is no regular file.
     ///
-    /// - Throws: ``ContentError/system(operation:path:errno:)`` for anything else that the operating system reports.
+    /// - Throws: ``ContentError/system(operation:path:errno:)`` for any other error of the operating system.
     public static func open(path: String) throws(ContentError) -> ContentFile? {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -51,8 +51,8 @@ public final class ContentFile: Sendable {
 
     /// Reads the whole content.
     ///
-    /// - Throws: ``ContentError/tooLarge(_:limit:)`` when it has more bytes than the limit,
-    ///   ``ContentError/truncated(at:expected:)`` when the file has shrunk since it was opened.
+    /// - Throws: ``ContentError/tooLarge(_:limit:)`` above the limit, ``ContentError/truncated(at:expected:)`` when the
+    ///   file has shrunk since it was opened.
     public func readAll(limit: Int) throws(ContentError) -> [UInt8] {
         guard size <= limit else { throw .tooLarge(size, limit: limit) }
         let count = Int(size)
@@ -73,7 +73,7 @@ public final class ContentFile: Sendable {
     }
 }
 
-/// The operating system's words for an error number.
+/// The system's text for an error number.
 package func systemErrorText(_ number: Int32) -> String {
     // Thread-safe in glibc from 2.32 on; the buffer is the thread's own.
     guard let text = strerror(number) else { return "error \(number)" }

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Tells two states of content apart: of a file it changes when the file is written, replaced, or changed in any other
-/// way; of content that somebody else keeps, when it is put there anew.
+/// A value that differs between two states of content. For a file, it changes with every change of the file. For
+/// content that another process keeps, it changes when the content is stored anew.
 public struct ContentStamp: Hashable, Sendable {
     /// The size in bytes.
     public let size: Int64
-    /// `nil` where somebody else keeps it.
+    /// `nil` for content that another process keeps.
     private let file: File?
     private let modified: Moment
 
@@ -25,24 +25,24 @@ public struct ContentStamp: Hashable, Sendable {
         }
     }
 
-    /// The state of a file that the system tells.
+    /// The state of a file.
     package init(_ status: stat) {
         size = Int64(status.st_size)
         modified = Moment(status.st_mtim)
         file = File(device: UInt64(status.st_dev), node: UInt64(status.st_ino), changed: Moment(status.st_ctim))
     }
 
-    /// The state of content that somebody else keeps.
+    /// The state of content that another process keeps.
     ///
-    /// - Parameter stored: when it was put there, by the clock of whoever keeps it.
+    /// - Parameter stored: when the content was stored, by the clock of that process.
     public init(size: Int64, stored: timespec) {
         self.size = size
         modified = Moment(stored)
         file = nil
     }
 
-    /// Whether the bytes of the file may have been changed between two states. That its last name went, for one, changes
-    /// the stamp and not the bytes.
+    /// Whether the bytes may differ between two states. Some changes, such as removing a file's last name, change only
+    /// the stamp.
     func mayHaveOtherBytes(than other: ContentStamp) -> Bool {
         size != other.size || modified != other.modified || file?.node != other.file?.node
             || file?.device != other.file?.device

@@ -1,58 +1,56 @@
 import OCI
 
-/// The content that a node holds, wherever it is kept. Spegel only ever reads it.
+/// The content of a node. Spegel only reads it.
 ///
-/// A store answers for what it holds at the moment of the call; nothing is promised about the next one, since whoever
-/// owns the store collects garbage as it sees fit. Content that is gone is told by `nil`, never by an error: an error
-/// means that the store could not be asked.
+/// An answer holds for the moment of the call, since the owner of the store collects garbage at any time. Missing
+/// content is `nil`. An error means that the store did not answer.
 public protocol ContentStore: Sendable {
-    /// All images: the names that people pull, and the manifest or index that each names.
+    /// All images: their names and the manifest or index of each.
     ///
-    /// Names need not be references; those that are not are of use to their store alone.
+    /// A name need not be a reference; other names mean something to their store only.
     func images() async throws -> [StoredImage]
 
-    /// The manifest or index that a full image name (`docker.io/library/alpine:3`) stands for, or `nil` when there is
-    /// no such image.
+    /// The manifest or index of a full image name (`docker.io/library/alpine:3`), or `nil` when there is no such image.
     func resolve(_ name: String) async throws -> Descriptor?
 
     /// All content, in no particular order.
     func contents() async throws -> [StoredContent]
 
-    /// What is known of a piece of content, or `nil` when it is not held.
+    /// The metadata of content, or `nil` when it is missing.
     func content(_ digest: Digest) async throws -> StoredContent?
 
-    /// The size in bytes of a piece of content, or `nil` when it is not held.
+    /// The size of content in bytes, or `nil` when it is missing.
     func size(of digest: Digest) async throws -> Int64?
 
-    /// The content that can be opened as files while the store itself cannot be asked; none where that is never so.
-    func contentsAtHand() async throws -> [StoredContent]
+    /// The content that can be opened as files while the store itself does not answer.
+    func contentsOnDisk() async throws -> [StoredContent]
 
-    /// Opens content as a file, or gives `nil` when it is not held or not kept in a file within reach.
+    /// Opens content as a file. Returns `nil` when it is missing or not accessible as a file.
     ///
-    /// The call neither blocks for long nor asks another process, so it may be made on an event loop.
+    /// The call returns soon and asks no other process, so it is safe on an event loop.
     func openFile(_ digest: Digest) throws -> ContentFile?
 
-    /// Opens content that is not within reach as a file, or gives `nil` when it is not held.
+    /// Opens content that is not accessible as a file. Returns `nil` when it is missing.
     func openReader(_ digest: Digest) async throws -> (any ContentReader)?
 
-    /// What changes from now on, until the caller stops to listen.
+    /// The changes from now on, until the caller stops listening.
     ///
-    /// The stream ends or throws when the store can no longer be watched; the caller then has to start over: watch
-    /// again, and read everything again. Changes are coalesced when they come faster than they are taken.
+    /// The stream ends or throws when the watch is lost. The caller must then watch again and read everything again.
+    /// Changes are coalesced when the caller takes them too slowly.
     func changes() -> AsyncThrowingStream<StoreChange, any Error>
 
-    /// What checks the content of the store against their digests; `nil` where nothing does.
+    /// The digest checks of the store, or `nil` when it has none.
     var checks: ContentChecks? { get }
 }
 
-/// An image in a store: a name and what it stands for.
+/// An image in a store: a name and its target.
 public struct StoredImage: Hashable, Sendable {
     /// The name as the store keeps it.
     public var name: String
-    /// The manifest or index that the name stands for.
+    /// The manifest or index of the name.
     public var target: Descriptor
 
-    /// Makes an image.
+    /// Creates an image.
     public init(name: String, target: Descriptor) {
         self.name = name
         self.target = target
@@ -65,10 +63,10 @@ public struct StoredContent: Hashable, Sendable {
     public var digest: Digest
     /// The size of the content in bytes.
     public var size: Int64
-    /// The repositories that it was pulled from, as far as the store knows; imported content has none.
+    /// The repositories that it was pulled from, as far as the store knows. Imported content has none.
     public var sources: [ContentSource]
 
-    /// Makes an entry.
+    /// Creates an entry.
     public init(digest: Digest, size: Int64, sources: [ContentSource] = []) {
         self.digest = digest
         self.size = size
@@ -76,77 +74,77 @@ public struct StoredContent: Hashable, Sendable {
     }
 }
 
-/// A repository that content was pulled from.
+/// A repository from which content was pulled.
 public struct ContentSource: Hashable, Sendable {
     /// The registry.
     public var registry: RegistryName
-    /// The repository within it.
+    /// The repository in the registry.
     public var repository: RepositoryName
 
-    /// Names a repository.
+    /// Creates a source.
     public init(registry: RegistryName, repository: RepositoryName) {
         self.registry = registry
         self.repository = repository
     }
 }
 
-/// Something that has changed in a store. It says where to look, not what is there now.
+/// A change in a store: the place to look, not the new state.
 public enum StoreChange: Hashable, Sendable {
-    /// The image of this name was made or now stands for something else.
+    /// The image of this name is new or has another target.
     case imageUpdated(name: String)
-    /// The image of this name is gone; content that only it used may follow.
+    /// The image of this name was deleted. Content that only it used may follow.
     case imageDeleted(name: String)
-    /// This content is now held.
+    /// This content is new.
     case contentAdded(Digest)
-    /// Anything may have changed: everything must be read again.
+    /// Anything may have changed, so that everything must be read again.
     case unknown
 
-    /// Whether this tells that an image is gone.
+    /// Whether this is the deletion of an image.
     public var isDeletion: Bool {
         if case .imageDeleted = self { true } else { false }
     }
 }
 
-/// Content that can be read in parts, from wherever it is.
+/// Content that can be read in parts.
 public protocol ContentReader: Sendable {
     /// The size of the whole content in bytes.
     var size: Int64 { get }
 
-    /// The state that the content is in; `nil` where it cannot be told, and the content so not be checked.
+    /// The state of the content, or `nil` when it is unknown and the content cannot be checked.
     var stamp: ContentStamp? { get }
 
-    /// Where the content is, for people.
+    /// The location of the content, for messages.
     var place: String { get }
 
-    /// The bytes of a part of the content, in order, in chunks of at most 1 MiB. The stream throws when the content
-    /// cannot be read to the end of the range.
+    /// The bytes of a range in order, in chunks of at most 1 MiB. The stream throws when it cannot read to the end of
+    /// the range.
     func read(_ range: Range<Int64>) -> AsyncThrowingStream<[UInt8], any Error>
 }
 
 extension ContentReader {
-    /// It cannot be told.
+    /// The state is unknown.
     public var stamp: ContentStamp? { nil }
 
-    /// Nowhere in particular.
+    /// A location for stores without one of their own.
     public var place: String { "the content store" }
 }
 
 extension ContentStore {
-    /// Nothing.
+    /// No digest checks.
     public var checks: ContentChecks? { nil }
 
-    /// What is known of a piece of content: its size.
+    /// The metadata of content: its size.
     public func content(_ digest: Digest) async throws -> StoredContent? {
         try await size(of: digest).map { StoredContent(digest: digest, size: $0) }
     }
 
-    /// None: the store is there whenever its files are.
-    public func contentsAtHand() async throws -> [StoredContent] { [] }
+    /// None: such a store always answers.
+    public func contentsOnDisk() async throws -> [StoredContent] { [] }
 
-    /// Reads a whole document, such as a manifest, or gives `nil` when it is not held.
+    /// Reads a whole document, such as a manifest. Returns `nil` when it is missing.
     ///
-    /// - Parameter limit: the most bytes that are read.
-    /// - Throws: ``ContentError/tooLarge(_:limit:)`` when the document is larger than the limit.
+    /// - Parameter limit: the maximum size in bytes.
+    /// - Throws: ``ContentError/tooLarge(_:limit:)`` above the limit.
     public func readDocument(_ digest: Digest, limit: Int = Manifest.maximumSize) async throws -> [UInt8]? {
         if let file = try openFile(digest) {
             return try file.readAll(limit: limit)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A thread that nobody waits for, for work that blocks.
+/// A detached thread for blocking work.
 package enum DetachedThread {
     private final class Start: Sendable {
         let body: @Sendable () -> Void
@@ -12,7 +12,7 @@ package enum DetachedThread {
 
     /// Starts a thread.
     ///
-    /// - Returns: whether the system had one to give; without, the body is never called.
+    /// - Returns: whether the system has created it. If not, `body` is never called.
     package static func start(stackSize: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
         var attributes = pthread_attr_t()
         pthread_attr_init(&attributes)

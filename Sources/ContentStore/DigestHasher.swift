@@ -1,7 +1,7 @@
 internal import Crypto
 public import OCI
 
-/// Computes the digest of content that comes piece by piece.
+/// An incremental digest computation.
 public struct DigestHasher: Sendable {
     private enum State: Sendable {
         case sha256(SHA256)
@@ -10,7 +10,7 @@ public struct DigestHasher: Sendable {
 
     private var state: State
 
-    /// A hasher that has seen nothing yet.
+    /// Creates a hasher for no bytes yet.
     public init(_ algorithm: OCI.Digest.Algorithm) {
         state =
             switch algorithm {
@@ -19,7 +19,7 @@ public struct DigestHasher: Sendable {
             }
     }
 
-    /// Takes the next bytes.
+    /// Adds bytes.
     public mutating func update(_ bytes: UnsafeRawBufferPointer) {
         switch state {
         case .sha256(var hash):
@@ -38,8 +38,8 @@ public struct DigestHasher: Sendable {
             case .sha256(let hash): OCI.Digest(algorithm: .sha256, bytes: hash.finalize())
             case .sha512(let hash): OCI.Digest(algorithm: .sha512, bytes: hash.finalize())
             }
-        // Each hash has the length of its algorithm, whatever was hashed.
-        guard let digest else { preconditionFailure("a hash has the length of its algorithm") }
+        // The output of each hash function has the length of its algorithm.
+        guard let digest else { preconditionFailure("hash output has the wrong length") }
         return digest
     }
 }

@@ -2,44 +2,44 @@ import Files
 import FoundationEssentials
 import OCI
 
-/// The shape of an OCI image-layout folder. OCI image-spec, "Image Layout Specification".
+/// The paths in an OCI image-layout folder. OCI image-spec, "Image Layout Specification".
 public struct ImageLayout: Hashable, Sendable {
-    /// The version of the layout that is read and written.
+    /// The supported version of the layout.
     public static let version = "1.0.0"
-    /// The annotation in which an index keeps the name of an image: by the specification a tag or any name, by
-    /// custom often a full reference.
+    /// The annotation with the name of an image in an index. By the specification this is a tag or any name; by custom
+    /// it is often a full reference.
     public static let refNameAnnotation = "org.opencontainers.image.ref.name"
-    /// The annotation in which containerd keeps the full reference when it exports an image.
+    /// The annotation with the full reference in containerd's exports.
     public static let containerdNameAnnotation = "io.containerd.image.name"
 
     /// The path of the folder.
     public let path: String
 
-    /// Names a layout; nothing is read.
+    /// Creates a layout at a path without reading anything.
     public init(path: String) {
         var path = path[...]
         while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path.removeLast() }
         self.path = String(path)
     }
 
-    /// The file that says that the folder is a layout, and of which version.
+    /// The file that marks the folder as a layout and has its version.
     public var layoutFile: String { path + "/oci-layout" }
     /// The file that names the images.
     public var indexFile: String { path + "/index.json" }
-    /// The folder of all content.
+    /// The folder of all blobs.
     public var blobsFolder: String { path + "/blobs" }
 
-    /// The folder of the content whose digest is made by an algorithm.
+    /// The folder of the blobs with digests of an algorithm.
     public func blobsFolder(_ algorithm: Digest.Algorithm) -> String {
         blobsFolder + "/" + algorithm.rawValue
     }
 
-    /// The file of a piece of content.
+    /// The file of a blob.
     public func blobFile(_ digest: Digest) -> String {
         blobsFolder(digest.algorithm) + "/" + digest.hex
     }
 
-    /// Checks that the folder is a layout of the version that is understood.
+    /// Checks that the folder is a layout of the supported version.
     ///
     /// - Throws: ``ImageLayoutError``, or `FileError` when the folder cannot be read.
     public func validate() throws {
@@ -62,36 +62,36 @@ public struct ImageLayout: Hashable, Sendable {
     }
 }
 
-/// Why a folder cannot be used as an image layout.
+/// An error from using a folder as an image layout.
 public enum ImageLayoutError: Error, Hashable, CustomStringConvertible {
-    /// There is no folder at the path.
+    /// The path is not a folder.
     case notAFolder(path: String)
     /// The folder has no `oci-layout` file.
     case missingLayoutFile(path: String)
-    /// The `oci-layout` file is not what the specification wants.
+    /// The `oci-layout` file is malformed.
     case malformedLayoutFile(path: String)
-    /// The layout is of another version.
+    /// The version of the layout is unsupported.
     case unsupportedVersion(path: String, version: String)
-    /// The index is not what the specification wants.
+    /// The index is malformed.
     case malformedIndex(path: String, reason: String)
-    /// Content has another digest than it should have.
+    /// Content has another digest than expected.
     case digestMismatch(expected: Digest, found: Digest)
 
     /// The error in words.
     public var description: String {
         switch self {
         case .notAFolder(let path):
-            "\(path) is not a folder; expected an OCI image layout (a folder with the file oci-layout)"
+            "expected an OCI image layout (a folder with the file oci-layout) at \(path), found no folder"
         case .missingLayoutFile(let path):
-            "\(path) is no OCI image layout: expected a file oci-layout in it"
+            "expected an OCI image layout at \(path): it has no file oci-layout"
         case .malformedLayoutFile(let path):
-            "\(path) is malformed: expected {\"imageLayoutVersion\":\"\(ImageLayout.version)\"}"
+            "malformed \(path), expected {\"imageLayoutVersion\":\"\(ImageLayout.version)\"}"
         case .unsupportedVersion(let path, let version):
-            "\(path) says version '\(version.prefix(64))', expected \(ImageLayout.version)"
+            "expected layout version \(ImageLayout.version) in \(path), got '\(version.prefix(64))'"
         case .malformedIndex(let path, let reason):
-            "\(path) is malformed: \(reason)"
+            "malformed \(path): \(reason)"
         case .digestMismatch(let expected, let found):
-            "the content should have the digest \(expected), it has \(found)"
+            "digest mismatch: expected \(expected), found \(found)"
         }
     }
 }

@@ -1,20 +1,20 @@
 import FoundationEssentials
 import OCI
 
-/// The images that the `index.json` of an image layout names.
+/// The images in the `index.json` of an image layout.
 package struct ImageLayoutIndex: Hashable, Sendable {
-    /// The images by name. Where several entries have one name, the last one counts.
+    /// The images by name. The last entry of a name wins.
     package private(set) var images: [String: Descriptor] = [:]
 
-    /// No images.
+    /// An index without images.
     init() {}
 
-    /// Reads an index.
+    /// Parses an index.
     ///
-    /// Entries that are malformed, unnamed, or have a name that is no full reference are passed over.
+    /// Ignores entries that are malformed, unnamed, or whose name is not a full reference.
     ///
-    /// - Parameter defaultRepository: what names that are only a tag belong to.
-    /// - Throws: a text that says why the document is no index.
+    /// - Parameter defaultRepository: the repository of names that are only a tag.
+    /// - Throws: the reason why the document is not an index.
     package init(json: [UInt8], defaultRepository: ImageLayoutStore.Repository?) throws(MalformedIndex) {
         let document: Document
         do {
@@ -30,12 +30,12 @@ package struct ImageLayoutIndex: Hashable, Sendable {
         }
     }
 
-    /// Why a document is no index.
+    /// An error from parsing an index.
     package struct MalformedIndex: Error {
         var reason: String
     }
 
-    /// What has to be told to somebody who knew another state of the index.
+    /// The changes from another state of the index to this one.
     func changes(since old: ImageLayoutIndex) -> [StoreChange] {
         let gone = old.images.keys.filter { images[$0] == nil }.sorted()
         let updated = images.filter { old.images[$0.key] != $0.value }.keys.sorted()
@@ -46,7 +46,7 @@ package struct ImageLayoutIndex: Hashable, Sendable {
         var manifests: [Entry]?
     }
 
-    /// An entry of the index, or what is left of it when it is malformed.
+    /// An entry of the index. Malformed fields are `nil`.
     private struct Entry: Decodable {
         var descriptor: Descriptor?
         var annotations: [String: String] = [:]

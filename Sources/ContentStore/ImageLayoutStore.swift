@@ -3,18 +3,18 @@ import Logging
 import OCI
 import Synchronization
 
-/// The content of an OCI image-layout folder, which somebody else may write at the same time.
+/// The content of an OCI image-layout folder, which other programs may write at the same time.
 ///
-/// Only content whose file stands under its digest is seen: `blobs/ALGORITHM/HEX`. Whoever writes the folder is
-/// expected to rename finished files into place, as ``ImageLayoutWriter`` does.
+/// The store sees only blobs whose path is their digest: `blobs/ALGORITHM/HEX`. A writer must rename finished files
+/// into place, as ``ImageLayoutWriter`` does.
 public final class ImageLayoutStore: ContentStore {
     /// A repository of a registry.
     public typealias Repository = ContentSource
 
-    /// The most pieces of content that are listed; what a folder holds beyond is not seen.
+    /// The maximum number of listed blobs. The store ignores the rest.
     public static let maximumContents = 1_000_000
 
-    /// The largest `index.json` that is read, in bytes.
+    /// The maximum size of `index.json` in bytes.
     public static let maximumIndexSize = 16 << 20
 
     private struct State {
@@ -32,9 +32,9 @@ public final class ImageLayoutStore: ContentStore {
     /// Opens a layout.
     ///
     /// - Parameters:
-    ///   - path: the folder; it must hold an `oci-layout` file, everything else may be missing.
-    ///   - defaultRepository: what images whose name is only a tag belong to; without it they are passed over.
-    ///   - logger: told once about every state of the index that cannot be read.
+    ///   - path: the folder; it must contain an `oci-layout` file, everything else is optional.
+    ///   - defaultRepository: the repository of images whose name is only a tag. Without it the store ignores them.
+    ///   - logger: logs each unreadable state of the index once.
     /// - Throws: ``ImageLayoutError`` when the folder is no layout, `FileError` when it cannot be read.
     public init(path: String, defaultRepository: Repository? = nil, logger: Logger) throws {
         self.layout = ImageLayout(path: path)
@@ -43,45 +43,45 @@ public final class ImageLayoutStore: ContentStore {
         try layout.validate()
     }
 
-    /// The images of the index whose name is a full reference, in the order of their names.
+    /// The images of the index whose name is a full reference, sorted by name.
     public func images() async throws -> [StoredImage] {
         try currentIndex().images.map { StoredImage(name: $0.key, target: $0.value) }.sorted { $0.name < $1.name }
     }
 
-    /// What the index says that a full image name stands for.
+    /// The target of a full image name in the index.
     public func resolve(_ name: String) async throws -> Descriptor? {
         try currentIndex().images[name]
     }
 
-    /// All files that stand under a digest.
+    /// All blobs whose path is a digest.
     public func contents() async throws -> [StoredContent] {
         let contents = try await BlobsFolder.contents(of: layout.blobsFolder, limit: Self.maximumContents + 1)
         if contents.count > Self.maximumContents {
             logger.warning(
-                "the image layout holds more content than is looked at",
+                "image layout has too many blobs, ignoring the rest",
                 metadata: ["path": "\(layout.path)", "limit": "\(Self.maximumContents)"]
             )
         }
         return Array(contents.prefix(Self.maximumContents))
     }
 
-    /// The size of the file that stands under a digest.
+    /// The size of the blob with a digest.
     public func size(of digest: Digest) async throws -> Int64? {
         guard let status = try Files.status(layout.blobFile(digest)), status.kind == .file else { return nil }
         return status.size
     }
 
-    /// Opens the file that stands under a digest.
+    /// Opens the blob with a digest.
     public func openFile(_ digest: Digest) throws -> ContentFile? {
         try ContentFile.open(path: layout.blobFile(digest))
     }
 
-    /// Always `nil`: everything is within reach as a file.
+    /// Always `nil`: all content is accessible as files.
     public func openReader(_ digest: Digest) async throws -> (any ContentReader)? {
         nil
     }
 
-    /// What changes in the folder, told by inotify, or by looking every 2 s where the system has no watch to give.
+    /// The changes of the folder, from inotify, or from polling every 2 s where inotify is unavailable.
     ///
     /// The stream throws when the folder itself is removed or renamed.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {
@@ -89,9 +89,9 @@ public final class ImageLayoutStore: ContentStore {
     }
 
     /// - Parameters:
-    ///   - interval: how long changes are gathered before they are told.
-    ///   - pollingInterval: how often the folder is looked at where it cannot be watched.
-    ///   - watchFolders: whether inotify is used where it is to be had.
+    ///   - interval: how long to gather changes before reporting them.
+    ///   - pollingInterval: how often to poll without inotify.
+    ///   - watchFolders: whether to use inotify if available.
     func changes(
         interval: Duration,
         pollingInterval: Duration,
@@ -100,7 +100,7 @@ public final class ImageLayoutStore: ContentStore {
         let folderWatch = watchFolders ? InotifyWatch() : nil
         if watchFolders, folderWatch == nil {
             logger.notice(
-                "the image layout cannot be watched, it is looked at now and again",
+                "inotify unavailable, polling the image layout",
                 metadata: ["path": "\(layout.path)", "seconds": "\(pollingInterval.components.seconds)"]
             )
         }
@@ -109,11 +109,11 @@ public final class ImageLayoutStore: ContentStore {
             folders: folderWatch,
             interval: folderWatch == nil ? pollingInterval : interval
         )
-        // Pulled, not pushed: nobody listens, nothing runs and nothing is kept but what the kernel keeps within bounds.
+        // A pull-based stream: without a listener nothing runs, and only the kernel keeps a bounded queue of events.
         return AsyncThrowingStream(unfolding: { try await watch.next() })
     }
 
-    /// The index as it is on disk now, or as it was when it could last be read.
+    /// The index on disk, or the last readable one.
     func currentIndex() throws -> ImageLayoutIndex {
         let stamp = try Files.status(layout.indexFile, followLinks: true)?.stamp
         return try state.withLock { state in
@@ -131,12 +131,15 @@ public final class ImageLayoutStore: ContentStore {
                 state.stamp = stamp
                 state.hasReportedFault = false
             } catch {
-                // It may be half written; what is known stays until it can be read. Told once for each fault, and read
-                // again at the next call, since a file may be finished without a change of its time stamp.
+                // The file may be half written: keep the last index until it can be read again. Log each fault once.
+                // Read again on the next call, because a file may be completed without a change of its time stamp.
                 if !state.hasReportedFault {
                     state.hasReportedFault = true
                     let fault = ImageLayoutError.malformedIndex(path: layout.indexFile, reason: error.reason)
-                    logger.warning("the images of the layout stay as they were", metadata: ["reason": "\(fault)"])
+                    logger.warning(
+                        "image layout index unreadable, keeping its images",
+                        metadata: ["reason": "\(fault)"]
+                    )
                 }
             }
             return state.index

@@ -3,7 +3,7 @@ import OCI
 
 /// Follows an image-layout folder for one listener.
 actor ImageLayoutWatch {
-    /// What a watched folder is within the layout.
+    /// The role of a watched folder in the layout.
     private enum Place: Hashable {
         case root
         case blobs
@@ -19,16 +19,16 @@ actor ImageLayoutWatch {
     private var queue = ChangeQueue()
     private var failure: (any Error)?
 
-    /// Starts to follow: whatever happens after this call is told.
+    /// Starts to follow: changes after this call are reported.
     ///
     /// - Parameters:
-    ///   - folders: the watch to use; without one the folder is looked at every `interval`.
-    ///   - interval: how long changes are gathered.
+    ///   - folders: the inotify watch; without one the folder is polled every `interval`.
+    ///   - interval: how long to gather changes.
     init(store: ImageLayoutStore, folders: InotifyWatch?, interval: Duration) {
         self.store = store
         self.folders = folders
         self.interval = interval
-        // The order counts: what happens between the watch and the first look is told, perhaps twice, never not at all.
+        // The order matters: a change between the watch and the first look is reported at least once.
         do {
             if let folders { places = try Self.watch(store.layout, with: folders) }
             index = try store.currentIndex()
@@ -39,7 +39,7 @@ actor ImageLayoutWatch {
         }
     }
 
-    /// The next change; `nil` when the listener is cancelled.
+    /// The next change, or `nil` when the listener is cancelled.
     func next() async throws -> StoreChange? {
         while true {
             if let change = queue.popFirst() { return change }
@@ -57,7 +57,7 @@ actor ImageLayoutWatch {
                     try look()
                 }
             } catch {
-                // What was seen before the fault is still told.
+                // Report the changes that were seen before the fault first.
                 failure = error
             }
         }
@@ -67,8 +67,7 @@ actor ImageLayoutWatch {
         var isIndexTouched = false
         var isShapeChanged = false
         var isRootGone = false
-        // The kernel keeps 16,384 events at most (by default); more reads than that take would only follow a writer
-        // that never rests.
+        // The kernel queues at most 16,384 events by default. More reads would only follow a writer that never rests.
         for _ in 0..<32 {
             let events = try folders.read()
             guard !events.isEmpty else { break }
@@ -98,7 +97,7 @@ actor ImageLayoutWatch {
             }
         }
         if isShapeChanged {
-            // A folder may have been filled before it was watched.
+            // Files may have appeared in a folder before the watch on it.
             places = try Self.watch(store.layout, with: folders)
             queue.append(.unknown)
         }
@@ -128,7 +127,7 @@ actor ImageLayoutWatch {
         _ layout: ImageLayout,
         with folders: InotifyWatch
     ) throws(FileError) -> [Int32: Place] {
-        // Adding a folder that is watched already gives the number that it has.
+        // A second watch on a folder returns the number of the first.
         var places: [Int32: Place] = [:]
         if let root = try folders.add(layout.path) { places[root] = .root }
         if let blobs = try folders.add(layout.blobsFolder) { places[blobs] = .blobs }

@@ -3,15 +3,15 @@ import FoundationEssentials
 import OCI
 import StructuredText
 
-/// Makes an OCI image layout and adds images to it. Readers see a blob or an index whole or not at all.
+/// Creates an OCI image layout and adds images to it. A reader sees a blob or an index either whole or not at all.
 public struct ImageLayoutWriter: Sendable {
     /// The folder.
     public let layout: ImageLayout
 
-    /// Opens a layout, and makes it where there is none.
+    /// Opens a layout, or creates it.
     ///
-    /// - Throws: ``ImageLayoutError`` when the folder is a layout of another version, `FileError` when it cannot be
-    ///   written.
+    /// - Throws: ``ImageLayoutError`` when the folder is a layout of another version, `FileError` when it is not
+    ///   writable.
     public init(path: String) throws {
         layout = ImageLayout(path: path)
         try Files.makeFolder(layout.path)
@@ -24,14 +24,14 @@ public struct ImageLayoutWriter: Sendable {
         if try Files.status(layout.indexFile) == nil { try write(Self.emptyIndex) }
     }
 
-    /// Begins to add content whose bytes come one after the other.
+    /// Begins to add content in pieces.
     ///
-    /// - Parameter algorithm: the algorithm of its digest.
+    /// - Parameter algorithm: the algorithm of the digest.
     public func makeBlob(_ algorithm: Digest.Algorithm = .sha256) throws -> BlobSink {
         try BlobSink(layout: layout, algorithm: algorithm)
     }
 
-    /// Adds content that is at hand.
+    /// Adds content from memory.
     @discardableResult
     public func addBlob(_ bytes: [UInt8], expected: Digest? = nil) throws -> StoredContent {
         let sink = try makeBlob(expected?.algorithm ?? .sha256)
@@ -43,9 +43,9 @@ public struct ImageLayoutWriter: Sendable {
     ///
     /// - Parameters:
     ///   - json: the document.
-    ///   - mediaType: its type; what the document says itself when it is not given.
-    ///   - name: the full reference under which it stands in the index; without one it is held without a name.
-    /// - Throws: `Manifest.ParseError` when the document is no manifest and no type is given.
+    ///   - mediaType: the media type; without one, the document's own.
+    ///   - name: the full reference for the index; without one the document has no name.
+    /// - Throws: `Manifest.ParseError` when the document is no manifest and has no media type.
     @discardableResult
     public func addManifest(_ json: [UInt8], mediaType: MediaType? = nil, name: Reference? = nil) throws -> Descriptor {
         let mediaType = try mediaType ?? Manifest(json: json).mediaType
@@ -55,7 +55,7 @@ public struct ImageLayoutWriter: Sendable {
         return descriptor
     }
 
-    /// Sets what an image name stands for; whatever stood under the name before is replaced.
+    /// Sets the target of an image name and replaces a previous one.
     public func setImage(_ name: Reference, to target: Descriptor) throws {
         try updateIndex { manifests in
             manifests.removeAll { Self.name(of: $0) == name.description }
@@ -70,14 +70,14 @@ public struct ImageLayoutWriter: Sendable {
         }
     }
 
-    /// Takes an image name out of the index; its content stays.
+    /// Removes an image name from the index; its content stays.
     public func removeImage(_ name: Reference) throws {
         try updateIndex { manifests in
             manifests.removeAll { Self.name(of: $0) == name.description }
         }
     }
 
-    /// Removes a piece of content; what is not there is no error.
+    /// Removes a blob. A missing blob is no error.
     public func removeBlob(_ digest: Digest) throws {
         try Files.remove(layout.blobFile(digest))
     }
@@ -98,7 +98,7 @@ public struct ImageLayoutWriter: Sendable {
         return nil
     }
 
-    /// Changes the entries of the index; all else in it stays as it is. Writers of this kind wait for each other.
+    /// Changes the entries of the index and keeps all other members. Concurrent writers wait for each other.
     private func updateIndex(_ change: (inout [JSONValue]) -> Void) throws {
         let lock = try FolderLock(layout.path)
         defer { withExtendedLifetime(lock) {} }

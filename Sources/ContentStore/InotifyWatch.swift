@@ -1,26 +1,26 @@
 import Files
 import Glibc
 
-/// A set of folders that the kernel watches (Linux inotify). It is closed when the last reference goes.
+/// A set of watched folders (Linux inotify). It is closed with the last reference.
 final class InotifyWatch: Sendable {
-    /// One thing that happened.
+    /// An inotify event.
     struct Event: Hashable, Sendable {
-        /// The watch that saw it, or -1.
+        /// The number of the watch, or -1.
         var watch: Int32
-        /// The bits that say what happened.
+        /// The event's bits.
         var mask: UInt32
         /// The name of the entry in the folder; empty for the folder itself.
         var name: String
 
         /// Whether events were lost.
         var isOverflow: Bool { mask & UInt32(IN_Q_OVERFLOW) != 0 }
-        /// Whether the folder itself is gone.
+        /// Whether the folder itself was removed.
         var isFolderGone: Bool {
             mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
         }
-        /// Whether an entry is gone.
+        /// Whether an entry was removed.
         var isEntryGone: Bool { mask & UInt32(IN_DELETE | IN_MOVED_FROM) != 0 }
-        /// Whether a file has its final content as far as can be told: written and closed, or renamed into place.
+        /// Whether a file probably has its final content: written and closed, or renamed into place.
         var isEntryComplete: Bool { mask & UInt32(IN_CLOSE_WRITE | IN_MOVED_TO) != 0 }
         /// Whether the entry is a folder.
         var isFolder: Bool { mask & UInt32(IN_ISDIR) != 0 }
@@ -29,7 +29,7 @@ final class InotifyWatch: Sendable {
     private let descriptor: Int32
     private let readiness: ReadinessThread?
 
-    /// Makes a watch of nothing, or gives `nil` when the system has none to give.
+    /// Creates an empty set. Returns `nil` when the system has no inotify instance left.
     init?() {
         descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
         readiness = descriptor >= 0 ? ReadinessThread(descriptor) : nil
@@ -40,7 +40,7 @@ final class InotifyWatch: Sendable {
         if descriptor >= 0 { close(descriptor) }
     }
 
-    /// Watches a folder and gives the watch's number; `nil` when there is no such folder.
+    /// Watches a folder and returns the watch's number, or `nil` when the folder does not exist.
     func add(_ path: String) throws(FileError) -> Int32? {
         let mask =
             IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
@@ -53,17 +53,17 @@ final class InotifyWatch: Sendable {
         return watch
     }
 
-    /// Returns when something has happened, or the calling task is cancelled. One task may wait at a time.
+    /// Returns when an event is available or the calling task is cancelled. One task may wait at a time.
     func wait() async {
         if let readiness {
             await readiness.wait()
         } else {
-            // Where there is no thread to be had, it is looked now and again.
+            // Without a thread, poll.
             try? await Task.sleep(for: .milliseconds(100))
         }
     }
 
-    /// Takes what has happened, at most about 1,000 events, without waiting.
+    /// Takes at most about 1,000 events without waiting.
     func read() throws(FileError) -> [Event] {
         var buffer = [UInt8](repeating: 0, count: 1 << 15)
         let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
@@ -74,8 +74,8 @@ final class InotifyWatch: Sendable {
         return Self.parse(buffer[..<count])
     }
 
-    /// Reads the kernel's records: watch, mask, cookie, length (4 bytes each, in the machine's order), then a name
-    /// padded with zeros. See inotify(7).
+    /// Parses the kernel's records: watch, mask, cookie, length (4 bytes each, native byte order), then a name padded
+    /// with zeros. See inotify(7).
     static func parse(_ bytes: ArraySlice<UInt8>) -> [Event] {
         var events: [Event] = []
         var rest = bytes

@@ -1,10 +1,9 @@
 import Glibc
 import Synchronization
 
-/// Waits on a thread of its own until a file descriptor can be read. The thread sleeps in the kernel all the while, and
-/// ends with the last reference.
+/// A thread that waits until a file descriptor is readable. It sleeps in the kernel and ends with the last reference.
 final class ReadinessThread: Sendable {
-    /// What the thread and whoever waits share.
+    /// The state that the thread and the waiting task share.
     private final class Shared: Sendable {
         struct State {
             var waiter: CheckedContinuation<Void, Never>?
@@ -12,7 +11,7 @@ final class ReadinessThread: Sendable {
         }
 
         let descriptor: Int32
-        /// A pipe that wakes the thread: a request, or the end.
+        /// A pipe that wakes the thread for a request or for its end.
         let wake: (read: Int32, write: Int32)
         let state = Mutex(State())
 
@@ -34,7 +33,7 @@ final class ReadinessThread: Sendable {
         }
 
         func signal() {
-            // A pipe that is full wakes as well.
+            // A full pipe wakes the thread as well.
             var byte: UInt8 = 0
             _ = write(wake.write, &byte, 1)
         }
@@ -47,7 +46,7 @@ final class ReadinessThread: Sendable {
             waiter?.resume()
         }
 
-        /// The thread's work: to sleep until asked to wait, then until there is something to read.
+        /// The thread's loop: sleep until a task waits, then until the descriptor is readable.
         func run() {
             while !state.withLock(\.isStopped) {
                 let isAsked = state.withLock { $0.waiter != nil }
@@ -56,7 +55,7 @@ final class ReadinessThread: Sendable {
                 poll(&entries, nfds_t(entries.count), -1)
                 var bytes: (UInt64, UInt64) = (0, 0)
                 _ = read(wake.read, &bytes, MemoryLayout.size(ofValue: bytes))
-                // An error of the descriptor is found by whoever reads it.
+                // The reader will find an error of the descriptor.
                 if entries.count > 1, entries[1].revents != 0 { resumeWaiter() }
             }
         }
@@ -64,7 +63,7 @@ final class ReadinessThread: Sendable {
 
     private let shared: Shared
 
-    /// Starts the thread, or gives `nil` when the system has none to give. The descriptor must outlive this object.
+    /// Starts the thread. Returns `nil` when the system cannot create one. The descriptor must outlive this object.
     init?(_ descriptor: Int32) {
         guard let shared = Shared(descriptor) else { return nil }
         self.shared = shared
@@ -76,12 +75,12 @@ final class ReadinessThread: Sendable {
         shared.signal()
     }
 
-    /// Returns when the descriptor can be read, or the calling task is cancelled. One task may wait at a time.
+    /// Returns when the descriptor is readable or the calling task is cancelled. One task may wait at a time.
     func wait() async {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let waits = shared.state.withLock { state in
-                    // The cancellation handler may have run before: it finds no waiter then, so this is asked here.
+                    // The cancellation handler may have run before and found no waiter.
                     guard state.waiter == nil, !Task.isCancelled else { return false }
                     state.waiter = continuation
                     return true

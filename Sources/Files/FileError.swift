@@ -1,22 +1,22 @@
 import Glibc
 
-/// What the operating system refused to do with a file or folder.
+/// An error that the operating system returned for an operation on a file or folder.
 public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What was tried, as a verb: "open", "rename".
+    /// The operation, as a verb: "open", "rename".
     public let operation: String
-    /// The path that it was tried on.
+    /// The path of the file or folder; for a rename, both paths.
     public let path: String
     /// The operating system's error number.
     public let errno: Int32
 
-    /// Makes an error.
+    /// Creates an error.
     public init(operation: String, path: String, errno: Int32) {
         self.operation = operation
         self.path = path
         self.errno = errno
     }
 
-    /// The error in words.
+    /// The operation, the path and the operating system's reason.
     public var description: String {
         // Thread-safe in glibc from 2.32 on; the buffer is the thread's own.
         let reason = strerror(errno).map { String(cString: $0) } ?? "error \(errno)"
@@ -25,6 +25,6 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension FileError {
-    /// Whether a file has more bytes than were asked for.
+    /// Whether the file is larger than the limit of the read.
     public var isTooLong: Bool { errno == EFBIG }
 }

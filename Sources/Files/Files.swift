@@ -1,10 +1,10 @@
 import Glibc
 
-/// Files and folders, read within bounds and written so that a crash leaves the old or the new content.
+/// Bounded reads of files and folders, and atomic writes: a crash leaves the old or the new content.
 public enum Files {
-    /// What is at a path; symbolic links are not followed.
+    /// The metadata of the entry at a path. Symbolic links are not followed.
     public struct Status: Hashable, Sendable {
-        /// The kinds of entries that are told apart.
+        /// The kind of an entry.
         public enum Kind: Hashable, Sendable {
             /// A regular file.
             case file
@@ -16,17 +16,17 @@ public enum Files {
             case other
         }
 
-        /// What kind of entry it is.
+        /// The kind of the entry.
         public var kind: Kind
         /// The size in bytes.
         public var size: Int64
         /// The permission bits.
         public var mode: UInt32
-        /// Tells two states of a file apart: it changes when the file is replaced or written.
+        /// Changes when the file is replaced or written.
         public var stamp: Stamp
     }
 
-    /// Tells two states of a file or folder apart.
+    /// A value that differs between two states of a file or folder.
     public struct Stamp: Hashable, Sendable {
         var device: UInt64
         var node: UInt64
@@ -35,7 +35,7 @@ public enum Files {
         var nanoseconds: Int
     }
 
-    /// What is at a path, or `nil` when there is nothing.
+    /// The metadata of the entry at a path, or `nil` when the path does not exist.
     public static func status(_ path: String, followLinks: Bool = false) throws(FileError) -> Status? {
         var raw = stat()
         guard fstatat(AT_FDCWD, path, &raw, followLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else {
@@ -46,9 +46,9 @@ public enum Files {
         return Status(raw)
     }
 
-    /// Reads a whole file, following symbolic links, or gives `nil` when there is none.
+    /// Reads a whole file and follows symbolic links. Returns `nil` when the file does not exist.
     ///
-    /// - Parameter limit: the most bytes that are read; a larger file is an error (`EFBIG`).
+    /// - Parameter limit: the maximum size in bytes; a larger file is an error (`EFBIG`).
     public static func read(_ path: String, limit: Int) throws(FileError) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -69,43 +69,43 @@ public enum Files {
         }
     }
 
-    /// Replaces a file by one with this content: written beside it, flushed to the disk, then renamed over it.
+    /// Replaces a file atomically: writes a temporary file beside it, flushes that to disk, then renames it.
     public static func replace(_ path: String, with bytes: [UInt8], mode: UInt32 = 0o644) throws(FileError) {
         let file = try TemporaryFile(besides: path, mode: mode)
         try file.write(bytes)
         try file.rename(to: path)
     }
 
-    /// Makes a folder and those above it that are missing.
+    /// Creates a folder and its missing parents.
     public static func makeFolder(_ path: String, mode: UInt32 = 0o755) throws(FileError) {
         if mkdir(path, mode) == 0 { return }
         let number = errno
         switch number {
         case EEXIST:
             guard try status(path, followLinks: true)?.kind == .folder else {
-                throw FileError(operation: "make the folder", path: path, errno: ENOTDIR)
+                throw FileError(operation: "create the folder", path: path, errno: ENOTDIR)
             }
         case ENOENT:
             guard let parent = parent(of: path) else {
-                throw FileError(operation: "make the folder", path: path, errno: number)
+                throw FileError(operation: "create the folder", path: path, errno: number)
             }
             try makeFolder(parent, mode: mode)
             guard mkdir(path, mode) == 0 || errno == EEXIST else {
-                throw FileError(operation: "make the folder", path: path, errno: errno)
+                throw FileError(operation: "create the folder", path: path, errno: errno)
             }
         default:
-            throw FileError(operation: "make the folder", path: path, errno: number)
+            throw FileError(operation: "create the folder", path: path, errno: number)
         }
     }
 
-    /// Renames an entry, over a file of the new name if there is one.
+    /// Renames an entry and replaces an existing entry of the new name.
     public static func rename(_ old: String, to new: String) throws(FileError) {
         guard Glibc.rename(old, new) == 0 else {
-            throw FileError(operation: "rename to \(new) the entry", path: old, errno: errno)
+            throw FileError(operation: "rename", path: "\(old) to \(new)", errno: errno)
         }
     }
 
-    /// Removes a file, a link or a folder with all that is in it; what is not there is no error.
+    /// Removes a file, a link, or a folder with its content. A missing entry is no error.
     public static func remove(_ path: String) throws(FileError) {
         guard try status(path)?.kind == .folder else {
             guard unlink(path) == 0 || errno == ENOENT else {
@@ -121,12 +121,12 @@ public enum Files {
         }
     }
 
-    /// Flushes a folder's entries to the disk, so that a rename in it outlives a loss of power.
+    /// Flushes a folder's entries to disk, so that a rename in it survives a power failure.
     public static func flushFolder(_ path: String) throws(FileError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         guard descriptor >= 0 else { throw FileError(operation: "open", path: path, errno: errno) }
         defer { close(descriptor) }
-        // Some file systems cannot flush folders and say so with EINVAL.
+        // Some file systems cannot flush folders and return EINVAL.
         guard fsync(descriptor) == 0 || errno == EINVAL else {
             throw FileError(operation: "flush", path: path, errno: errno)
         }

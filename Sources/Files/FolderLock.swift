@@ -1,15 +1,14 @@
 import Glibc
 
-/// The sole right to change a folder, among those who ask for it this way. It ends with the last reference, or with
-/// the process.
+/// An exclusive lock on a folder among the programs that take it. It ends with the last reference or with the process.
 public final class FolderLock: Sendable {
     private let descriptor: Int32
 
-    /// Waits for the right to change a folder.
+    /// Waits for the lock.
     ///
     /// - Parameters:
-    ///   - path: the folder; it must be there.
-    ///   - seconds: how long is waited for another holder; then the error is `EWOULDBLOCK`.
+    ///   - path: the folder, which must exist.
+    ///   - seconds: how long to wait for another holder; after that the error is `EWOULDBLOCK`.
     public init(_ path: String, seconds: Int = 10) throws(FileError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw FileError(operation: "open", path: path, errno: errno) }

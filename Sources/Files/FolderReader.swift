@@ -1,11 +1,11 @@
 import Glibc
 
-/// Reads the entries of a folder one after the other, without holding them all.
+/// Reads the entries of a folder one by one, in constant memory.
 public final class FolderReader {
     private let stream: OpaquePointer
     private let path: String
 
-    /// Opens a folder, or gives `nil` when there is none at the path.
+    /// Opens a folder. Returns `nil` when the path does not exist.
     public init?(_ path: String) throws(FileError) {
         guard let stream = opendir(path) else {
             let number = errno
@@ -20,7 +20,7 @@ public final class FolderReader {
         closedir(stream)
     }
 
-    /// The name of the next entry, `nil` at the end. `.` and `..` are left out, and so are names that are not UTF-8.
+    /// The name of the next entry, or `nil` at the end. Skips `.`, `..` and names that are not UTF-8.
     public func next() throws(FileError) -> String? {
         while true {
             errno = 0
@@ -35,7 +35,7 @@ public final class FolderReader {
         }
     }
 
-    /// What an entry of this folder is, or `nil` when it is gone.
+    /// The metadata of an entry of this folder, or `nil` when the entry no longer exists.
     public func status(of name: String) throws(FileError) -> Files.Status? {
         var raw = stat()
         guard fstatat(dirfd(stream), name, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
@@ -48,9 +48,9 @@ public final class FolderReader {
 }
 
 extension Files {
-    /// The names of the entries of a folder in order, or `nil` when there is no such folder.
+    /// The sorted names of a folder's entries, or `nil` when the folder does not exist.
     ///
-    /// - Parameter limit: the most entries that are taken; more are an error (`E2BIG`).
+    /// - Parameter limit: the maximum number of entries; more are an error (`E2BIG`).
     public static func names(in path: String, limit: Int = 100_000) throws(FileError) -> [String]? {
         guard let reader = try FolderReader(path) else { return nil }
         var names: [String] = []

@@ -1,18 +1,18 @@
 import Glibc
 
-/// A file that is being written beside the place where it will stand. It is removed when it is not renamed.
+/// A file that is written beside its target and then renamed to it. Removed unless renamed.
 public final class TemporaryFile {
-    /// How the names of temporary files begin.
+    /// The prefix of the names of temporary files.
     public static let prefix = ".tmp-"
 
-    /// Where the file is written.
+    /// The path of the temporary file.
     public let path: String
     private let descriptor: Int32
     private var isInPlace = false
 
-    /// Makes an empty file in the folder of a path.
+    /// Creates an empty file in the folder of `target`.
     ///
-    /// - Parameter mode: the permission bits that the file gets, whatever the process's mask is.
+    /// - Parameter mode: the permission bits; the process's umask does not apply.
     public init(besides target: String, mode: UInt32 = 0o644) throws(FileError) {
         let folder = Files.parent(of: target) ?? "."
         var attempt = 0
@@ -57,7 +57,7 @@ public final class TemporaryFile {
         }
     }
 
-    /// Flushes the content to the disk and gives the file its name.
+    /// Flushes the content to disk and renames the file to `target`.
     public func rename(to target: String) throws(FileError) {
         guard fsync(descriptor) == 0 else { throw FileError(operation: "flush", path: path, errno: errno) }
         try Files.rename(path, to: target)

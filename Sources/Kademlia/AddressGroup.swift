@@ -1,9 +1,9 @@
 internal import Multiformats
 
-/// The network that a peer's address belongs to: its /24 (IPv4) or /64 (IPv6), of which one holder has many addresses
-/// at little cost.
+/// The network of a peer's address: its /24 (IPv4) or /64 (IPv6), in which one owner gets many addresses at little
+/// cost.
 ///
-/// Private, link-local and loopback addresses are in no group: within a cluster all peers may share one network.
+/// Private, link-local and loopback addresses are in no group, because all peers of a cluster may share one network.
 struct AddressGroup: Hashable, Sendable {
     private let isIPv4: Bool
     private let prefix: UInt64
@@ -21,7 +21,7 @@ struct AddressGroup: Hashable, Sendable {
         }
     }
 
-    /// The group of a peer: that of its first address, which is the one it is reached at.
+    /// The group of a peer's first address, at which it is reached.
     init?(of peer: PeerInfo) {
         guard let address = peer.addresses.lazy.compactMap(\.ipAddress).first else { return nil }
         self.init(address)

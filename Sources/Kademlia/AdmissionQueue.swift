@@ -1,19 +1,19 @@
 internal import Multiformats
 import Time
 
-/// The peers that are to be checked before they enter the routing table.
+/// The queue of peers to check before they enter the routing table.
 ///
-/// A peer that fails its check, or that fails later on, is tried again a few times: its connection may well have lasted,
-/// in which case nobody would announce it anew.
+/// A peer that fails its check, or fails later, is retried a few times. Its connection may have lasted, and then no
+/// event would report it again.
 struct AdmissionQueue: Sendable {
-    /// The waits before the second, third and fourth check.
+    /// The delays before the second, third and fourth check.
     static let retryDelays: [Duration] = [.seconds(1), .seconds(5), .seconds(30)]
 
     private struct Entry: Sendable {
         var info: PeerInfo
         var notBefore: MonotonicTime
         var attempts: Int
-        /// Tells the entry's turn from those it had before; nil while it is being checked.
+        /// Distinguishes the entry's turn from earlier ones; `nil` during its check.
         var turn: UInt64?
     }
 
@@ -23,7 +23,7 @@ struct AdmissionQueue: Sendable {
     }
 
     private var entries: [PeerID: Entry] = [:]
-    /// Whose turn it is when. Peers that have gone, or have another turn, leave stale ones behind.
+    /// The turns by time. Removed peers and peers with a later turn leave stale entries.
     private var turns = TimerQueue<Turn>()
     private var lastTurn: UInt64 = 0
     private let limit: Int
@@ -34,9 +34,9 @@ struct AdmissionQueue: Sendable {
 
     var count: Int { entries.count }
 
-    /// Puts in a peer that appeared.
+    /// Adds a new peer.
     ///
-    /// - Returns: false if there is no room.
+    /// - Returns: `false` at the limit.
     mutating func add(_ info: PeerInfo, now: MonotonicTime) -> Bool {
         if let entry = entries[info.id] {
             if !info.addresses.isEmpty { entries[info.id]?.info = info }
@@ -50,7 +50,7 @@ struct AdmissionQueue: Sendable {
         return true
     }
 
-    /// Puts in a peer that was in the routing table and failed.
+    /// Adds a peer that failed while it was in the routing table.
     mutating func addFailed(_ info: PeerInfo, now: MonotonicTime) {
         guard entries[info.id] == nil, entries.count < limit, let delay = Self.retryDelays.first else { return }
         entries[info.id] = Entry(info: info, notBefore: now, attempts: 1)
@@ -64,14 +64,13 @@ struct AdmissionQueue: Sendable {
         turns.add(Turn(id: id, number: lastTurn), at: time)
     }
 
-    /// When the next peer may have to be checked that is not being checked already; nil if there is none.
+    /// The time of the next check; `nil` if no peer waits.
     var nextDue: MonotonicTime? { turns.first?.time }
 
-    /// How many peers are being checked.
+    /// The number of checks in flight.
     private(set) var checking = 0
 
-    /// The peers to check now, those that have waited longest first, such that at most `limit` are being checked at a
-    /// time.
+    /// Takes the next peers to check, the longest waiting first, up to `limit` checks in flight.
     mutating func take(now: MonotonicTime, limit: Int) -> [PeerInfo] {
         var taken: [PeerInfo] = []
         while checking < limit, let (time, turn) = turns.first, time <= now {
@@ -84,17 +83,17 @@ struct AdmissionQueue: Sendable {
         return taken
     }
 
-    /// Notes that a peer has passed its check, or is none to be checked any more.
+    /// Removes a peer that has passed its check, or needs none any more.
     mutating func remove(_ id: PeerID) {
         guard !entries.isEmpty, let entry = entries.removeValue(forKey: id) else { return }
         if entry.turn == nil { checking -= 1 }
-        // What is stale goes at the latest when everybody has.
+        // All stale turns are dropped when no entry is left.
         if entries.isEmpty { turns = TimerQueue() }
     }
 
-    /// Notes that a check failed: the peer is tried again later, or given up.
+    /// Records a failed check: the peer is retried later, or dropped.
     ///
-    /// - Returns: whether it was given up.
+    /// - Returns: whether the peer was dropped.
     mutating func checkFailed(_ id: PeerID, now: MonotonicTime) -> Bool {
         guard let entry = entries[id] else { return false }
         if entry.turn == nil { checking -= 1 }

@@ -1,75 +1,75 @@
 internal import Multiformats
 import Time
 
-/// Which own keys wait for their holders to be told, and how far the sweep over the others has come.
+/// The own keys whose holders are to be updated, and the progress of the reprovide sweep.
 ///
-/// Keys are advertised by region of the key space: one or two lookups find all peers of a region that has K or more, and
-/// with that the K peers closest to each of its keys. A new key waits in ``announce`` for the lookup of its region. The
-/// sweep goes over the whole key space once an interval and puts each key in there when its place has come, a 64th of the
-/// space at a time; so nothing needs to be kept for a key but the key, and the load is spread over the interval. A key
-/// that no longer is provided waits in ``withdraw`` in the same way.
+/// Keys are advertised by region of the key space. One or two lookups find all peers of a region with at least K of
+/// them, and so the K peers closest to each of its keys. A new key waits in ``announce`` for the lookup of its region.
+/// The sweep goes through the key space once per interval, a 64th at a time, and puts each key there when it is due. So
+/// a key needs no state of its own, and the load is spread over the interval. A key that is no longer provided waits in
+/// ``withdraw`` in the same way.
 struct Advertising: Sendable {
-    /// The part of the key space that the sweep takes at a time, as bits of prefix.
+    /// The part of the key space that one step of the sweep takes, as prefix bits.
     private static let stepPrefix = 6
     private static let stepSize = UInt64(1) << (64 - stepPrefix)
 
-    /// A lookup under way for a region.
+    /// A lookup in flight for a region.
     struct Job: Sendable {
         let kind: RecordUpdate.Kind
         let anchor: Key
-        /// The region that is expected to be covered: no other job starts in it.
+        /// The region that the job is expected to cover. No other job starts in it.
         let claim: KeyRegion
-        /// What the first lookup found, when the second is under way; and the region that both are to cover.
+        /// The result of the first lookup while the second is in flight, and the region that both must cover.
         var first: (found: [PeerInfo], region: KeyRegion)?
     }
 
-    /// What is known of a region: all its peers, or if it has fewer than K the K closest to each of its keys.
+    /// The known peers of a region: all of them, or with fewer than K the K closest to each of its keys.
     struct View: Sendable {
         let region: KeyRegion
         let peers: [PeerInfo]
         let expiry: MonotonicTime
     }
 
-    /// Own keys whose holders wait to be told.
+    /// Own keys to announce to their holders.
     var announce = KeySet()
-    /// Former own keys whose holders wait to be told.
+    /// Former own keys to withdraw from their holders.
     var withdraw = KeySet()
-    /// New keys, which go before others.
+    /// New keys, which come before others.
     var urgent: [Key] = []
     var jobs: [KademliaMachine.LookupID: Job] = [:]
-    /// The regions looked at last; few, as each serves a sweep step or a burst of new keys.
+    /// The regions of the last lookups. Few, as each serves a step of the sweep or a burst of new keys.
     private(set) var views: [View] = []
-    /// New keys are gathered until then.
+    /// When the gathered new keys are advertised.
     var flush: MonotonicTime?
-    /// After a lookup that found nobody, the next comes then.
+    /// The time before which no lookup starts, after one that found no peer.
     var notBefore: MonotonicTime?
-    /// Set while keys were advertised to all the few peers known, which need not be those closest in a larger network.
+    /// Whether keys were advertised to all of a few known peers, which need not be the closest in a larger network.
     var hasAdvertisedToAll = false
-    /// Peers that were told that this node leaves.
-    var told: Set<PeerID> = []
+    /// Peers that have got this node's departure.
+    var notified: Set<PeerID> = []
 
     private let interval: Duration
     private var lastOutgrown: MonotonicTime?
-    /// Where the sweep stands, as the highest 64 bits of a position, and when it came there.
+    /// The position of the sweep, as the highest 64 bits, and the time when it got there.
     private var cursor: UInt64
     private var cursorTime: MonotonicTime
 
     init(interval: Duration, phase: UInt64, now: MonotonicTime) {
         self.interval = max(interval, .milliseconds(64))
-        // Not all nodes are at the same place at the same time. The steps are those of the prefixes.
+        // Spreads the nodes over the interval. Steps are aligned to prefixes.
         cursor = phase & ~(Self.stepSize - 1)
         cursorTime = now
     }
 
     // MARK: - Time
 
-    /// When there is something to do without any input.
+    /// The time when work is due without further input.
     func nextDeadline(own: KeySet) -> MonotonicTime? {
         let others = [sweepDue(own), announce.isEmpty && withdraw.isEmpty ? nil : notBefore, flush]
         return others.compactMap { $0 }.min()
     }
 
-    /// How long the sweep takes over a part of the key space, a whole being 2^64.
+    /// The duration of the sweep over a part of the key space of 2^64.
     private func time(over distance: UInt64) -> Duration {
         let nanoseconds = UInt64(max(interval.clampedNanoseconds, 0))
         return .nanoseconds(Int64(clamping: nanoseconds.multipliedFullWidth(by: distance).high))
@@ -86,7 +86,7 @@ struct Advertising: Sendable {
         return cursorTime + time(over: key.position.words.first &- cursor)
     }
 
-    /// Takes up the keys whose time has come.
+    /// Moves the due keys to ``announce``.
     mutating func sweep(_ own: KeySet, now: MonotonicTime) {
         guard !own.isEmpty else { return }
         // After a pause longer than an interval each key is due once.
@@ -95,17 +95,17 @@ struct Advertising: Sendable {
             let end = own.range(of: KeyRegion(around: key.position, prefixLength: Self.stepPrefix)).upperBound
             announce.insert(own.keys[index..<max(index, end)])
             let next = (key.position.words.first | (Self.stepSize - 1)) &+ 1
-            // All keys are in the part that was taken last: the sweep has come around once.
+            // All keys are in the part that was taken last, so the sweep has completed a round.
             cursorTime = cursorTime + (next == cursor ? interval : time(over: next &- cursor))
             cursor = next
         }
     }
 
-    /// Begins the sweep anew, as with the first keys: what is advertised now is due again after an interval at most.
+    /// Restarts the sweep, as with the first keys: a key that is advertised now is due again within an interval.
     mutating func restartSweep(now: MonotonicTime) { cursorTime = now }
 
-    /// Whether the network has turned out to be larger than K after all; once an interval, so that a network about as
-    /// large as K does not advertise everything at each coming and going.
+    /// Whether the network has turned out to be larger than K. Returns `true` at most once per interval, so that a
+    /// network of about K nodes does not advertise everything at each change.
     mutating func outgrew(now: MonotonicTime) -> Bool {
         guard hasAdvertisedToAll else { return false }
         if let lastOutgrown, now - lastOutgrown < interval { return false }
@@ -116,7 +116,7 @@ struct Advertising: Sendable {
 
     // MARK: - Regions
 
-    /// The next key to look up a region for: not in a region that is being looked up.
+    /// The next key whose region needs a lookup: in no region with a job.
     mutating func nextAnchor(_ kind: RecordUpdate.Kind) -> Key? {
         if kind == .announce {
             while let key = urgent.popLast() {
@@ -134,7 +134,7 @@ struct Advertising: Sendable {
     }
 
     private func claim(of position: KeySpacePosition, _ kind: RecordUpdate.Kind) -> KeyRegion? {
-        // The widest, so that the same jobs always give the same answer.
+        // The widest, so that the result is deterministic.
         jobs.values.lazy.filter { $0.kind == kind && $0.claim.contains(position) }.map(\.claim)
             .min { $0.prefixLength < $1.prefixLength }
     }
@@ -145,14 +145,14 @@ struct Advertising: Sendable {
         views.last { $0.expiry > now && $0.region.contains(position) }
     }
 
-    /// Notes what a region was found to be.
+    /// Records the peers of a region.
     mutating func remember(_ region: KeyRegion, peers: [PeerInfo], now: MonotonicTime) {
         views.removeAll { $0.expiry <= now || $0.region == region }
         if views.count >= 4 { views.removeFirst() }
         views.append(View(region: region, peers: peers, expiry: now + interval / 8))
     }
 
-    /// Takes keys of a region that wait, at most `limit` of them.
+    /// Takes at most `limit` waiting keys of a region.
     mutating func take(_ kind: RecordUpdate.Kind, of region: KeyRegion, limit: Int) -> [Key] {
         let range = (kind == .announce ? announce : withdraw).range(of: region)
         let taken = range.prefix(limit)
@@ -166,7 +166,7 @@ struct Advertising: Sendable {
         return Array(withdraw.keys[places])
     }
 
-    /// Whether keys of a region wait other than one.
+    /// Whether a region has waiting keys besides one.
     func hasOthers(_ kind: RecordUpdate.Kind, in region: KeyRegion, than key: Key) -> Bool {
         let keys = kind == .announce ? announce : withdraw
         let count = keys.range(of: region).count

@@ -1,15 +1,15 @@
 import Time
 
-/// Where a ``KademliaNode`` takes time and chance from.
+/// The clock and randomness of a ``KademliaNode``.
 public struct KademliaEnvironment: Sendable {
-    /// The time now; it must not go back.
+    /// The current time, which must not go back.
     public var now: @Sendable () -> MonotonicTime
-    /// Waits; ends early by throwing when the task is cancelled.
+    /// Sleeps. Throws when the task is cancelled.
     public var sleep: @Sendable (Duration) async throws -> Void
-    /// A random number, of which every value is equally likely.
+    /// A uniformly distributed random number.
     public var random: @Sendable () -> UInt64
 
-    /// An environment of the given parts.
+    /// Creates an environment.
     public init(
         now: @escaping @Sendable () -> MonotonicTime,
         sleep: @escaping @Sendable (Duration) async throws -> Void,
@@ -20,7 +20,7 @@ public struct KademliaEnvironment: Sendable {
         self.random = random
     }
 
-    /// The machine's own clock, from the moment of the call, and its randomness.
+    /// The system's monotonic clock and random numbers.
     public static var system: KademliaEnvironment {
         let origin = ContinuousClock.now
         return KademliaEnvironment(

@@ -1,11 +1,11 @@
 internal import Multiformats
 import Time
 
-/// Telling the holders of own keys.
+/// Advertising of own keys.
 extension KademliaMachine {
     // MARK: - Input
 
-    /// Takes up keys to advertise, now and until ``stopProviding(_:now:)``. Keys it knows are left alone.
+    /// Adds keys to advertise until ``stopProviding(_:now:)``. Ignores known keys.
     public mutating func provide(_ keys: some Sequence<Key>, now: MonotonicTime) {
         guard !isLeaving else { return }
         if own.isEmpty { advertising.restartSweep(now: now) }
@@ -13,7 +13,7 @@ extension KademliaMachine {
         guard !added.isEmpty else { return }
         advertising.withdraw.remove(added)
         advertising.announce.insert(added)
-        // A few go before the many of a restart.
+        // A few new keys come before the many of a restart.
         if added.count <= Self.urgentCount, advertising.urgent.count < 8 * Self.urgentCount {
             advertising.urgent += added
         }
@@ -26,7 +26,7 @@ extension KademliaMachine {
 
     private static let urgentCount = 32
 
-    /// Stops advertising keys, and takes the records back from those that hold them.
+    /// Stops advertising keys, and withdraws their records from the holders.
     public mutating func stopProviding(_ keys: some Sequence<Key>, now: MonotonicTime) {
         guard !isLeaving else { return }
         let removed = own.remove(keys)
@@ -36,8 +36,8 @@ extension KademliaMachine {
         settle(now: now)
     }
 
-    /// Takes back all own records and tells the peers that the node leaves. Nothing is advertised any more; ``hasLeft``
-    /// says when all that could be told was.
+    /// Withdraws all own records and announces the node's departure. Stops advertising. ``hasLeft`` becomes true when
+    /// the messages are sent.
     public mutating func leave(now: MonotonicTime) {
         guard !isLeaving else { return }
         isLeaving = true
@@ -46,21 +46,21 @@ extension KademliaMachine {
         advertising.withdraw = own
         own.removeAll()
         outbox.dropWaiting()
-        // In order, so that the same input always gives the same output.
+        // Sorted, so that the output is deterministic.
         for job in advertising.jobs.keys.sorted(by: { $0.number < $1.number }) { abandon(job) }
         advertising.jobs = [:]
-        for peer in table.peers { tell(peer) }
-        // In a small network these are all the holders.
+        for peer in table.peers { notifyDeparture(to: peer) }
+        // In a small network these peers are all the holders.
         if isSmall { advertising.withdraw.removeAll() }
         settle(now: now)
     }
 
-    private mutating func tell(_ peer: PeerInfo) {
-        guard advertising.told.insert(peer.id).inserted else { return }
+    private mutating func notifyDeparture(to peer: PeerInfo) {
+        guard advertising.notified.insert(peer.id).inserted else { return }
         outbox.enqueue(.leave, [], for: peer)
     }
 
-    // MARK: - Taking up keys
+    // MARK: - Due keys
 
     mutating func pumpAdvertising(now: MonotonicTime) {
         if !isLeaving, !own.isEmpty { advertising.sweep(own, now: now) }
@@ -70,7 +70,7 @@ extension KademliaMachine {
             return
         }
         guard table.count > 0 else {
-            // Whom there was to tell is gone.
+            // The peers to notify are gone.
             advertising.withdraw.removeAll()
             if let flush = advertising.flush, flush <= now { advertising.flush = nil }
             return
@@ -80,7 +80,7 @@ extension KademliaMachine {
             guard flush <= now else { return }
             advertising.flush = nil
         }
-        // Without an address to be found at, keys wait.
+        // Without an own address, keys wait.
         if !localAddresses.isEmpty { advertise(.announce, now: now) }
     }
 
@@ -120,7 +120,7 @@ extension KademliaMachine {
         startLookup(.closestPeers, key: key, for: .advertising, now: now) { $0.advertising.jobs[$1] = job }
     }
 
-    /// A lookup for a region has ended with the K peers closest to its target.
+    /// Handles the result of a region lookup: the K peers closest to its target.
     mutating func regionLookupEnded(_ id: LookupID, found: [PeerInfo], now: MonotonicTime) {
         guard var job = advertising.jobs.removeValue(forKey: id) else { return }
         guard !found.isEmpty else {
@@ -129,19 +129,19 @@ extension KademliaMachine {
             return
         }
         guard let first = job.first else {
-            // All peers in the region that is one bit smaller than what the K share are among them, as they are closer
+            // The region of the K peers, made one bit smaller, contains no other peer, because those in it are closer
             // to the target than the last.
             let shared = sharedPrefix(of: found, with: job.anchor.position)
             let region = KeyRegion(around: job.anchor.position, prefixLength: shared)
             guard found.count >= replication, advertising.hasOthers(job.kind, in: region, than: job.anchor) else {
-                // Nobody else is known, or no other key is concerned.
+                // No other peer is known, or no other key is in the region.
                 let only =
                     found.count < replication ? region : KeyRegion(around: job.anchor.position, prefixLength: 256)
                 if found.count < replication { advertising.remember(region, peers: found, now: now) }
                 assign(only, to: found, job.kind)
                 return
             }
-            // The other half of the region, to know all of it: around the first of it that was found.
+            // A second lookup covers the other half of the region, around the farthest peer of the first.
             job.first = (found, region)
             guard let other = found.last else { return }
             startRegionLookup(job, key: other.id.bytes, now: now)
@@ -158,21 +158,21 @@ extension KademliaMachine {
         assign(region, to: peers, job.kind)
     }
 
-    /// How many leading bits all found peers share with a position, the farthest being the last; none if they are all
-    /// there are.
+    /// The number of leading bits that all found peers share with a position, the farthest being the last. Zero when no
+    /// other peers exist.
     private func sharedPrefix(of found: [PeerInfo], with position: KeySpacePosition) -> Int {
         guard found.count >= replication, let last = found.last else { return 0 }
         return KeySpacePosition(hashing: last.id.bytes).commonPrefixLength(with: position)
     }
 
-    /// Queues what waits of a region's keys, each for the K of these peers that are closest to it.
+    /// Queues the waiting keys of a region, each for its K closest peers among `peers`.
     private mutating func assign(_ region: KeyRegion, to peers: [PeerInfo], _ kind: RecordUpdate.Kind) {
         let places = peers.map { KeySpacePosition(hashing: $0.id.bytes) }
         while hasRoomToSend {
             let keys = advertising.take(kind, of: region, limit: 1024)
             guard !keys.isEmpty else { return }
             if isLeaving {
-                for peer in peers { tell(peer) }
+                for peer in peers { notifyDeparture(to: peer) }
                 continue
             }
             guard peers.count > replication else {

@@ -1,7 +1,7 @@
 internal import Multiformats
 import Time
 
-/// Lookups under way, whatever they are for.
+/// The lookups in flight of all purposes.
 extension KademliaMachine {
     struct ActiveLookup: Sendable {
         enum Purpose: Sendable {
@@ -15,7 +15,7 @@ extension KademliaMachine {
         var purpose: Purpose
         let message: Message
         var operations: Set<OperationID> = []
-        /// When the lookup is to be looked at again.
+        /// When the lookup must be pumped again.
         var timer: MonotonicTime?
     }
 
@@ -53,7 +53,7 @@ extension KademliaMachine {
         return id
     }
 
-    /// Asks whom the lookup wants asked, until it waits or has ended.
+    /// Sends the lookup's requests until it waits or has ended.
     mutating func pump(_ id: LookupID, now: MonotonicTime) {
         while let step = lookups[id]?.lookup.next(now: now) {
             switch step {
@@ -67,7 +67,7 @@ extension KademliaMachine {
             case .ask(let peers):
                 guard let message = lookups[id]?.message else { return }
                 for peer in peers {
-                    // Addresses that the peer itself has proven go before those that others tell.
+                    // Addresses proved by the peer itself come before those that others name.
                     let peer = table.info(of: peer.id) ?? peer
                     let operation = request(message, to: peer, for: .lookup(id), now: now)
                     lookups[id]?.operations.insert(operation)
@@ -96,7 +96,7 @@ extension KademliaMachine {
         }
         var named = reply.providerPeers.map(\.info)
         if case .search(let search) = lookups[id]?.purpose {
-            // Those that would not be offered must not count as found either.
+            // Excluded providers must not count as found.
             named = offered(named, for: search, now: now)
         }
         let providers =
@@ -121,11 +121,11 @@ extension KademliaMachine {
         pump(id, now: now)
     }
 
-    /// Ends a lookup without looking at what it found.
+    /// Ends a lookup without using its result.
     @discardableResult
     mutating func abandon(_ id: LookupID) -> ActiveLookup? {
         guard let active = lookups.removeValue(forKey: id) else { return nil }
-        // In order, so that the same input always gives the same output.
+        // Sorted, so that the output is deterministic.
         for operation in active.operations.sorted(by: { $0.number < $1.number }) {
             operations[operation] = nil
             emit(.cancel(operation))
@@ -136,8 +136,8 @@ extension KademliaMachine {
     private mutating func finish(_ id: LookupID, now: MonotonicTime) {
         guard let active = abandon(id) else { return }
         statistics.hops += active.lookup.hops
-        // They were not waited for until their deadline, which would have taken them out of the table. If they have gone
-        // silent, the check does.
+        // Late peers were not awaited until their deadline, which would have removed them from the table. The admission
+        // check removes them if they are dead.
         for peer in active.lookup.latePeers where table.contains(peer.id) { _ = admissions.add(peer, now: now) }
         switch active.purpose {
         case .neighbourhood: neighbourhood.ended(now: now)
@@ -149,9 +149,9 @@ extension KademliaMachine {
 }
 
 extension Multiaddr {
-    /// Whether the address is one of those this project dials: an IP address or a name, a TCP port, and no more.
+    /// Whether this project can dial the address: an IP address or a name, a TCP port, and nothing else.
     ///
-    /// Asked for each peer of each answer, so it makes no text of the address.
+    /// Called for each peer of each reply, so it creates no text of the address.
     var isDialable: Bool {
         let components = if case .p2p = components.last { components.dropLast() } else { components[...] }
         guard components.count == 2, case .tcp(let port) = components.last, port != 0 else { return false }

@@ -1,7 +1,7 @@
 internal import Multiformats
 import Time
 
-/// Requests and sends: each has a deadline, and one outcome.
+/// The requests and sends in flight, each with a deadline and one outcome.
 extension KademliaMachine {
     struct Operation: Sendable {
         enum Purpose: Sendable {
@@ -12,7 +12,7 @@ extension KademliaMachine {
 
         var peer: PeerInfo
         var purpose: Purpose
-        /// What an answer must be of.
+        /// The expected kind of the reply.
         var kind: Message.Kind?
     }
 
@@ -33,7 +33,7 @@ extension KademliaMachine {
 
     // MARK: - Outcomes
 
-    /// Takes the answer to a request. One that nobody waits for is ignored.
+    /// Takes the reply to a request. Ignores an unexpected one.
     public mutating func received(_ reply: Message, for id: OperationID, now: MonotonicTime) {
         guard let operation = operations[id], let kind = operation.kind else { return }
         guard reply.kind == kind else { return failed(id, now: now) }
@@ -48,7 +48,7 @@ extension KademliaMachine {
         settle(now: now)
     }
 
-    /// Notes that a record update was taken.
+    /// Records that the peer accepted a record update.
     public mutating func sent(_ id: OperationID, now: MonotonicTime) {
         guard let operation = operations[id], case .send(let keys, let kind) = operation.purpose else { return }
         operations[id] = nil
@@ -63,7 +63,7 @@ extension KademliaMachine {
         settle(now: now)
     }
 
-    /// Notes that an operation failed: the peer cannot be reached, did not answer in time, or not to the point.
+    /// Records the failure of an operation: the peer was unreachable, timed out, or sent a wrong reply.
     public mutating func failed(_ id: OperationID, now: MonotonicTime) {
         guard let operation = operations.removeValue(forKey: id) else { return }
         switch operation.purpose {
@@ -87,10 +87,10 @@ extension KademliaMachine {
         for peer in outbox.start(limit: configuration.maximumConcurrentSends) { sendNext(to: peer, now: now) }
     }
 
-    /// Sends a peer the next of what waits for it, if there is any.
+    /// Sends a peer its next waiting keys, if there are any.
     private mutating func sendNext(to id: PeerID, now: MonotonicTime) {
         while let next = outbox.next(for: id, limit: configuration.sendBatchSize) {
-            // Keys that were dropped, or taken up again, since they were queued are not told of.
+            // Skips keys that were withdrawn, or provided again, since they were queued.
             let keys =
                 switch next.kind {
                 case .announce: next.keys.filter { own.contains($0) }

@@ -1,20 +1,20 @@
 public import Multiformats
 import Time
 
-/// Whom the node knows: admission, refresh, failures.
+/// The known peers: admission, refresh, failures.
 extension KademliaMachine {
     // MARK: - Input
 
-    /// Sets where this node is reached.
+    /// Sets the addresses of this node.
     public mutating func setLocalAddresses(_ addresses: [Multiaddr], now: MonotonicTime) {
         guard addresses != localAddresses else { return }
         localAddresses = addresses
         settle(now: now)
     }
 
-    /// Notes that a peer was met which lists the DHT protocol; once it has answered a request it enters the table.
+    /// Adds a peer that supports the DHT protocol. It enters the table after it has replied to a request.
     ///
-    /// For a peer of the table this renews the addresses. When too many wait to be checked, the peer is turned away
+    /// Updates the addresses of a peer in the table. When too many peers wait for their check, the peer is ignored
     /// until it appears again.
     public mutating func peerAppeared(_ info: PeerInfo, now: MonotonicTime) {
         guard info.id != localPeer else { return }
@@ -27,9 +27,9 @@ extension KademliaMachine {
         settle(now: now)
     }
 
-    /// Notes that the connection to a peer broke or that it cannot be reached.
+    /// Records that a peer's connection broke, or that it is unreachable.
     ///
-    /// It may have restarted and lost its records. It is tried again a few times, and gets them when it answers.
+    /// It may have restarted without its records. It is retried a few times, and gets the records when it replies.
     public mutating func peerGone(_ id: PeerID, now: MonotonicTime) {
         let info = table.info(of: id)
         table.remove(id)
@@ -39,15 +39,15 @@ extension KademliaMachine {
         settle(now: now)
     }
 
-    /// Looks up the node's own neighbourhood through the peers that are known.
+    /// Looks up the node's own neighbourhood through the known peers.
     ///
-    /// The machine does so by itself when peers appear and when it is time.
+    /// The machine also does this by itself, when peers appear and at intervals.
     public mutating func bootstrap(now: MonotonicTime) {
         neighbourhood.want(now: now)
         settle(now: now)
     }
 
-    /// Notes that a provider could not be reached: it is offered last from now on, and checked if it is in the table.
+    /// Records that a provider is unreachable: it is offered last, and checked if it is in the table.
     public mutating func reportUnreachable(_ provider: PeerID, now: MonotonicTime) {
         suspect(provider, now: now)
         if let info = table.info(of: provider) { _ = admissions.add(info, now: now) }
@@ -56,7 +56,7 @@ extension KademliaMachine {
 
     // MARK: - Answers and failures
 
-    /// Takes in a peer that has just answered.
+    /// Admits a peer that has just replied.
     mutating func met(_ info: PeerInfo, now: MonotonicTime) {
         admissions.remove(info.id)
         suspects.remove(info.id)
@@ -67,32 +67,33 @@ extension KademliaMachine {
         }
     }
 
-    /// A peer is new in the table.
+    /// Handles a new peer in the table.
     private mutating func admitted(_ info: PeerInfo, now: MonotonicTime) {
         guard !isLeaving else { return }
         if isSmall {
-            // It is to hold every record: those that wait to be advertised come with the others'.
+            // In a small network it holds every record. Keys that still wait for their announcement come with the
+            // others.
             let keys = own.keys.filter { !advertising.announce.contains($0) }
             outbox.enqueue(.announce, keys, for: info)
         } else if advertising.outgrew(now: now) {
-            // What was sent to everybody known is advertised anew, to those who should have it.
+            // Keys were advertised to all known peers. Now they must go to the closest ones.
             advertising.announce = own
         }
     }
 
-    /// Notes that a peer failed: for as long as a record of it may live it is offered last.
+    /// Records a failure of a peer: it is offered last for as long as a record of it may live.
     private mutating func suspect(_ id: PeerID, now: MonotonicTime) {
         suspects.insert(id, lifetime: configuration.providerStore.timeToLive, now: now)
     }
 
-    /// Notes that a peer did not answer; it is tried again later.
+    /// Records that a peer did not reply; it is retried later.
     mutating func peerFailed(_ info: PeerInfo, now: MonotonicTime) {
         suspect(info.id, now: now)
         dropSends(to: info.id)
         if table.failed(info.id) { admissions.addFailed(info, now: now) }
     }
 
-    /// Forgets what waits for a peer, and calls off what is being sent to it.
+    /// Drops the queue of a peer and cancels the send in flight.
     mutating func dropSends(to id: PeerID) {
         guard let operation = outbox.operation(of: id) else { return outbox.drop(id) }
         outbox.drop(id)
@@ -104,7 +105,7 @@ extension KademliaMachine {
     mutating func pumpAdmissions(now: MonotonicTime) {
         guard admissions.count > 0 else { return }
         for peer in admissions.take(now: now, limit: configuration.maximumConcurrentAdmissions) {
-            // Whoever answers this serves the protocol (libp2p/specs, kad-dht, "Client and server mode").
+            // A reply proves that the peer serves the protocol (libp2p/specs, kad-dht, "Client and server mode").
             request(Message(kind: .findNode, key: peer.id.bytes), to: peer, for: .admission, now: now)
         }
     }
@@ -112,15 +113,15 @@ extension KademliaMachine {
     mutating func admissionSucceeded(_ info: PeerInfo, now: MonotonicTime) {
         let wasKnown = table.contains(info.id)
         met(info, now: now)
-        // The fewer are known, the more this one may know whom we do not.
+        // The fewer peers are known, the likelier this one knows others.
         if !wasKnown, table.count <= replication { neighbourhood.want(now: now) }
     }
 
     mutating func admissionFailed(_ info: PeerInfo, now: MonotonicTime) {
-        // Out of the table first, so that the check that failed stays the one that counts.
+        // Remove it from the table first, so that its failed check counts last.
         suspect(info.id, now: now)
         if table.failed(info.id) { dropSends(to: info.id) }
-        // A peer that stays away is not offered any more.
+        // The providers no longer include a peer that stays unreachable.
         if admissions.checkFailed(info.id, now: now) { store.removeAll(of: info.id) }
     }
 
@@ -135,7 +136,7 @@ extension KademliaMachine {
         let deepest = max(table.neighbourhoodPrefix, 1)
         for bucket in table.bucketsDueForRefresh(now: now) {
             table.markRefreshed(bucket: bucket, now: now)
-            // The peers of the deepest buckets are those that the lookup of the neighbourhood finds.
+            // The neighbourhood lookup finds the peers of the deepest buckets.
             guard bucket < deepest,
                 let key = RefreshTarget.key(inBucket: bucket, of: table.localPosition, using: &randomness)
             else { continue }

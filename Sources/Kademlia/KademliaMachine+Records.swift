@@ -1,19 +1,19 @@
 public import Multiformats
 import Time
 
-/// The server's side: answers to requests (libp2p/specs, kad-dht, "RPC messages"), and the records of others.
+/// The server side: replies to requests (libp2p/specs, kad-dht, "RPC messages"), and the records of other peers.
 extension KademliaMachine {
-    /// The lengths a key may have, in bytes.
+    /// The valid lengths of a key in bytes.
     private static let keyLengths = 1...80
-    /// The providers that one answer names.
+    /// The maximum number of providers in one reply.
     static let providersPerAnswer = 64
 
-    /// Answers a message of a peer whose id is authenticated.
+    /// Handles a message of an authenticated peer.
     ///
-    /// - Returns: nil if there is no answer: the message needs none (ADD_PROVIDER), or is not served or not valid.
+    /// - Returns: the reply; `nil` when the message needs none (ADD_PROVIDER), is unsupported or is invalid.
     public mutating func handle(_ message: Message, from peer: PeerID, now: MonotonicTime) -> Message? {
         statistics.handledMessages += 1
-        // Whoever leaves is not to be taken up again for having answered.
+        // Replying would put a leaving node back into the peer's table.
         guard !isLeaving else { return nil }
         table.seen(peer, now: now)
         switch message.kind {
@@ -27,7 +27,7 @@ extension KademliaMachine {
         }
     }
 
-    /// Takes what a peer, whose id is authenticated, tells of its own records. It speaks for itself alone.
+    /// Handles an authenticated peer's update of its own records.
     public mutating func handle(_ update: RecordUpdate, from peer: PeerID, now: MonotonicTime) {
         statistics.handledMessages += 1
         guard update.provider.id == peer, peer != localPeer else {
@@ -57,8 +57,8 @@ extension KademliaMachine {
     private func findNode(_ request: Message, from peer: PeerID) -> Message? {
         guard Self.keyLengths.contains(request.key.count) else { return nil }
         var closer = closerPeers(to: KeySpacePosition(hashing: request.key), except: peer)
-        // A node names itself to those alone who ask for it: so they check that it serves the protocol, and others take
-        // an empty answer for a failed check. A target that is in the table is the closest, so it comes first anyway.
+        // A node names itself only to a peer that asks for it. So peers check that it serves the protocol, and others
+        // take an empty reply for a failed check. A target in the table is the closest, so it comes first anyway.
         if request.key == localPeer.bytes, !localAddresses.isEmpty {
             closer.insert(Message.Peer(localInfo, connection: .connected), at: 0)
         }
@@ -82,7 +82,7 @@ extension KademliaMachine {
     }
 
     private mutating func addProvider(_ request: Message, from peer: PeerID, now: MonotonicTime) {
-        // A peer may speak for itself alone.
+        // A peer may announce only its own records.
         guard let provider = request.providerPeers.first(where: { $0.info.id == peer })?.info, peer != localPeer else {
             statistics.offers.refusedAsForeign += 1
             return
@@ -101,7 +101,7 @@ extension KademliaMachine {
         timeToLive: Duration,
         now: MonotonicTime
     ) {
-        // Whoever was found not to have it has it now, by its own word.
+        // The peer's announcement overrides its earlier miss.
         exclusions.remove(Exclusion(position: position, peer: provider.id))
         switch store.add(provider, for: position, timeToLive: timeToLive, now: now) {
         case .added:
@@ -115,7 +115,7 @@ extension KademliaMachine {
     }
 
     private func closerPeers(to position: KeySpacePosition, except asker: PeerID) -> [Message.Peer] {
-        // One more than are given, as the asker may be among them.
+        // One more than the reply holds, because the requester may be among them.
         table.closest(replication + 1, to: position)
             .filter { $0.id != asker && !$0.addresses.isEmpty }
             .prefix(replication)

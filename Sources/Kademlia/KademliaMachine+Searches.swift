@@ -1,18 +1,18 @@
 public import Multiformats
 import Time
 
-/// Finding providers for callers.
+/// Callers' searches for providers.
 extension KademliaMachine {
     struct Search: Sendable {
         let key: Key
         let limit: Int
         let start: MonotonicTime
-        /// In the order in which they were found.
+        /// The found providers in order.
         var found: [PeerInfo] = []
-        /// Whether it asks the network for itself, or will when it is its turn.
+        /// Whether it has a lookup of its own, or waits for one.
         var asksNetwork = false
         var lookup: LookupID?
-        /// The search for the same key whose lookup it waits for, and those that wait for its own.
+        /// The search for the same key whose lookup it shares, and those that share its own.
         var leader: SearchID?
         var followers: [SearchID] = []
         var trace: TraceLog?
@@ -20,16 +20,17 @@ extension KademliaMachine {
 
     // MARK: - Input
 
-    /// Finds providers of a key, this node excepted; each comes as ``Action/found(_:_:)``, then
+    /// Finds providers of a key except this node. Each is reported by ``Action/found(_:_:)``, then the end by
     /// ``Action/searchEnded(_:_:)``.
     ///
-    /// Those of the records held here come at once. The network is asked unless these suffice: there are `limit` of them,
-    /// or the network has fewer than K others, all of which hold all records. A record that arrives meanwhile counts.
+    /// Local records are reported at once. They suffice if there are `limit` of them, or if the network has fewer than
+    /// K other nodes, which then hold all records. Otherwise the search asks the network. A record that arrives
+    /// meanwhile counts as found.
     ///
-    /// Searches for one key share one lookup. One that has to wait until there is room for its lookup, see
-    /// ``isWaiting(_:)``, says ``Action/searchStarted(_:)`` when there is.
+    /// Searches for one key share one lookup. A search that is queued for its lookup, see ``isWaiting(_:)``, reports
+    /// its start by ``Action/searchStarted(_:)``.
     ///
-    /// - Parameter isTraced: whether the summary is to tell who was asked.
+    /// - Parameter isTraced: whether the summary has a trace of all requests.
     public mutating func findProviders(
         _ key: Key,
         limit: Int,
@@ -60,21 +61,21 @@ extension KademliaMachine {
         return id
     }
 
-    /// Finds providers of a key by what is known here, where that is all that ``findProviders(_:limit:isTraced:now:)``
-    /// would go by.
+    /// Finds providers of a key in local knowledge, when ``findProviders(_:limit:isTraced:now:)`` would use nothing
+    /// else.
     ///
-    /// - Returns: the providers, none when it was just found out that there are none; nil when the network has to be asked.
+    /// - Returns: the providers, none when a recent lookup found none; `nil` when only the network can tell.
     public mutating func findProvidersHere(_ key: Key, limit: Int, now: MonotonicTime) -> [PeerInfo]? {
         let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
         let (trusted, others) = heldProviders(of: key.position, now: now)
-        // Where all others hold the same records, those that failed of late are all there is as well.
+        // When all other nodes hold the same records, the suspects complete the list.
         let enough = isSmall ? trusted.count + others.count : trusted.count
         guard let outcome = localOutcome(key, trusted: enough, limit: limit, now: now) else { return nil }
         if outcome == .local { statistics.searches.local += 1 } else { statistics.searches.rememberedMisses += 1 }
         return Array((trusted + others).prefix(limit))
     }
 
-    /// How a search ends when it need not ask the network; nil when it has to.
+    /// The outcome of a search without the network; `nil` when it needs the network.
     private func localOutcome(
         _ key: Key,
         trusted: Int,
@@ -85,14 +86,14 @@ extension KademliaMachine {
         return misses.contains(key.position, now: now) ? .rememberedMiss : nil
     }
 
-    /// Whether a search waits until there is room for its lookup.
+    /// Whether a search is queued for its lookup.
     public func isWaiting(_ id: SearchID) -> Bool {
         guard let search = searches[id] else { return false }
         if let leader = search.leader { return isWaiting(leader) }
         return search.asksNetwork && search.lookup == nil
     }
 
-    /// Ends a search that nobody waits for any more. Nothing more comes of it.
+    /// Cancels a search. It causes no further action.
     public mutating func cancelSearch(_ id: SearchID, now: MonotonicTime) {
         guard let search = forget(id) else { return }
         statistics.searches.cancelled += 1
@@ -100,16 +101,16 @@ extension KademliaMachine {
         startWaitingSearches(now: now)
     }
 
-    /// Notes that a peer answered that it does not have a key: its record is dropped, and it is not offered for the key
-    /// until it announces it anew, or some time has passed.
+    /// Records that a peer does not have a key. Its record is dropped. It is not offered for the key until it announces
+    /// the key again, or until ``KademliaConfiguration/exclusionLifetime`` has passed.
     public mutating func reportMissing(_ provider: PeerID, for key: Key, now: MonotonicTime) {
         store.remove(provider, for: key.position)
         let exclusion = Exclusion(position: key.position, peer: provider)
         exclusions.insert(exclusion, lifetime: configuration.exclusionLifetime, now: now)
     }
 
-    /// Notes that what a peer sent for a key was wrong: its record is dropped, and it is not offered for the key for a
-    /// while, even if it announces it anew.
+    /// Records that a peer sent corrupt content for a key. Its record is dropped, and it is not offered for the key for
+    /// ``KademliaConfiguration/corruptionLifetime``, even if it announces the key again.
     public mutating func reportCorrupt(_ provider: PeerID, for key: Key, now: MonotonicTime) {
         store.remove(provider, for: key.position)
         let exclusion = Exclusion(position: key.position, peer: provider)
@@ -118,7 +119,7 @@ extension KademliaMachine {
 
     // MARK: - Providers
 
-    /// The other peers that are known here to provide a key: those that may be trusted, and those that failed of late.
+    /// The other peers with a local record of a key: trusted ones, and those with a recent failure.
     func heldProviders(of position: KeySpacePosition, now: MonotonicTime) -> (trusted: [PeerInfo], others: [PeerInfo]) {
         var trusted: [PeerInfo] = []
         var others: [PeerInfo] = []
@@ -134,7 +135,7 @@ extension KademliaMachine {
             && !corruptions.contains(exclusion, now: now)
     }
 
-    /// Of the peers that somebody named as providers, those that may be offered to a search.
+    /// The named providers that may be offered to a search.
     func offered(_ providers: [PeerInfo], for id: SearchID, now: MonotonicTime) -> [PeerInfo] {
         guard let position = searches[id]?.key.position else { return [] }
         return providers.filter { isOffered($0, for: position, now: now) }
@@ -148,14 +149,14 @@ extension KademliaMachine {
         emit(.found(id, provider))
     }
 
-    /// A provider was found in the network by the lookup of a search.
+    /// Handles a provider that the lookup of a search has found.
     mutating func found(_ provider: PeerInfo, for id: SearchID, now: MonotonicTime) {
         let all = [id] + (searches[id]?.followers ?? [])
         for each in all { yield(provider, for: each) }
         for each in all { endIfEnough(each, now: now) }
     }
 
-    /// A record was added that was not held before: it is what searches under way are after.
+    /// Handles a new record, which running searches may need.
     mutating func recordAdded(_ provider: PeerInfo, at position: KeySpacePosition, now: MonotonicTime) {
         misses.remove(position)
         emit(.recordAdded(position, provider))
@@ -173,12 +174,12 @@ extension KademliaMachine {
 
     // MARK: - Lookups
 
-    /// The searches that ask the network, if so many others neither do nor wait.
+    /// The number of searches with a lookup in flight, less `others`.
     private func networkSearchCount(without others: Int = 0) -> Int {
         searches.count - waitingSearches.count - followingSearches - others
     }
 
-    /// The search for the same key whose lookup a new one can share.
+    /// A search for the same key whose lookup a new one can share.
     private func leader(of id: SearchID, _ key: Key, limit: Int) -> SearchID? {
         searchesByPosition[key.position]?.first { other in
             guard other != id, let search = searches[other] else { return false }
@@ -195,7 +196,7 @@ extension KademliaMachine {
         endIfEnough(id, now: now)
     }
 
-    /// A search has ended whose lookup others wait for: the first of them takes it over.
+    /// Passes the lookup of an ended search on to its first follower.
     private mutating func inherit(_ search: Search, _ id: SearchID) {
         guard let heir = search.followers.first else { return }
         let others = Array(search.followers.dropFirst())
@@ -234,7 +235,7 @@ extension KademliaMachine {
         if search.found.isEmpty, lookup.answeredCount > 0 {
             misses.insert(search.key.position, lifetime: configuration.missLifetime, now: now)
         }
-        // Those that follow end first, so that none of them inherits what is over.
+        // Followers end first, so that none of them takes over the ended lookup.
         for each in followers {
             guard let search = searches[each] else { continue }
             end(each, search.found.isEmpty ? .missed : .found, now: now)
@@ -303,7 +304,7 @@ extension KademliaMachine {
     }
 }
 
-/// A ``LookupTrace`` in the making.
+/// A ``LookupTrace`` under construction.
 struct TraceLog: Sendable {
     private(set) var trace = LookupTrace()
     private var places: [KademliaMachine.OperationID: Int] = [:]

@@ -1,41 +1,40 @@
 public import Multiformats
 import Time
 
-/// Everything that a node of the DHT decides, as a value: input in, actions out; no I/O, clock, task or chance of its own.
+/// All decisions of a DHT node, as a value: input in, actions out; without I/O, clock, tasks or randomness.
 ///
-/// After each input the actions are to be taken by ``nextAction()`` and carried out, and ``advance(to:)`` is to be called
-/// at ``nextDeadline`` at the latest. Each request and send that was begun must be followed by its outcome, unless a
-/// deadline or a cancellation came first. ``KademliaNode`` does all that with tasks and a clock; a simulation does it with
-/// virtual time.
+/// After each input the driver takes the actions from ``nextAction()`` and carries them out. It calls ``advance(to:)``
+/// at ``nextDeadline`` at the latest. It reports one outcome for each request and send, unless a deadline or a
+/// cancellation came first. ``KademliaNode`` drives the machine with tasks and a clock, a simulation with virtual time.
 ///
-/// In a network of fewer than K others every node holds every record, so that a lookup needs no network. In a larger
-/// one a key's records are at the K peers closest to it, of which ``Advertising`` says how they are found.
+/// In a network with fewer than K other nodes every node holds every record, so that a lookup needs no network. In a
+/// larger one the K peers closest to a key hold its records; ``Advertising`` finds them.
 public struct KademliaMachine: Sendable {
-    /// A request or send under way.
+    /// A request or send in flight.
     public struct OperationID: Hashable, Sendable {
         let number: UInt64
     }
 
-    /// A caller's lookup for providers.
+    /// A caller's search for providers.
     public struct SearchID: Hashable, Sendable {
         let number: UInt64
     }
 
-    /// What is to be carried out.
+    /// An action for the driver.
     public enum Action: Sendable {
-        /// Send a request; the outcome is told by ``received(_:for:now:)`` or ``failed(_:now:)``.
+        /// Send a request, and report ``received(_:for:now:)`` or ``failed(_:now:)``.
         case request(OperationID, Message, to: PeerInfo)
-        /// Tell a peer of own records; the outcome is told by ``sent(_:now:)`` or ``failed(_:now:)``.
+        /// Send a peer own records, and report ``sent(_:now:)`` or ``failed(_:now:)``.
         case send(OperationID, RecordUpdate, to: PeerInfo)
-        /// The operation is not needed any more; its outcome is ignored.
+        /// Cancel the operation. Its outcome is ignored.
         case cancel(OperationID)
-        /// A search that had to wait asks the network from now on.
+        /// A queued search has started its lookup in the network.
         case searchStarted(SearchID)
-        /// A provider for a search, each once.
+        /// A provider for a search; each is reported once.
         case found(SearchID, PeerInfo)
-        /// A search has ended by itself, and how.
+        /// A search has ended by itself.
         case searchEnded(SearchID, SearchSummary)
-        /// A record of another peer is held that was not before.
+        /// A new record of another peer is held.
         case recordAdded(KeySpacePosition, PeerInfo)
     }
 
@@ -48,15 +47,15 @@ public struct KademliaMachine: Sendable {
         case lookup(LookupID)
     }
 
-    /// This node's id.
+    /// The id of this node.
     public let localPeer: PeerID
     /// The settings.
     public let configuration: KademliaConfiguration
-    /// Where this node is reached; while that is nowhere, its keys wait.
+    /// The addresses of this node. While it has none, its keys wait.
     public internal(set) var localAddresses: [Multiaddr] = []
-    /// The peers that are known.
+    /// The known peers.
     public internal(set) var table: RoutingTable
-    /// What was done so far.
+    /// The counters.
     public internal(set) var statistics = KademliaStatistics()
 
     var store: ProviderStore
@@ -65,19 +64,19 @@ public struct KademliaMachine: Sendable {
     var outbox = Outbox()
     var admissions: AdmissionQueue
     var neighbourhood: NeighbourhoodSchedule
-    /// Positions of keys that nobody had a moment ago.
+    /// Positions of keys for which a recent lookup found no provider.
     var misses: ExpiringSet<KeySpacePosition>
     var exclusions: ExpiringSet<Exclusion>
-    /// Providers whose content was wrong; what they say of themselves does not change it.
+    /// Providers that sent corrupt content for a key. A new announcement does not clear them.
     var corruptions: ExpiringSet<Exclusion>
-    /// Peers that failed of late: providers of last resort.
+    /// Peers with a recent failure: the providers of last resort.
     var suspects: ExpiringSet<PeerID>
     var operations: [OperationID: Operation] = [:]
     var lookups: [LookupID: ActiveLookup] = [:]
     var searches: [SearchID: Search] = [:]
     var searchesByPosition: [KeySpacePosition: [SearchID]] = [:]
     var waitingSearches: [SearchID] = []
-    /// How many searches wait for the lookup of another one.
+    /// The number of searches that share the lookup of another one.
     var followingSearches = 0
     var isLeaving = false
     var randomness: SplitMix
@@ -87,15 +86,15 @@ public struct KademliaMachine: Sendable {
     private var firstAction = 0
     private var lastNumber: UInt64 = 0
 
-    /// A provider that was found not to have a key.
+    /// A peer that is not offered as a provider of a key.
     struct Exclusion: Hashable, Sendable {
         var position: KeySpacePosition
         var peer: PeerID
     }
 
-    /// A machine that knows nobody yet.
+    /// Creates a machine without peers.
     ///
-    /// - Parameter seed: decides all that is left to chance.
+    /// - Parameter seed: the seed of all random decisions.
     public init(localPeer: PeerID, configuration: KademliaConfiguration, seed: UInt64, now: MonotonicTime) {
         self.localPeer = localPeer
         self.configuration = configuration
@@ -117,7 +116,7 @@ public struct KademliaMachine: Sendable {
 
     // MARK: - Output
 
-    /// The next thing to be carried out, in order; nil when there is nothing.
+    /// Takes the next action, in order; `nil` when there is none.
     public mutating func nextAction() -> Action? {
         guard firstAction < actions.count else { return nil }
         let action = actions[firstAction]
@@ -131,7 +130,7 @@ public struct KademliaMachine: Sendable {
 
     mutating func emit(_ action: Action) { actions.append(action) }
 
-    /// When ``advance(to:)`` is to be called at the latest; nil if nothing is waited for.
+    /// The latest time for ``advance(to:)``; `nil` if nothing is due.
     public var nextDeadline: MonotonicTime? {
         var earliest: MonotonicTime?
         func consider(_ time: MonotonicTime?) {
@@ -142,13 +141,13 @@ public struct KademliaMachine: Sendable {
         if admissions.checking < configuration.maximumConcurrentAdmissions { consider(admissions.nextDue) }
         if !isLeaving { consider(advertising.nextDeadline(own: own)) }
         if table.count > 0, !isLeaving {
-            if !neighbourhood.isUnderWay { consider(neighbourhood.due) }
+            if !neighbourhood.isInFlight { consider(neighbourhood.due) }
             if !neighbourhood.isRefreshing { consider(table.nextRefresh) }
         }
         return earliest
     }
 
-    /// Does what is due at `now`.
+    /// Does the work that is due at `now`.
     public mutating func advance(to now: MonotonicTime) {
         while let (time, event) = timers.first, time <= now {
             timers.removeFirst()
@@ -165,21 +164,21 @@ public struct KademliaMachine: Sendable {
             }
         }
         if let expiry = store.nextExpiry, expiry <= now {
-            // Bounded, so that one call is brief; what is left has expired anyway and comes next.
+            // Bounded, so that one call is short. The rest has expired as well and comes next.
             store.expire(now: now, limit: 50_000)
         }
         settle(now: now)
     }
 
-    // MARK: - For the parts
+    // MARK: - Shared by the extensions
 
-    /// Starts whatever there is to start.
+    /// Starts all work that can start.
     mutating func settle(now: MonotonicTime) {
         pumpAdmissions(now: now)
         pumpRefresh(now: now)
         pumpAdvertising(now: now)
         pumpSends(now: now)
-        // Whoever has answered is not waited for.
+        // Drops timers of operations that have ended.
         while let (time, event) = timers.first, isStale(event, at: time) { timers.removeFirst() }
     }
 
@@ -197,32 +196,32 @@ public struct KademliaMachine: Sendable {
 
     mutating func setTimer(_ event: Timer, at time: MonotonicTime) { timers.add(event, at: time) }
 
-    /// K.
+    /// K of the paper.
     var replication: Int { configuration.routingTable.bucketSize }
 
-    /// Whether the peers of the table are surely all there are: K are what a lookup for the node's own id finds in a
-    /// network of any size, so only fewer than that are all.
+    /// Whether the table contains all peers of the network. A lookup of the node's own id finds K peers in a network of
+    /// any size, so fewer than K are all.
     var isSmall: Bool { table.count < replication }
 
     var localInfo: PeerInfo { PeerInfo(id: localPeer, addresses: localAddresses) }
 
-    // MARK: - Looking in
+    // MARK: - Inspection
 
-    /// The records held for others.
+    /// The number of records held for other peers.
     public var recordCount: Int { store.count }
-    /// The peers that records are held of.
+    /// The number of peers with records.
     public var recordProviderCount: Int { store.providerCount }
-    /// The own keys.
+    /// The number of own keys.
     public var providedKeyCount: Int { own.count }
-    /// The records that wait to be sent, with the keys whose holders are not known yet.
+    /// The number of records that wait to be sent, and of keys whose holders are not looked up yet.
     public var pendingRecordCount: Int {
         outbox.pendingCount + advertising.announce.count + advertising.withdraw.count
     }
-    /// The searches under way.
+    /// The number of running searches.
     public var activeSearchCount: Int { searches.count }
-    /// The requests and sends under way.
+    /// The number of requests and sends in flight.
     public var activeOperationCount: Int { operations.count }
-    /// Whether ``leave(now:)`` was called and all that could be told was.
+    /// Whether ``leave(now:)`` was called and its messages are sent.
     public var hasLeft: Bool {
         isLeaving && outbox.isIdle && advertising.withdraw.isEmpty && advertising.jobs.isEmpty
     }

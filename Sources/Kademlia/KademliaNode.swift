@@ -3,12 +3,12 @@ public import Multiformats
 internal import Synchronization
 import Time
 
-/// A node of the DHT: it answers others, keeps its routing table, advertises its own keys and finds providers of others.
+/// A node of the DHT: it serves other nodes, maintains its routing table, advertises its own keys and finds providers.
 ///
-/// What there is to decide is decided by ``KademliaMachine``; this class feeds it with messages and time, and carries out
-/// what it says by tasks over a ``KademliaTransport``. ``run()`` must run for anything to happen beyond answering.
+/// ``KademliaMachine`` makes all decisions. This class feeds it messages and time, and carries out its actions in tasks
+/// over a ``KademliaTransport``. Without ``run()`` it only serves other nodes.
 public final class KademliaNode: Sendable {
-    /// This node's id.
+    /// The id of this node.
     public let localPeer: PeerID
     /// The settings.
     public let configuration: KademliaConfiguration
@@ -21,14 +21,14 @@ public final class KademliaNode: Sendable {
     private let logger: Logger
     private let onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)?
 
-    /// How often it is asked where the node is reached; each time it is needed while that is nowhere.
+    /// How often the node's own addresses are read. Without any, they are read at each input.
     private static let addressInterval = Duration.seconds(30)
 
     enum Phase {
         case idle, running, closed
     }
 
-    /// Who waits for providers.
+    /// The callbacks of a search.
     struct ProviderListener: Sendable {
         var began: @Sendable () -> Void
         var found: @Sendable (PeerInfo) -> Void
@@ -48,16 +48,16 @@ public final class KademliaNode: Sendable {
         var departures: [CheckedContinuation<Void, Never>] = []
         var timer: (deadline: MonotonicTime, task: Task<Void, Never>)?
         var addressCheck = MonotonicTime(nanoseconds: .min)
-        /// Whether somebody is carrying out actions: one at a time, so that their order holds.
+        /// Whether a thread is carrying out actions. Only one does, so that they stay in order.
         var isDraining = false
     }
 
-    /// A node that knows nobody yet.
+    /// Creates a node without peers.
     ///
     /// - Parameters:
-    ///   - localAddresses: where this node can be reached now; while there are none, its keys wait.
-    ///   - taskExecutor: where the requests run, best where the connections are; the global one when there is none.
-    ///   - onRecordAdded: called for each record of another peer that was not held before. It must return at once.
+    ///   - localAddresses: the present addresses of this node; while it has none, its keys wait.
+    ///   - taskExecutor: the executor of requests, best that of the connections; the global one by default.
+    ///   - onRecordAdded: called for each new record of another peer. It must return at once.
     public init(
         localPeer: PeerID,
         localAddresses: @escaping @Sendable () -> [Multiaddr],
@@ -90,12 +90,12 @@ public final class KademliaNode: Sendable {
 
     // MARK: - Running
 
-    /// Does what the machine says, until cancelled. To be called once. When it ends, the searches under way end too, and
-    /// later ones know local records alone.
+    /// Carries out the machine's actions until cancelled. Call it once. At its end all running searches end. Later ones
+    /// use local records only.
     public func run() async {
         state.withLock { $0.phase = .running }
         input { _, _ in }
-        // Nothing comes on this stream; it ends when the task is cancelled.
+        // Nothing is sent on this stream. It ends when the task is cancelled.
         let (never, continuation) = AsyncStream.makeStream(of: Never.self)
         for await _ in never {}
         continuation.finish()
@@ -120,10 +120,10 @@ public final class KademliaNode: Sendable {
         for task in tasks { await task.value }
     }
 
-    /// Takes back all own records from their holders and tells the peers that this node leaves; nothing is advertised
-    /// after that. To be called while ``run()`` runs and the transport still works.
+    /// Withdraws all own records and announces this node's departure. Stops advertising. Call it while ``run()`` runs
+    /// and the transport still works.
     ///
-    /// - Parameter limit: the longest that it may take; holders that were not told by then find out.
+    /// - Parameter limit: the time limit; holders that were not notified by then find out by themselves.
     public func leave(within limit: Duration = .seconds(2)) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.waitUntilLeft() }
@@ -156,7 +156,7 @@ public final class KademliaNode: Sendable {
 
     // MARK: - Input and output
 
-    /// Changes the machine, and carries out what it says.
+    /// Passes an input to the machine, and carries out the resulting actions.
     @discardableResult
     func input<Result>(_ body: (inout State, MonotonicTime) -> Result) -> Result {
         let now = environment.now()
@@ -205,7 +205,7 @@ public final class KademliaNode: Sendable {
                 return { $0.sent(id, now: $1) }
             }
         case .cancel(let id):
-            // Outside of the lock, as what is called off may call back.
+            // Outside the lock, because a cancelled task may call back.
             state.withLock { $0.tasks.task(of: id) }?.cancel()
         case .searchStarted(let id):
             let listener = state.withLock { $0.listeners[id] }
@@ -237,7 +237,7 @@ public final class KademliaNode: Sendable {
     ) {
         state.withLock { state in
             guard state.phase == .running else { return }
-            // The task cannot take itself out before it stands among the others, as that takes the same lock.
+            // The task cannot remove itself before it is inserted, because both take the same lock.
             let task = Task(executorPreference: taskExecutor) { [self] in
                 do {
                     let outcome = try await operation()
@@ -245,7 +245,7 @@ public final class KademliaNode: Sendable {
                 } catch {
                     if !Task.isCancelled {
                         logger.debug(
-                            "a peer did not answer",
+                            "request to peer failed",
                             metadata: ["peer": "\(peer.id)", "reason": "\(error)"]
                         )
                     }
@@ -265,12 +265,12 @@ public final class KademliaNode: Sendable {
 
     // MARK: - Time
 
-    /// Sees to it that the machine is told the time when it wants to be.
+    /// Sets the timer for the machine's next deadline.
     private func schedule(_ state: inout State) {
         let now = environment.now()
         var deadline = state.machine.nextDeadline
         if state.machine.localAddresses.isEmpty {
-            // They are asked for again soon.
+            // The addresses are read again soon.
             deadline = min(deadline ?? now + .seconds(1), max(now + .seconds(1), now))
         }
         guard let deadline else { return }

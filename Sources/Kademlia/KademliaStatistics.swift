@@ -1,79 +1,79 @@
-/// What a ``KademliaMachine`` has done since it was made; for metrics.
+/// The counters of a ``KademliaMachine`` since its creation, for metrics.
 public struct KademliaStatistics: Hashable, Sendable {
-    /// Searches of callers, by how they ended.
+    /// Callers' searches by outcome.
     public struct Searches: Hashable, Sendable {
-        /// Answered by records held here, without the network.
+        /// Ended with local records, without the network.
         public var local = 0
-        /// Ended with at least one provider after asking the network.
+        /// Ended with at least one provider from the network.
         public var found = 0
-        /// Ended with none after asking the network.
+        /// Ended without a provider after asking the network.
         public var missed = 0
-        /// Ended with none because that was just found out.
+        /// Ended without a provider because of a remembered miss.
         public var rememberedMisses = 0
-        /// Ended by the caller.
+        /// Cancelled by the caller.
         public var cancelled = 0
-        /// Turned away because too many were waiting.
+        /// Rejected because too many searches were queued.
         public var turnedAway = 0
 
-        /// No searches yet.
+        /// All zero.
         public init() {}
     }
 
-    /// Records that were offered by others, by what became of them.
+    /// Records that other peers offered, by result.
     public struct Offers: Hashable, Sendable {
-        /// Held now and not before.
+        /// New records.
         public var added = 0
-        /// Held for longer now.
+        /// Renewed records.
         public var renewed = 0
-        /// Withdrawn by their provider.
+        /// Records that their provider withdrew.
         public var withdrawn = 0
-        /// Refused: told of another peer than the sender.
+        /// Refused: the sender is not the provider.
         public var refusedAsForeign = 0
-        /// Refused: without an address, or with a key of a wrong length.
+        /// Refused: no address, or a key of invalid length.
         public var refusedAsInvalid = 0
-        /// Refused: the key has enough providers.
+        /// Refused: the key has the maximum number of providers.
         public var refusedByKeyLimit = 0
-        /// Refused: the provider has enough records.
+        /// Refused: the provider has the maximum number of records.
         public var refusedByProviderLimit = 0
-        /// Refused: there are enough records in all.
+        /// Refused: the store is full.
         public var refusedByTotalLimit = 0
 
-        /// No offers yet.
+        /// All zero.
         public init() {}
 
-        /// All that were refused.
+        /// All refused offers.
         public var refused: Int {
             refusedAsForeign + refusedAsInvalid + refusedByKeyLimit + refusedByProviderLimit + refusedByTotalLimit
         }
     }
 
-    /// Requests that were sent and waited for.
+    /// Sent requests.
     public var requests = 0
-    /// Of these, those that failed or took too long.
+    /// Requests that failed or timed out.
     public var failedRequests = 0
-    /// Record updates that were sent: announcements, withdrawals, departures.
+    /// Sent record updates: announcements, withdrawals, departures.
     public var updatesSent = 0
-    /// Provider records that were sent.
+    /// Sent provider records.
     public var recordsSent = 0
-    /// Provider records that could not be sent.
+    /// Provider records whose sending failed.
     public var recordsFailed = 0
-    /// Own records that were taken back at a holder.
+    /// Own records withdrawn at a holder.
     public var withdrawalsSent = 0
-    /// Lookups in the network, for whatever reason.
+    /// Lookups in the network of all purposes.
     public var lookups = 0
-    /// The sequential hops of all lookups that ended by themselves.
+    /// The sequential hops of all completed lookups.
     public var hops = 0
-    /// Of the lookups, those that advertised or withdrew own keys.
+    /// Lookups that advertised or withdrew own keys.
     public var regionLookups = 0
-    /// Searches of callers.
+    /// Callers' searches.
     public var searches = Searches()
-    /// Records that were offered by others.
+    /// Records that other peers offered.
     public var offers = Offers()
-    /// Messages and record updates of others that were handled.
+    /// Handled messages and record updates of other nodes.
     public var handledMessages = 0
-    /// Peers that are not in the routing table because too many of their network are.
+    /// Peers that were not admitted because the table has too many of their network.
     public var peersRefusedByAddress = 0
 
-    /// Nothing done yet.
+    /// All zero.
     public init() {}
 }

@@ -1,18 +1,18 @@
 public import Multiformats
 
-/// How a ``KademliaNode`` reaches its peers: streams of the DHT protocol, or whatever a test puts in their place.
+/// The connection of a ``KademliaNode`` to its peers: streams of the DHT protocol, or a test's replacement.
 ///
-/// The node sets the deadlines by cancelling the task; so each method must return soon after it was cancelled. The
-/// other side of a transport is ``KademliaNode/handle(_:from:)-(Message,_)``.
+/// The node enforces deadlines by cancelling the task, so each method must return soon after that. The server side of a
+/// transport calls ``KademliaNode/handle(_:from:)-(Message,_)``.
 public protocol KademliaTransport: Sendable {
-    /// Sends a request and gives the answer.
+    /// Sends a request and returns the reply.
     ///
-    /// - Throws: whatever stands in the way; the peer is then taken to be unreachable.
+    /// - Throws: any error; the peer then counts as unreachable.
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message
 
-    /// Tells a peer of own records, over one stream, and returns when it has taken them: by the records protocol if the
-    /// peer speaks it, else by ``RecordUpdate/messages``, of which there may be none.
+    /// Sends own records to a peer over one stream, and returns when it has accepted them. Uses the records protocol if
+    /// the peer supports it, otherwise ``RecordUpdate/messages``, which may be empty.
     ///
-    /// - Throws: whatever stands in the way; the peer is then taken to be unreachable.
+    /// - Throws: any error; the peer then counts as unreachable.
     func send(_ update: RecordUpdate, to peer: PeerInfo) async throws
 }

@@ -1,4 +1,4 @@
-/// Keys sorted by position: 64 bytes each, found by bisection, and those of one region lie side by side.
+/// A set of keys sorted by position: 64 bytes each, found by binary search. The keys of a region are adjacent.
 struct KeySet: Sendable {
     private(set) var keys: [Key] = []
 
@@ -10,7 +10,7 @@ struct KeySet: Sendable {
         return index < keys.count && keys[index] == key
     }
 
-    /// The place of the first key at `position` or behind it.
+    /// The index of the first key at or after `position`.
     func firstIndex(notBefore position: KeySpacePosition) -> Int {
         var (low, high) = (0, keys.count)
         while low < high {
@@ -20,7 +20,7 @@ struct KeySet: Sendable {
         return low
     }
 
-    /// The places of a region's keys.
+    /// The indices of a region's keys.
     func range(of region: KeyRegion) -> Range<Int> {
         let low = firstIndex(notBefore: region.first)
         var (start, end) = (low, keys.count)
@@ -32,9 +32,9 @@ struct KeySet: Sendable {
         return low..<start
     }
 
-    /// Puts in keys; in time proportional to all, or to the bytes to be moved when it is one.
+    /// Inserts keys, in time linear in all keys. For a single key only the bytes after it move.
     ///
-    /// - Returns: those that were not there before, sorted.
+    /// - Returns: the new keys, sorted.
     @discardableResult
     mutating func insert(_ new: some Sequence<Key>) -> [Key] {
         let sorted = new.sorted { $0.position < $1.position }
@@ -63,9 +63,9 @@ struct KeySet: Sendable {
         return added
     }
 
-    /// Takes out keys.
+    /// Removes keys.
     ///
-    /// - Returns: those that were there, sorted.
+    /// - Returns: the removed keys, sorted.
     @discardableResult
     mutating func remove(_ gone: some Sequence<Key>) -> [Key] {
         let sorted = gone.sorted { $0.position < $1.position }
@@ -92,7 +92,7 @@ struct KeySet: Sendable {
         return removed
     }
 
-    /// Takes out the keys at these places.
+    /// Removes the keys at these indices.
     mutating func removeSubrange(_ range: Range<Int>) {
         keys.removeSubrange(range)
         if keys.isEmpty { keys = [] }
@@ -101,15 +101,15 @@ struct KeySet: Sendable {
     mutating func removeAll() { keys = [] }
 }
 
-/// All positions that share a prefix: a subtree of the key space.
+/// All positions with a common prefix: a subtree of the key space.
 struct KeyRegion: Hashable, Sendable {
-    /// How many leading bits are the same, 0 to 256.
+    /// The length of the common prefix in bits, 0 to 256.
     let prefixLength: Int
     /// The first and the last position of the region.
     let first: KeySpacePosition
     let last: KeySpacePosition
 
-    /// The region around a position whose positions share `prefixLength` bits with it.
+    /// The region of the positions that share `prefixLength` bits with `position`.
     init(around position: KeySpacePosition, prefixLength: Int) {
         let length = min(max(prefixLength, 0), 256)
         self.prefixLength = length
@@ -124,10 +124,10 @@ struct KeyRegion: Hashable, Sendable {
 }
 
 extension KeySpaceWords {
-    /// So many ones, then zeros.
+    /// A number of one bits, then zeros.
     init(ones: Int) {
         func word(_ index: Int) -> UInt64 {
-            // A shift by 64 or more gives zero, a shift by less than zero shifts the other way; both saturate.
+            // Shifts saturate: by 64 or more they give zero, by less than zero they go the other way.
             let count = min(max(ones - 64 * index, 0), 64)
             return ~UInt64(0) << UInt64(64 - count)
         }

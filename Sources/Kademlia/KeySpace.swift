@@ -1,12 +1,12 @@
 internal import Crypto
 
-/// A point of the 256-bit key space, in which both keys and peers have a place.
+/// A position in the 256-bit key space of keys and peers.
 ///
-/// A key lies at the SHA-256 of its bytes on the wire, a peer at the SHA-256 of its id (libp2p/specs, kad-dht, "Distance").
+/// A key's position is the SHA-256 of its wire bytes, a peer's that of its id (libp2p/specs, kad-dht, "Distance").
 public struct KeySpacePosition: Hashable, Sendable {
     let words: KeySpaceWords
 
-    /// Where something whose bytes on the wire are `bytes` lies: a key or a peer id.
+    /// The position of a key or a peer id with these wire bytes.
     public init(hashing bytes: [UInt8]) {
         words = KeySpaceWords(sha256Of: bytes)
     }
@@ -20,7 +20,7 @@ public struct KeySpacePosition: Hashable, Sendable {
         KeySpaceDistance(words: words ^ other.words)
     }
 
-    /// How many leading bits are the same, 0 to 256.
+    /// The number of common leading bits, 0 to 256.
     public func commonPrefixLength(with other: KeySpacePosition) -> Int {
         distance(to: other).leadingZeroBitCount
     }
@@ -37,10 +37,10 @@ extension KeySpacePosition: Comparable {
 public struct KeySpaceDistance: Hashable, Sendable, Comparable {
     let words: KeySpaceWords
 
-    /// How many leading bits the two positions share, 0 to 256.
+    /// The number of common leading bits of the two positions, 0 to 256.
     public var leadingZeroBitCount: Int { words.leadingZeroBitCount }
 
-    /// Whether the left distance is the shorter.
+    /// Whether the left distance is shorter.
     public static func < (left: KeySpaceDistance, right: KeySpaceDistance) -> Bool {
         left.words < right.words
     }
@@ -59,7 +59,7 @@ struct KeySpaceWords: Hashable, Sendable, Comparable {
 
     init(sha256Of bytes: [UInt8]) {
         self = SHA256.hash(data: bytes).withUnsafeBytes { digest in
-            // A SHA-256 digest is 32 bytes by definition.
+            // A SHA-256 digest has 32 bytes.
             func word(_ index: Int) -> UInt64 {
                 UInt64(bigEndian: digest.loadUnaligned(fromByteOffset: index &* 8, as: UInt64.self))
             }
@@ -67,7 +67,7 @@ struct KeySpaceWords: Hashable, Sendable, Comparable {
         }
     }
 
-    /// Reads up to 32 bytes, big-endian; missing ones are zeros at the end.
+    /// Reads up to 32 bytes, big-endian. Missing bytes at the end are zeros.
     init(bytes: some Sequence<UInt8>) {
         self.init(0, 0, 0, 0)
         for (index, byte) in bytes.prefix(32).enumerated() {

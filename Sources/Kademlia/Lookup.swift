@@ -1,50 +1,50 @@
 public import Multiformats
 import Time
 
-/// An iterative lookup (libp2p/specs, kad-dht, "Peer routing" and "Content provider discovery"), without any I/O.
+/// An iterative lookup (libp2p/specs, kad-dht, "Peer routing" and "Content provider discovery"), without I/O.
 ///
-/// It holds the known candidates sorted by distance, says whom to ask next, and is done when the K closest of those that
-/// answer have answered, or, if it seeks providers, when it has found enough of them. Whatever peers answer, it asks at
-/// most ``Configuration/maximumRequests`` of them and remembers a bounded number.
+/// It keeps the known candidates sorted by distance and selects the next peers to ask. It ends when the K closest peers
+/// that reply have replied, or when a lookup for providers has found enough of them. Whatever peers reply, it sends at
+/// most ``Configuration/maximumRequests`` requests and keeps a bounded state.
 public struct Lookup: Sendable {
-    /// What is sought.
+    /// The goal of a lookup.
     public enum Goal: Hashable, Sendable {
         /// The K peers closest to the target.
         case closestPeers
-        /// So many providers of the key; fewer if all who should know have answered.
+        /// This many providers of the key, or fewer if all peers that should know have replied.
         case providers(wanted: Int)
     }
 
-    /// The parameters of Kademlia, and the bounds that hostile answers run into.
+    /// The parameters of Kademlia, and the limits for hostile replies.
     public struct Configuration: Sendable {
-        /// K: how many of the closest peers must have answered.
+        /// K: the number of closest peers that must have replied.
         public var replication = 20
-        /// Alpha: how many requests are under way at a time.
+        /// Alpha: the number of concurrent requests.
         public var parallelism = 10
-        /// Beta: when so many of the closest candidates have answered, the rest of the K closest are asked at once.
+        /// Beta: when this many of the closest candidates have replied, the rest of the K closest are asked at once.
         public var resiliency = 3
-        /// A request that takes longer no longer counts as under way; its answer is still welcome.
+        /// A slower request no longer counts as in flight. Its reply is still used.
         public var patience: Duration = .seconds(1)
-        /// The candidates that are remembered; the farthest are forgotten.
+        /// The maximum number of candidates. The farthest are dropped.
         public var maximumCandidates = 200
-        /// The requests after which the lookup ends in any case.
+        /// The maximum number of requests.
         public var maximumRequests = 200
-        /// The providers that are remembered.
+        /// The maximum number of providers.
         public var maximumProviders = 256
-        /// The providers that are taken from one answer.
+        /// The maximum number of providers from one reply.
         public var maximumProvidersPerReply = 256
 
         /// The defaults of libp2p.
         public init() {}
     }
 
-    /// What the driver is to do.
+    /// The driver's next step.
     public enum Step: Hashable, Sendable {
-        /// Ask these peers, and go on asking for steps.
+        /// Ask these peers, then take the next step.
         case ask([PeerInfo])
-        /// Wait for an answer or a failure, at most until the given time, if any.
+        /// Wait for a reply or a failure, at most until the given time.
         case wait(until: MonotonicTime?)
-        /// The lookup is over. Answers that are still under way are not needed.
+        /// The lookup has ended. Outstanding replies are not needed.
         case finished
     }
 
@@ -60,37 +60,38 @@ public struct Lookup: Sendable {
     private struct Candidate: Sendable {
         var info: PeerInfo
         let distance: KeySpaceDistance
-        /// How many answers in sequence it took to hear of the peer, plus one.
+        /// The number of sequential replies that led to the peer, plus one.
         let depth: Int
         var progress = Progress.known
     }
 
-    /// What is sought.
+    /// The goal.
     public let goal: Goal
-    /// The key as it is sent.
+    /// The wire form of the key.
     public let key: [UInt8]
-    /// Where the key lies.
+    /// The position of the key.
     public let target: KeySpacePosition
-    /// How many peers were asked.
+    /// The number of sent requests.
     public private(set) var requestCount = 0
-    /// The longest chain of answers, each of which named the next peer: the sequential hops.
+    /// The sequential hops: the longest chain of replies, each of which named the next peer.
     public private(set) var hops = 0
 
     private let localPeer: PeerID
     private let configuration: Configuration
     private let isUsable: @Sendable (Multiaddr) -> Bool
-    /// The closest first.
+    /// The candidates, the closest first.
     private var candidates: [Candidate] = []
-    /// Nil if peers are sought.
+    /// `nil` in a lookup for peers.
     private var harvest: ProviderHarvest?
     private var isFinished = false
 
-    /// A lookup that starts from `seeds`.
+    /// Creates a lookup that starts from `seeds`.
     ///
     /// - Parameters:
-    ///   - key: the key on the wire: of content, or a peer id.
-    ///   - isUsable: whether an address of a candidate can be dialled; others are dropped, and a peer that has none
-    ///     left is not asked. Providers keep all their addresses.
+    ///   - key: the wire form of a content key, or a peer id.
+    ///   - isUsable: whether this node can dial an address of a candidate. Other addresses are dropped, and a peer
+    /// without
+    ///     any is not asked. Providers keep all their addresses.
     public init(
         _ goal: Goal,
         key: [UInt8],
@@ -113,28 +114,28 @@ public struct Lookup: Sendable {
 
     // MARK: - Results
 
-    /// The K closest peers that have answered, the closest first.
+    /// The K closest peers that have replied, the closest first.
     public var closestAnswered: [PeerInfo] {
         candidates.lazy.filter { $0.progress == .answered }.prefix(configuration.replication).map(\.info)
     }
 
-    /// How many providers were found.
+    /// The number of found providers.
     public var providerCount: Int { harvest?.count ?? 0 }
 
-    /// Providers that were named but did not count as found, because one answer named many: for when the lookup has
-    /// ended with fewer than were wanted.
+    /// Providers that did not count as found because one reply named many. They are for a lookup that ends with fewer
+    /// than it needs.
     public var surplusProviders: [PeerInfo] { harvest?.surplus ?? [] }
 
-    /// Peers that were asked, and took longer than the lookup's patience.
+    /// Peers whose request took longer than the lookup's patience.
     public var latePeers: [PeerInfo] {
         candidates.lazy.filter { $0.progress == .late }.map(\.info)
     }
 
     // MARK: - Input
 
-    /// Takes an answer. One from a peer that was not asked, or was before, is ignored.
+    /// Takes a reply. Ignores a reply of a peer that was not asked, or has replied before.
     ///
-    /// - Returns: the providers that were not known yet; the node itself is never among them.
+    /// - Returns: the new providers, never this node itself.
     public mutating func reply(
         from id: PeerID,
         closerPeers: [PeerInfo],
@@ -151,7 +152,7 @@ public struct Lookup: Sendable {
         return harvest?.take(providers) ?? []
     }
 
-    /// Notes that a peer could not be asked, or did not answer in time or sense.
+    /// Records that a request to a peer failed.
     public mutating func failure(of id: PeerID) {
         guard let index = index(of: id) else { return }
         switch candidates[index].progress {
@@ -162,10 +163,10 @@ public struct Lookup: Sendable {
 
     // MARK: - Output
 
-    /// What to do now. After ``Step/ask(_:)``, ask again for the next step.
+    /// The next step. After ``Step/ask(_:)``, call it again.
     public mutating func next(now: MonotonicTime) -> Step {
         guard !isFinished, !hasEnoughProviders else { return finish() }
-        var underWay = 0
+        var inFlight = 0
         var earliest: MonotonicTime?
         for index in candidates.indices {
             guard case .asked(let time) = candidates[index].progress else { continue }
@@ -173,19 +174,19 @@ public struct Lookup: Sendable {
             if deadline <= now {
                 candidates[index].progress = .late
             } else {
-                underWay += 1
+                inFlight += 1
                 earliest = min(earliest ?? deadline, deadline)
             }
         }
-        let asked = ask(room: roomForRequests(underWay: underWay), now: now)
+        let asked = ask(room: roomForRequests(inFlight: inFlight), now: now)
         if !asked.isEmpty { return .ask(asked) }
-        guard underWay == 0 else { return .wait(until: earliest) }
-        // Late answers are waited for (the driver's deadline ends that) as long as hardly anybody has answered: a slow
-        // network is not an empty one.
+        guard inFlight == 0 else { return .wait(until: earliest) }
+        // While hardly any peer has replied, wait for late replies up to the driver's deadline: a slow network is not
+        // an empty one.
         return answeredCount < configuration.resiliency && hasLateRequests ? .wait(until: nil) : finish()
     }
 
-    /// How many of the candidates have answered.
+    /// The number of candidates that have replied.
     var answeredCount: Int {
         candidates.count { $0.progress == .answered }
     }
@@ -203,21 +204,22 @@ public struct Lookup: Sendable {
         return .finished
     }
 
-    /// Alpha at a time on the way to the target; once the closest have answered, all of the K closest at once.
-    private func roomForRequests(underWay: Int) -> Int {
+    /// The number of requests that may start: alpha in flight on the way to the target, or the K closest at once after
+    /// the closest have replied.
+    private func roomForRequests(inFlight: Int) -> Int {
         var answered = 0
         for candidate in candidates {
             switch candidate.progress {
             case .failed, .late: continue
             case .answered: answered += 1
-            case .known, .asked: return max(0, configuration.parallelism - underWay)
+            case .known, .asked: return max(0, configuration.parallelism - inFlight)
             }
             if answered >= configuration.resiliency { break }
         }
         return configuration.replication
     }
 
-    /// Marks and returns the closest candidates not asked yet that are among the K closest which may still answer.
+    /// Marks and returns the closest candidates not asked yet, among the K closest that may still reply.
     private mutating func ask(room: Int, now: MonotonicTime) -> [PeerInfo] {
         var room = min(room, configuration.maximumRequests - requestCount)
         var considered = 0
@@ -249,7 +251,7 @@ public struct Lookup: Sendable {
         let addresses = peer.addresses.filter(isUsable)
         guard !addresses.isEmpty else { return }
         if let index = index(of: peer.id) {
-            // One answer may name false addresses: as long as the peer was not asked, all that were heard are kept.
+            // A reply may name false addresses. Keep all addresses until the peer is asked.
             guard candidates[index].progress == .known else { return }
             for address in addresses where !candidates[index].info.addresses.contains(address) {
                 guard candidates[index].info.addresses.count < Message.Limits.addresses else { break }
@@ -265,7 +267,7 @@ public struct Lookup: Sendable {
             at: place
         )
         guard candidates.count > configuration.maximumCandidates else { return }
-        // Forget the farthest that was not asked; those asked must stay, so that they are not asked again.
+        // Drop the farthest candidate not asked yet. Asked ones stay, so that they are not asked again.
         if let farthest = candidates.lastIndex(where: { $0.progress == .known }) {
             candidates.remove(at: farthest)
         }

@@ -2,37 +2,37 @@ internal import FoundationEssentials
 internal import Multiformats
 internal import SwiftProtobuf
 
-/// Why bytes are not a message.
+/// An error from decoding a message.
 public enum MessageError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The message has more bytes than ``Message/maximumSize``.
     case tooLarge(size: Int)
     /// The bytes are not protobuf, or a field has the wrong type.
     case malformed
-    /// The message does not say what it is.
+    /// The message has no type.
     case missingKind
 
-    /// What was expected and what came.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
         case .tooLarge(let size): "expected a DHT message of at most \(Message.maximumSize) bytes, got \(size)"
-        case .malformed: "expected a DHT message in protobuf, got bytes that are none"
+        case .malformed: "expected a DHT message in protobuf, got other bytes"
         case .missingKind: "expected a DHT message with a type, got one without"
         }
     }
 }
 
 extension Message {
-    /// The bounds on what one message is taken to say. What lies beyond them is ignored, like what cannot be read.
+    /// The limits of one message. Entries above a limit are ignored, like malformed ones.
     public enum Limits {
-        /// Entries of ``Message/closerPeers`` and of ``Message/providerPeers``, each.
+        /// The maximum number of ``Message/closerPeers`` and of ``Message/providerPeers``, each.
         public static let peers = 256
-        /// Addresses of one peer.
+        /// The maximum number of addresses of one peer.
         public static let addresses = 16
-        /// Bytes of one address.
+        /// The maximum length of an address in bytes.
         public static let addressBytes = 256
     }
 
-    /// Reads a message. Peers and addresses that cannot be read are left out, and so are unknown fields.
+    /// Decodes a message. Ignores malformed peers and addresses, and unknown fields.
     ///
     /// - Throws: ``MessageError``.
     public init(decoding bytes: [UInt8]) throws(MessageError) {
@@ -40,7 +40,7 @@ extension Message {
         var options = BinaryDecodingOptions()
         options.discardUnknownFields = true
         guard let wire = try? WireMessage(serializedBytes: bytes, options: options) else { throw .malformed }
-        // proto3 leaves out a zero, which is PUT_VALUE; but an empty message is more likely no message at all.
+        // proto3 omits a zero, which is PUT_VALUE. But an empty message is more likely malformed.
         guard wire.hasType || wire.hasKey else { throw .missingKind }
         self.init(
             kind: Kind(rawValue: wire.type),
@@ -57,9 +57,9 @@ extension Message {
         if !key.isEmpty { wire.key = Data(key) }
         wire.closerPeers = closerPeers.map { Data($0.encoded()) }
         wire.providerPeers = providerPeers.map { Data($0.encoded()) }
-        // Other implementations send the level they serve, counted from one.
+        // Other implementations send the level that they serve, counted from one.
         wire.clusterLevelRaw = 1
-        // Only missing required fields can fail, and there are none.
+        // Encoding fails only for missing required fields, and there are none.
         return (try? wire.serializedBytes()) ?? []
     }
 }

@@ -1,9 +1,9 @@
 import Time
 
-/// When the node looks up its own neighbourhood, and whether a bucket is being refreshed.
+/// The schedule of lookups of the node's own neighbourhood, and whether a bucket refresh is in flight.
 ///
-/// After a change the neighbourhood is looked up again in 1 s, 2 s, 4 s and so on: those who were asked at first may have
-/// been joining themselves, and known hardly anybody.
+/// After a change the lookup is repeated after 1 s, 2 s, 4 s and so on, because the first peers may have been joining
+/// themselves, with few peers in their tables.
 struct NeighbourhoodSchedule: Sendable {
     private static let firstInterval = Duration.seconds(1)
 
@@ -11,9 +11,9 @@ struct NeighbourhoodSchedule: Sendable {
     private(set) var due: MonotonicTime
     private var interval = Self.firstInterval
     private var isWanted = false
-    /// Whether the lookup is under way; another that is wanted comes after it.
-    private(set) var isUnderWay = false
-    /// Whether a lookup for a bucket is under way: one at a time.
+    /// Whether the lookup is in flight. A further request waits for its end.
+    private(set) var isInFlight = false
+    /// Whether a bucket refresh is in flight: one at a time.
     var isRefreshing = false
 
     init(longestInterval: Duration, now: MonotonicTime) {
@@ -21,24 +21,24 @@ struct NeighbourhoodSchedule: Sendable {
         due = now + Self.firstInterval
     }
 
-    /// Asks for a lookup at once.
+    /// Requests a lookup at once.
     mutating func want(now: MonotonicTime) {
         isWanted = true
-        if !isUnderWay { due = now }
+        if !isInFlight { due = now }
     }
 
-    /// Whether the lookup is to start now; it counts as started then.
+    /// Whether the lookup must start now. If so, it counts as started.
     mutating func start(now: MonotonicTime) -> Bool {
-        guard !isUnderWay, due <= now else { return false }
+        guard !isInFlight, due <= now else { return false }
         interval = isWanted ? Self.firstInterval : min(interval * 2, longestInterval)
         isWanted = false
-        isUnderWay = true
+        isInFlight = true
         due = now + interval
         return true
     }
 
     mutating func ended(now: MonotonicTime) {
-        isUnderWay = false
+        isInFlight = false
         if isWanted { due = now }
     }
 }

@@ -1,6 +1,6 @@
-/// The tasks of the operations under way, so that each can be called off and none outlives the node's service.
+/// The tasks of the operations in flight, so that each can be cancelled and none outlives the node's service.
 ///
-/// Not safe by itself: the node keeps it under its lock.
+/// Not thread-safe: the node keeps it under its lock.
 struct OperationTasks {
     private var tasks: [KademliaMachine.OperationID: Task<Void, Never>] = [:]
 
@@ -14,9 +14,9 @@ struct OperationTasks {
         tasks[id] = nil
     }
 
-    /// One that has not ended.
+    /// The task of an operation that has not ended.
     func task(of id: KademliaMachine.OperationID) -> Task<Void, Never>? { tasks[id] }
 
-    /// All that have not ended.
+    /// All tasks that have not ended.
     var all: [Task<Void, Never>] { Array(tasks.values) }
 }

@@ -1,6 +1,6 @@
 internal import Multiformats
 
-/// What waits to be told to the holders of own records, peer by peer, so that a slow peer delays nobody but itself.
+/// The queues of record updates by peer, so that a slow peer delays no other.
 ///
 /// Keys are queued in batches that peers share: a thousand keys for twenty peers are one array.
 struct Outbox: Sendable {
@@ -13,23 +13,23 @@ struct Outbox: Sendable {
         var peer: PeerInfo
         var batches: [Batch] = []
         var firstBatch = 0
-        /// Keys of the first batch that are sent.
+        /// The number of keys of the first batch that are sent.
         var offset = 0
         var count = 0
         var isActive = false
-        /// The send under way.
+        /// The send in flight.
         var operation: KademliaMachine.OperationID?
         var isEmpty: Bool { firstBatch == batches.count }
     }
 
     private var queues: [PeerID: Queue] = [:]
-    /// Peers that have something and are not being sent to, in order of arrival. May hold stale entries.
+    /// Peers with a queue and without a send in flight, in order of arrival. May have stale entries.
     private var ready: [PeerID] = []
     private(set) var activeCount = 0
-    /// How many records wait in all.
+    /// The number of waiting records.
     private(set) var pendingCount = 0
 
-    /// Whether nothing waits and nothing is being sent.
+    /// Whether nothing waits and no send is in flight.
     var isIdle: Bool { queues.isEmpty }
 
     /// Queues keys for a peer.
@@ -44,7 +44,7 @@ struct Outbox: Sendable {
         queues[peer.id] = queue
     }
 
-    /// The peers to begin to send to, such that at most `limit` are sent to at a time.
+    /// Starts sending: returns the peers to send to, up to `limit` at a time.
     mutating func start(limit: Int) -> [PeerID] {
         guard !ready.isEmpty else { return [] }
         var started: [PeerID] = []
@@ -61,7 +61,7 @@ struct Outbox: Sendable {
         return started
     }
 
-    /// The next keys for a peer that is being sent to; nil, which ends the sending, when there are none.
+    /// The next keys for a peer; `nil` ends sending to it.
     mutating func next(for id: PeerID, limit: Int) -> (peer: PeerInfo, kind: RecordUpdate.Kind, keys: [Key])? {
         guard var queue = queues[id], queue.isActive else { return nil }
         guard !queue.isEmpty else {
@@ -86,22 +86,22 @@ struct Outbox: Sendable {
         return (queue.peer, batch.kind, keys)
     }
 
-    /// Notes the send that is under way to a peer.
+    /// Records the send in flight to a peer.
     mutating func began(_ operation: KademliaMachine.OperationID, to id: PeerID) {
         queues[id]?.operation = operation
     }
 
-    /// The send under way to a peer.
+    /// The send in flight to a peer.
     func operation(of id: PeerID) -> KademliaMachine.OperationID? { queues[id]?.operation }
 
-    /// Forgets what waits for a peer, as when it is gone.
+    /// Drops the queue of a peer.
     mutating func drop(_ id: PeerID) {
         guard let queue = queues.removeValue(forKey: id) else { return }
         pendingCount -= queue.count
         if queue.isActive { activeCount -= 1 }
     }
 
-    /// Forgets what waits for all peers; what is being sent goes on.
+    /// Drops the queues of all peers. Sends in flight continue.
     mutating func dropWaiting() {
         ready = []
         pendingCount = 0

@@ -1,9 +1,9 @@
 internal import Multiformats
 
-/// The providers that the answers of a lookup name.
+/// The providers from the replies of a lookup.
 ///
-/// Of one answer only a third of what is wanted counts, so that one peer's inventions do not end the search; the rest is
-/// kept for the case that nobody else names more.
+/// Of one reply at most a third of the wanted number counts, so that false providers of one peer do not end the search.
+/// The surplus is kept in case no other peer names more.
 struct ProviderHarvest: Sendable {
     private let localPeer: PeerID
     private let perReply: Int
@@ -17,15 +17,15 @@ struct ProviderHarvest: Sendable {
         perReply = max(1, wanted / 3)
     }
 
-    /// How many count.
+    /// The number of providers that count.
     var count: Int { found.count }
 
-    /// Those that do not count, in the order in which they were named.
+    /// The providers that do not count, in the order of their replies.
     var surplus: [PeerInfo] { kept.filter { !found.contains($0.id) } }
 
-    /// Takes the providers of one answer.
+    /// Takes the providers of one reply.
     ///
-    /// - Returns: those that count and were not known yet; the node itself is never among them.
+    /// - Returns: the new ones that count, never this node itself.
     mutating func take(_ providers: [PeerInfo]) -> [PeerInfo] {
         var new: [PeerInfo] = []
         for provider in providers.prefix(configuration.maximumProvidersPerReply) {

@@ -1,47 +1,46 @@
 public import Multiformats
 import Time
 
-/// The provider records that other nodes have entrusted to this one: which peer provides which key, and until when.
+/// The provider records of other nodes: which peer provides which key, and until when.
 ///
-/// Finding, adding and removing a record takes constant time, expiry takes time for what expires alone, and a record
-/// takes 64 bytes and its share of a table of 32-bit slots; a provider's id and addresses are kept once, and are those it
-/// gave last.
+/// Finding, adding and removing a record takes constant time, and expiry takes time for expired records only. A record
+/// takes 64 bytes and its share of a table of 32-bit slots. A provider's id and last addresses are stored once.
 public struct ProviderStore: Sendable {
-    /// How long records live and how many there may be.
+    /// The lifetime of records and the limits of their number.
     public struct Configuration: Sendable {
-        /// How long a record is valid after it was last confirmed. (Spegel v0.7 has 19 minutes.)
+        /// The lifetime of a record after its last confirmation. (Spegel v0.7: 19 minutes.)
         public var timeToLive: Duration = .seconds(600)
-        /// The longest that a record is valid, whatever its provider asks for.
+        /// The maximum lifetime, whatever its provider requests.
         public var maximumTimeToLive: Duration = .seconds(86_400)
-        /// Records of one key. Further providers are refused: those there are enough, and whoever keeps confirming
-        /// cannot be pushed out.
+        /// The maximum number of records of one key. Further providers are refused, so that the existing ones cannot be
+        /// pushed out.
         public var maximumPerKey = 256
-        /// Records of one provider. Further keys are refused.
+        /// The maximum number of records of one provider. Further keys are refused.
         public var maximumPerProvider = 100_000
-        /// Records in all. Beyond, the provider that has most loses its oldest for one that has fewer.
+        /// The maximum number of records. At the limit, the provider with the most loses its oldest to one with fewer.
         public var maximumRecords = 1_000_000
 
         /// The defaults.
         public init() {}
     }
 
-    /// What became of a record that was offered.
+    /// The result of an offered record.
     public enum Addition: Hashable, Sendable {
-        /// It is held now and was not before.
+        /// A new record.
         case added
-        /// It was held and is valid for longer now.
+        /// A renewed record.
         case renewed
-        /// The key has as many providers as are kept.
+        /// The key has the maximum number of providers.
         case refusedByKeyLimit
-        /// The provider has as many records as one may have.
+        /// The provider has the maximum number of records.
         case refusedByProviderLimit
-        /// The store is full, and nobody has more records than this provider.
+        /// The store is full, and no other peer has more records than this provider.
         case refusedByTotalLimit
     }
 
-    /// The store's bounds.
+    /// The limits.
     public let configuration: Configuration
-    /// How many records are held, expired ones included until ``expire(now:limit:)`` has met them.
+    /// The number of records, including expired ones that ``expire(now:limit:)`` has not removed yet.
     public private(set) var count = 0
 
     private var records = RecordTable()
@@ -56,19 +55,19 @@ public struct ProviderStore: Sendable {
         var newest = RecordTable.none
     }
 
-    /// An empty store.
+    /// Creates an empty store.
     public init(configuration: Configuration = Configuration()) {
         self.configuration = configuration
     }
 
-    /// How many peers have records.
+    /// The number of peers with records.
     public var providerCount: Int { providerIndex.count }
 
     // MARK: - Changing
 
     /// Adds or renews the record that `provider` provides the key at `position`.
     ///
-    /// - Parameter timeToLive: how long it is valid; the configured time if the provider did not say.
+    /// - Parameter timeToLive: the lifetime; by default the configured one.
     public mutating func add(
         _ provider: PeerInfo,
         for position: KeySpacePosition,
@@ -98,9 +97,9 @@ public struct ProviderStore: Sendable {
         return .added
     }
 
-    /// Removes one record.
+    /// Removes a record.
     ///
-    /// - Returns: whether there was one.
+    /// - Returns: whether it existed.
     @discardableResult
     public mutating func remove(_ provider: PeerID, for position: KeySpacePosition) -> Bool {
         guard let slot = providerIndex[provider], let record = records.find(position, provider: slot).record else {
@@ -112,24 +111,24 @@ public struct ProviderStore: Sendable {
 
     /// Removes all records of a provider, in time proportional to their number.
     ///
-    /// - Returns: how many there were.
+    /// - Returns: the number of removed records.
     @discardableResult
     public mutating func removeAll(of provider: PeerID) -> Int {
         guard let slot = providerIndex[provider] else { return 0 }
         let removed = providers[Int(slot)].count
-        // The slot is given up with its last record, so its number is not to be asked for again after that.
+        // The slot is freed with its last record, so it must not be read after that.
         for _ in 0..<removed { remove(providers[Int(slot)].oldest) }
         return removed
     }
 
-    /// Removes records that have expired, at most `limit` of them.
+    /// Removes at most `limit` expired records.
     ///
-    /// - Returns: how many were removed; `limit` says that there may be more.
+    /// - Returns: the number of removed records; with `limit` there may be more.
     @discardableResult
     public mutating func expire(now: MonotonicTime, limit: Int = .max) -> Int {
         var removed = 0
         while removed < limit {
-            // In parts, so that no long list is made of them.
+            // In parts, so that no long list is built.
             let expired = records.expired(now: now, limit: min(limit - removed, 1024))
             guard !expired.isEmpty else { break }
             for record in expired { remove(record) }
@@ -138,12 +137,12 @@ public struct ProviderStore: Sendable {
         return removed
     }
 
-    /// When ``expire(now:limit:)`` is to be called next; nil if there are no records.
+    /// The next time for ``expire(now:limit:)``; `nil` without records.
     public var nextExpiry: MonotonicTime? { records.nextExpiry }
 
-    // MARK: - Asking
+    // MARK: - Queries
 
-    /// The providers of the key at `position` whose records are valid, the one that confirmed last first.
+    /// The providers of the key at `position` with valid records, the last confirmed first.
     public func providers(for position: KeySpacePosition, now: MonotonicTime) -> [PeerInfo] {
         records.records(of: position)
             .filter { $0.expiry > now }
@@ -173,7 +172,7 @@ public struct ProviderStore: Sendable {
     }
 
     private mutating func makeRoom(forProviderWith ownCount: Int) -> Bool {
-        // A scan, but over providers, not records, and only when the store is full.
+        // A scan over providers, not records, and only when the store is full.
         guard let heaviest = providers.max(by: { $0.count < $1.count }), heaviest.count > ownCount + 1 else {
             return false
         }

@@ -1,11 +1,11 @@
 import Time
 
 /// The records of a ``ProviderStore``: a hash table by position, chained through the records themselves, and a timing
-/// wheel of those to expire.
+/// wheel for their expiry.
 ///
-/// A dictionary of arrays would take several times the memory: an allocation for each key, and room for growth in each.
+/// A dictionary of arrays would take several times the memory: an allocation for each key, and spare capacity in each.
 struct RecordTable: Sendable {
-    /// The link that leads nowhere.
+    /// The end of a list.
     static let none = UInt32.max
 
     struct Record: Sendable {
@@ -16,19 +16,19 @@ struct RecordTable: Sendable {
         fileprivate var nextInChain = RecordTable.none
         fileprivate var previousInSlot = RecordTable.none
         fileprivate var nextInSlot = RecordTable.none
-        /// Links of the list of one provider's records, which the store keeps.
+        /// Links of the list of one provider's records, which the store maintains.
         var previousOfProvider = RecordTable.none
         var nextOfProvider = RecordTable.none
     }
 
     private var records: [Record] = []
-    /// Heads of the chains; a power of two of them, at least as many as records.
+    /// Heads of the chains: a power of two, at least as many as records.
     private var chains: [UInt32] = [RecordTable.none]
     /// Free records, linked through `nextInChain`.
     private var firstFree = RecordTable.none
     private var used = 0
     private var wheel: [UInt32] = []
-    /// The earliest time of the wheel at which records may be left that have expired.
+    /// The earliest tick of the wheel that may still have expired records.
     private var nextTick: Int64 = 0
 
     subscript(record: UInt32) -> Record {
@@ -36,7 +36,7 @@ struct RecordTable: Sendable {
         _modify { yield &records[Int(record)] }
     }
 
-    /// The record of a provider at a position, and how many records the position has in all.
+    /// The record of a provider at a position, and the number of records at the position.
     func find(_ position: KeySpacePosition, provider: UInt32?) -> (record: UInt32?, ofKey: Int) {
         var found: UInt32?
         var count = 0
@@ -73,7 +73,7 @@ struct RecordTable: Sendable {
             firstFree = records[Int(index)].nextInChain
             records[Int(index)] = record
         } else {
-            // Grows by an eighth, not by doubling, which would leave up to half of a large store unused.
+            // Grows by an eighth instead of doubling, which would leave up to half of a large store unused.
             if records.count == records.capacity { records.reserveCapacity(records.count + records.count / 8 + 16) }
             index = UInt32(truncatingIfNeeded: records.count)
             records.append(record)
@@ -95,7 +95,7 @@ struct RecordTable: Sendable {
         records[Int(record)].nextInChain = firstFree
         firstFree = record
         used -= 1
-        // An empty table gives its memory back.
+        // An empty table releases its memory.
         if used == 0 {
             let tick = nextTick
             self = RecordTable()
@@ -106,7 +106,7 @@ struct RecordTable: Sendable {
     // MARK: - Chains
 
     private func chain(of position: KeySpacePosition) -> Int {
-        // The process's own hash seed, so that nobody can choose keys that fall into one chain.
+        // The process's own hash seed, so that an attacker cannot choose keys of one chain.
         var hasher = Hasher()
         hasher.combine(position.words.first)
         hasher.combine(position.words.second)
@@ -136,7 +136,7 @@ struct RecordTable: Sendable {
         }
     }
 
-    /// Only called when no record is free, so that all are in use.
+    /// Doubles the chains. Called only when no record is free, so that all are in use.
     private mutating func doubleChains() {
         chains = [UInt32](repeating: Self.none, count: chains.count * 2)
         for index in records.indices { linkToChain(UInt32(truncatingIfNeeded: index)) }
@@ -144,22 +144,23 @@ struct RecordTable: Sendable {
 
     // MARK: - Order of expiry
 
-    /// The wheel's slots, each the list of the records that expire within one turn of 17 s; made with the first record.
+    /// The number of wheel slots. Each is the list of records that expire within one tick; created with the first
+    /// record.
     private static let slotCount = 256
 
-    /// About 17 s, which makes a turn of the wheel 73 min. Records that live longer are met before their time, and stay.
+    /// A tick of about 17 s, so that a turn of the wheel takes 73 min. Records with a longer lifetime are visited
+    /// early.
     private static func tick(of time: MonotonicTime) -> Int64 { time.nanoseconds >> 34 }
 
     private static func slot(of tick: Int64) -> Int { Int(tick & Int64(slotCount - 1)) }
 
-    /// When ``takeExpired(now:limit:)`` has something to look at next; nil if there are no records.
+    /// The next time when records may have expired; `nil` without records.
     var nextExpiry: MonotonicTime? {
         guard used > 0 else { return nil }
         return MonotonicTime(nanoseconds: (max(nextTick, 0) + 1) << 34)
     }
 
-    /// The records that have expired, at most `limit` of them, in order of time to the precision of the wheel. They
-    /// must be removed by the caller.
+    /// At most `limit` expired records, in order of time up to the wheel's precision. The caller must remove them.
     mutating func expired(now: MonotonicTime, limit: Int) -> [UInt32] {
         guard used > 0 else { return [] }
         let current = Self.tick(of: now)
@@ -171,7 +172,7 @@ struct RecordTable: Sendable {
                 if records[Int(link)].expiry <= now { found.append(link) }
                 link = records[Int(link)].nextInSlot
             }
-            // A slot is done with only when its whole time has passed and all that it held was seen.
+            // A slot is complete only when its whole time has passed and all its records were visited.
             guard nextTick < current, link == Self.none else { break }
             nextTick += 1
         }

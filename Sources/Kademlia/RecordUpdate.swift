@@ -1,30 +1,31 @@
 public import Multiformats
 
-/// What a node tells a holder of its records: keys that it provides, or provides no longer.
+/// A node's update of its records at a holder: keys that it provides, or no longer provides.
 ///
-/// A node speaks for itself alone: the provider is the sender. Between nodes of this project it is one message of the
-/// records protocol; to others an announcement becomes an ADD_PROVIDER for each key, and the rest cannot be said.
+/// The sender is the provider, so that a node can update only its own records. Between nodes of this project an update
+/// is one message of the records protocol. For others an announcement becomes an ADD_PROVIDER for each key; the other
+/// kinds have no such form.
 public struct RecordUpdate: Hashable, Sendable {
-    /// What is told.
+    /// The kinds of updates.
     public enum Kind: Hashable, Sendable {
-        /// The keys are provided.
+        /// The sender provides the keys.
         case announce
-        /// The keys are provided no longer.
+        /// The sender no longer provides the keys.
         case withdraw
-        /// Nothing is provided any more, and the sender leaves the network. There are no keys.
+        /// The sender leaves the network and provides nothing any more. Has no keys.
         case leave
     }
 
-    /// What is told.
+    /// The kind.
     public var kind: Kind
-    /// The keys it is told of.
+    /// The keys.
     public var keys: [Key]
-    /// The sender, and for an announcement where it is reached.
+    /// The sender, with its addresses in an announcement.
     public var provider: PeerInfo
-    /// How long the records are valid, unless they are announced again.
+    /// The lifetime of the records unless they are announced again.
     public var timeToLive: Duration
 
-    /// An update.
+    /// Creates an update.
     public init(kind: Kind, keys: [Key], provider: PeerInfo, timeToLive: Duration) {
         self.kind = kind
         self.keys = keys
@@ -32,7 +33,7 @@ public struct RecordUpdate: Hashable, Sendable {
         self.timeToLive = timeToLive
     }
 
-    /// The announcement as others understand it: an ADD_PROVIDER for each key. Empty for another kind.
+    /// The announcement for other implementations: an ADD_PROVIDER for each key. Empty for other kinds.
     public var messages: [Message] {
         guard kind == .announce else { return [] }
         let provider = [Message.Peer(provider, connection: .connected)]

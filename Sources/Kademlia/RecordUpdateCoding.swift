@@ -2,29 +2,29 @@ internal import FoundationEssentials
 internal import SwiftProtobuf
 import Time
 
-/// Why bytes are not a message of the records protocol.
+/// An error from decoding a message of the records protocol.
 public enum RecordUpdateError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The message has more bytes than ``RecordUpdate/maximumSize``.
     case tooLarge(size: Int)
     /// The bytes are not protobuf, or a field has the wrong type.
     case malformed
-    /// The message says something that is not known.
+    /// The message has an unknown kind.
     case unknownKind(Int32)
-    /// The sender is not named, or cannot be read.
+    /// The sender is missing or malformed.
     case missingProvider
-    /// The digests are not 32 bytes each.
+    /// The digests do not have 32 bytes each.
     case malformedDigests(size: Int)
     /// There are more keys than ``RecordUpdate/maximumKeys``.
     case tooManyKeys(count: Int)
 
-    /// What was expected and what came.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
         case .tooLarge(let size):
             "expected a record update of at most \(RecordUpdate.maximumSize) bytes, got \(size)"
-        case .malformed: "expected a record update in protobuf, got bytes that are none"
+        case .malformed: "expected a record update in protobuf, got other bytes"
         case .unknownKind(let kind): "expected a record update of kind 1, 2 or 3, got \(kind)"
-        case .missingProvider: "expected a record update that names its sender, got one that does not"
+        case .missingProvider: "expected a record update with its sender, got one without"
         case .malformedDigests(let size): "expected digests of 32 bytes each, got \(size) bytes"
         case .tooManyKeys(let count):
             "expected a record update of at most \(RecordUpdate.maximumKeys) keys, got \(count)"
@@ -33,12 +33,12 @@ public enum RecordUpdateError: Error, Hashable, Sendable, CustomStringConvertibl
 }
 
 extension RecordUpdate {
-    /// The longest message that is taken, in bytes, without its length prefix.
+    /// The maximum length of a message in bytes, without its length prefix.
     public static let maximumSize = 192 << 10
-    /// The keys of one message.
+    /// The maximum number of keys of one message.
     public static let maximumKeys = 4096
 
-    /// Reads a message. Addresses that cannot be read are left out, and so are unknown fields.
+    /// Decodes a message. Ignores malformed addresses and unknown fields.
     ///
     /// - Throws: ``RecordUpdateError``.
     public init(decoding bytes: [UInt8]) throws(RecordUpdateError) {
@@ -71,11 +71,11 @@ extension RecordUpdate {
             wire.digests = digests
         }
         if kind == .announce { wire.timeToLive = UInt64(clamping: timeToLive.clampedNanoseconds / 1_000_000) }
-        // Only missing required fields can fail, and there are none.
+        // Encoding fails only for missing required fields, and there are none.
         return (try? wire.serializedBytes()) ?? []
     }
 
-    /// A year: more than anybody means.
+    /// A year, above any sensible lifetime.
     private static let maximumMilliseconds: UInt64 = 365 * 86_400_000
 }
 

@@ -1,13 +1,13 @@
-/// Makes keys to look up in order to refresh a bucket.
+/// Finds keys whose lookup refreshes a bucket.
 ///
-/// The place of a key is a hash, so a key for a given bucket can only be found by trying: about 2^(i+1) times for bucket i.
+/// A key's position is a hash, so a key for bucket i takes about 2^(i+1) tries.
 public enum RefreshTarget {
-    /// The deepest bucket a key is sought for. The peers of deeper ones are found by looking up the node's own id.
+    /// The deepest bucket to find a key for. A lookup of the node's own id finds the peers of deeper ones.
     public static let deepestBucket = 12
 
     /// A key, in the form of a peer id, that shares exactly `bucket` leading bits with `position`.
     ///
-    /// - Returns: nil if the bucket is too deep, or if no key was found within reason.
+    /// - Returns: `nil` if the bucket is too deep, or after too many tries.
     public static func key(
         inBucket bucket: Int,
         of position: KeySpacePosition,

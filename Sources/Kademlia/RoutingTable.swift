@@ -1,49 +1,49 @@
 public import Multiformats
 import Time
 
-/// The peers a node knows, in one bucket for each length of prefix shared with its own position (k-buckets).
+/// The known peers, in one bucket for each length of the prefix shared with the node's own position (k-buckets).
 ///
-/// Whoever is inserted must have proven itself before: the table decides on room alone. A peer that has been answering
-/// is never pushed out by a new one (which is what makes a flood of new ids useless); the new one waits as a replacement.
+/// A peer must have replied before it is inserted; the table checks only its limits. A new peer never replaces one that
+/// keeps replying, which makes a flood of new ids useless. It waits as a replacement.
 ///
-/// One exception keeps a single network from filling the table: peers of one /24 (IPv4) or /64 (IPv6) outside the private
-/// ranges are ``Configuration/maximumPerAddressGroup`` at most, and those beyond
-/// ``Configuration/maximumPerAddressGroupInBucket`` in a full bucket give way to peers of other networks.
+/// One exception keeps a single network from filling the table. The table has at most
+/// ``Configuration/maximumPerAddressGroup`` peers of one /24 (IPv4) or /64 (IPv6) outside the private ranges. Those
+/// above ``Configuration/maximumPerAddressGroupInBucket`` in a full bucket are replaced by peers of other networks.
 public struct RoutingTable: Sendable {
-    /// How large the table may become, and when its contents are old.
+    /// The size limits of the table, and the age limits of its content.
     public struct Configuration: Sendable {
-        /// K: the peers a bucket holds.
+        /// K: the maximum number of peers of a bucket.
         public var bucketSize = 20
-        /// The peers that wait for a place in a bucket; the longest waiting gives way to another.
+        /// The maximum number of replacements of a bucket. The oldest is dropped first.
         public var replacementCacheSize = 10
-        /// How often a bucket is to be looked up anew.
+        /// The interval between refreshes of a bucket.
         public var refreshInterval: Duration = .seconds(600)
-        /// A peer that was not heard of for so long gives way to a new one.
+        /// A peer that was not seen for this time may be replaced by a new one.
         public var staleAfter: Duration = .seconds(3600)
-        /// The peers of one /24 or /64 in the whole table. In a small cluster of public addresses all may be of one.
+        /// The maximum number of peers of one /24 or /64 in the table. In a small cluster all peers may be of one.
         public var maximumPerAddressGroup = 60
-        /// The peers of one /24 or /64 that are safe in a full bucket; more stay only while there is room.
+        /// The number of peers of one /24 or /64 that are safe in a full bucket. More stay only while there is room.
         public var maximumPerAddressGroupInBucket = 10
-        /// The failures in a row after which a peer is removed.
+        /// The number of failures in a row after which a peer is removed.
         public var maximumFailures = 1
 
         /// The defaults of libp2p.
         public init() {}
     }
 
-    /// What became of a peer that was offered.
+    /// The result of inserting a peer.
     public enum Insertion: Hashable, Sendable {
-        /// It is in the table now.
+        /// The peer was added.
         case added
-        /// It is in the table now, in the place of a peer not heard of for long, or of one of a network that had many.
+        /// The peer replaced a stale one, or one of a network with too many.
         case replaced(PeerID)
-        /// It was in the table; its addresses are the new ones.
+        /// The peer was already in the table and has its new addresses.
         case updated
-        /// Its bucket is full; it waits for a place.
+        /// The bucket is full; the peer is a replacement.
         case waiting
-        /// It is the node itself.
+        /// The peer is this node itself.
         case refusedSelf
-        /// The table holds as many peers of its network as it may.
+        /// The table has the maximum number of peers of its network.
         case refusedByAddress
     }
 
@@ -58,26 +58,26 @@ public struct RoutingTable: Sendable {
     struct Bucket: Sendable {
         /// In no particular order.
         var entries: [Entry] = []
-        /// The longest waiting first.
+        /// The oldest first.
         var replacements: [Entry] = []
         var lastRefresh: MonotonicTime
     }
 
-    /// The node itself; never in the table.
+    /// This node's id, which is never in the table.
     public let localPeer: PeerID
-    /// Where the node itself lies.
+    /// This node's position.
     public let localPosition: KeySpacePosition
-    /// The table's bounds.
+    /// The limits.
     public let configuration: Configuration
-    /// How many peers are in the table, without those that wait.
+    /// The number of peers, without replacements.
     public private(set) var count = 0
-    /// Bucket i holds the peers that share exactly i leading bits; as many as there are peers for.
+    /// Bucket i has the peers that share exactly i leading bits. Deep empty buckets are omitted.
     private(set) var buckets: [Bucket] = []
     private let created: MonotonicTime
-    /// How many peers of each network are in the table.
+    /// The number of peers in the table by network.
     private var groupCounts: [AddressGroup: Int] = [:]
 
-    /// An empty table.
+    /// Creates an empty table.
     public init(localPeer: PeerID, configuration: Configuration = Configuration(), now: MonotonicTime) {
         self.localPeer = localPeer
         self.configuration = configuration
@@ -87,7 +87,7 @@ public struct RoutingTable: Sendable {
 
     // MARK: - Changing
 
-    /// Puts in a peer that has just proven that it answers, or renews one.
+    /// Inserts a peer that has just replied, or renews it.
     public mutating func insert(_ info: PeerInfo, now: MonotonicTime) -> Insertion {
         guard info.id != localPeer else { return .refusedSelf }
         let entry = Entry(
@@ -127,8 +127,8 @@ public struct RoutingTable: Sendable {
     private mutating func renew(bucket: Int, place: Int, with entry: Entry) {
         let old = buckets[bucket].entries[place]
         var renewed = entry
-        // A peer that is met again without addresses has not lost those it had; and one that says it has moved into a
-        // network of which the table has enough stays where it was.
+        // A peer without addresses keeps its known ones. A peer that claims to have moved into a network with the
+        // maximum number of peers keeps its old address.
         if entry.info.addresses.isEmpty || (entry.group != old.group && !hasRoom(for: entry.group)) {
             renewed.info = old.info
             renewed.group = old.group
@@ -138,8 +138,8 @@ public struct RoutingTable: Sendable {
         buckets[bucket].entries[place] = renewed
     }
 
-    /// The place in a full bucket of a peer that gives way: one not heard of for long, else one of a network that has
-    /// more peers there than are safe, the longest silent.
+    /// The index of a replaceable peer in a full bucket: a stale one, or else the least recently seen of a network with
+    /// too many peers in the bucket.
     private func replaceablePlace(in bucket: Int, for entry: Entry) -> Int? {
         let entries = buckets[bucket].entries
         let oldest = entries.indices.min { entries[$0].lastSeen < entries[$1].lastSeen }
@@ -164,16 +164,16 @@ public struct RoutingTable: Sendable {
         groupCounts[group] = count > 0 ? count : nil
     }
 
-    /// Notes that a peer of the table has just answered.
+    /// Records that a peer of the table has replied.
     public mutating func seen(_ id: PeerID, now: MonotonicTime) {
         guard let (bucket, place) = find(id) else { return }
         buckets[bucket].entries[place].lastSeen = now
         buckets[bucket].entries[place].failures = 0
     }
 
-    /// Notes that a peer did not answer; after ``Configuration/maximumFailures`` in a row it is removed.
+    /// Records a failure. Removes the peer after ``Configuration/maximumFailures`` in a row.
     ///
-    /// - Returns: whether it was removed now.
+    /// - Returns: whether the peer was removed.
     public mutating func failed(_ id: PeerID) -> Bool {
         guard let (bucket, place) = find(id) else {
             removeReplacement(id)
@@ -184,7 +184,7 @@ public struct RoutingTable: Sendable {
         return remove(id)
     }
 
-    /// Takes a peer out; the peer that began to wait last takes its place.
+    /// Removes a peer. The newest replacement takes its place.
     ///
     /// - Returns: whether it was in the table.
     @discardableResult
@@ -211,23 +211,23 @@ public struct RoutingTable: Sendable {
 
     // MARK: - Refreshing
 
-    /// The buckets that are due to be looked up anew: those not marked within the refresh interval.
+    /// The buckets that are due for a refresh: those without one within the refresh interval.
     public func bucketsDueForRefresh(now: MonotonicTime) -> [Int] {
         buckets.indices.filter { now - buckets[$0].lastRefresh >= configuration.refreshInterval }
     }
 
-    /// Notes that a bucket is being looked up anew.
+    /// Records a refresh of a bucket.
     public mutating func markRefreshed(bucket index: Int, now: MonotonicTime) {
         guard buckets.indices.contains(index) else { return }
         buckets[index].lastRefresh = now
     }
 
-    /// When the first bucket is due to be looked up anew; nil while there is none.
+    /// The time when the first bucket is due for a refresh; `nil` without buckets.
     var nextRefresh: MonotonicTime? {
         buckets.lazy.map(\.lastRefresh).min().map { $0 + configuration.refreshInterval }
     }
 
-    /// Notes that a lookup for a position is under way, which meets the peers of its bucket.
+    /// Records a lookup of a position, which refreshes its bucket.
     mutating func markLookedUp(_ target: KeySpacePosition, now: MonotonicTime) {
         markRefreshed(bucket: bucketIndex(of: target), now: now)
     }
@@ -235,7 +235,8 @@ public struct RoutingTable: Sendable {
     // MARK: - Places
 
     private func bucketIndex(of position: KeySpacePosition) -> Int {
-        // Only the node itself shares all 256 bits, and it is never asked for; the last bucket takes that case too.
+        // Only the node itself shares all 256 bits, and it is never looked up here. The last bucket covers that case,
+        // too.
         min(localPosition.commonPrefixLength(with: position), 255)
     }
 

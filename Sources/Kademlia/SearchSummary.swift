@@ -1,64 +1,64 @@
 public import Multiformats
 
-/// What a search for providers took.
+/// The result and cost of a search for providers.
 public struct SearchSummary: Hashable, Sendable {
-    /// How it ended.
+    /// The outcome of a search.
     public enum Outcome: Hashable, Sendable {
-        /// Records held here were enough.
+        /// Local records sufficed.
         case local
-        /// Providers were found in the network.
+        /// The network returned providers.
         case found
-        /// Nobody who was asked knows a provider.
+        /// No asked peer knows a provider.
         case missed
-        /// It was known from a moment ago that there is none.
+        /// A recent lookup had found none.
         case rememberedMiss
-        /// Too many searches were waiting.
+        /// Too many searches were queued.
         case turnedAway
     }
 
-    /// How it ended.
+    /// The outcome.
     public var outcome: Outcome
-    /// How many providers were found.
+    /// The number of found providers.
     public var providers: Int
     /// The sequential hops; zero without the network.
     public var hops: Int
-    /// The requests that were sent.
+    /// The number of sent requests.
     public var requests: Int
-    /// How long it took.
+    /// The duration.
     public var duration: Duration
-    /// Each request, if the search was traced.
+    /// All requests, if the search was traced.
     public var trace: LookupTrace?
 }
 
-/// Who was asked in a lookup, and what came of it.
+/// The requests of a lookup and their outcomes.
 public struct LookupTrace: Hashable, Sendable {
     /// A request.
     public struct Request: Hashable, Sendable {
-        /// What came of a request.
+        /// The outcome of a request.
         public enum Outcome: Hashable, Sendable {
-            /// It was answered, with so many closer peers and providers.
+            /// The peer replied with this many closer peers and providers.
             case answered(closerPeers: Int, providers: Int)
-            /// It failed or took too long.
+            /// The request failed or timed out.
             case failed
-            /// It was not needed any more.
+            /// The lookup ended before the reply.
             case unanswered
         }
 
-        /// Who was asked.
+        /// The peer.
         public var peer: PeerInfo
-        /// When, after the start of the lookup.
+        /// The time after the start of the lookup.
         public var start: Duration
-        /// How long the outcome took; nil while there is none.
+        /// The time until the outcome; `nil` without one.
         public var duration: Duration?
-        /// What came of it.
+        /// The outcome.
         public var outcome: Outcome
     }
 
-    /// The requests in the order in which they were sent; at most ``Lookup/Configuration/maximumRequests``.
+    /// The requests in order; at most ``Lookup/Configuration/maximumRequests``.
     public var requests: [Request] = []
-    /// The providers, in the order in which they were found.
+    /// The found providers in order.
     public var providers: [PeerInfo] = []
 
-    /// Nobody was asked yet.
+    /// Creates an empty trace.
     public init() {}
 }

@@ -1,4 +1,4 @@
-/// A generator whose whole sequence follows from its seed (SplitMix64): chance for a machine that has none of its own.
+/// A deterministic random number generator (SplitMix64) for the machine.
 struct SplitMix: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

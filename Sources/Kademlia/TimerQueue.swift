@@ -1,10 +1,10 @@
 import Time
 
-/// Events in order of time: a binary heap, so that adding and taking one take logarithmic time.
+/// Events in order of time: a binary heap with logarithmic insertion and removal.
 struct TimerQueue<Event: Sendable>: Sendable {
     private struct Entry: Sendable {
         var time: MonotonicTime
-        /// Events of one time come in the order in which they were added.
+        /// The sequence number, which orders events of one time.
         var number: UInt64
         var event: Event
 
@@ -33,7 +33,7 @@ struct TimerQueue<Event: Sendable>: Sendable {
         }
     }
 
-    /// Takes the earliest event.
+    /// Removes the earliest event.
     mutating func removeFirst() {
         guard let last = heap.popLast(), !heap.isEmpty else { return }
         heap[0] = last

@@ -1,19 +1,19 @@
 import NIOCore
 
-/// Stops accepting connections for a while when that fails for lack of descriptors or memory, rather than trying again
-/// at once and all the time. Those that come meanwhile wait in the system's queue.
+/// Pauses accepting for a while after it failed for lack of descriptors or memory, instead of retrying in a busy
+/// loop. New connections wait in the kernel's accept queue meanwhile.
 ///
-/// It belongs into the pipeline of a listening channel.
+/// Belongs in the pipeline of a listening channel.
 package final class AcceptPause: ChannelInboundHandler {
     package typealias InboundIn = any Channel
 
-    /// How long accepting pauses.
+    /// How long a pause lasts.
     package static let length = TimeAmount.milliseconds(100)
 
     private let failed: @Sendable () -> Void
     private var isPaused = false
 
-    /// - Parameter failed: told of each failure to accept.
+    /// - Parameter failed: called after each failure to accept.
     package init(failed: @escaping @Sendable () -> Void = {}) {
         self.failed = failed
     }

@@ -1,8 +1,8 @@
 import NIOCore
 
-/// Accepts no connection while there are as many as allowed; those that come wait in the system's queue.
+/// Limits the open connections of a listener. Connections above the limit wait in the kernel's accept queue.
 ///
-/// It belongs into the pipeline of a listening channel.
+/// Belongs in the pipeline of a listening channel.
 package final class ConnectionLimiter: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
@@ -13,13 +13,13 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     private let changed: @Sendable (Int) -> Void
     private var count = 0
     private var isReadHeld = false
-    /// `nil` once the server has ceased to listen.
+    /// `nil` after the listener has closed.
     private var context: ChannelHandlerContext?
 
     /// - Parameters:
-    ///   - limit: the most connections at a time; at least one.
-    ///   - connections: those that are open are noted there.
-    ///   - changed: told of each connection that opens, with 1, and closes, with -1.
+    ///   - limit: the maximum number of open connections; at least one.
+    ///   - connections: the set that the limiter keeps up to date.
+    ///   - changed: called with 1 when a connection opens and with -1 when it closes.
     package init(limit: Int, connections: OpenConnections, changed: @escaping @Sendable (Int) -> Void = { _ in }) {
         self.limit = max(1, limit)
         self.connections = connections

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Runs tasks on an event loop, so that what they do for a connection of it needs no other thread to wake up.
+/// Runs tasks on one event loop, so that a task that serves a connection of that loop wakes no other thread.
 package final class EventLoopTaskExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
 

@@ -1,17 +1,17 @@
 import NIOCore
 import Synchronization
 
-/// The connections that a listener has accepted and that are open, for whoever has to close them.
+/// The open connections that a listener has accepted.
 package final class OpenConnections: Sendable {
     private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
 
-    /// There are none yet.
+    /// Creates an empty set.
     package init() {}
 
-    /// The connections, in no order.
+    /// The open connections, in no particular order.
     package var all: [any Channel] { channels.withLock { Array($0.values) } }
 
-    /// How many there are.
+    /// The number of open connections.
     package var count: Int { channels.withLock { $0.count } }
 
     func insert(_ channel: any Channel) {

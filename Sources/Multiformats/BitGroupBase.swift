@@ -1,4 +1,4 @@
-/// Bytes as groups of a fixed number of bits, without padding characters (RFC 4648); takes linear time.
+/// Encodes bytes as groups of a fixed number of bits, without padding characters (RFC 4648), in linear time.
 struct BitGroupBase: Sendable {
     private let name: String
     private let alphabet: [UInt8]
@@ -53,7 +53,7 @@ struct BitGroupBase: Sendable {
             }
             bits &= (1 << UInt32(bitCount)) - 1
         }
-        // Less than one character may be left over, and all of it zero: otherwise two texts would mean the same bytes.
+        // Allow less than one character of zero bits at the end. Otherwise two texts would decode to the same bytes.
         guard bitCount < width, bits == 0 else { throw .invalidPadding(encoding: name) }
         return bytes
     }

@@ -22,7 +22,7 @@ struct ByteReader {
         return rest.prefix(count)
     }
 
-    /// Reads bytes that are preceded by their number, which is 1 to `limit`.
+    /// Reads bytes that follow their count, which is 1 to `limit`.
     mutating func readLengthPrefixed(limit: Int, of what: String) throws(MultiformatsError) -> ArraySlice<UInt8> {
         let length = try readVarint()
         guard length >= 1, length <= UInt64(limit) else {

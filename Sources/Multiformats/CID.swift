@@ -1,6 +1,6 @@
 /// A self-describing content identifier: version, codec of the content, multihash (multiformats/cid).
 public struct CID: Hashable, Sendable {
-    /// The form of a CID.
+    /// The version of a CID.
     public enum Version: UInt64, Sendable {
         /// A bare sha2-256 multihash of dag-pb content, written in base58btc.
         case v0 = 0
@@ -13,34 +13,34 @@ public struct CID: Hashable, Sendable {
         /// The number in the table.
         public var rawValue: UInt64
 
-        /// The codec with this number.
+        /// A codec by its number.
         public init(rawValue: UInt64) {
             self.rawValue = rawValue
         }
 
-        /// Bytes without a structure.
+        /// Unstructured bytes.
         public static let raw = Codec(rawValue: 0x55)
-        /// The Merkle DAG in protobuf, the only content of version 0.
+        /// The Merkle DAG in protobuf, the only codec of version 0.
         public static let dagPB = Codec(rawValue: 0x70)
         /// A libp2p public key or its hash.
         public static let libp2pKey = Codec(rawValue: 0x72)
     }
 
-    /// The form in which the identifier is written.
+    /// The version.
     public let version: Version
-    /// What the content is.
+    /// The codec of the content.
     public let codec: Codec
     /// The hash of the content.
     public let multihash: Multihash
 
-    /// A version 1 identifier.
+    /// Creates a version 1 identifier.
     public init(codec: Codec, multihash: Multihash) {
         self.version = .v1
         self.codec = codec
         self.multihash = multihash
     }
 
-    /// Reads an identifier that takes up all of `bytes`.
+    /// Parses an identifier that takes up all of `bytes`.
     ///
     /// - Throws: ``MultiformatsError``.
     public init(bytes: some Collection<UInt8>) throws(MultiformatsError) {
@@ -62,9 +62,9 @@ public struct CID: Hashable, Sendable {
         self.multihash = try Multihash(bytes: try reader.read(reader.remaining, of: "CID"))
     }
 
-    /// Reads the text form: `Qm…` (46 characters, version 0) or a multibase of version 1.
+    /// Parses the text form: `Qm…` (46 characters, version 0) or a multibase of version 1.
     ///
-    /// - Throws: ``MultiformatsError``; text beyond 512 characters is refused unread.
+    /// - Throws: ``MultiformatsError``. Rejects text of more than 512 characters before decoding.
     public init(_ text: some StringProtocol) throws(MultiformatsError) {
         guard text.utf8.count <= 512 else {
             throw .lengthOutOfBounds(what: "CID", length: UInt64(text.utf8.count), limit: 512)

@@ -5,7 +5,7 @@ public enum IPAddress: Hashable, Sendable {
     /// Sixteen bytes.
     case v6(IPv6Address)
 
-    /// Reads dotted decimal or the forms of RFC 4291, section 2.2; names are not looked up, zones not taken.
+    /// Parses dotted decimal or the forms of RFC 4291, section 2.2. Rejects names and zones.
     ///
     /// - Throws: ``MultiformatsError/invalidIPAddress(_:)``.
     public init(_ text: some StringProtocol) throws(MultiformatsError) {
@@ -18,7 +18,7 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// The address of 4 or 16 bytes in network order; nil for another number.
+    /// The address of 4 or 16 bytes in network order. Returns `nil` for any other count.
     public init?(bytes: some Collection<UInt8>) {
         if let address = IPv4Address(bytes: bytes) {
             self = .v4(address)
@@ -45,12 +45,12 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// The IPv4 address that an IPv4-mapped IPv6 address stands for; any other address unchanged.
+    /// The IPv4 address inside an IPv4-mapped IPv6 address. Any other address is unchanged.
     public var unmapped: IPAddress {
         if case .v6(let address) = self, let mapped = address.mappedIPv4 { .v4(mapped) } else { self }
     }
 
-    /// Whether two addresses are in the same /24 of IPv4, or /64 of IPv6: most likely on one network.
+    /// Whether two addresses share a /24 of IPv4 or a /64 of IPv6, most likely one network.
     public func sharesNetwork(with other: IPAddress) -> Bool {
         switch (unmapped, other.unmapped) {
         case (.v4(let left), .v4(let right)): left.rawValue >> 8 == right.rawValue >> 8
@@ -59,7 +59,7 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether the address is of this machine: 127.0.0.0/8, ::1.
+    /// Whether the address is a loopback address: 127.0.0.0/8, ::1.
     public var isLoopback: Bool {
         switch unmapped {
         case .v4(let address): address.isWithin(127, 0, 0, 0, prefixLength: 8)
@@ -67,7 +67,7 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether the address means "any": 0.0.0.0, ::.
+    /// Whether the address is unspecified: 0.0.0.0, ::.
     public var isUnspecified: Bool {
         switch unmapped {
         case .v4(let address): address.rawValue == 0
@@ -75,7 +75,7 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether the address holds on one link only: 169.254.0.0/16, fe80::/10.
+    /// Whether the address is link-local: 169.254.0.0/16, fe80::/10.
     public var isLinkLocal: Bool {
         switch unmapped {
         case .v4(let address): address.isWithin(169, 254, 0, 0, prefixLength: 16)
@@ -83,7 +83,7 @@ public enum IPAddress: Hashable, Sendable {
         }
     }
 
-    /// Whether the address is of a private network: RFC 1918, fc00::/7.
+    /// Whether the address is private: RFC 1918, fc00::/7.
     public var isPrivate: Bool {
         switch unmapped {
         case .v4(let address):

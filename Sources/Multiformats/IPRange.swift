@@ -1,13 +1,13 @@
-/// The addresses that share a prefix: `10.0.0.0/8`, `fd00::/8` (CIDR notation, RFC 4632, section 3.1, and RFC 4291,
-/// section 2.3).
+/// A range of addresses with a common prefix: `10.0.0.0/8`, `fd00::/8` (CIDR notation: RFC 4632, section 3.1, and RFC
+/// 4291, section 2.3).
 public struct IPRange: Hashable, Sendable {
     /// The first address.
     public let first: IPAddress
-    /// How many bits all addresses share: 0 to 32, or 0 to 128.
+    /// The length of the common prefix in bits: 0 to 32, or 0 to 128.
     public let prefixLength: Int
 
-    /// The addresses that share so many bits with an address; nil when it has fewer bits, or when bits are set beyond
-    /// the prefix, as in 10.1.2.3/8, which is mostly a mistake.
+    /// The range of a first address and a prefix length. Returns `nil` when the length is too large, or when bits are
+    /// set after the prefix, as in 10.1.2.3/8, which is mostly a mistake.
     public init?(_ first: IPAddress, prefixLength: Int) {
         let mask = Self.mask(prefixLength)
         switch first {
@@ -21,7 +21,7 @@ public struct IPRange: Hashable, Sendable {
         self.prefixLength = prefixLength
     }
 
-    /// Reads a range, or a single address. An IPv4-mapped range of IPv6 stands for the range of IPv4.
+    /// Parses a range or a single address. An IPv4-mapped IPv6 range becomes the IPv4 range.
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let part = parts.first, let address = try? IPAddress(part) else { return nil }
@@ -41,7 +41,7 @@ public struct IPRange: Hashable, Sendable {
         self.init(unmapped, prefixLength: length)
     }
 
-    /// Whether an address is within the range. An IPv4-mapped address of IPv6 counts as the IPv4 address.
+    /// Whether an address is in the range. An IPv4-mapped IPv6 address counts as the IPv4 address.
     public func contains(_ address: IPAddress) -> Bool {
         let mask = Self.mask(prefixLength)
         switch (first, address.unmapped) {
@@ -53,9 +53,9 @@ public struct IPRange: Hashable, Sendable {
         }
     }
 
-    /// The bits of a prefix, as two halves of 64 bits; an IPv4 address stands in the upper half of the first.
+    /// The bits of a prefix in two halves of 64 bits. An IPv4 address takes the upper half of the first.
     private static func mask(_ length: Int) -> (high: UInt64, low: UInt64) {
-        // A shift by all bits and more gives 0.
+        // A shift by the full width or more gives 0.
         (~(UInt64.max >> max(0, length)), length <= 64 ? 0 : ~(UInt64.max >> (length - 64)))
     }
 }

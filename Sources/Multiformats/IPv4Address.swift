@@ -1,9 +1,9 @@
 /// An IPv4 address.
 public struct IPv4Address: Hashable, Sendable {
-    /// The address as a number; the first byte is the highest.
+    /// The address as a number; the first byte is the most significant.
     public let rawValue: UInt32
 
-    /// The address of a number whose highest byte is the first.
+    /// The address of a number whose most significant byte is the first.
     public init(rawValue: UInt32) {
         self.rawValue = rawValue
     }
@@ -13,13 +13,13 @@ public struct IPv4Address: Hashable, Sendable {
         rawValue = UInt32(a) << 24 | UInt32(b) << 16 | UInt32(c) << 8 | UInt32(d)
     }
 
-    /// The address of four bytes in network order; nil for another number.
+    /// The address of four bytes in network order. Returns `nil` for any other count.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 4 else { return nil }
         rawValue = bytes.reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    /// Reads dotted decimal: four numbers of 0 to 255 without leading zeros (some readers take those for octal).
+    /// Parses dotted decimal. Rejects leading zeros, which some readers take as octal.
     public init?(_ text: some StringProtocol) {
         guard text.utf8.count <= 15 else { return nil }
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)

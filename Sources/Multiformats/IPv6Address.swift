@@ -16,15 +16,15 @@ public struct IPv6Address: Hashable, Sendable {
         self.low = low
     }
 
-    /// The address of sixteen bytes in network order; nil for another number.
+    /// The address of sixteen bytes in network order. Returns `nil` for any other count.
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 16 else { return nil }
         high = bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
         low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
-    /// Reads the forms of RFC 4291, section 2.2: groups of one to four hexadecimal digits, one `::` for one or more
-    /// groups of zero, the last two groups possibly as dotted decimal. Zones are not taken.
+    /// Parses the forms of RFC 4291, section 2.2: groups of one to four hexadecimal digits, one `::` for one or more
+    /// zero groups, optionally dotted decimal in place of the last two groups. Rejects zones.
     public init?(_ text: some StringProtocol) {
         guard (2...45).contains(text.utf8.count), let groups = Self.groups(of: Array(text.utf8)) else { return nil }
         high = groups.prefix(4).reduce(0) { $0 << 16 | UInt64($1) }
@@ -38,7 +38,7 @@ public struct IPv6Address: Hashable, Sendable {
         }
     }
 
-    /// The IPv4 address in `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2); nil for any other address.
+    /// The IPv4 address in `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2), or `nil`.
     public var mappedIPv4: IPv4Address? {
         high == 0 && low >> 32 == 0xFFFF ? IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)) : nil
     }
@@ -50,7 +50,7 @@ public struct IPv6Address: Hashable, Sendable {
             let groups = sequence(of: text[...], mayEndInIPv4: true)
             return groups?.count == 8 ? groups : nil
         }
-        // ":::" counts as two gaps, so it is refused like a second "::".
+        // ":::" counts as two gaps, so it is rejected like a second "::".
         guard gaps.count == 1, let head = sequence(of: text[..<gap], mayEndInIPv4: false),
             let tail = sequence(of: text[(gap + 2)...], mayEndInIPv4: true)
         else { return nil }
@@ -69,7 +69,7 @@ public struct IPv6Address: Hashable, Sendable {
                 groups.append(UInt16(truncatingIfNeeded: tail.rawValue >> 16))
                 groups.append(UInt16(truncatingIfNeeded: tail.rawValue))
             } else {
-                // A sign is taken by UInt16(_:radix:), but not by the RFC.
+                // UInt16(_:radix:) accepts a sign; the RFC does not.
                 guard (1...4).contains(part.count), part.first != UInt8(ascii: "+"),
                     part.first != UInt8(ascii: "-"), let group = UInt16(characters, radix: 16)
                 else { return nil }

@@ -1,12 +1,12 @@
 /// An address that names each of its protocols: `/ip4/10.0.0.1/tcp/5001/p2p/12D3Koo…` (multiformats/multiaddr).
 public struct Multiaddr: Hashable, Sendable {
-    /// The longest binary form that is read, in bytes.
+    /// The maximum length of the binary form in bytes.
     public static let maximumLength = 1024
-    /// The longest text form that is read, in bytes of UTF-8. No protocol's text takes more than eight times its
-    /// binary form, so whatever was read from bytes can be read from its text as well.
+    /// The maximum length of the text form in bytes of UTF-8. No text is longer than eight times its binary form, so
+    /// every address that was parsed from bytes can be parsed from its text.
     public static let maximumTextLength = 8 * maximumLength
 
-    /// The protocols from the outside in. Empty only in what ``withoutPeerID`` leaves of a lone `/p2p/ID`.
+    /// The protocols from the outside in. Empty only in the result of ``withoutPeerID`` for a lone `/p2p/ID`.
     public let components: [Component]
 
     private init(unchecked components: [Component]) {
@@ -21,14 +21,14 @@ public struct Multiaddr: Hashable, Sendable {
         }
     }
 
-    /// An address of these protocols, checked as if it had been read.
+    /// An address of these protocols, validated like parsed input.
     ///
-    /// - Throws: ``MultiformatsError``: no component, a name that is not one, too long, something after a Unix path.
+    /// - Throws: ``MultiformatsError``: no component, an invalid name, too long, a component after a Unix path.
     public init(_ components: [Component]) throws(MultiformatsError) {
         try self.init(bytes: Multiaddr(unchecked: components).bytes)
     }
 
-    /// Reads the text form.
+    /// Parses the text form.
     ///
     /// - Throws: ``MultiformatsError``.
     public init(_ text: some StringProtocol) throws(MultiformatsError) {
@@ -45,7 +45,7 @@ public struct Multiaddr: Hashable, Sendable {
         }
         var components: [Component] = []
         while let name = Self.takePart(&rest) {
-            // A single slash at the end is common in configurations and means nothing.
+            // Configurations often have a trailing slash. It means nothing.
             if name.isEmpty, rest.isEmpty, !components.isEmpty { break }
             guard let code = ProtocolCode(name: name) else { throw .unknownProtocolName(String(name).clippedForError) }
             if let flag = code.flag {
@@ -67,7 +67,7 @@ public struct Multiaddr: Hashable, Sendable {
         }
     }
 
-    /// Takes `/part` off the front of `text`, by bytes: a combining character after a slash does not hide it.
+    /// Takes `/part` from the front of `text`. Works on bytes, so that a combining character cannot hide a slash.
     private static func takePart(_ text: inout Substring) -> Substring? {
         guard text.utf8.first == UInt8(ascii: "/") else { return nil }
         let content = text.utf8.dropFirst()
@@ -76,7 +76,7 @@ public struct Multiaddr: Hashable, Sendable {
         return Substring(part)
     }
 
-    /// Reads the binary form, which takes up all of `bytes`.
+    /// Parses the binary form, which takes up all of `bytes`.
     ///
     /// - Throws: ``MultiformatsError``.
     public init(bytes: some Collection<UInt8>) throws(MultiformatsError) {
@@ -93,7 +93,7 @@ public struct Multiaddr: Hashable, Sendable {
             } else {
                 components.append(try Component(code, from: &reader))
             }
-            // The text form could not tell where the path ends.
+            // The text form has no end marker for the path.
             guard code != .unix || reader.isAtEnd else {
                 throw .trailingBytes(what: "/unix", count: reader.remaining)
             }
@@ -126,12 +126,12 @@ extension Multiaddr: CustomStringConvertible {
 }
 
 extension Multiaddr {
-    /// What the address begins with, after a zone.
+    /// The components after an optional zone.
     private var network: ArraySlice<Component> {
         if case .ip6zone = components.first { components.dropFirst() } else { components[...] }
     }
 
-    /// The IP address that the address begins with, possibly after a zone; nil for a name.
+    /// The leading IP address, after an optional zone; `nil` for a name.
     public var ipAddress: IPAddress? {
         switch network.first {
         case .ip4(let address): .v4(address)
@@ -140,7 +140,7 @@ extension Multiaddr {
         }
     }
 
-    /// The IP address (as text) or DNS name that the address begins with.
+    /// The leading IP address (as text) or DNS name.
     public var host: String? {
         switch network.first {
         case .ip4, .ip6, .dns, .dns4, .dns6, .dnsaddr: network.first?.text
@@ -148,22 +148,22 @@ extension Multiaddr {
         }
     }
 
-    /// The TCP port that follows the host; nil for another transport.
+    /// The TCP port after the host, or `nil` for another transport.
     public var tcpPort: UInt16? {
         if host != nil, case .tcp(let port) = network.dropFirst().first { port } else { nil }
     }
 
-    /// The node that the address ends in. For an address through a relay this is the node behind it.
+    /// The peer id at the end. For an address through a relay this is the peer behind the relay.
     public var peerID: PeerID? {
         if case .p2p(let id) = components.last { id } else { nil }
     }
 
-    /// The address without the `/p2p/ID` it ends in; itself if it ends in none.
+    /// The address without a `/p2p/ID` at its end.
     public var withoutPeerID: Multiaddr {
         peerID == nil ? self : Multiaddr(unchecked: Array(components.dropLast()))
     }
 
-    /// The address ending in `/p2p/ID`, in place of another id. A Unix path admits nothing after it and is unchanged.
+    /// The address with `/p2p/ID` at its end, in place of another id. Unchanged for a Unix path.
     ///
     /// The result may exceed ``maximumLength`` by the length of the id.
     public func withPeerID(_ id: PeerID) -> Multiaddr {

@@ -5,7 +5,7 @@ extension Multiaddr {
         case ip4(IPv4Address)
         /// An IPv6 address.
         case ip6(IPv6Address)
-        /// The zone of the IPv6 address that follows.
+        /// The zone of the IPv6 address after it.
         case ip6zone(String)
         /// A TCP port.
         case tcp(UInt16)
@@ -25,7 +25,7 @@ extension Multiaddr {
         case p2p(PeerID)
         /// The hash of a certificate that the node presents.
         case certhash(Multihash)
-        /// The name to put into the TLS server name indication.
+        /// The name for the TLS server name indication.
         case sni(String)
         /// QUIC, draft 29.
         case quic
@@ -41,7 +41,7 @@ extension Multiaddr {
         case noise
         /// HTTP.
         case http
-        /// Through a relay, which is what stands before it.
+        /// A connection through the relay before it.
         case p2pCircuit
         /// WebTransport.
         case webtransport
@@ -79,7 +79,7 @@ extension Multiaddr {
 }
 
 extension Multiaddr.Component {
-    /// The value in the text form, nil for a protocol without one. That of ``unix(_:)`` begins with a slash.
+    /// The value in the text form, or `nil` for a protocol without one. The value of ``unix(_:)`` begins with a slash.
     var text: String? {
         switch self {
         case .ip4(let address): address.description
@@ -94,7 +94,7 @@ extension Multiaddr.Component {
         }
     }
 
-    /// Appends the binary form: the code, the length where it is not given by the code, and the value.
+    /// Appends the binary form: the code, the length unless the code implies it, and the value.
     func append(to bytes: inout [UInt8]) {
         Varint.append(code.rawValue, to: &bytes)
         switch self {
@@ -117,7 +117,7 @@ extension Multiaddr.Component {
         bytes.append(contentsOf: value)
     }
 
-    /// Reads the value of the protocol `code` in the text form.
+    /// Parses the value of the protocol `code` in the text form.
     init(_ code: Multiaddr.ProtocolCode, text: Substring) throws(MultiformatsError) {
         switch code {
         case .ip4: self = .ip4(try Self.required(IPv4Address(text), code, text))
@@ -130,7 +130,7 @@ extension Multiaddr.Component {
         }
     }
 
-    /// Reads the value of the protocol `code` in the binary form.
+    /// Parses the value of the protocol `code` in the binary form.
     init(_ code: Multiaddr.ProtocolCode, from reader: inout ByteReader) throws(MultiformatsError) {
         switch code {
         case .ip4: self = .ip4(try Self.required(IPv4Address(bytes: reader.read(4, of: "/ip4")), code, ""))
@@ -154,8 +154,8 @@ extension Multiaddr.Component {
     }
 
     private init(_ code: Multiaddr.ProtocolCode, name: String) throws(MultiformatsError) {
-        // A slash or an empty name could not be told from the next component in the text form; control characters
-        // have no place in an address that is logged.
+        // In the text form, a slash or an empty name would look like the next component. Control characters have no
+        // place in a logged address.
         let isPath = code == .unix
         let isSound = name.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F && (isPath || $0 != UInt8(ascii: "/")) }
         guard isSound, isPath ? name.hasPrefix("/") && name.utf8.count > 1 : !name.isEmpty else {

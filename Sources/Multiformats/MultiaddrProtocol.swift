@@ -27,7 +27,7 @@ extension Multiaddr {
 
         private static let byName: [String: ProtocolCode] = {
             var names = Dictionary(uniqueKeysWithValues: allCases.map { ($0.name, $0) })
-            // The name that /p2p had at first is still found in configurations.
+            // The former name of /p2p, still common in configurations.
             names["ipfs"] = .p2p
             return names
         }()
@@ -65,7 +65,7 @@ extension Multiaddr {
             }
         }
 
-        /// The component of a protocol that takes no value; nil for one that does.
+        /// The component of a protocol without a value; `nil` for other protocols.
         var flag: Component? {
             switch self {
             case .webrtcDirect: .webrtcDirect

@@ -2,8 +2,7 @@
 public enum Multibase {
     /// The bytes of `text`, in one of base58btc (`z`), base32 (`b`), base36 (`k`) and base64url (`u`).
     ///
-    /// - Throws: ``MultiformatsError/unsupportedMultibase(prefix:)`` for another prefix, otherwise what the encoding
-    ///   throws.
+    /// - Throws: ``MultiformatsError/unsupportedMultibase(prefix:)`` for another prefix, or the encoding's error.
     public static func decode(_ text: some StringProtocol) throws(MultiformatsError) -> [UInt8] {
         let digits = text.dropFirst()
         switch text.first {

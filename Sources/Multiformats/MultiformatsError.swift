@@ -1,65 +1,65 @@
-/// Why bytes or text could not be read as one of the self-describing formats of this module.
+/// An error from parsing one of the self-describing formats of this module.
 public enum MultiformatsError: Error, Hashable, Sendable {
     /// The input ended inside `what`; more bytes may complete it.
     case truncated(what: String)
-    /// A varint went on after its ninth byte.
+    /// A varint has more than nine bytes.
     case varintTooLong
-    /// A varint had trailing zero groups, so a shorter encoding of the same value exists.
+    /// A varint has trailing zero groups, so it is not the shortest encoding.
     case varintNotMinimal
-    /// A length was outside of what is accepted for `what`.
+    /// The length of `what` is outside its bounds.
     case lengthOutOfBounds(what: String, length: UInt64, limit: Int)
-    /// A value was followed by `count` bytes that do not belong to it.
+    /// `count` bytes follow the value.
     case trailingBytes(what: String, count: Int)
-    /// Text held a character that the encoding does not have.
+    /// The text has a character outside the alphabet.
     case invalidCharacter(encoding: String, character: String)
-    /// Text in a base encoding ended in an impossible number of characters or in bits that are not zero.
+    /// The text has an impossible number of characters or trailing bits that are not zero.
     case invalidPadding(encoding: String)
-    /// Text began with a multibase prefix that is not supported.
+    /// The text has an unsupported multibase prefix.
     case unsupportedMultibase(prefix: String)
-    /// A CID had a version other than 0 and 1.
+    /// The CID has a version other than 0 and 1.
     case unsupportedCIDVersion(UInt64)
-    /// A CID was read as a peer id, but its codec is not `libp2p-key`.
+    /// The codec of a peer id's CID is not `libp2p-key`.
     case unexpectedCodec(expected: UInt64, actual: UInt64)
-    /// A multihash was read as a peer id, but it is neither identity nor sha2-256 of the right length.
+    /// The multihash of a peer id is neither identity nor sha2-256 of the right length.
     case unsuitablePeerIDHash(code: UInt64, length: Int)
-    /// A multiaddr named a protocol by a code that is not known here.
+    /// The multiaddr has an unknown protocol code.
     case unknownProtocolCode(UInt64)
-    /// A multiaddr named a protocol that is not known here.
+    /// The multiaddr has an unknown protocol name.
     case unknownProtocolName(String)
-    /// A protocol of a multiaddr had a value that does not fit it.
+    /// The value does not fit the protocol.
     case invalidValue(protocolName: String, value: String)
-    /// A protocol of a multiaddr that takes a value had none.
+    /// The protocol lacks its value.
     case missingValue(protocolName: String)
-    /// The text of a multiaddr did not begin with a slash, or had no protocol.
+    /// The multiaddr does not begin with a slash, or has no protocol.
     case malformedMultiaddr(String)
-    /// Text was neither an IPv4 nor an IPv6 address.
+    /// The text is neither an IPv4 nor an IPv6 address.
     case invalidIPAddress(String)
 }
 
 extension MultiformatsError: CustomStringConvertible {
-    /// One line that says what was expected and what came.
+    /// One line with what was expected and what was found.
     public var description: String {
         switch self {
         case .truncated(let what):
-            "\(what): the input ends too early"
+            "\(what): truncated"
         case .varintTooLong:
-            "varint: more than 9 bytes"
+            "varint: expected at most 9 bytes"
         case .varintNotMinimal:
-            "varint: not in its shortest form"
+            "varint: expected the shortest form"
         case .lengthOutOfBounds(let what, let length, let limit):
-            "\(what): length \(length), accepted are 1 to \(limit)"
+            "\(what): expected a length from 1 to \(limit), got \(length)"
         case .trailingBytes(let what, let count):
-            "\(what): followed by \(count) bytes that do not belong to it"
+            "\(what): \(count) unexpected bytes at the end"
         case .invalidCharacter(let encoding, let character):
             "\(encoding): unexpected character \"\(character)\""
         case .invalidPadding(let encoding):
-            "\(encoding): the last character carries bits that belong to no byte"
+            "\(encoding): expected zero bits at the end"
         case .unsupportedMultibase(let prefix):
-            "multibase: prefix \"\(prefix)\" is not supported"
+            "multibase: unsupported prefix \"\(prefix)\""
         case .unsupportedCIDVersion(let version):
-            "CID: version \(version), expected 0 or 1"
+            "CID: expected version 0 or 1, got \(version)"
         case .unexpectedCodec(let expected, let actual):
-            "CID: codec 0x\(String(actual, radix: 16)), expected 0x\(String(expected, radix: 16))"
+            "CID: expected codec 0x\(String(expected, radix: 16)), got 0x\(String(actual, radix: 16))"
         case .unsuitablePeerIDHash(let code, let length):
             "peer id: hash 0x\(String(code, radix: 16)) of \(length) bytes, expected identity of 1 to 42 bytes "
                 + "or sha2-256 of 32 bytes"
@@ -68,19 +68,19 @@ extension MultiformatsError: CustomStringConvertible {
         case .unknownProtocolName(let name):
             "multiaddr: unknown protocol \"\(name)\""
         case .invalidValue(let name, let value):
-            "multiaddr: \"\(value)\" is no value for /\(name)"
+            "multiaddr: invalid value \"\(value)\" for /\(name)"
         case .missingValue(let name):
-            "multiaddr: /\(name) lacks its value"
+            "multiaddr: missing value for /\(name)"
         case .malformedMultiaddr(let text):
             "multiaddr: \"\(text)\", expected /protocol/value…"
         case .invalidIPAddress(let text):
-            "\"\(text)\" is not an IP address"
+            "expected an IP address, got \"\(text)\""
         }
     }
 }
 
 extension String {
-    /// The text as it may stand in a log line: cut to a fitting length, without control characters.
+    /// The text for a log line: short, without control characters.
     var clippedForError: String {
         let clipped =
             unicodeScalars.count <= 64 ? self : String(String.UnicodeScalarView(unicodeScalars.prefix(64))) + "…"

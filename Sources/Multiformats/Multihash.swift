@@ -7,7 +7,7 @@ public struct Multihash: Hashable, Sendable {
         /// The number in the table.
         public var rawValue: UInt64
 
-        /// The code with this number.
+        /// A hash function by its number.
         public init(rawValue: UInt64) {
             self.rawValue = rawValue
         }
@@ -18,18 +18,18 @@ public struct Multihash: Hashable, Sendable {
         public static let sha2_256 = Code(rawValue: 0x12)
     }
 
-    /// The most bytes of digest that are accepted.
+    /// The maximum length of a digest in bytes.
     public static let maximumDigestLength = 128
 
-    /// Which function made the digest.
+    /// The hash function.
     public let code: Code
     /// The digest, 0 to 128 bytes.
     public let digest: [UInt8]
 
-    /// A multihash of a digest that was made elsewhere.
+    /// A multihash of an existing digest.
     ///
-    /// - Throws: ``MultiformatsError/lengthOutOfBounds(what:length:limit:)`` for more than 128 bytes, or for a
-    ///   sha2-256 digest that has not 32.
+    /// - Throws: ``MultiformatsError/lengthOutOfBounds(what:length:limit:)`` for more than 128 bytes, or for a sha2-256
+    ///   digest of another length than 32.
     public init(code: Code, digest: some Collection<UInt8>) throws(MultiformatsError) {
         guard digest.count <= Self.maximumDigestLength else {
             throw .lengthOutOfBounds(
@@ -59,11 +59,11 @@ public struct Multihash: Hashable, Sendable {
         self.digest = digest
     }
 
-    /// Reads a multihash that takes up all of `bytes`.
+    /// Parses a multihash that takes up all of `bytes`.
     ///
     /// - Throws: ``MultiformatsError``.
     public init(bytes: some Collection<UInt8>) throws(MultiformatsError) {
-        // Two varints and a digest: what is longer cannot be one, and is not copied.
+        // Anything longer than two varints and a digest is invalid and need not be copied.
         let limit = Self.maximumDigestLength + 2 * Varint.maximumLength
         guard bytes.count <= limit else {
             throw .lengthOutOfBounds(what: "multihash", length: UInt64(bytes.count), limit: limit)

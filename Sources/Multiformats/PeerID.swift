@@ -1,14 +1,14 @@
 /// The identity of a libp2p node: a multihash of its public key (libp2p/specs, peer-ids).
 ///
-/// A serialised key of at most 42 bytes (Ed25519, secp256k1) is its own "hash", so it can be read back out of the id.
+/// A serialised key of at most 42 bytes (Ed25519, secp256k1) is its own "hash", so the id contains the key.
 public struct PeerID: Hashable, Sendable {
-    /// The longest serialised key that stands in the id itself; longer keys are hashed.
+    /// The maximum length of a serialised key that the id contains. Longer keys are hashed.
     public static let maximumInlineKeyLength = 42
 
     /// The multihash, 3 to 44 bytes.
     public let bytes: [UInt8]
 
-    /// Reads a multihash, which must be identity with 1 to 42 bytes, or sha2-256.
+    /// Parses a multihash, which must be identity with 1 to 42 bytes, or sha2-256.
     ///
     /// - Throws: ``MultiformatsError``.
     public init(bytes: some Collection<UInt8>) throws(MultiformatsError) {
@@ -22,12 +22,12 @@ public struct PeerID: Hashable, Sendable {
         self.bytes = hash.bytes
     }
 
-    /// Reads the text form: base58btc of the multihash (`12D3Koo…`, `Qm…`), or a CIDv1 with the codec `libp2p-key` in
-    /// base32 (`b…`), base36 (`k…`) or base58btc (`z…`).
+    /// Parses the text form: base58btc of the multihash (`12D3Koo…`, `Qm…`), or a CIDv1 with the codec `libp2p-key`
+    /// in base32 (`b…`), base36 (`k…`) or base58btc (`z…`).
     ///
     /// - Throws: ``MultiformatsError``.
     public init(_ text: some StringProtocol) throws(MultiformatsError) {
-        // No base58btc multihash that is accepted here starts otherwise, and no multibase in use starts like this.
+        // Every accepted base58btc multihash starts with one of these, and no multibase in use does.
         if text.hasPrefix("1") || text.hasPrefix("Qm") {
             try self.init(bytes: Base58.decode(text))
             return
@@ -49,15 +49,15 @@ public struct PeerID: Hashable, Sendable {
         self.bytes = multihash.bytes
     }
 
-    /// The serialised public key, if it stands in the id itself.
+    /// The serialised public key, if the id contains it.
     public var publicKeyProtobuf: [UInt8]? {
-        // Identity code and a length below 128 take one byte each.
+        // The identity code and a length below 128 take one byte each.
         bytes.first == 0 ? Array(bytes.dropFirst(2)) : nil
     }
 
     /// The id as a CIDv1 with the codec `libp2p-key`.
     public var cid: CID {
-        // Falls back to hashing only in form: the bytes were a multihash when this value was made.
+        // The fallback is unreachable: the initialiser has checked the bytes.
         let hash = (try? Multihash(bytes: bytes)) ?? .sha2_256(of: bytes)
         return CID(codec: .libp2pKey, multihash: hash)
     }
@@ -73,7 +73,7 @@ extension PeerID: Comparable {
 extension PeerID: CustomStringConvertible {
     /// Base58btc of the multihash: `12D3Koo…`, `Qm…`.
     public var description: String {
-        // At most 44 bytes, which is within what the encoding takes.
+        // 44 bytes at most, within the bounds of the encoding.
         (try? Base58.encode(bytes)) ?? ""
     }
 }

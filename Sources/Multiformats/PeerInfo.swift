@@ -1,11 +1,11 @@
-/// A node and where it may be reached.
+/// A peer and its addresses.
 public struct PeerInfo: Hashable, Sendable {
-    /// Who it is.
+    /// The identity of the peer.
     public var id: PeerID
-    /// Where it may be reached, the preferred first; without `/p2p/…`.
+    /// The addresses without `/p2p/…`, the preferred first.
     public var addresses: [Multiaddr]
 
-    /// A node and its addresses.
+    /// Creates a peer with its addresses.
     public init(id: PeerID, addresses: [Multiaddr]) {
         self.id = id
         self.addresses = addresses

@@ -1,11 +1,11 @@
-/// Bytes as one large number in another base, with one leading zero digit for each leading zero byte.
+/// Encodes bytes as one large number in another base, with one leading zero digit for each leading zero byte.
 ///
-/// The conversion costs the square of the length, so both directions refuse input beyond a small bound; everything
-/// that is written this way here (multihashes, CIDs) is far shorter.
+/// The conversion takes quadratic time, so both directions reject long input. Multihashes and CIDs are far shorter
+/// than the bounds.
 struct PositionalBase: Sendable {
-    /// The most characters that are decoded.
+    /// The maximum number of characters to decode.
     static let maximumTextLength = 256
-    /// The most bytes that are encoded: they fit into ``maximumTextLength`` characters in base 36 and above.
+    /// The maximum number of bytes to encode. Their text fits ``maximumTextLength`` in base 36 and above.
     static let maximumByteCount = 160
 
     private let name: String
@@ -54,7 +54,7 @@ struct PositionalBase: Sendable {
         return [UInt8](repeating: 0, count: zeros) + number.reversed()
     }
 
-    /// The digits in base `to`, the lowest first, of the number whose digits in base `from` are given highest first.
+    /// Converts digits in base `from`, highest first, to digits in base `to`, lowest first.
     private static func convert(_ input: some Sequence<UInt8>, from: UInt32, to: UInt32) -> [UInt8] {
         var output: [UInt8] = []
         for digit in input {

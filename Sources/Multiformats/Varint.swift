@@ -1,13 +1,13 @@
 /// Unsigned variable-length integers: groups of seven bits, the lowest first, at most nine bytes (63 bits), in their
 /// shortest form (multiformats/unsigned-varint).
 public enum Varint {
-    /// The most bytes that a varint may take.
+    /// The maximum length of a varint in bytes.
     public static let maximumLength = 9
 
-    /// The largest value that a varint can carry: 2^63 - 1.
+    /// The maximum value of a varint: 2^63 - 1.
     public static let maximumValue: UInt64 = (1 << 63) - 1
 
-    /// The varint of `value`. A value above ``maximumValue`` takes ten bytes, which ``decode(_:)`` refuses.
+    /// The varint of `value`. A value above ``maximumValue`` takes ten bytes, which ``decode(_:)`` rejects.
     public static func encode(_ value: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []
         append(value, to: &bytes)
@@ -24,11 +24,11 @@ public enum Varint {
         bytes.append(UInt8(truncatingIfNeeded: rest))
     }
 
-    /// Reads the varint that `bytes` begins with; what follows it is not looked at.
+    /// Decodes the varint at the start of `bytes` and ignores the bytes after it.
     ///
-    /// - Returns: the value and the number of bytes it took (1 to 9).
-    /// - Throws: ``MultiformatsError/truncated(what:)`` if `bytes` may be the beginning of a longer varint,
-    ///   ``MultiformatsError/varintTooLong`` or ``MultiformatsError/varintNotMinimal`` if it can be none.
+    /// - Returns: the value and the length of the varint (1 to 9).
+    /// - Throws: ``MultiformatsError/truncated(what:)`` if `bytes` may be the start of a longer varint,
+    ///   ``MultiformatsError/varintTooLong`` or ``MultiformatsError/varintNotMinimal`` if it is invalid.
     public static func decode(
         _ bytes: some Sequence<UInt8>
     ) throws(MultiformatsError) -> (value: UInt64, length: Int) {

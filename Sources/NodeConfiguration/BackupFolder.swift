@@ -1,15 +1,15 @@
 import Files
 
-/// What stood in a configuration folder before it was written to.
+/// The backup of the entries that a configuration folder had before this program wrote to it.
 ///
-/// The backup is moved, not copied, entry by entry, since the folder itself may be a mount point. As long as entries
-/// are on their way, in either direction, they lie in `_backup.moving`: then nothing in the configuration folder was
-/// written by this program, so that whoever goes on after a crash moves the rest and removes nothing. `_backup` alone
-/// means that all is moved, and that whatever lies beside it may be written again.
+/// Entries are moved, not copied, one by one, since the folder itself may be a mount point. During a move in either
+/// direction they are in `_backup.moving`. The configuration folder then has nothing of this program, so that a run
+/// after a crash moves the rest and removes nothing. `_backup` alone means that the move is complete, and that
+/// everything beside it may be overwritten.
 struct BackupFolder {
-    /// The name of the finished backup, the same as the Go implementation's.
+    /// The name of a complete backup, the same as in the Go implementation.
     static let name = "_backup"
-    /// The name of a backup that is being made or put back.
+    /// The name of an incomplete backup.
     static let movingName = "_backup.moving"
 
     /// The configuration folder.
@@ -19,7 +19,7 @@ struct BackupFolder {
     private var finished: String { configPath + "/" + Self.name }
     private var moving: String { configPath + "/" + Self.movingName }
 
-    /// The folders in which the configuration from before is found.
+    /// The folders with the previous configuration.
     var existingFolders: [String] {
         get throws {
             try isThere(finished) ? [finished] : [configPath, moving]
@@ -31,7 +31,7 @@ struct BackupFolder {
         get throws { try isThere(finished) ? [] : try entries() }
     }
 
-    /// Checks that the backup is in a state that this program makes.
+    /// Checks that the backup is in a state that this program creates.
     func validate() throws {
         for path in [finished, moving] {
             if let status = try Files.status(path), status.kind != .folder {
@@ -43,9 +43,9 @@ struct BackupFolder {
         }
     }
 
-    /// Moves everything into the backup, unless there is one, and gives the names of what was moved.
+    /// Moves all entries into the backup, unless there is one. Returns their names.
     ///
-    /// The backup is made of an empty folder too: it says that what comes later was not there before.
+    /// An empty folder gets a backup, too: it marks all later entries as new.
     func make() throws -> [String] {
         if try isThere(finished) { return [] }
         try editor.makeFolder(moving)
@@ -61,7 +61,7 @@ struct BackupFolder {
         return moved
     }
 
-    /// Removes what was written and moves the backup back; gives the names of what was removed and put back.
+    /// Removes the written entries and moves the backup back. Returns the names of both.
     func restore() throws -> (removed: [String], restored: [String]) {
         var removed: [String] = []
         if try isThere(finished) {
@@ -79,7 +79,7 @@ struct BackupFolder {
         return (removed, names)
     }
 
-    /// Removes entries beside a finished backup, and gives their names.
+    /// Removes entries beside a complete backup. Returns their names.
     func removeEntries(where condition: (String) -> Bool) throws -> [String] {
         let names = try entries().filter(condition)
         for name in names { try editor.remove(configPath + "/" + name) }

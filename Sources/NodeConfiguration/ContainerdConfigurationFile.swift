@@ -1,48 +1,48 @@
 import Files
 import Glibc
 
-/// What a containerd's own configuration file says of images, as far as this program minds.
+/// The relevant settings of a containerd's own configuration file.
 public struct ContainerdConfigurationFile: Hashable, Sendable {
-    /// The paths of the files that were read: the file, and those that it imports.
+    /// The paths of the file and of the files that it imports.
     public private(set) var files: [String] = []
-    /// The version of the format; 1 where the file does not say.
+    /// The version of the format; 1 by default.
     public private(set) var version = 1
-    /// The folders of the registry configuration, `config_path`; `nil` where the file does not say.
+    /// The folders of the registry configuration, `config_path`; `nil` when unset.
     public private(set) var registryConfigPath: String?
-    /// Whether the file sets mirrors by the old tables, which a containerd does not have together with `config_path`.
+    /// Whether the file sets mirrors in the old tables, which exclude `config_path`.
     public private(set) var hasOldMirrors = false
-    /// Whether layers are thrown away once they are unpacked; `nil` where the file does not say.
+    /// Whether containerd discards layers after unpacking; `nil` when unset.
     public private(set) var discardsUnpackedLayers: Bool?
 
-    /// Whether the CRI plugin pulls by itself, and not through the transfer service of 2.1 and later, which takes a list
-    /// of folders for the name of one.
+    /// Whether the CRI plugin pulls by itself instead of through the transfer service of 2.1 and later, which takes a
+    /// list of folders for the name of one.
     public private(set) var pullsLocally = false
 
-    /// What a containerd without a file goes by.
+    /// The settings of a containerd without a file.
     public static let absent = ContainerdConfigurationFile()
 
-    /// The most bytes of a file that are read.
+    /// The maximum size of a file in bytes.
     private static let maximumSize = 1 << 20
-    /// The most files that are read for one, itself among them.
+    /// The maximum number of files, including the first.
     private static let maximumFiles = 64
 
-    /// Reads a file and those that it imports, or gives `nil` when it is not there, may not be read or is no TOML.
+    /// Reads a file and its imports. Returns `nil` when it is missing, unreadable or not TOML.
     ///
     /// - Parameters:
     ///   - path: the path of the file, as containerd sees it.
-    ///   - root: what stands before all paths here, such as `/proc/PID/root`.
+    ///   - root: a prefix of all paths, such as `/proc/PID/root`.
     public static func read(_ path: String, root: String = "") -> ContainerdConfigurationFile? {
         try? load(path, root: root)
     }
 
-    /// The same, with the reason where a file that is there cannot be read. One that is imported is passed over then.
+    /// Reads a file and its imports. Throws when the file is unreadable, and ignores unreadable imports.
     ///
     /// - Throws: `FileError` or ``NodeConfigurationError``.
     public static func load(_ path: String, root: String = "") throws -> ContainerdConfigurationFile? {
         var file = ContainerdConfigurationFile()
         var pending = [path]
         var seen: Set<String> = []
-        // Later files win, and imported ones over the one that imports them.
+        // Later files override earlier ones, and imports override the importing file.
         while !pending.isEmpty, seen.count < maximumFiles {
             let next = pending.removeFirst()
             guard seen.insert(next).inserted else { continue }
@@ -72,7 +72,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         }
     }
 
-    /// The file that a running containerd was told to read on its command line; the usual one without such an option.
+    /// The configuration file in a running containerd's command line, or the default one.
     public static func path(ofProcess processID: Int32) -> String? {
         guard let bytes = try? Files.read("/proc/\(processID)/cmdline", limit: 1 << 16), !bytes.isEmpty else {
             return nil
@@ -90,13 +90,13 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         return "/etc/containerd/config.toml"
     }
 
-    /// Takes over what a file says, and gives the paths of those that it imports.
+    /// Adds the settings of a file. Returns the paths of its imports.
     private mutating func add(_ table: TOMLTable, folder: String, root: String) -> [String] {
         var own: Int?
         if case .literal(let text)? = table.value("version"), let number = Int(text) { own = number }
         if let own { version = own }
         if case .table(let plugins)? = table.value("plugins") {
-            // Each version has its own names of the tables, and a containerd passes over those of another one.
+            // Each version has its own table names, and containerd ignores those of others.
             if own ?? 1 == 1 { addOld(plugins.table("cri")) }
             if own ?? 2 <= 2 { addOld(plugins.table("io.containerd.grpc.v1.cri")) }
             if own ?? 3 >= 2, let images = plugins.table("io.containerd.cri.v1.images") {

@@ -1,5 +1,4 @@
-/// The hosts that an existing `hosts.toml` names, in the order of the file, which is the order in which containerd
-/// asks them.
+/// The hosts of an existing `hosts.toml`, in file order, which is the order in which containerd asks them.
 package struct ExistingHosts {
     /// A host and its settings.
     package struct Host {
@@ -8,12 +7,12 @@ package struct ExistingHosts {
     }
 
     package private(set) var hosts: [Host] = []
-    /// What stands beside the hosts and so is about the registry itself.
+    /// The entries beside the hosts, which are about the registry itself.
     package let settings = TOMLTable(origin: .header)
 
-    /// Reads a file.
+    /// Parses a file.
     ///
-    /// - Parameter path: where it stands, for the error.
+    /// - Parameter path: the path for errors.
     /// - Throws: ``NodeConfigurationError/malformedFile(path:line:reason:)``
     package init(content: [UInt8], path: String) throws(NodeConfigurationError) {
         let document: TOMLTable

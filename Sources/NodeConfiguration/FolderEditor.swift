@@ -1,11 +1,11 @@
 import Files
 
-/// The changes that are made to a configuration folder, one step at a time, so that a test can stop before any.
+/// The single steps of changing a configuration folder, so that a test can stop before any of them.
 struct FolderEditor: Sendable {
-    /// Called before each step; what it throws ends the work there.
+    /// Called before each step. An error ends the work there.
     var beforeStep: @Sendable (String) throws -> Void = { _ in }
 
-    /// Makes a folder where it is missing.
+    /// Creates a missing folder.
     func makeFolder(_ path: String) throws {
         guard try Files.status(path, followLinks: true)?.kind != .folder else { return }
         try beforeStep("make \(path)")
@@ -19,20 +19,20 @@ struct FolderEditor: Sendable {
         try Files.replace(path, with: content, mode: mode)
     }
 
-    /// Renames an entry to a name that is free.
+    /// Renames an entry to a free name.
     func move(_ old: String, to new: String) throws {
         guard try Files.status(new) == nil else { throw NodeConfigurationError.conflict(from: old, to: new) }
         try beforeStep("move \(old) to \(new)")
         try Files.rename(old, to: new)
     }
 
-    /// Removes an entry with all that is in it.
+    /// Removes an entry with its content.
     func remove(_ path: String) throws {
         try beforeStep("remove \(path)")
         try Files.remove(path)
     }
 
-    /// Makes sure that the steps up to here outlive a loss of power before later ones.
+    /// Flushes the steps so far, so that they survive a power failure before later ones.
     func flush(_ folder: String) throws {
         try beforeStep("flush \(folder)")
         try Files.flushFolder(folder)

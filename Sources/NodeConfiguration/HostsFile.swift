@@ -1,28 +1,27 @@
-/// A `hosts.toml` as it is written.
+/// The text of a `hosts.toml`.
 package struct HostsFile {
     package private(set) var text = ""
 
-    /// Begins a file with what another one says of the registry itself: its address, certificates and headers.
+    /// Creates a file with another file's settings of the registry itself: its address, certificates and headers.
     ///
     /// - Parameters:
-    ///   - server: the address where the other file names none.
-    ///   - settings: what stands in the other file beside its hosts.
+    ///   - server: the address, if the other file has none.
+    ///   - settings: the other file's entries beside its hosts.
     package init(server: String?, settings: TOMLTable) {
         if settings.value("server") == nil, let server { text += "server = \(TOMLText.quoted(server))\n" }
         append(entriesOf: settings, at: [])
     }
 
-    /// Begins a file.
+    /// Creates a file.
     ///
-    /// - Parameter server: the registry itself, which is asked last; without one containerd takes the name in the
-    ///   reference.
+    /// - Parameter server: the upstream, which is asked last. Without it containerd takes the name in the reference.
     package init(server: String?) {
         if let server { text += "server = \(TOMLText.quoted(server))\n" }
     }
 
     /// Adds a mirror.
     ///
-    /// - Parameter authorization: the value of the field `Authorization` that it gets.
+    /// - Parameter authorization: the value of the header `Authorization` for it.
     mutating func addMirror(
         _ target: RegistryURL,
         capabilities: [String],

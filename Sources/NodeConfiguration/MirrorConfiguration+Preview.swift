@@ -1,13 +1,13 @@
 import Files
 
 extension MirrorConfiguration {
-    /// A file that is not as the configuration wants it.
+    /// A file that differs from the configuration.
     public struct FileChange: Hashable, Sendable {
-        /// The path within the configuration folder.
+        /// The path in the configuration folder.
         public var name: String
-        /// What is there; `nil` for nothing.
+        /// The present content; `nil` for a missing file.
         public var before: [UInt8]?
-        /// What would be there; `nil` for nothing.
+        /// The new content; `nil` for no file.
         public var after: [UInt8]?
         /// The permission bits of both.
         public var modes: (before: UInt32, after: UInt32)? {
@@ -19,26 +19,26 @@ extension MirrorConfiguration {
         var modeAfter: UInt32?
     }
 
-    /// What ``apply(logger:)`` would do.
+    /// The changes that ``apply(logger:)`` would make.
     public struct Preview: Hashable, Sendable {
         /// Entries that would be moved into the backup.
         public var backedUp: [String] = []
-        /// Files whose content or mode would change, by their names.
+        /// Files with a new content or mode.
         public var changes: [FileChange] = []
 
-        /// Whether anything would be done.
+        /// Whether there is any change.
         public var isChange: Bool { !(backedUp.isEmpty && changes.isEmpty) }
     }
 
-    /// The largest file that is shown, in bytes; a larger one counts as empty.
+    /// The maximum size of a file to show, in bytes. A larger file counts as empty.
     private static let maximumFileSize = 1 << 20
-    /// The most files that are looked at, and how deep they may lie.
+    /// The maximum number of files to read, and their maximum depth.
     private static let maximumFiles = 4096
     private static let maximumDepth = 8
 
-    /// Says what ``apply(logger:)`` would do, and does nothing.
+    /// Returns the changes that ``apply(logger:)`` would make, without making them.
     ///
-    /// - Throws: what ``apply(logger:)`` would throw before it changes anything.
+    /// - Throws: the errors of ``apply(logger:)`` before its first change.
     public func preview() throws -> Preview {
         let folders = try validatedFolders()
         let backup = BackupFolder(configPath: registryConfigPath, editor: FolderEditor())
@@ -92,9 +92,9 @@ extension MirrorConfiguration {
 }
 
 extension MirrorConfiguration.Preview {
-    /// What would change, as a difference that `patch -p1` reads.
+    /// The changes as a diff for `patch -p1`.
     ///
-    /// - Parameter isColoured: whether a terminal shows it.
+    /// - Parameter isColoured: whether the text is for a terminal.
     public func text(isColoured: Bool) -> String {
         guard isChange else { return "Nothing would change.\n" }
         var text = ""

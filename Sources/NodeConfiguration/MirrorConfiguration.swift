@@ -1,33 +1,31 @@
 import Files
 import Logging
 
-/// Tells containerd to ask mirrors before the registries, by the `hosts.toml` files of its registry configuration
+/// Configures containerd to ask mirrors before the upstreams, with the `hosts.toml` files of its registry configuration
 /// folder (`config_path`, mostly `/etc/containerd/certs.d`).
 ///
-/// Whatever stands in that folder before the first time is kept in `_backup` within it, and put back by
-/// ``restore(path:logger:)``.
+/// The first run moves existing entries of that folder to `_backup` in it. ``restore(path:logger:)`` moves them back.
 public struct MirrorConfiguration: Hashable, Sendable {
-    /// containerd's registry configuration folder; it is made where it is missing.
+    /// containerd's registry configuration folder; created if missing.
     public var registryConfigPath: String
-    /// The registries that are mirrored; none means all, by the folder `_default`.
+    /// The mirrored registries; none means all, with the folder `_default`.
     public var mirroredRegistries: [RegistryURL]
-    /// Whether all other registries are mirrored too, by the folder `_default`.
+    /// Whether all other registries are mirrored as well, with the folder `_default`.
     public var mirrorsOthers: Bool
-    /// The mirrors, in the order in which they are asked.
+    /// The mirrors in order.
     public var mirrorTargets: [RegistryURL]
-    /// Whether mirrors are asked what a tag stands for, or for content by digest only.
+    /// Whether mirrors resolve tags, or serve content by digest only.
     public var resolveTags: Bool
-    /// Whether the hosts that a registry's `hosts.toml` named before are kept, after the mirrors, and with them what
-    /// it says of the registry itself.
+    /// Whether to keep the hosts of an existing `hosts.toml` after the mirrors, with its settings of the registry
+    /// itself.
     public var prependExisting: Bool
-    /// How long containerd tries to connect to a mirror. containerd knows the setting from 2.1 on, older versions
-    /// pass over it. `nil` and zero leave it out.
+    /// containerd's time-out for connecting to a mirror. containerd supports the setting from 2.1 on, and older
+    /// versions ignore it. `nil` and zero omit it.
     public var dialTimeout: Duration?
-    /// The field `Authorization` that containerd sends to the mirrors. The files that have it are for their owner's
-    /// eyes only.
+    /// The header `Authorization` for the mirrors. Only their owner may read the files with it.
     public var authorization: String?
 
-    /// Makes a configuration.
+    /// Creates a configuration.
     public init(
         registryConfigPath: String,
         mirroredRegistries: [RegistryURL],
@@ -48,7 +46,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         self.authorization = authorization
     }
 
-    /// What was done in the configuration folder. All are names or paths relative to it, in order.
+    /// The changes in the configuration folder. All names and paths are relative to it, in order.
     public struct Report: Hashable, Sendable {
         /// Entries that were moved into the backup.
         public var backedUp: [String] = []
@@ -56,39 +54,38 @@ public struct MirrorConfiguration: Hashable, Sendable {
         public var restored: [String] = []
         /// Files that were written.
         public var written: [String] = []
-        /// Files that were as they should be.
+        /// Files that needed no change.
         public var unchanged: [String] = []
-        /// Entries that were removed, since neither this configuration nor the backup needs them.
+        /// Entries that were removed, because neither this configuration nor the backup has them.
         public var removed: [String] = []
 
-        /// Whether anything was done.
+        /// Whether there was any change.
         public var isChange: Bool {
             !(backedUp.isEmpty && restored.isEmpty && written.isEmpty && removed.isEmpty)
         }
     }
 
-    /// Writes the configuration. A second time changes nothing; after a failure the next time goes on.
+    /// Writes the configuration. A second run changes nothing. A run after a failure completes the work.
     ///
-    /// - Throws: ``NodeConfigurationError`` when the settings contradict themselves or an existing file cannot be
-    ///   understood; nothing is changed then. `FileError` when the folder cannot be changed.
+    /// - Throws: ``NodeConfigurationError`` before any change, when settings contradict each other or an existing file
+    ///   is malformed. `FileError` when the folder cannot be changed.
     @discardableResult
     public func apply(logger: Logger) throws -> Report {
         let report = try apply(editor: FolderEditor())
-        for name in report.backedUp { log(logger, "kept what was configured before", name) }
-        for name in report.removed { log(logger, "removed an entry of an earlier configuration", name) }
-        for name in report.written { log(logger, "wrote a registry's mirrors", name) }
+        for name in report.backedUp { log(logger, "backed up the previous configuration", name) }
+        for name in report.removed { log(logger, "removed an entry of an earlier run", name) }
+        for name in report.written { log(logger, "wrote the mirrors of a registry", name) }
         return report
     }
 
-    /// Removes what was written into a configuration folder and puts back what stood there before. Without a backup
-    /// nothing is done.
+    /// Removes the written configuration and restores the previous one. Does nothing without a backup.
     ///
-    /// - Throws: ``NodeConfigurationError`` or `FileError`; nothing of the backup is lost, and the next time goes on.
+    /// - Throws: ``NodeConfigurationError`` or `FileError`. The backup stays complete, and the next run continues.
     @discardableResult
     public static func restore(path: String, logger: Logger) throws -> Report {
         let report = try restore(path: path, editor: FolderEditor())
         for name in report.restored {
-            logger.info("put back what was configured before", metadata: ["path": "\(path)/\(name)"])
+            logger.info("restored the previous configuration", metadata: ["path": "\(path)/\(name)"])
         }
         return report
     }
@@ -104,7 +101,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         try editor.makeFolder(registryConfigPath)
         let lock = try FolderLock(registryConfigPath)
         defer { withExtendedLifetime(lock) {} }
-        // All is read and understood before anything is changed.
+        // Read and parse everything before the first change.
         try backup.validate()
         let plan = try folders.map { try $0.files(self, sources: backup.existingFolders) }
 
@@ -113,7 +110,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         for (folder, files) in zip(folders, plan) {
             try write(files, to: folder.name, editor: editor, report: &report)
         }
-        // Last, so that a registry that stays mirrored is never without its file.
+        // Remove last, so that a registry that stays mirrored never lacks its file.
         let kept = Set(folders.map(\.name))
         report.removed += try backup.removeEntries { !kept.contains($0) }
         return report
@@ -154,7 +151,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
             try editor.replace(target, with: file.content, mode: file.mode)
             report.written.append(name)
         }
-        // A file may stand in a folder of this folder.
+        // A file may be in a subfolder.
         let kept = Set(files.compactMap { $0.name.split(separator: "/").first.map(String.init) })
         for name in try Files.names(in: path) ?? [] where !kept.contains(name) {
             try editor.remove(path + "/" + name)
@@ -177,23 +174,23 @@ public struct MirrorConfiguration: Hashable, Sendable {
     }
 }
 
-/// Why a node cannot be configured.
+/// An error from configuring a node.
 public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
-    /// No configuration folder was named.
+    /// No configuration folder is set.
     case missingConfigPath
-    /// There is no mirror.
+    /// No mirror is set.
     case missingMirrorTarget
-    /// A mirror is named twice.
+    /// A mirror is listed twice.
     case duplicateMirrorTarget(RegistryURL)
-    /// A registry is named twice, perhaps with two schemes.
+    /// A registry is listed twice, possibly with different schemes.
     case duplicateRegistry(RegistryURL)
-    /// An existing file is not TOML, or not as containerd wants it. The line counts from 1.
+    /// An existing file is not TOML, or not a valid hosts file. The line counts from 1.
     case malformedFile(path: String, line: Int, reason: String)
     /// The backup is not a folder.
     case backupIsNoFolder(path: String)
-    /// Both a finished backup and one that is being moved are there.
+    /// Both a complete and an incomplete backup exist.
     case twoBackups(String, String)
-    /// An entry cannot be moved, since another of its name is there.
+    /// An entry cannot be moved, because its new name is in use.
     case conflict(from: String, to: String)
 
     /// The error in words.
@@ -201,14 +198,15 @@ public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
         switch self {
         case .missingConfigPath: "expected the path of containerd's registry configuration folder, found none"
         case .missingMirrorTarget: "expected at least one mirror target, such as http://127.0.0.1:30020, found none"
-        case .duplicateMirrorTarget(let url): "the mirror target \(url) is named twice"
-        case .duplicateRegistry(let url): "the registry \(url.host) is named twice"
+        case .duplicateMirrorTarget(let url): "duplicate mirror target \(url)"
+        case .duplicateRegistry(let url): "duplicate registry \(url.host)"
         case .malformedFile(let path, let line, let reason): "\(path), line \(line): \(reason)"
-        case .backupIsNoFolder(let path): "\(path) is not a folder; expected the backup of earlier configuration"
+        case .backupIsNoFolder(let path):
+            "expected a folder with the backup of the previous configuration at \(path), found a file"
         case .twoBackups(let finished, let moving):
-            "both \(finished) and \(moving) are there; expected one of them: put together what is to be kept in \(finished)"
+            "expected only one of \(finished) and \(moving), found both: merge them into \(finished)"
         case .conflict(let from, let to):
-            "cannot move \(from) to \(to), where something else stands; remove the one that is not needed"
+            "cannot move \(from) to \(to), which exists: remove one of them"
         }
     }
 }

@@ -1,21 +1,21 @@
 import Files
 
-/// A registry's folder as it stands in containerd's registry configuration, and the hosts that it names.
+/// A registry's folder in containerd's registry configuration, with its hosts.
 public struct MirroredFolder: Hashable, Sendable {
     /// The name of the folder: a registry, or `_default`.
     public var name: String
-    /// The hosts that containerd asks, in its order.
+    /// The hosts in the order in which containerd asks them.
     public var hosts: [String]
 
-    /// Makes a folder.
+    /// Creates a folder.
     public init(name: String, hosts: [String]) {
         self.name = name
         self.hosts = hosts
     }
 
-    /// Reads what stands in a configuration folder, without what this program has moved aside.
+    /// Reads a configuration folder, without this program's backup.
     ///
-    /// - Throws: `FileError`, or ``NodeConfigurationError`` for a file that containerd could not read either.
+    /// - Throws: `FileError`, or ``NodeConfigurationError`` for a file that containerd cannot read either.
     public static func read(_ configPath: String) throws -> [MirroredFolder] {
         var folders: [MirroredFolder] = []
         for name in try Files.names(in: configPath) ?? [] where name != BackupFolder.name {

@@ -1,20 +1,20 @@
 import Files
 import OCI
 
-/// The folder of one registry within containerd's configuration folder, or of all registries.
+/// The folder of one or of all registries in containerd's configuration folder.
 struct RegistryFolder {
-    /// A file that belongs there.
+    /// A file of the folder.
     struct File: Hashable {
-        /// The path within the folder.
+        /// The path in the folder.
         var name: String
         var content: [UInt8]
         var mode: UInt32
     }
 
     static let hostsFile = "hosts.toml"
-    /// The largest file that is kept beside a hosts file, in bytes; certificates are far smaller.
+    /// The maximum size of a file to keep beside a hosts file, in bytes. Certificates are far smaller.
     static let maximumFileSize = 1 << 20
-    /// The most files that are kept beside a hosts file.
+    /// The maximum number of files to keep beside a hosts file.
     static let maximumFiles = 256
 
     /// The registry; `nil` for all.
@@ -25,15 +25,15 @@ struct RegistryFolder {
         registry?.host.text ?? "_default"
     }
 
-    /// The names under which containerd finds the folder, in its order: a port may be written `_5000_`.
+    /// The folder names that containerd looks for, in order. A port may be written `_5000_`.
     private var knownNames: [String] {
         guard let colon = name.lastIndex(of: ":"), !name.hasSuffix("]") else { return [name] }
         return [name[..<colon] + "_" + name[name.index(after: colon)...] + "_", name]
     }
 
-    /// What has to stand in the folder.
+    /// The files of the folder.
     ///
-    /// - Parameter sources: the folders in which configuration from before is found.
+    /// - Parameter sources: the folders with the previous configuration.
     func files(_ configuration: MirrorConfiguration, sources: [String]) throws -> [File] {
         let (source, existing) = try existingHosts(configuration, sources) ?? (nil, nil)
         var hosts =
@@ -62,7 +62,7 @@ struct RegistryFolder {
         return files
     }
 
-    /// What was there before, where it is to be kept and says anything.
+    /// The existing hosts, if they are to be kept.
     private func existingHosts(
         _ configuration: MirrorConfiguration,
         _ sources: [String]
@@ -84,8 +84,8 @@ struct RegistryFolder {
         return nil
     }
 
-    /// Certificates and keys that a hosts file may name by a path relative to itself. Links are followed, since what
-    /// they are relative to changes.
+    /// Collects certificates and keys that a hosts file may reference by a relative path. Follows links, since their
+    /// base changes.
     private func collect(from source: String, within folder: String, into files: inout [File], depth: Int = 0) throws {
         for entry in try Files.names(in: source + "/" + folder) ?? [] {
             let name = folder + entry

@@ -1,8 +1,8 @@
 import OCI
 
-/// The URL of a registry or of a mirror: `SCHEME://HOST[:PORT]` and nothing else.
+/// The URL of a registry or mirror: `SCHEME://HOST[:PORT]` and nothing else.
 public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
-    /// How a registry is spoken to.
+    /// The scheme of a registry.
     public enum Scheme: String, Sendable, CaseIterable {
         /// Without TLS.
         case http
@@ -10,39 +10,39 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
         case https
     }
 
-    /// Why a text is no URL of a registry.
+    /// An error from parsing a registry URL.
     public enum ParseError: Error, Hashable, CustomStringConvertible {
-        /// There is no `://`.
+        /// The text has no `://`.
         case missingScheme(String)
         /// The scheme is neither `http` nor `https`.
         case unsupportedScheme(String, url: String)
         /// A path, a query or a fragment follows the host.
         case trailingPart(String, url: String)
-        /// A user name stands before the host.
+        /// A user name precedes the host.
         case userInformation
-        /// The host is no host name or address with an optional port.
+        /// The host is not a host name or address with an optional port.
         case invalidHost(String, url: String)
 
         /// The error in words.
         public var description: String {
             switch self {
             case .missingScheme(let url):
-                "'\(url)' has no scheme; expected a URL such as https://docker.io or http://127.0.0.1:30020"
+                "expected a URL such as https://docker.io or http://127.0.0.1:30020, got '\(url)' without a scheme"
             case .unsupportedScheme(let scheme, let url):
-                "'\(url)' has the scheme '\(scheme)'; expected http or https"
+                "expected http or https, got the scheme '\(scheme)' in '\(url)'"
             case .trailingPart(let part, let url):
-                "'\(url)' has '\(part)' after its host; expected a URL without path, query and fragment"
+                "expected a URL without path, query and fragment, got '\(part)' after the host in '\(url)'"
             case .userInformation:
-                "a registry's URL holds a user name; expected a URL without user name and password"
+                "expected a URL without user name and password, got one with a user name"
             case .invalidHost(let host, let url):
-                "'\(url)' has the host '\(host)'; expected a host name or address with an optional port"
+                "expected a host name or address with an optional port, got '\(host)' in '\(url)'"
             }
         }
     }
 
     /// The scheme.
     public let scheme: Scheme
-    /// The host name or address, with the port where one was given.
+    /// The host name or address, with its optional port.
     public let host: RegistryName
 
     /// Parses a URL.
@@ -58,9 +58,9 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
         guard authority.endIndex == rest.endIndex else {
             throw .trailingPart(String(rest[authority.endIndex...].prefix(64)), url: shown)
         }
-        // A password may stand there, so the URL is not repeated.
+        // The authority may contain a password, so the error must not contain it.
         guard !authority.contains("@") else { throw .userInformation }
-        // Names that begin with an underscore have a meaning of their own in the configuration folder.
+        // Names with a leading underscore have a special meaning in the configuration folder.
         guard let host = RegistryName(authority.lowercased()), !authority.hasPrefix("_") else {
             throw .invalidHost(String(authority.prefix(64)), url: shown)
         }
@@ -71,7 +71,7 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
     /// The URL as text.
     public var description: String { "\(scheme.rawValue)://\(host)" }
 
-    /// The URL at which containerd itself reaches the registry: Docker Hub's API is not at the name in references.
+    /// The URL at which containerd reaches the registry. Docker Hub's API has another host than its references.
     var server: String {
         description == "https://docker.io" ? "https://registry-1.docker.io" : description
     }

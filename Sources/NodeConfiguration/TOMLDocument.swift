@@ -2,7 +2,7 @@
 enum TOMLValue {
     case string(String)
     case bool(Bool)
-    /// A number, date or time, as it was written.
+    /// A number, date or time as text.
     case literal(String)
     case array([TOMLValue])
     case table(TOMLTable)
@@ -10,17 +10,17 @@ enum TOMLValue {
     case tables([TOMLTable])
 }
 
-/// A table of a TOML document, with its entries in the order in which they were written.
+/// A table of a TOML document, with its entries in file order.
 package final class TOMLTable {
-    /// How a table came to be, which says who may add to it.
+    /// The origin of a table, which determines what may be added to it.
     enum Origin {
-        /// On the way to another table's header; a header of its own may follow.
+        /// Implied by another table's header; its own header may follow.
         case path
-        /// By a header.
+        /// A header.
         case header
-        /// By a dotted key; other dotted keys may add to it.
+        /// A dotted key; other dotted keys may add to it.
         case dottedKey
-        /// In braces; nothing may be added to it.
+        /// Braces; nothing may be added to it.
         case inline
     }
 
@@ -28,7 +28,7 @@ package final class TOMLTable {
     struct Entry {
         var key: String
         var value: TOMLValue
-        /// Where the entry stands, from 1.
+        /// The line of the entry, from 1.
         var line: Int
     }
 
@@ -40,7 +40,7 @@ package final class TOMLTable {
         self.origin = origin
     }
 
-    /// The value of a key; setting replaces it in its place.
+    /// The value of a key.
     func value(_ key: String) -> TOMLValue? {
         positions[key].map { entries[$0].value }
     }
@@ -50,7 +50,7 @@ package final class TOMLTable {
         positions[key].map { entries[$0] }
     }
 
-    /// Sets the value of a key; one that is there stays in its place.
+    /// Sets the value of a key. An existing key keeps its position.
     func set(_ key: String, to value: TOMLValue, line: Int) {
         if let position = positions[key] {
             entries[position].value = value
@@ -61,9 +61,9 @@ package final class TOMLTable {
     }
 }
 
-/// Why a text is not TOML.
+/// An error from parsing TOML.
 struct TOMLError: Error, Hashable {
-    /// Where, from 1.
+    /// The line, from 1.
     var line: Int
     /// What was expected there.
     var reason: String

@@ -1,4 +1,4 @@
-/// The forms of numbers, dates and times in TOML 1.0. Their values are of no use here, so only the form is checked.
+/// The forms of numbers, dates and times in TOML 1.0. Only the form is checked, since no value is needed.
 enum TOMLLiteral {
     /// Whether a text is an integer or a float.
     static func isNumber(_ text: String) -> Bool {

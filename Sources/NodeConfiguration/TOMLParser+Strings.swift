@@ -27,7 +27,7 @@ extension TOMLParser {
         skipFirstLineEnd()
         while let byte = bytes.first {
             if take("\"\"\"") {
-                // One or two quotes may stand right before the closing three.
+                // One or two quotes may directly precede the closing three.
                 for _ in 0..<2 where take("\"") { result.append(UInt8(ascii: "\"")) }
                 return String(decoding: result, as: UTF8.self)
             }
@@ -104,7 +104,7 @@ extension TOMLParser {
         _ = takeLineEnd()
     }
 
-    /// After a backslash: blanks up to the end of the line, and all blanks and line ends that follow.
+    /// Skips blanks to the end of the line after a backslash, and all blanks and line breaks after it.
     private mutating func skipLineContinuation() -> Bool {
         let rest = bytes.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
         guard rest.first == UInt8(ascii: "\n") || rest.starts(with: [UInt8(ascii: "\r"), UInt8(ascii: "\n")]) else {

@@ -1,8 +1,8 @@
-/// Reads TOML 1.0 as far as its structure goes: tables, keys and strings fully, numbers and times as they are written.
+/// Parses the structure of TOML 1.0: tables, keys and strings fully, numbers and times as text.
 ///
-/// The order of the entries and their lines are kept, since containerd asks hosts in the order of the file.
+/// Entries keep their order and lines, since containerd asks hosts in file order.
 struct TOMLParser {
-    /// How deep arrays and inline tables may lie in each other.
+    /// The maximum nesting of arrays and inline tables.
     static let maximumDepth = 64
 
     var bytes: ArraySlice<UInt8>
@@ -12,7 +12,7 @@ struct TOMLParser {
         self.bytes = bytes
     }
 
-    /// Reads a document.
+    /// Parses a document.
     static func parse(_ content: [UInt8]) throws(TOMLError) -> TOMLTable {
         for (number, line) in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .enumerated()
@@ -62,7 +62,7 @@ struct TOMLParser {
             table.origin = .header
             return table
         default:
-            throw TOMLError(line: line, reason: "'\(key)' is defined twice")
+            throw TOMLError(line: line, reason: "duplicate key '\(key)'")
         }
     }
 
@@ -72,7 +72,7 @@ struct TOMLParser {
         switch parent.value(key) {
         case nil: parent.set(key, to: .tables([table]), line: line)
         case .tables(let tables): parent.set(key, to: .tables(tables + [table]), line: line)
-        default: throw TOMLError(line: line, reason: "'\(key)' is defined twice")
+        default: throw TOMLError(line: line, reason: "duplicate key '\(key)'")
         }
         return table
     }
@@ -88,10 +88,12 @@ struct TOMLParser {
             case .table(let next) where next.origin != .inline:
                 table = next
             case .tables(let tables):
-                guard let last = tables.last else { throw TOMLError(line: line, reason: "'\(key)' has no table") }
+                guard let last = tables.last else {
+                    throw TOMLError(line: line, reason: "expected a table in '\(key)'")
+                }
                 table = last
             default:
-                throw TOMLError(line: line, reason: "'\(key)' is no table that can be added to")
+                throw TOMLError(line: line, reason: "cannot extend '\(key)', expected a table")
             }
         }
         guard let key = path.last else { throw TOMLError(line: line, reason: "expected the name of a table") }
@@ -112,18 +114,18 @@ struct TOMLParser {
             case .table(let next) where next.origin == .dottedKey:
                 table = next
             default:
-                throw TOMLError(line: start, reason: "'\(key)' is no table that can be added to")
+                throw TOMLError(line: start, reason: "cannot extend '\(key)', expected a table")
             }
         }
         guard let key = path.last else { throw expected("a key") }
-        guard table.value(key) == nil else { throw TOMLError(line: start, reason: "'\(key)' is defined twice") }
+        guard table.value(key) == nil else { throw TOMLError(line: start, reason: "duplicate key '\(key)'") }
         skipSpace()
         table.set(key, to: try value(depth: depth), line: start)
     }
 
     // MARK: Keys and values
 
-    /// A dotted key and the blanks around it.
+    /// A dotted key with its surrounding blanks.
     private mutating func keyPath() throws(TOMLError) -> [String] {
         var path: [String] = []
         repeat {
@@ -182,7 +184,7 @@ struct TOMLParser {
 
     private mutating func scalar() throws(TOMLError) -> TOMLValue {
         var token = bytes.prefix(while: Self.isScalar)
-        // A date and a time may be parted by a blank.
+        // A blank may separate a date and a time.
         let rest = bytes.dropFirst(token.count)
         if token.count == 10, rest.first == UInt8(ascii: " "), rest.dropFirst().first.map(Self.isDigit) == true {
             token = bytes.prefix(token.count + 1 + rest.dropFirst().prefix(while: Self.isScalar).count)
@@ -216,7 +218,7 @@ struct TOMLParser {
         bytes = bytes.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
     }
 
-    /// Skips a comment and the end of the line, and says whether there was one; the end of the text is one too.
+    /// Skips a comment and the line break. Returns whether there was one; the end of the text counts as one.
     private mutating func skipLineEnd() throws(TOMLError) -> Bool {
         if bytes.first == UInt8(ascii: "#") {
             bytes = bytes.drop { $0 != UInt8(ascii: "\n") && ($0 >= 0x20 && $0 != 0x7F || $0 == UInt8(ascii: "\t")) }

@@ -1,8 +1,8 @@
 import OCI
 
-/// How keys and values are written in TOML 1.0.
+/// The text of keys and values in TOML 1.0.
 enum TOMLText {
-    /// A value in one line.
+    /// A value on one line.
     static func inline(_ value: TOMLValue) -> String {
         switch value {
         case .string(let text): quoted(text)
@@ -15,12 +15,12 @@ enum TOMLText {
         }
     }
 
-    /// A key, in quotes where it needs them.
+    /// A key, quoted if necessary.
     static func key(_ text: String) -> String {
         !text.isEmpty && text.utf8.allSatisfy(isBareKeyByte) ? text : quoted(text)
     }
 
-    /// Whether a byte may stand in a key without quotes.
+    /// Whether a byte may be in an unquoted key.
     static func isBareKeyByte(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -1,4 +1,4 @@
-/// The difference between two texts, line by line, in the unified form that `patch` reads.
+/// The differences between two texts by line, in the unified format of `patch`.
 package struct UnifiedDiff {
     /// A line of the output.
     package enum Line: Hashable, Sendable {
@@ -6,25 +6,25 @@ package struct UnifiedDiff {
         case file(String)
         /// `@@ -1,2 +3,4 @@`
         case hunk(String)
-        /// A line that is in both.
+        /// A line of both texts.
         case common(String)
-        /// A line that is in the old text only.
+        /// A line of the old text only.
         case removed(String)
-        /// A line that is in the new text only.
+        /// A line of the new text only.
         case added(String)
-        /// Says that the line before it has no line end.
+        /// A marker that the line before it has no line break.
         case unended
     }
 
-    /// How many lines stand around a change.
+    /// The number of context lines around a change.
     static let context = 3
-    /// Texts of more lines are not compared; one replaces the other as a whole.
+    /// The maximum number of lines to compare. A longer text is replaced as a whole.
     static let maximumLines = 10_000
 
-    /// The lines, none when the texts are equal.
+    /// The output lines, none for equal texts.
     package private(set) var lines: [Line] = []
 
-    /// Compares two texts; `nil` stands for no file at all.
+    /// Compares two texts; `nil` is a missing file.
     package init(_ old: [UInt8]?, _ new: [UInt8]?, name: String) {
         let edits = Self.edits(from: Self.split(old ?? []), to: Self.split(new ?? []))
         guard edits.contains(where: { $0.kind != .common }) || (old == nil) != (new == nil) else { return }
@@ -39,7 +39,7 @@ package struct UnifiedDiff {
         case common, removed, added
     }
 
-    /// A line on its way from the old text to the new one, and where it stands in each, from 0.
+    /// A line with its positions in the old and the new text, from 0.
     private struct Edit {
         var kind: Kind
         var text: ArraySlice<UInt8>
@@ -47,7 +47,7 @@ package struct UnifiedDiff {
         var new: Int
     }
 
-    /// The lines with their line ends.
+    /// The lines with their line breaks.
     private static func split(_ text: [UInt8]) -> [ArraySlice<UInt8>] {
         var lines: [ArraySlice<UInt8>] = []
         var rest = text[...]
@@ -80,7 +80,7 @@ package struct UnifiedDiff {
                 edits.append(Edit(kind: .added, text: new[j], old: i, new: j))
                 j += 1
             } else {
-                // What is neither removed nor added is in both, so both have a line left.
+                // A line that is neither removed nor added is in both texts.
                 guard i < old.count, j < new.count else { break }
                 edits.append(Edit(kind: .common, text: old[i], old: i, new: j))
                 i += 1
@@ -90,7 +90,7 @@ package struct UnifiedDiff {
         return edits
     }
 
-    /// The parts of the edits that are shown: each change with what is around it.
+    /// The edits to show: each change with its context.
     private static func hunks(_ edits: [Edit]) -> [Range<Int>] {
         var ranges: [Range<Int>] = []
         for (position, edit) in edits.enumerated() where edit.kind != .common {
@@ -121,15 +121,15 @@ package struct UnifiedDiff {
         }
     }
 
-    /// Where a hunk begins, from 1, and how long it is; an empty one stands after the line that it names.
+    /// The first line of a hunk, from 1, and its length. An empty hunk is after the line that it names.
     private static func place(_ start: Int, _ count: Int) -> String {
         count == 1 ? "\(start + 1)" : "\(count == 0 ? start : start + 1),\(count)"
     }
 
-    /// The output, a line end after each line.
+    /// The output, with a line break after each line.
     ///
-    /// - Parameter isColoured: whether a terminal shows it: changes get colours, and control characters that a file
-    ///   may have are replaced.
+    /// - Parameter isColoured: whether the text is for a terminal: changes are coloured, and control characters of the
+    ///   files replaced.
     package func text(isColoured: Bool) -> String {
         lines.map { line in
             var (mark, text, colour) =
@@ -153,11 +153,11 @@ package struct UnifiedDiff {
     }
 }
 
-/// Lines of a configuration file whose value must not be shown.
+/// Lines of a configuration file with a secret value.
 package enum SecretLine {
     private static let names = ["authorization", "token", "password", "secret", "cookie", "api-key", "api_key"]
 
-    /// The line, with `"(secret)"` instead of the value of a key that sounds like a secret.
+    /// The line, with `"(secret)"` in place of the value of a key with a telling name.
     package static func hidden(_ line: String) -> String {
         let lower = line.lowercased()
         for name in names {

@@ -1,22 +1,22 @@
-/// A single range of a `Range` header, before it is known how long the content is. RFC 9110, section 14.
+/// A single range of a `Range` header, before the content's size is known. RFC 9110, section 14.
 public enum ByteRange: Hashable, Sendable {
     /// `bytes=FIRST-LAST`, both included.
     case closed(first: Int64, last: Int64)
     /// `bytes=FIRST-`, to the end.
     case from(Int64)
-    /// `bytes=-COUNT`, the last so many bytes.
+    /// `bytes=-COUNT`, the last COUNT bytes.
     case suffix(Int64)
 
-    /// What a `Range` header asks for.
+    /// The meaning of a `Range` header.
     public enum Header: Hashable, Sendable {
-        /// Nothing that is understood here (another unit, several ranges, a malformed one): RFC 9110 lets a server
-        /// ignore it and answer with the whole content.
+        /// An unsupported or malformed header: another unit, several ranges. RFC 9110 allows a server to ignore it and
+        /// to answer with the whole content.
         case ignored
         /// One range.
         case single(ByteRange)
     }
 
-    /// Reads the value of a `Range` header.
+    /// Parses the value of a `Range` header.
     public static func parse(header value: some StringProtocol) -> Header {
         guard value.utf8.prefix(129).count <= 128 else { return .ignored }
         let text = String(value.filter { $0 != " " && $0 != "\t" })
@@ -36,7 +36,7 @@ public enum ByteRange: Hashable, Sendable {
         return .single(.closed(first: first, last: last))
     }
 
-    /// The bytes of content of `size` bytes that the range covers, or `nil` when there are none (answer 416).
+    /// The bytes of content of `size` bytes that the range covers, or `nil` when there are none (status 416).
     public func resolved(size: Int64) -> Range<Int64>? {
         switch self {
         case .closed(let first, let last):
@@ -51,7 +51,7 @@ public enum ByteRange: Hashable, Sendable {
         }
     }
 
-    /// The value of a `Range` header that asks for this range.
+    /// The value of a `Range` header for this range.
     public var headerValue: String {
         switch self {
         case .closed(let first, let last): "bytes=\(first)-\(last)"
@@ -65,8 +65,8 @@ public enum ByteRange: Hashable, Sendable {
         "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
     }
 
-    /// Reads the value of a `Content-Range` header, `bytes FIRST-LAST/SIZE`, or gives `nil` when it is not of this
-    /// form or contradicts itself.
+    /// Parses the value of a `Content-Range` header, `bytes FIRST-LAST/SIZE`. Returns `nil` when it has another form
+    /// or contradicts itself.
     public static func parse(contentRange value: some StringProtocol) -> (range: Range<Int64>, size: Int64)? {
         guard value.utf8.prefix(129).count <= 128 else { return nil }
         let words = value.split(separator: " ")

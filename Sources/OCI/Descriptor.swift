@@ -1,13 +1,13 @@
-/// What is known of a piece of content without opening it. OCI image-spec, "Content Descriptors".
+/// The media type, digest and size of a piece of content. OCI image-spec, "Content Descriptors".
 public struct Descriptor: Hashable, Sendable, Codable {
-    /// What kind of content it is.
+    /// The media type of the content.
     public var mediaType: MediaType
     /// The digest of the content.
     public var digest: Digest
     /// The size of the content in bytes; never negative.
     public var size: Int64
 
-    /// Makes a descriptor.
+    /// Creates a descriptor.
     public init(mediaType: MediaType, digest: Digest, size: Int64) {
         self.mediaType = mediaType
         self.digest = digest
@@ -18,7 +18,7 @@ public struct Descriptor: Hashable, Sendable, Codable {
         case mediaType, digest, size
     }
 
-    /// Decodes a descriptor; a negative size is a decoding error.
+    /// Decodes a descriptor. A negative size is a decoding error.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         mediaType = try container.decodeIfPresent(MediaType.self, forKey: .mediaType) ?? .octetStream

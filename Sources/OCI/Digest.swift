@@ -1,7 +1,7 @@
 /// The digest of a piece of content: an algorithm and its value in lower-case hexadecimal.
 ///
-/// OCI image-spec, "Digests". Only the registered algorithms `sha256` and `sha512` are accepted, each
-/// with exactly the length that it has, so that a digest can safely become a path component.
+/// OCI image-spec, "Digests". Only the registered algorithms `sha256` and `sha512` are accepted, each with exactly
+/// its length, so that a digest is safe as a path component.
 public struct Digest: Hashable, Sendable {
     /// A registered digest algorithm.
     public enum Algorithm: String, Sendable, CaseIterable {
@@ -10,7 +10,7 @@ public struct Digest: Hashable, Sendable {
         /// SHA-512, 128 hexadecimal digits.
         case sha512
 
-        /// How many hexadecimal digits a value of this algorithm has.
+        /// The number of hexadecimal digits of a value.
         public var hexLength: Int {
             switch self {
             case .sha256: 64
@@ -19,25 +19,25 @@ public struct Digest: Hashable, Sendable {
         }
     }
 
-    /// Why a text is not a digest.
+    /// An error from parsing a digest.
     public enum ParseError: Error, Hashable, CustomStringConvertible {
-        /// There is no colon between an algorithm and a value.
+        /// No colon separates an algorithm from a value.
         case missingSeparator
         /// The algorithm is neither `sha256` nor `sha512`.
         case unsupportedAlgorithm
-        /// The value has another number of digits than the algorithm demands.
+        /// The number of digits does not match the algorithm.
         case wrongLength(expected: Int, found: Int)
-        /// The value holds something else than `0-9a-f`.
+        /// The value has characters other than `0-9a-f`.
         case notLowerCaseHex
 
         /// The error in words.
         public var description: String {
             switch self {
-            case .missingSeparator: "a digest has the form ALGORITHM:HEX"
-            case .unsupportedAlgorithm: "the digest algorithm must be sha256 or sha512"
+            case .missingSeparator: "expected a digest of the form ALGORITHM:HEX, found no ':'"
+            case .unsupportedAlgorithm: "unsupported digest algorithm, expected sha256 or sha512"
             case .wrongLength(let expected, let found):
-                "the digest must have \(expected) hexadecimal digits, it has \(found)"
-            case .notLowerCaseHex: "the digest must be written in lower-case hexadecimal"
+                "expected a digest of \(expected) hexadecimal digits, found \(found)"
+            case .notLowerCaseHex: "expected lower-case hexadecimal digits in the digest"
             }
         }
     }
@@ -59,7 +59,7 @@ public struct Digest: Hashable, Sendable {
         guard let colon = bytes.prefix(16).firstIndex(of: UInt8(ascii: ":")) else { throw .missingSeparator }
         guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else { throw .unsupportedAlgorithm }
         let value = bytes[bytes.index(after: colon)...]
-        // A prefix is counted, since the text may be long.
+        // Counts a prefix only, since the text may be long.
         let count = value.prefix(256).count
         guard count == algorithm.hexLength else {
             throw .wrongLength(expected: algorithm.hexLength, found: count)
@@ -74,7 +74,7 @@ public struct Digest: Hashable, Sendable {
         self.text = String(text)
     }
 
-    /// Makes a digest from the bytes that a hash function gave, or `nil` when their number is not the algorithm's.
+    /// Creates a digest from the output of a hash function. Returns `nil` when its length does not match the algorithm.
     public init?(algorithm: Algorithm, bytes: some Sequence<UInt8>) {
         var text = Array(algorithm.rawValue.utf8)
         text.reserveCapacity(text.count + 1 + algorithm.hexLength)
@@ -95,12 +95,12 @@ public struct Digest: Hashable, Sendable {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + (value - 10)
     }
 
-    /// Digests are equal when their texts are; the text has one form only.
+    /// Compares the texts; a digest has exactly one text.
     public static func == (left: Digest, right: Digest) -> Bool {
         left.text == right.text
     }
 
-    /// Hashes the text, which says all.
+    /// Hashes the text.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(text)
     }
@@ -117,7 +117,7 @@ extension Digest: CustomStringConvertible, Comparable {
 }
 
 extension Digest: Codable {
-    /// Decodes a digest from a string; a string that is no digest is a decoding error.
+    /// Decodes a digest from a string. Any other string is a decoding error.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)

@@ -1,29 +1,29 @@
-/// An error of the distribution API as it is answered to a client. OCI distribution-spec, "Error Codes".
+/// An error response of the distribution API. OCI distribution-spec, "Error Codes".
 public struct DistributionError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A code of the specification, with the HTTP status that goes with it here.
+    /// An error code of the specification with its HTTP status.
     public enum Code: String, Sendable, CaseIterable {
-        /// The blob is not known.
+        /// Unknown blob.
         case blobUnknown = "BLOB_UNKNOWN"
-        /// The digest is malformed.
+        /// Malformed digest.
         case digestInvalid = "DIGEST_INVALID"
-        /// The manifest is not known.
+        /// Unknown manifest.
         case manifestUnknown = "MANIFEST_UNKNOWN"
-        /// The repository name is malformed.
+        /// Malformed repository name.
         case nameInvalid = "NAME_INVALID"
-        /// The reference is neither a tag nor a digest.
+        /// Malformed reference: neither a tag nor a digest.
         case manifestInvalid = "MANIFEST_INVALID"
-        /// The requested range lies outside of the content.
+        /// The requested range is outside the content.
         case rangeInvalid = "RANGE_INVALID"
         /// The client must authenticate.
         case unauthorized = "UNAUTHORIZED"
-        /// The client may not do this.
+        /// The client is not allowed to do this.
         case denied = "DENIED"
-        /// The operation is not offered.
+        /// Unsupported operation.
         case unsupported = "UNSUPPORTED"
-        /// The client asks too much.
+        /// The client sends too many requests.
         case tooManyRequests = "TOOMANYREQUESTS"
 
-        /// The HTTP status that is answered with the code.
+        /// The HTTP status of the response.
         public var status: Int {
             switch self {
             case .blobUnknown, .manifestUnknown: 404
@@ -37,27 +37,27 @@ public struct DistributionError: Error, Hashable, Sendable, CustomStringConverti
         }
     }
 
-    /// What went wrong.
+    /// The error code.
     public let code: Code
-    /// The same for people.
+    /// The error in words.
     public let message: String
-    /// What it is about, such as the key that was asked for.
+    /// The subject of the error, such as the requested key.
     public let detail: String?
 
-    /// Makes an error.
+    /// Creates an error.
     public init(_ code: Code, _ message: String, detail: String? = nil) {
         self.code = code
         self.message = message
         self.detail = detail
     }
 
-    /// The HTTP status that is answered.
+    /// The HTTP status of the response.
     public var status: Int { code.status }
 
     /// The error in words.
     public var description: String { "\(code.rawValue): \(message)" }
 
-    /// The body of the answer: `{"errors":[{"code":…,"message":…,"detail":…}]}`.
+    /// The body of the response: `{"errors":[{"code":…,"message":…,"detail":…}]}`.
     public var json: String {
         let detail = detail.map { ",\"detail\":\(QuotedText.quoted($0))" } ?? ""
         return "{\"errors\":[{\"code\":\"\(code.rawValue)\",\"message\":\(QuotedText.quoted(message))\(detail)}]}"

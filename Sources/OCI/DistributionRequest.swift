@@ -1,7 +1,7 @@
-/// What a request to the distribution API asks for, told from its path and query.
-/// OCI distribution-spec, "Endpoints" (end-1 to end-3).
+/// A request to the distribution API, parsed from its path and query. OCI distribution-spec, "Endpoints" (end-1 to
+/// end-3).
 public struct DistributionRequest: Hashable, Sendable {
-    /// The kinds of content that the API offers.
+    /// The kinds of content that the API serves.
     public enum Kind: String, Sendable {
         /// `/v2/NAME/manifests/REFERENCE`
         case manifest = "manifests"
@@ -9,7 +9,7 @@ public struct DistributionRequest: Hashable, Sendable {
         case blob = "blobs"
     }
 
-    /// What names the content.
+    /// The tag or digest that names the content.
     public enum Target: Hashable, Sendable {
         /// Content by its digest.
         case digest(Digest)
@@ -17,16 +17,16 @@ public struct DistributionRequest: Hashable, Sendable {
         case tag(Tag)
     }
 
-    /// Whether a manifest or a blob is asked for.
+    /// Whether the request is for a manifest or a blob.
     public let kind: Kind
     /// The repository in the path.
     public let repository: RepositoryName
     /// The tag or digest at the end of the path.
     public let target: Target
-    /// The registry that the content comes from: the query's `ns`.
+    /// The upstream registry of the content: the query's `ns`.
     public let registry: RegistryName?
 
-    /// Makes a request.
+    /// Creates a request.
     public init(kind: Kind, repository: RepositoryName, target: Target, registry: RegistryName?) {
         self.kind = kind
         self.repository = repository
@@ -34,24 +34,24 @@ public struct DistributionRequest: Hashable, Sendable {
         self.registry = registry
     }
 
-    /// What a path can be.
+    /// The kinds of paths in the API.
     public enum Path: Hashable, Sendable {
-        /// `/v2/`: whether the API is spoken here.
+        /// `/v2/`, the version check.
         case base
         /// A manifest or a blob.
         case content(DistributionRequest)
     }
 
-    /// The longest request target that is looked at, in bytes.
+    /// The maximum length of a request target in bytes.
     public static let maximumLength = 4096
 
-    /// Reads the target of an HTTP request, `/v2/…?ns=…`.
+    /// Parses the target of an HTTP request, `/v2/…?ns=…`.
     ///
-    /// - Returns: `nil` when the path is none of this API's.
-    /// - Throws: the error to answer when the path is one, but a part of it is malformed.
+    /// - Returns: `nil` when the path is outside this API.
+    /// - Throws: the error response for a malformed part of the path.
     public static func parse(target: some StringProtocol) throws(DistributionError) -> Path? {
         guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
-            throw DistributionError(.nameInvalid, "the request target has more than \(maximumLength) bytes")
+            throw DistributionError(.nameInvalid, "request target longer than \(maximumLength) bytes")
         }
         let (path, query) = split(Substring(target), at: UInt8(ascii: "?"))
         if path == "/v2/" || path == "/v2" { return .base }
@@ -61,11 +61,11 @@ public struct DistributionRequest: Hashable, Sendable {
         else { return nil }
 
         guard let repository = RepositoryName(nameText) else {
-            throw DistributionError(.nameInvalid, "the repository name is malformed", detail: clipped(nameText))
+            throw DistributionError(.nameInvalid, "malformed repository name", detail: clipped(nameText))
         }
         let registry = try registry(inQuery: query)
         guard let reference = percentDecoded(last) else {
-            throw DistributionError(.manifestInvalid, "the reference is malformed", detail: clipped(last))
+            throw DistributionError(.manifestInvalid, "malformed tag or digest", detail: clipped(last))
         }
         let content = DistributionRequest(
             kind: kind,
@@ -76,7 +76,7 @@ public struct DistributionRequest: Hashable, Sendable {
         return .content(content)
     }
 
-    /// Splits at the first of a byte, as a URL is; no character of several bytes holds an ASCII one.
+    /// Splits at the first `separator`. No multi-byte character of UTF-8 contains an ASCII byte.
     private static func split(_ text: Substring, at separator: UInt8) -> (first: Substring, rest: Substring?) {
         let bytes = text.utf8
         guard let index = bytes.firstIndex(of: separator) else { return (text, nil) }
@@ -90,10 +90,10 @@ public struct DistributionRequest: Hashable, Sendable {
     }
 
     private static func parseReference(_ text: String, kind: Kind) throws(DistributionError) -> Target {
-        // A tag holds no colon and a digest always does, so the two cannot be mixed up.
+        // A tag never contains a colon and a digest always does.
         if kind == .manifest, !text.utf8.contains(UInt8(ascii: ":")) {
             guard let tag = Tag(text) else {
-                throw DistributionError(.manifestInvalid, "the tag is malformed", detail: clipped(text))
+                throw DistributionError(.manifestInvalid, "malformed tag", detail: clipped(text))
             }
             return .tag(tag)
         }
@@ -114,14 +114,14 @@ public struct DistributionRequest: Hashable, Sendable {
             if raw.isEmpty { return nil }
             guard let text = percentDecoded(raw), let registry = RegistryName(text) else {
                 let detail = clipped(raw)
-                throw DistributionError(.nameInvalid, "the parameter ns is no registry name", detail: detail)
+                throw DistributionError(.nameInvalid, "malformed registry name in the parameter ns", detail: detail)
             }
             return registry
         }
         return nil
     }
 
-    /// RFC 3986, section 2.1; `nil` where an escape is malformed or the result is no UTF-8.
+    /// Decodes RFC 3986, section 2.1. Returns `nil` for a malformed escape or a result that is not UTF-8.
     private static func percentDecoded(_ text: Substring) -> String? {
         guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
         var bytes: [UInt8] = []
@@ -154,8 +154,8 @@ public struct DistributionRequest: Hashable, Sendable {
 }
 
 extension DistributionRequest {
-    /// The key under which providers of the content are found: the digest, or the full tag name. `nil` for a tag
-    /// without a registry.
+    /// The key under which nodes advertise the content: the digest, or the full tag name. `nil` for a tag without a
+    /// registry.
     public var key: String? {
         switch target {
         case .digest(let digest): digest.text
@@ -163,7 +163,7 @@ extension DistributionRequest {
         }
     }
 
-    /// The path and query with which a peer is asked for the same content.
+    /// The path and query of the same request to a peer.
     public var path: String {
         let reference =
             switch target {
@@ -174,11 +174,11 @@ extension DistributionRequest {
         return "/v2/\(repository.text)/\(kind.rawValue)/\(reference)\(query)"
     }
 
-    /// The error that says that nobody has the content.
+    /// The error response when no reachable node has the content.
     public var notFound: DistributionError {
         switch kind {
-        case .manifest: DistributionError(.manifestUnknown, "no node is known to hold the manifest", detail: key)
-        case .blob: DistributionError(.blobUnknown, "no node is known to hold the blob", detail: key)
+        case .manifest: DistributionError(.manifestUnknown, "no node has the manifest", detail: key)
+        case .blob: DistributionError(.blobUnknown, "no node has the blob", detail: key)
         }
     }
 

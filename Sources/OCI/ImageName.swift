@@ -1,21 +1,23 @@
-/// What a person means by an image or a digest.
+/// An image or a digest as a person types it.
 public enum ImageName: Hashable, Sendable, CustomStringConvertible {
-    /// An image, named in full.
+    /// A full image reference.
     case image(Reference)
-    /// Some content, whatever it is of.
+    /// A digest of any content.
     case digest(Digest)
 
-    /// Why a text is neither.
+    /// An error from parsing an image name.
     public struct Malformed: Error, CustomStringConvertible {
-        /// What is wrong with it.
+        /// The expected form and what was found.
         public let description: String
     }
 
-    /// Reads a full reference, a digest, or a short name of Docker Hub, whose missing parts are added as docker and
-    /// nerdctl do it.
+    /// Parses a full reference, a digest, or a short name of Docker Hub. Completes a short name as docker and nerdctl
+    /// do.
     public init(_ text: some StringProtocol) throws(Malformed) {
         guard !text.isEmpty else {
-            throw Malformed(description: "an image or a digest is wanted, as docker.io/library/alpine:3 or sha256:…")
+            throw Malformed(
+                description: "expected an image or a digest. Examples: docker.io/library/alpine:3, sha256:…"
+            )
         }
         guard text.utf8.count <= Reference.maximumLength else {
             throw Malformed(description: Reference.ParseError.tooLong.description)
@@ -27,11 +29,11 @@ public enum ImageName: Hashable, Sendable, CustomStringConvertible {
         do {
             self = .image(try Reference(Self.completed(String(text))))
         } catch {
-            throw Malformed(description: "'\(text)' is neither an image nor a digest: \(error)")
+            throw Malformed(description: "expected an image or a digest, got '\(text)': \(error)")
         }
     }
 
-    /// The name with the registry, `library/` and `latest` where they are missing.
+    /// Adds the registry, `library/` and `latest` where they are missing.
     private static func completed(_ text: String) -> String {
         var name = text
         let first = text.prefix { $0 != "/" }
@@ -44,7 +46,7 @@ public enum ImageName: Hashable, Sendable, CustomStringConvertible {
         return last.contains(":") || path.count < name.count ? name : name + ":latest"
     }
 
-    /// The name in full, or the digest.
+    /// The full reference, or the digest.
     public var description: String {
         switch self {
         case .image(let reference): "\(reference)"

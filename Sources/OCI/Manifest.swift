@@ -1,41 +1,41 @@
 import FoundationEssentials
 
-/// A manifest or an index as far as the content that it names goes. OCI image-spec, "Image Manifest" and
-/// "Image Index"; Docker's manifest schema 2 and manifest list have the same fields.
+/// The references in a manifest or an index. OCI image-spec, "Image Manifest" and "Image Index"; Docker's manifest
+/// schema 2 and manifest list have the same fields.
 public struct Manifest: Hashable, Sendable {
-    /// Why some bytes are no manifest.
+    /// An error from parsing a manifest.
     public enum ParseError: Error, Hashable, CustomStringConvertible {
-        /// The document is larger than a registry must accept.
+        /// The document is larger than ``Manifest/maximumSize``.
         case tooLarge(Int)
-        /// The document is not JSON of the expected shape.
+        /// The document is not JSON of the expected form.
         case malformed(String)
-        /// The document names neither manifests nor layers nor a configuration.
+        /// The document names no manifests, no layers and no configuration.
         case notAManifest
 
         /// The error in words.
         public var description: String {
             switch self {
-            case .tooLarge(let size): "a manifest has at most \(Manifest.maximumSize) bytes, this one has \(size)"
-            case .malformed(let reason): "the manifest is malformed: \(reason)"
-            case .notAManifest: "the document is neither a manifest nor an index"
+            case .tooLarge(let size): "expected a manifest of at most \(Manifest.maximumSize) bytes, found \(size)"
+            case .malformed(let reason): "malformed manifest: \(reason)"
+            case .notAManifest: "expected a manifest or an index, found another document"
             }
         }
     }
 
-    /// The largest document that is read as a manifest, in bytes. The distribution specification asks registries to
-    /// take 4 MiB at least; containerd reads no more than 8 MiB.
+    /// The maximum size of a manifest in bytes. The distribution specification asks registries to accept at least 4
+    /// MiB; containerd reads at most 8 MiB.
     public static let maximumSize = 8 << 20
 
-    /// What the document is: as it says itself, else by its fields.
+    /// The media type: the document's own, or else derived from its fields.
     public let mediaType: MediaType
 
-    /// Whether the document is an index, so that its children are manifests whatever their media types say.
+    /// Whether the document is an index. Its children are then manifests, whatever their media types.
     public let isIndex: Bool
 
-    /// The content that it names, in its order: manifests of an index; configuration, then layers of a manifest.
+    /// The referenced content in document order: manifests of an index; configuration and layers of a manifest.
     public let children: [Descriptor]
 
-    /// Reads a manifest or an index.
+    /// Parses a manifest or an index.
     public init(json: some Collection<UInt8>) throws(ParseError) {
         guard json.count <= Self.maximumSize else { throw .tooLarge(json.count) }
         let document: Document
@@ -64,7 +64,7 @@ public struct Manifest: Hashable, Sendable {
         var manifests: [Descriptor]?
         var config: Descriptor?
         var layers: [Descriptor]?
-        /// The content of an artifact manifest, which the specification has dropped but registries still hold.
+        /// The content of an artifact manifest. The specification has dropped these, but registries still hold some.
         var blobs: [Descriptor]?
     }
 

@@ -1,9 +1,9 @@
-/// A media type of content in a registry. Any text is one; those that have a meaning here have a name.
+/// A media type of content in a registry. Any text is allowed; the types that Spegel handles have names.
 public struct MediaType: Hashable, Sendable, Codable, CustomStringConvertible {
     /// The type as text.
     public let text: String
 
-    /// Makes a media type from its text.
+    /// Creates a media type from its text.
     public init(_ text: String) {
         self.text = text
     }
@@ -30,19 +30,19 @@ public struct MediaType: Hashable, Sendable, Codable, CustomStringConvertible {
     public static let ociConfig = MediaType("application/vnd.oci.image.config.v1+json")
     /// An OCI layer, compressed with gzip.
     public static let ociLayerGzip = MediaType("application/vnd.oci.image.layer.v1.tar+gzip")
-    /// A Docker manifest list, the forerunner of the index.
+    /// A Docker manifest list, the predecessor of the index.
     public static let dockerManifestList = MediaType("application/vnd.docker.distribution.manifest.list.v2+json")
     /// A Docker image manifest, schema 2.
     public static let dockerManifest = MediaType("application/vnd.docker.distribution.manifest.v2+json")
-    /// Bytes of no known type.
+    /// Bytes of unknown type.
     public static let octetStream = MediaType("application/octet-stream")
 
-    /// Whether this is an index or a manifest list: something that names manifests.
+    /// Whether this is an index or a manifest list.
     public var isIndex: Bool {
         self == .ociIndex || self == .dockerManifestList
     }
 
-    /// Whether this is a manifest of one image.
+    /// Whether this is the manifest of a single image.
     public var isManifest: Bool {
         self == .ociManifest || self == .dockerManifest
     }

@@ -1,10 +1,10 @@
-/// Reads the text of a pattern. RE2, "Syntax".
+/// Parses a pattern. RE2, "Syntax".
 struct PatternParser {
     typealias ParseError = ReferencePattern.ParseError
 
-    /// The deepest that groups may lie in each other.
+    /// The maximum nesting of groups.
     private static let maximumDepth = 64
-    /// RE2's limit for a counted repetition.
+    /// RE2's maximum count of a repetition.
     private static let maximumCount = 1000
 
     private struct Flags {
@@ -30,7 +30,7 @@ struct PatternParser {
     // MARK: Structure
 
     private mutating func alternatives(depth: Int) throws(ParseError) -> PatternNode {
-        guard depth <= Self.maximumDepth else { throw malformed("groups lie too deep in each other") }
+        guard depth <= Self.maximumDepth else { throw malformed("groups nested too deeply") }
         var nodes = [try sequence(depth: depth)]
         while take("|") { nodes.append(try sequence(depth: depth)) }
         return nodes.count == 1 ? nodes[0] : .alternatives(nodes)
@@ -69,10 +69,10 @@ struct PatternParser {
         } else {
             return node
         }
-        // How greedy it is makes no difference to whether there is a match.
+        // Greediness does not change whether the pattern matches.
         _ = take("?")
         let isCounted = peek == UInt8(ascii: "{") && (try? lookAheadCount()) != nil
-        if isAtRepetition || isCounted { throw malformed("a repetition of a repetition") }
+        if isAtRepetition || isCounted { throw malformed("repetition of a repetition") }
         return .repeated(node, minimum: count.minimum, maximum: count.maximum)
     }
 
@@ -81,7 +81,7 @@ struct PatternParser {
         return try copy.countedRepetition() == nil ? nil : true
     }
 
-    /// `{2}`, `{2,}`, `{2,5}`; braces around anything else stand for themselves.
+    /// `{2}`, `{2,}`, `{2,5}`. Braces around anything else are literal.
     private mutating func countedRepetition() throws(ParseError) -> (minimum: Int, maximum: Int?)? {
         let start = position
         guard take("{"), let minimum = number() else {
@@ -96,7 +96,7 @@ struct PatternParser {
         }
         guard max(minimum, maximum ?? 0) <= Self.maximumCount, (maximum ?? minimum) >= minimum else {
             throw .malformed(
-                "a repetition must be within 0 and \(Self.maximumCount), the lesser number first",
+                "expected a repetition count from 0 to \(Self.maximumCount), the smaller number first",
                 at: start
             )
         }
@@ -106,7 +106,7 @@ struct PatternParser {
     private mutating func number() -> Int? {
         var value: Int?
         while let byte = peek, byte.isDigit {
-            // A number that is far too large stays so.
+            // Saturates: such a number is above the limit anyway.
             value = min((value ?? 0) * 10 + Int(byte - UInt8(ascii: "0")), 1_000_000)
             position += 1
         }
@@ -115,7 +115,7 @@ struct PatternParser {
 
     // MARK: Items
 
-    /// The next item: more than one node for a quoted text, none for flags.
+    /// The next item: several nodes for a quoted text, none for flags.
     private mutating func item(depth: Int) throws(ParseError) -> [PatternNode] {
         if isAtRepetition { throw malformed("nothing to repeat") }
         if take("(") { return try group(depth: depth) }
@@ -127,7 +127,7 @@ struct PatternParser {
         return [literal()]
     }
 
-    /// One character, whose bytes belong together.
+    /// One character; its bytes form one node.
     private mutating func literal() -> PatternNode {
         var nodes: [PatternNode] = []
         repeat {
@@ -144,13 +144,13 @@ struct PatternParser {
         if take("?") {
             if peek == UInt8(ascii: "P") || peek == UInt8(ascii: "<") {
                 _ = take("P")
-                guard take("<"), skipGroupName() else { throw .malformed("this kind of group is not known", at: start) }
+                guard take("<"), skipGroupName() else { throw .malformed("unsupported kind of group", at: start) }
             } else {
                 guard try takeFlags(from: start) else { return [] }
             }
         }
         let node = try alternatives(depth: depth + 1)
-        guard take(")") else { throw .malformed("a group without its )", at: max(0, start - 1)) }
+        guard take(")") else { throw .malformed("unclosed group, expected ')'", at: max(0, start - 1)) }
         flags = outer
         return [node]
     }
@@ -161,7 +161,7 @@ struct PatternParser {
         return position > start && take(">")
     }
 
-    /// Flags as in `(?i)` and `(?i-s:…)`; whether a group follows.
+    /// Parses flags as in `(?i)` and `(?i-s:…)`. Returns whether a group follows.
     private mutating func takeFlags(from start: Int) throws(ParseError) -> Bool {
         var isOn = true
         while let byte = peek {
@@ -169,19 +169,19 @@ struct PatternParser {
             switch byte {
             case UInt8(ascii: "i"): flags.foldsCase = isOn
             case UInt8(ascii: "s"): flags.dotTakesLineFeed = isOn
-            // A reference is one line, and greed makes no difference.
+            // A reference is one line, and greediness does not change the result.
             case UInt8(ascii: "m"), UInt8(ascii: "U"): continue
             case UInt8(ascii: "-"): isOn = false
             case UInt8(ascii: ":"): return true
             case UInt8(ascii: ")"): return false
-            default: throw .malformed("this kind of group is not known", at: start)
+            default: throw .malformed("unsupported kind of group", at: start)
             }
         }
-        throw .malformed("a group without its )", at: max(0, start - 1))
+        throw .malformed("unclosed group, expected ')'", at: max(0, start - 1))
     }
 
     private mutating func escape() throws(ParseError) -> [PatternNode] {
-        guard let byte = peek else { throw malformed("a \\ at the end") }
+        guard let byte = peek else { throw malformed("trailing '\\'") }
         switch byte {
         case UInt8(ascii: "b"): return [.condition(advance(.wordBoundary))]
         case UInt8(ascii: "B"): return [.condition(advance(.noWordBoundary))]
@@ -207,9 +207,9 @@ struct PatternParser {
         return value
     }
 
-    /// What follows a `\` where a set of bytes can stand: `\d`, `\x2f`, `\.`.
+    /// The set of bytes after a `\`: `\d`, `\x2f`, `\.`.
     private mutating func escapedSet() throws(ParseError) -> ByteSet {
-        guard let byte = peek else { throw malformed("a \\ at the end") }
+        guard let byte = peek else { throw malformed("trailing '\\'") }
         position += 1
         switch byte {
         case UInt8(ascii: "d"): return .digits
@@ -229,7 +229,7 @@ struct PatternParser {
         default:
             guard byte < 0x80, !ByteSet.letters.contains(byte), !byte.isDigit else {
                 position -= 1
-                throw malformed("an escape that is not known")
+                throw malformed("unknown escape sequence")
             }
             return ByteSet(byte...byte)
         }
@@ -243,7 +243,7 @@ struct PatternParser {
         let digits = String(decoding: bytes[start..<position], as: UTF8.self)
         guard let value = UInt8(digits, radix: 16), value < 0x80, isInBraces || digits.utf8.count == 2,
             !isInBraces || take("}")
-        else { throw .malformed("\\x takes two hexadecimal digits, at most 7f", at: start) }
+        else { throw .malformed("expected two hexadecimal digits up to 7f after '\\x'", at: start) }
         return value
     }
 
@@ -263,7 +263,7 @@ struct PatternParser {
         var set = ByteSet()
         var isFirst = true
         while isFirst || peek != UInt8(ascii: "]") {
-            guard peek != nil else { throw .malformed("a class without its ]", at: start) }
+            guard peek != nil else { throw .malformed("unclosed class, expected ']'", at: start) }
             isFirst = false
             if let named = try namedClass() {
                 set = set.union(named)
@@ -278,7 +278,7 @@ struct PatternParser {
             position += 1
             var other = ByteSet()
             guard let upper = try classItem(into: &other), upper >= lower else {
-                throw .malformed("a range that runs backwards", at: place)
+                throw .malformed("range in reverse order", at: place)
             }
             set.insert(lower...upper)
         }
@@ -287,9 +287,9 @@ struct PatternParser {
         return isNegated ? result.inverted : result
     }
 
-    /// One byte of a class, or `nil` when a set such as `\d` has been put into it.
+    /// One byte of a class, or `nil` after adding a set such as `\d` to it.
     private mutating func classItem(into set: inout ByteSet) throws(ParseError) -> UInt8? {
-        guard let byte = peek, byte < 0x80 else { throw malformed("classes hold ASCII characters only") }
+        guard let byte = peek, byte < 0x80 else { throw malformed("expected an ASCII character in the class") }
         position += 1
         guard byte == UInt8(ascii: "\\") else { return byte }
         let escaped = try escapedSet()
@@ -313,7 +313,7 @@ struct PatternParser {
             return nil
         }
         position += 2
-        guard let set = Self.named[name] else { throw .malformed("a class that is not known", at: start) }
+        guard let set = Self.named[name] else { throw .malformed("unknown class", at: start) }
         return isNegated ? set.inverted : set
     }
 
@@ -339,7 +339,7 @@ struct PatternParser {
 }
 
 extension UInt8 {
-    /// Whether this is a digit or a letter from a to f in lower case.
+    /// Whether this is a digit or a letter from a to f.
     fileprivate var isHexadecimalDigit: Bool {
         isDigit || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self)
     }

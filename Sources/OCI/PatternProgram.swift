@@ -1,18 +1,18 @@
-/// What a pattern means, as a tree.
+/// A parsed pattern as a tree.
 indirect enum PatternNode: Sendable {
     /// One byte of a set.
     case bytes(ByteSet)
-    /// A condition on the place.
+    /// A condition on a position.
     case condition(PatternCondition)
-    /// One after the other; none matches the empty text.
+    /// Nodes in order; an empty sequence matches the empty text.
     case sequence([PatternNode])
-    /// Any of these.
+    /// One of several nodes.
     case alternatives([PatternNode])
-    /// As often as at least `minimum` and at most `maximum` times, without end where that is `nil`.
+    /// A node repeated at least `minimum` and at most `maximum` times; `nil` means no maximum.
     case repeated(PatternNode, minimum: Int, maximum: Int?)
 }
 
-/// A condition on a place between two bytes.
+/// A condition on a position between two bytes.
 enum PatternCondition: Hashable, Sendable {
     case start, end, wordBoundary, noWordBoundary
 }
@@ -74,7 +74,7 @@ struct ByteSet: Hashable, Sendable {
         return result
     }
 
-    /// With both cases of each letter in it.
+    /// The set with both cases of each letter.
     var caseFolded: ByteSet {
         var result = self
         let distance = UInt8(ascii: "a") - UInt8(ascii: "A")
@@ -95,9 +95,9 @@ struct ByteSet: Hashable, Sendable {
     }
 }
 
-/// A pattern as a list of steps, run on all ways through it at once.
+/// A pattern as a list of steps. A match follows all paths at once, without backtracking.
 struct PatternProgram: Sendable {
-    /// The most steps that a pattern may come to, which bounds what a search costs.
+    /// The maximum number of steps of a pattern, which bounds the cost of a match.
     static let maximumSize = 4096
 
     private enum Step: Sendable {
@@ -144,7 +144,7 @@ struct PatternProgram: Sendable {
             for _ in 0..<minimum {
                 let start = steps.count
                 try compile(node)
-                // Nothing, however often.
+                // A repetition of the empty text is empty.
                 if steps.count == start { break }
             }
             guard let maximum else {
@@ -165,11 +165,11 @@ struct PatternProgram: Sendable {
         }
     }
 
-    /// Whether the pattern is found anywhere in the text.
+    /// Whether the pattern matches anywhere in the text.
     func matches(_ text: [UInt8]) -> Bool {
         var states = States(count: steps.count)
         for position in 0...text.count {
-            // A match may begin at each place.
+            // A match may begin at any position.
             if follow(0, at: position, of: text, into: &states) { return true }
             guard position < text.count else { break }
             let current = states.advance()
@@ -181,7 +181,7 @@ struct PatternProgram: Sendable {
         return false
     }
 
-    /// Adds all states that are reached without taking a byte; tells whether one of them is the end.
+    /// Adds all states that are reached without taking a byte. Returns whether one of them is the end.
     private func follow(_ first: Int, at position: Int, of text: [UInt8], into states: inout States) -> Bool {
         var pending = [first]
         while let state = pending.popLast() {
@@ -209,7 +209,7 @@ struct PatternProgram: Sendable {
         }
     }
 
-    /// The states that wait for a byte, each once for a place in the text.
+    /// The states that wait for a byte, each at most once per position.
     private struct States {
         private var waiting: [Int] = []
         private var visited: [Int]
@@ -229,7 +229,7 @@ struct PatternProgram: Sendable {
             waiting.append(state)
         }
 
-        /// Goes on to the next place, and gives the states that waited at the last one.
+        /// Moves to the next position and returns the states that waited at the last one.
         mutating func advance() -> [Int] {
             defer { waiting.removeAll(keepingCapacity: true) }
             generation += 1

@@ -1,4 +1,4 @@
-/// Texts between quotation marks.
+/// Quoting of text.
 package enum QuotedText {
     /// A string of JSON (RFC 8259, section 7), which is a basic string of TOML as well.
     package static func quoted(_ text: String) -> String {

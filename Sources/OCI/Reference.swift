@@ -1,50 +1,49 @@
 /// A full image reference: `REGISTRY/REPOSITORY[:TAG][@DIGEST]`, with a tag, a digest or both.
 ///
-/// These are the names under which containerd keeps images. Short names (`alpine`) are no references here: whoever
-/// wrote one must have said which registry it means.
+/// containerd keeps images under these names. A short name (`alpine`) is rejected: its registry is ambiguous.
 public struct Reference: Hashable, Sendable {
-    /// Why a text is not a full reference.
+    /// An error from parsing a reference.
     public enum ParseError: Error, Hashable, CustomStringConvertible {
-        /// There is no registry before the first slash.
+        /// No registry precedes the first slash.
         case missingRegistry
-        /// The registry is no host name with an optional port.
+        /// The registry is not a host name with an optional port.
         case invalidRegistry(String)
-        /// The repository is not as the distribution specification wants it.
+        /// The repository breaks the rules of the distribution specification.
         case invalidRepository(String)
-        /// The tag is not as the distribution specification wants it.
+        /// The tag breaks the rules of the distribution specification.
         case invalidTag(String)
-        /// What follows the `@` is no digest.
+        /// The text after the `@` is not a digest.
         case invalidDigest(Digest.ParseError)
-        /// There is neither a tag nor a digest.
+        /// The reference has neither a tag nor a digest.
         case missingTagOrDigest
-        /// The text is longer than any reference.
+        /// The text is longer than any valid reference.
         case tooLong
 
         /// The error in words.
         public var description: String {
             switch self {
-            case .missingRegistry: "a reference starts with a registry, as in docker.io/library/alpine:3"
-            case .invalidRegistry(let text): "'\(text)' is no registry name"
-            case .invalidRepository(let text): "'\(text)' is no repository name"
-            case .invalidTag(let text): "'\(text)' is no tag"
+            case .missingRegistry: "expected a registry at the start. Example: docker.io/library/alpine:3"
+            case .invalidRegistry(let text): "expected a registry name, got '\(text)'"
+            case .invalidRepository(let text): "expected a repository name, got '\(text)'"
+            case .invalidTag(let text): "expected a tag, got '\(text)'"
             case .invalidDigest(let error): error.description
-            case .missingTagOrDigest: "a reference needs a tag or a digest"
-            case .tooLong: "a reference has at most \(Reference.maximumLength) characters"
+            case .missingTagOrDigest: "expected a tag or a digest at the end. Example: docker.io/library/alpine:3"
+            case .tooLong: "expected at most \(Reference.maximumLength) characters"
             }
         }
     }
 
-    /// The most characters that a reference may have: all its parts at their longest.
+    /// The maximum length of a reference in characters: all parts at their maximum.
     public static let maximumLength =
         RegistryName.maximumLength + RepositoryName.maximumLength + Tag.maximumLength + 8 + 128 + 3
 
-    /// The registry that the image comes from.
+    /// The registry of the image.
     public let registry: RegistryName
-    /// The repository within the registry.
+    /// The repository in the registry.
     public let repository: RepositoryName
-    /// The tag, where the reference has one.
+    /// The tag, if the reference has one.
     public let tag: Tag?
-    /// The digest, where the reference has one.
+    /// The digest, if the reference has one.
     public let digest: Digest?
 
     /// Parses a full reference.
@@ -85,7 +84,7 @@ public struct Reference: Hashable, Sendable {
         self.digest = nil
     }
 
-    /// `REGISTRY/REPOSITORY:TAG`, the name under which a tag is advertised, or `nil` when there is no tag.
+    /// `REGISTRY/REPOSITORY:TAG`, the name under which nodes advertise a tag; `nil` without a tag.
     public var tagName: String? {
         tag.map { "\(registry.text)/\(repository.text):\($0.text)" }
     }

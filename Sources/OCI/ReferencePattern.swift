@@ -1,33 +1,32 @@
-/// A regular expression that is searched for in image references.
+/// A regular expression to search for in image references.
 ///
-/// The syntax is that of RE2 and so of Go's `regexp`, as far as it has a use for names, which are ASCII: literals,
-/// classes, groups, alternatives, repetition, `^ $ \A \z \b \B` and the flags `i`, `s`, `m`, `U`. As there, a search
-/// takes time in proportion to the length of the text times that of the pattern, whatever the pattern: it is run as a
-/// set of states, without going back.
+/// The syntax is the part of RE2 (and Go's `regexp`) that ASCII names need: literals, classes, groups,
+/// alternatives, repetition, `^ $ \A \z \b \B` and the flags `i`, `s`, `m`, `U`. A search takes time proportional to
+/// the length of the text times that of the pattern, because it runs a set of states without backtracking.
 public struct ReferencePattern: Hashable, Sendable, CustomStringConvertible {
-    /// Why a text is no pattern.
+    /// An error from parsing a pattern.
     public enum ParseError: Error, Hashable, CustomStringConvertible {
-        /// Something is not as the syntax wants it; at which byte, from 0.
+        /// A syntax error at a byte offset.
         case malformed(String, at: Int)
-        /// The pattern is longer than a pattern may be.
+        /// The pattern is longer than ``ReferencePattern/maximumLength``.
         case tooLong
-        /// The pattern repeats too much: searching for it would take too long.
+        /// The pattern repeats too much, so that a search would take too long.
         case tooLarge
 
         /// The error in words.
         public var description: String {
             switch self {
             case .malformed(let reason, let position): "\(reason) at byte \(position)"
-            case .tooLong: "a pattern has at most \(ReferencePattern.maximumLength) bytes"
-            case .tooLarge: "the pattern repeats too much: it comes to more than \(PatternProgram.maximumSize) steps"
+            case .tooLong: "expected a pattern of at most \(ReferencePattern.maximumLength) bytes"
+            case .tooLarge: "expected a pattern of at most \(PatternProgram.maximumSize) steps: use smaller repetitions"
             }
         }
     }
 
-    /// The most bytes that a pattern may have.
+    /// The maximum length of a pattern in bytes.
     public static let maximumLength = 1024
 
-    /// The pattern as it was written.
+    /// The source text.
     public let text: String
     private let program: PatternProgram
 
@@ -38,20 +37,20 @@ public struct ReferencePattern: Hashable, Sendable, CustomStringConvertible {
         program = try PatternProgram(PatternParser.parse(text))
     }
 
-    /// Whether the pattern is found anywhere in a text.
+    /// Whether the pattern matches anywhere in a text.
     public func matches(_ text: some StringProtocol) -> Bool {
         program.matches(Array(text.utf8))
     }
 
-    /// The pattern as it was written.
+    /// The source text.
     public var description: String { text }
 
-    /// Patterns are equal when their texts are.
+    /// Compares the source texts.
     public static func == (left: ReferencePattern, right: ReferencePattern) -> Bool {
         left.text == right.text
     }
 
-    /// Hashes the text, which says all.
+    /// Hashes the source text.
     public func hash(into hasher: inout Hasher) {
         hasher.combine(text)
     }

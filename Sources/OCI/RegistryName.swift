@@ -1,13 +1,12 @@
-/// The name of a registry as it stands in references and in the `ns` parameter: `docker.io`, `registry.lab:5000`,
-/// `[fd00::1]:5000`.
+/// The name of a registry as in references and the `ns` parameter: `docker.io`, `registry.lab:5000`, `[fd00::1]:5000`.
 public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
-    /// The most characters that a name may have: a DNS name and a port.
+    /// The maximum length of a name: a DNS name and a port.
     public static let maximumLength = 255 + 6
 
     /// The name as text.
     public let text: String
 
-    /// Parses a host name or address with an optional port, or gives `nil` when the text is none.
+    /// Parses a host name or address with an optional port. Returns `nil` for any other text.
     public init?(_ text: some StringProtocol) {
         let bytes = Substring(text).utf8
         guard !bytes.isEmpty, bytes.prefix(Self.maximumLength + 1).count <= Self.maximumLength else { return nil }
@@ -38,7 +37,7 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     private static func isLabel(_ label: some Collection<UInt8>) -> Bool {
         let dash = UInt8(ascii: "-")
         guard let first = label.first, label.count <= 63, first != dash else { return false }
-        // An underscore is no host name by the letter, yet container networks have them.
+        // DNS forbids underscores in host names, but container networks use them.
         var last = first
         for byte in label {
             guard byte.isAlphanumeric || byte == dash || byte == UInt8(ascii: "_") else { return false }

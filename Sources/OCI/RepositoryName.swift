@@ -3,13 +3,13 @@
 /// OCI distribution-spec, "Pulling manifests": path components of lower-case letters and digits, with single
 /// `.`, `_`, `__` or any number of `-` between them, joined by `/`.
 public struct RepositoryName: Hashable, Sendable, CustomStringConvertible {
-    /// The most characters that a name may have; the specification warns that many clients stop at 255.
+    /// The maximum length of a name. The specification warns that many clients stop at 255.
     public static let maximumLength = 255
 
     /// The name as text.
     public let text: String
 
-    /// Parses a name, or gives `nil` when the text is none.
+    /// Parses a name. Returns `nil` for any other text.
     public init?(_ text: some StringProtocol) {
         let bytes = Substring(text).utf8
         guard bytes.prefix(Self.maximumLength + 1).count <= Self.maximumLength else { return nil }
@@ -22,7 +22,7 @@ public struct RepositoryName: Hashable, Sendable, CustomStringConvertible {
     public var description: String { text }
 
     private static func isComponent(_ bytes: some Collection<UInt8>) -> Bool {
-        // The separator since the last letter or digit, always of one byte; a component neither starts nor ends with one.
+        // The separator since the last letter or digit. A component neither starts nor ends with one.
         var separator: (byte: UInt8, count: Int)?
         var started = false
         for byte in bytes {

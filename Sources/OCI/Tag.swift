@@ -1,14 +1,14 @@
-/// A tag: the name that people give to a manifest within a repository.
+/// The name of a manifest in a repository.
 ///
 /// OCI distribution-spec, "Pulling manifests": `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`.
 public struct Tag: Hashable, Sendable, CustomStringConvertible {
-    /// The most characters that a tag may have.
+    /// The maximum length of a tag.
     public static let maximumLength = 128
 
     /// The tag as text.
     public let text: String
 
-    /// Parses a tag, or gives `nil` when the text is none.
+    /// Parses a tag. Returns `nil` for any other text.
     public init?(_ text: some StringProtocol) {
         let bytes = text.utf8
         guard let first = bytes.first, first.isAlphanumeric || first == UInt8(ascii: "_") else { return nil }

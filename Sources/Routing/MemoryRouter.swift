@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// A router that knows only what it was told: for tests, and for a node that works alone.
+/// A router with fixed providers, for tests and for a node that works alone.
 public final class MemoryRouter: Router {
     private struct State {
         var providers: [String: [Provider]] = [:]
@@ -10,10 +10,10 @@ public final class MemoryRouter: Router {
 
     private let state = Mutex(State())
 
-    /// Makes a router that knows of nobody.
+    /// Creates a router without providers.
     public init() {}
 
-    /// Sets who holds a key.
+    /// Sets the providers of a key.
     public func setProviders(_ providers: [Provider], of key: String) {
         state.withLock { $0.providers[key] = providers }
     }
@@ -23,7 +23,7 @@ public final class MemoryRouter: Router {
         state.withLock { $0.advertised }
     }
 
-    /// The providers that were set.
+    /// The configured providers.
     public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
         let found = state.withLock { $0.providers[key] ?? [] }
         return AsyncStream { continuation in
@@ -32,27 +32,27 @@ public final class MemoryRouter: Router {
         }
     }
 
-    /// Adds the keys to those that this node advertises.
+    /// Adds the keys to ``advertised``.
     public func advertise(_ keys: [String]) async {
         state.withLock { $0.advertised.formUnion(keys) }
     }
 
-    /// Takes the keys from those that this node advertises.
+    /// Removes the keys from ``advertised``.
     public func withdraw(_ keys: [String]) async {
         state.withLock { $0.advertised.subtract(keys) }
     }
 
-    /// Takes the provider of the key out.
+    /// Removes the provider of the key.
     public func reportMissing(_ provider: Provider, of key: String) {
         state.withLock { $0.providers[key]?.removeAll { $0.peerID == provider.peerID } }
     }
 
-    /// Takes the provider of the key out.
+    /// Removes the provider of the key.
     public func reportCorrupt(_ provider: Provider, of key: String) {
         reportMissing(provider, of: key)
     }
 
-    /// Puts the provider behind the others, for each key.
+    /// Moves the provider to the end for each key.
     public func reportUnreachable(_ provider: Provider) {
         state.withLock { state in
             for (key, providers) in state.providers {

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// In which zones other nodes are, by their own word. Those that are connected tell it by identify, all by their first
-/// answer to a request for content.
+/// The zones of other nodes, as they announce them: by identify when connected, and by their first response to a
+/// request for content.
 public final class PeerZones: Sendable {
-    /// The most peers that are remembered; the half that was heard of longest ago gives way.
+    /// The maximum number of peers. At the limit the older half is dropped.
     public static let limit = 1024
 
     private struct Entry {
@@ -32,18 +32,18 @@ public final class PeerZones: Sendable {
 
     private let state = Mutex(State())
 
-    /// Makes one that knows nobody.
+    /// Creates an empty table.
     public init() {}
 
-    /// How many peers are remembered.
+    /// The number of peers.
     public var count: Int { state.withLock { $0.entries.count } }
 
-    /// The zone of a peer; `nil` when it is not known.
+    /// The zone of a peer; `nil` when it is unknown.
     public func zone(of peerID: String) -> Zone? {
         state.withLock { $0.entries[peerID]?.zone }
     }
 
-    /// A peer has told its zone, or that it knows of none.
+    /// Records the zone that a peer has announced, or that it has none.
     public func note(_ zone: Zone?, of peerID: String) {
         state.withLock { state in
             state.uses &+= 1
@@ -51,7 +51,7 @@ public final class PeerZones: Sendable {
         }
     }
 
-    /// A peer has told its zone in text. What is no zone counts as none; what was known before is not read again.
+    /// Records a zone as text. A malformed zone counts as none. A repeated text is not parsed again.
     public func note(text: String?, of peerID: String) {
         state.withLock { state in
             state.uses &+= 1

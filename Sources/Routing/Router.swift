@@ -1,49 +1,48 @@
 import NIOCore
 
-/// Finds the nodes that hold a key, and tells the others which keys this node holds.
+/// Finds the providers of a key, and advertises this node's keys.
 ///
 /// A key is a digest (`sha256:…`) or a full tag name (`docker.io/library/alpine:3`).
 public protocol Router: Sendable {
-    /// The nodes that hold a key, in the order in which they are found, this node never among them.
+    /// The providers of a key, in the order in which they are found, never this node.
     ///
-    /// The stream ends when as many as `limit` were found or nobody is left to ask. The caller decides how long it
-    /// waits; when it stops to listen, the lookup ends.
+    /// The stream ends after `limit` providers, or when the lookup has ended. The caller decides how long it waits.
+    /// Cancelling the consumer ends the lookup.
     func providers(of key: String, limit: Int) -> AsyncStream<Provider>
 
-    /// The same; where many others are looked for, the lookup may have to wait before it begins.
+    /// The providers of a key. The lookup may be queued behind others.
     ///
-    /// - Parameter began: called once, from any thread, when it begins. It never does where too many others wait already.
+    /// - Parameter began: called once, from any thread, when the lookup starts; never when the queue is full.
     func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider>
 
-    /// The nodes that hold a key, where that is known without asking anybody: then nothing that other work holds up
-    /// stands between a request and its answer.
+    /// The providers of a key from local knowledge, so that no other work delays the answer.
     ///
-    /// - Returns: the nodes that ``providers(of:limit:)`` would find, possibly none; `nil` when it has to look for them.
+    /// - Returns: the result of ``providers(of:limit:)``, possibly empty; `nil` when it needs a lookup.
     func knownProviders(of key: String, limit: Int) -> [Provider]?
 
-    /// Tells the others that this node holds the keys, now and again until they are withdrawn.
+    /// Advertises the keys until they are withdrawn.
     func advertise(_ keys: [String]) async
 
-    /// Stops to advertise the keys.
+    /// Stops advertising the keys.
     func withdraw(_ keys: [String]) async
 
-    /// Says that a node answered that it does not hold a key: it is not offered for it any more until it says anew that
-    /// it does, or some time has passed.
+    /// Reports that a node does not have the key. It is not offered for the key until it advertises the key again, or
+    /// for a while.
     func reportMissing(_ provider: Provider, of key: String)
 
-    /// Says that what a node sent for a key is not what the key says: it is not offered for it any more for a while,
-    /// whatever it says of itself.
+    /// Reports that a node sent corrupt content for the key. It is not offered for the key for a while, even if it
+    /// advertises the key again.
     func reportCorrupt(_ provider: Provider, of key: String)
 
-    /// Says that a node could not be reached: it is offered last until it is heard of again.
+    /// Reports that a node is unreachable. It is offered last until it is seen again.
     func reportUnreachable(_ provider: Provider)
 
-    /// Whether lookups can be answered, and if not, why.
+    /// Whether lookups work, and if not, why.
     var readiness: Readiness { get }
 }
 
 extension Router {
-    /// Begins at once: for a router that looks for any number of keys at a time.
+    /// Begins at once, for a router without a limit of lookups.
     public func providers(
         of key: String,
         limit: Int,
@@ -53,35 +52,35 @@ extension Router {
         return providers(of: key, limit: limit)
     }
 
-    /// Nothing is known at once.
+    /// No local knowledge.
     public func knownProviders(of key: String, limit: Int) -> [Provider]? { nil }
 
-    /// Does nothing: for a router that learns of its providers otherwise.
+    /// Does nothing, for a router that gets its providers elsewhere.
     public func reportMissing(_ provider: Provider, of key: String) {}
 
-    /// Does nothing: for a router that learns of its providers otherwise.
+    /// Does nothing, for a router that gets its providers elsewhere.
     public func reportCorrupt(_ provider: Provider, of key: String) {}
 
-    /// Does nothing: for a router that learns of its providers otherwise.
+    /// Does nothing, for a router that gets its providers elsewhere.
     public func reportUnreachable(_ provider: Provider) {}
 }
 
-/// Whether a part of the node can do its work.
+/// The readiness of a part of the node.
 public enum Readiness: Hashable, Sendable {
-    /// It can; the text says in what state it is.
+    /// Ready, with its state.
     case ready(String)
-    /// It cannot, for this reason.
+    /// Not ready, with the reason.
     case notReady(String)
 }
 
-/// A node that holds a key, and where its registry is reached.
+/// A node that provides a key, with the addresses of its registry.
 public struct Provider: Hashable, Sendable {
-    /// The peer id of the node, in text.
+    /// The peer id of the node as text.
     public var peerID: String
     /// The addresses of its registry, the best first; never empty.
     public var addresses: [SocketAddress]
 
-    /// Makes a provider.
+    /// Creates a provider.
     public init(peerID: String, addresses: [SocketAddress]) {
         self.peerID = peerID
         self.addresses = addresses

@@ -1,16 +1,16 @@
-/// A failure domain of the network, as `eu-central-1a`: what Kubernetes names by the label
-/// `topology.kubernetes.io/zone`. Traffic from one to another is slower, and often costs money.
+/// A failure domain of the network, such as `eu-central-1a`: Kubernetes' label `topology.kubernetes.io/zone`. Traffic
+/// between zones is slower, and often costs money.
 public struct Zone: Hashable, Sendable, CustomStringConvertible {
-    /// The most bytes that the name of a zone has.
+    /// The maximum length of a zone's name in bytes.
     public static let maximumLength = 63
-    /// What the name stands behind among the protocols that a node tells by identify. Whoever does not know it passes
-    /// over it, as over every protocol that it does not speak.
+    /// The prefix of the zone's name in identify's list of protocols. A peer that does not know it ignores it, like any
+    /// unsupported protocol.
     static let protocolPrefix = "/spegel/zone/1/"
 
-    /// Its name.
+    /// The name.
     public let text: String
 
-    /// Reads a name, whose syntax is that of a label's value in Kubernetes.
+    /// Parses a name with the syntax of a label value in Kubernetes.
     public init?(_ text: String) {
         let bytes = text.utf8
         guard bytes.count <= Self.maximumLength, let first = bytes.first, let last = bytes.last,
@@ -20,7 +20,7 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
         self.text = text
     }
 
-    /// The zone that a node tells among its protocols; the first one, if it tells several.
+    /// The zone in a node's list of protocols; the first one of several.
     public init?(protocols: [String]) {
         for name in protocols where name.utf8.starts(with: Self.protocolPrefix.utf8) {
             guard let zone = Zone(String(name.dropFirst(Self.protocolPrefix.count))) else { continue }
@@ -30,10 +30,10 @@ public struct Zone: Hashable, Sendable, CustomStringConvertible {
         return nil
     }
 
-    /// How it is told among the protocols of a node.
+    /// The entry in a node's list of protocols.
     public var protocolName: String { Self.protocolPrefix + text }
 
-    /// Its name.
+    /// The name.
     public var description: String { text }
 
     private static func isAlphanumeric(_ byte: UInt8) -> Bool {

@@ -1,5 +1,5 @@
 extension JSONValue {
-    /// The value of a key; `nil` for what is no object or does not have it.
+    /// The value of a key, or `nil` when this is no object or lacks the key.
     public subscript(_ key: String) -> JSONValue? {
         get {
             if case .object(let members) = self { members[key] } else { nil }
@@ -16,12 +16,12 @@ extension JSONValue {
         if case .string(let text) = self { text } else { nil }
     }
 
-    /// A whole number.
+    /// The value of a whole number.
     public var integer: Int64? {
         if case .integer(let number) = self { number } else { nil }
     }
 
-    /// True or false.
+    /// The value of a boolean.
     public var bool: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
@@ -31,6 +31,6 @@ extension JSONValue {
         if case .array(let items) = self { items } else { nil }
     }
 
-    /// Whether it stands for nothing.
+    /// Whether this is `null`.
     public var isNull: Bool { self == .null }
 }

@@ -1,8 +1,8 @@
-/// Any JSON, for documents of which only a part is changed and the rest is kept.
+/// Any JSON value, for documents that are changed in part and otherwise kept.
 public enum JSONValue: Hashable, Sendable, Codable {
-    /// Nothing.
+    /// `null`.
     case null
-    /// True or false.
+    /// A boolean.
     case bool(Bool)
     /// A whole number of at most 64 bits.
     case integer(Int64)
@@ -10,12 +10,12 @@ public enum JSONValue: Hashable, Sendable, Codable {
     case number(Double)
     /// A text.
     case string(String)
-    /// Values in order.
+    /// An array.
     case array([JSONValue])
-    /// Values by their keys.
+    /// An object.
     case object([String: JSONValue])
 
-    /// Reads any value.
+    /// Decodes any JSON value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
@@ -35,7 +35,7 @@ public enum JSONValue: Hashable, Sendable, Codable {
         }
     }
 
-    /// Writes the value.
+    /// Encodes the value.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {

@@ -1,8 +1,8 @@
-/// Why a text is no YAML that is read here.
+/// An error from parsing YAML.
 public struct YAMLError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The line, counted from 1.
     public let line: Int
-    /// What is wrong with it.
+    /// What is wrong in the line.
     public let reason: String
 
     /// The line and the reason.

@@ -1,12 +1,12 @@
-/// A line of a document.
+/// A line of a YAML document.
 struct YAMLLine {
     /// Counted from 1.
     let number: Int
-    /// All of it, without its end.
+    /// The whole line without its line break.
     let raw: ArraySlice<UInt8>
-    /// How many columns stand before the content.
+    /// The number of columns before the content.
     let indent: Int
-    /// The content, without what stands before it.
+    /// The content without its indentation.
     let text: ArraySlice<UInt8>
 
     private init(number: Int, raw: ArraySlice<UInt8>, indent: Int, text: ArraySlice<UInt8>) {
@@ -16,7 +16,7 @@ struct YAMLLine {
         self.text = text
     }
 
-    /// The lines of the one document in a text.
+    /// The lines of a text that holds one document.
     static func split(_ bytes: [UInt8]) throws(YAMLError) -> [YAMLLine] {
         guard String(validating: bytes, as: UTF8.self) != nil else { throw YAMLError(line: 1, reason: "not UTF-8") }
         let hasMark = bytes.starts(with: [0xEF, 0xBB, 0xBF])
@@ -34,7 +34,7 @@ struct YAMLLine {
                 if line.isMarker("...") { break }
                 if line.isMarker("---") {
                     guard !hasContent, raw.count == 3 || YAMLScanner.isEnd(raw.dropFirst(3)) else {
-                        throw YAMLError(line: line.number, reason: "only one document is read, on lines of its own")
+                        throw YAMLError(line: line.number, reason: "expected one document, found a second one")
                     }
                     continue
                 }
@@ -52,18 +52,18 @@ struct YAMLLine {
         raw.prefix(3).elementsEqual(marker.description.utf8) && (raw.count == 3 || raw.dropFirst(3).first == 0x20)
     }
 
-    /// Nothing, or a comment.
+    /// Whether the line is empty or a comment.
     var isBlank: Bool { text.isEmpty || text.first == UInt8(ascii: "#") }
 
-    /// Whether it is indented by a tab, which cannot be counted.
+    /// Whether a tab indents the line. A tab has no defined width.
     var hasTab: Bool { text.first == UInt8(ascii: "\t") }
 
-    /// Whether an item of a sequence begins here.
+    /// Whether a sequence item begins here.
     var isItem: Bool {
         text.first == UInt8(ascii: "-") && (text.count == 1 || text.dropFirst().first == UInt8(ascii: " "))
     }
 
-    /// What stands after the dash, as if the dash were a space.
+    /// The line with its dash replaced by a space.
     var afterDash: YAMLLine {
         let rest = text.dropFirst().drop { $0 == UInt8(ascii: " ") }
         return YAMLLine(number: number, raw: raw, indent: indent + text.count - rest.count, text: rest)

@@ -1,23 +1,23 @@
 /// Reads configuration files in YAML 1.2: one document of block and flow collections, plain, quoted and block
-/// scalars, and comments. All JSON is read too.
+/// scalars, and comments. Reads all JSON, too.
 ///
-/// Anchors, aliases, tags, complex keys, and scalars that go on in the next line without `|` or `>` are refused by name
-/// rather than misread.
+/// Rejects anchors, aliases, tags, complex keys, and scalars that continue on the next line without `|` or `>`. The
+/// error names the feature.
 public struct YAMLParser {
-    /// How deep collections may lie in each other.
+    /// The maximum nesting of collections.
     static let maximumDepth = 64
 
     private var lines: [YAMLLine]
     private var position = 0
     private var depth = 0
 
-    /// Reads a document; an empty one is null.
+    /// Parses a document. An empty document is null.
     public static func parse(_ text: [UInt8]) throws(YAMLError) -> JSONValue {
         var parser = YAMLParser(lines: try YAMLLine.split(text))
         guard try parser.peek() != nil else { return .null }
         let value = try parser.block(indentedBy: 0)
         if let line = try parser.peek() {
-            throw YAMLError(line: line.number, reason: "this does not belong to what stands above")
+            throw YAMLError(line: line.number, reason: "unexpected text after the document")
         }
         return value
     }
@@ -26,12 +26,14 @@ public struct YAMLParser {
         self.lines = lines
     }
 
-    /// The next line that is neither blank nor a comment.
+    /// The next line that is neither blank nor a comment, without taking it.
     private mutating func peek() throws(YAMLError) -> YAMLLine? {
         while position < lines.count {
             let line = lines[position]
             if !line.isBlank {
-                if line.hasTab { throw YAMLError(line: line.number, reason: "a tab cannot indent") }
+                if line.hasTab {
+                    throw YAMLError(line: line.number, reason: "expected spaces for indentation, found a tab")
+                }
                 return line
             }
             position += 1
@@ -39,7 +41,7 @@ public struct YAMLParser {
         return nil
     }
 
-    /// What begins on the next line, which is indented by at least so much.
+    /// Parses the block that begins on the next line, which is indented by at least `least` columns.
     private mutating func block(indentedBy least: Int) throws(YAMLError) -> JSONValue {
         guard let line = try peek(), line.indent >= least else { return .null }
         depth += 1
@@ -61,7 +63,7 @@ public struct YAMLParser {
             }
             let isBlock = try rest.isItem ? true : YAMLScanner.key(in: rest) != nil
             if isBlock {
-                // What follows the dash is a block of its own, indented as far as it stands from the left.
+                // The text after the dash is a block of its own, indented by its distance from the left.
                 lines[position] = rest
                 items.append(try block(indentedBy: indent + 1))
             } else {
@@ -79,7 +81,7 @@ public struct YAMLParser {
                 throw YAMLError(line: line.number, reason: "expected 'key: value'")
             }
             guard members[key] == nil else {
-                throw YAMLError(line: line.number, reason: "the key '\(key.prefix(64))' stands here a second time")
+                throw YAMLError(line: line.number, reason: "duplicate key '\(key.prefix(64))'")
             }
             members[key] = try value(rest, of: line, indent: indent)
         }
@@ -94,7 +96,7 @@ public struct YAMLParser {
         position += 1
         guard let next = try peek() else { return .null }
         if next.indent > indent { return try block(indentedBy: indent + 1) }
-        // A sequence may stand as far left as the key that it belongs to.
+        // A sequence may have the same indentation as its key.
         return next.indent == indent && next.isItem ? try sequence(at: indent) : .null
     }
 
@@ -104,7 +106,7 @@ public struct YAMLParser {
         }
     }
 
-    /// A scalar or a flow collection that begins on this line.
+    /// Parses a scalar or a flow collection that begins on this line.
     private mutating func inline(_ text: ArraySlice<UInt8>, of line: YAMLLine, parent: Int) throws(YAMLError)
         -> JSONValue
     {
@@ -114,7 +116,7 @@ public struct YAMLParser {
             return .string(try blockScalar(header: start, of: line, parent: parent))
         }
         var scanner = YAMLScanner(start, line: line.number)
-        // Lines that surely belong to it are taken together, so that none is scanned again and again.
+        // Takes all lines that surely belong to the collection at once. Otherwise the scanner would repeat them.
         let isFlow = start.first == UInt8(ascii: "[") || start.first == UInt8(ascii: "{")
         var open = isFlow ? YAMLScanner.openBrackets(in: start) : 0
         while open > 0, position < lines.count {
@@ -124,8 +126,8 @@ public struct YAMLParser {
         }
         while true {
             if let value = try scanner.value() { return value }
-            // A flow collection goes on in the next line.
-            guard position < lines.count else { throw YAMLError(line: line.number, reason: "a bracket is not closed") }
+            // A flow collection continues on the next line.
+            guard position < lines.count else { throw YAMLError(line: line.number, reason: "bracket not closed") }
             scanner.append(lines[position].raw)
             position += 1
         }
@@ -143,7 +145,7 @@ public struct YAMLParser {
             switch byte {
             case UInt8(ascii: "-"), UInt8(ascii: "+"): chomping = byte
             case UInt8(ascii: "1")...UInt8(ascii: "9"): indent = max(parent, 0) + Int(byte - UInt8(ascii: "0"))
-            default: throw YAMLError(line: line.number, reason: "unknown form of a block of text")
+            default: throw YAMLError(line: line.number, reason: "unknown block scalar header")
             }
         }
         var content: [ArraySlice<UInt8>] = []

@@ -1,12 +1,12 @@
 extension YAMLScanner {
-    /// Whether only blanks and a comment are left.
+    /// Whether only blanks and a comment remain.
     static func isEnd(_ text: ArraySlice<UInt8>) -> Bool {
         let rest = text.drop(while: isBlank)
         guard let first = rest.first else { return true }
         return first == UInt8(ascii: "#") && (rest.startIndex == text.startIndex) == false
     }
 
-    /// How many more brackets are opened than closed in a line, those in quotes and comments left out.
+    /// The number of brackets that a line opens minus those that it closes. Ignores quoted text and comments.
     static func openBrackets(in line: ArraySlice<UInt8>) -> Int {
         var open = 0
         var quote: UInt8?
@@ -29,7 +29,7 @@ extension YAMLScanner {
             case UInt8(ascii: "["), UInt8(ascii: "{"): open += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"): open -= 1
             case UInt8(ascii: "\""), UInt8(ascii: "'"):
-                // A quote in the middle of a plain text is only a character.
+                // A quote inside a plain scalar is an ordinary character.
                 let isStart = isBlank(before) || [0x2C, 0x3A, 0x5B, 0x7B].contains(before)
                 if isStart { quote = byte }
             default: break
@@ -38,7 +38,7 @@ extension YAMLScanner {
         return open
     }
 
-    /// The text of a block scalar: as it stands, or with its lines joined.
+    /// The text of a block scalar: literal, or folded.
     static func join(_ lines: [ArraySlice<UInt8>], isLiteral: Bool, chomping: UInt8?) -> String {
         var lines = lines
         var trailing = 0
@@ -69,7 +69,7 @@ extension YAMLScanner {
         return String(decoding: text, as: UTF8.self)
     }
 
-    /// What a plain scalar means in YAML's core schema.
+    /// The value of a plain scalar in YAML's core schema.
     static func resolve(_ bytes: ArraySlice<UInt8>) -> JSONValue {
         let text = String(decoding: bytes, as: UTF8.self)
         switch text {
@@ -86,23 +86,23 @@ extension YAMLScanner {
         return .string(text)
     }
 
-    /// Without blanks at its end.
+    /// The text without trailing blanks.
     static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var text = text
         while let last = text.last, isBlank(last) { text = text.dropLast() }
         return text
     }
 
-    /// Space, tab, or the end of a line.
+    /// Whether a byte is a space, a tab or a line break.
     static func isBlank(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\n")
             || byte == UInt8(ascii: "\r")
     }
 
-    /// A blank, or the end of the text.
+    /// Whether a byte is a blank, or the text ends here.
     static func isBreak(_ byte: UInt8?) -> Bool { byte.map(isBlank) ?? true }
 
-    /// What begins an anchor, an alias, a tag, or nothing that may stand there.
+    /// Whether a byte begins an anchor, an alias or a tag, or may not begin a plain scalar.
     static func isIndicator(_ byte: UInt8) -> Bool {
         byte == UInt8(ascii: "&") || byte == UInt8(ascii: "*") || byte == UInt8(ascii: "!") || byte == UInt8(ascii: "@")
             || byte == UInt8(ascii: "`")

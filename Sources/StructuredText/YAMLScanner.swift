@@ -1,4 +1,4 @@
-/// Reads scalars and flow collections from the text of a line; a collection may need further lines.
+/// Reads scalars and flow collections from a line. A collection may need further lines.
 struct YAMLScanner {
     private var bytes: [UInt8]
     private var position = 0
@@ -10,16 +10,16 @@ struct YAMLScanner {
         self.line = line
     }
 
-    /// Adds a line to a collection that was not closed.
+    /// Appends the next line to an unclosed collection.
     mutating func append(_ text: ArraySlice<UInt8>) {
         bytes.append(UInt8(ascii: "\n"))
         bytes.append(contentsOf: text)
     }
 
-    /// The text is at its end within a collection.
+    /// Thrown where the text ends inside a collection.
     private struct Incomplete: Error {}
 
-    /// The one value that the text holds, or `nil` when it is incomplete.
+    /// The single value of the text, or `nil` when it is incomplete.
     mutating func value() throws(YAMLError) -> JSONValue? {
         position = 0
         depth = 0
@@ -36,7 +36,7 @@ struct YAMLScanner {
         }
     }
 
-    /// The key that a line begins with and what stands after its colon, or `nil` for a line that is none.
+    /// The key at the start of a line and the text after its colon, or `nil` when the line has no key.
     static func key(in line: YAMLLine) throws(YAMLError) -> (key: String, rest: ArraySlice<UInt8>)? {
         let text = line.text
         switch text.first {
@@ -48,7 +48,7 @@ struct YAMLScanner {
             guard rest.first == UInt8(ascii: ":"), isBreak(rest.dropFirst().first) else { return nil }
             return (key, rest.dropFirst())
         case UInt8(ascii: "?") where isBreak(text.dropFirst().first):
-            throw YAMLError(line: line.number, reason: "keys that are no plain text are not supported")
+            throw YAMLError(line: line.number, reason: "complex keys are not supported")
         default:
             var index = text.startIndex
             while index < text.endIndex {
@@ -121,7 +121,7 @@ struct YAMLScanner {
                 if ![UInt8(ascii: ","), UInt8(ascii: "}")].contains(bytes[position]) { value = try item(inFlow: true) }
             }
             guard members.updateValue(value, forKey: key) == nil else {
-                throw error("the key '\(key.prefix(64))' stands here a second time")
+                throw error("duplicate key '\(key.prefix(64))'")
             }
             guard try take(UInt8(ascii: ",")) else {
                 guard try take(UInt8(ascii: "}")) else { throw error("expected ',' or '}'") }
@@ -130,7 +130,7 @@ struct YAMLScanner {
         }
     }
 
-    /// Takes a byte that may come next in a collection.
+    /// Takes `byte` if it comes next in a collection.
     private mutating func take(_ byte: UInt8) throws -> Bool {
         skipBlanks()
         guard position < bytes.count else { throw Incomplete() }
@@ -157,7 +157,7 @@ struct YAMLScanner {
             let byte = bytes[position]
             if byte == UInt8(ascii: "\n") { break }
             if byte == UInt8(ascii: "#"), position > start, Self.isBlank(bytes[position - 1]) {
-                // The blank belongs to the comment.
+                // Keep the blank for the check below: a comment needs one before its `#`.
                 position -= 1
                 break
             }
@@ -172,7 +172,7 @@ struct YAMLScanner {
             }
             position += 1
         }
-        // What follows is a comment only with a blank before it.
+        // The comment needs a blank before its `#`.
         while position > start, Self.isBlank(bytes[position - 1]) { position -= 1 }
         return bytes[start..<position]
     }
@@ -185,7 +185,7 @@ struct YAMLScanner {
             let byte = bytes[position]
             position += 1
             if byte == quote {
-                // A single quote is written twice within single quotes.
+                // Two single quotes stand for one inside single quotes.
                 guard quote == UInt8(ascii: "'"), position < bytes.count, bytes[position] == quote else {
                     return String(decoding: text, as: UTF8.self)
                 }
@@ -197,11 +197,11 @@ struct YAMLScanner {
                 text.append(byte)
             }
         }
-        throw error("a quoted text must end on its line")
+        throw error("quoted text must end on its line")
     }
 
     private mutating func escape() throws(YAMLError) -> String {
-        guard position < bytes.count else { throw error("a quoted text must end on its line") }
+        guard position < bytes.count else { throw error("quoted text must end on its line") }
         let byte = bytes[position]
         position += 1
         switch byte {
@@ -223,9 +223,9 @@ struct YAMLScanner {
             }
             position += 2
             let low = try hexadecimal(4)
-            guard (0xDC00..<0xE000).contains(low) else { throw error("half of a surrogate pair") }
+            guard (0xDC00..<0xE000).contains(low) else { throw error("incomplete surrogate pair") }
             return try character(0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00))
-        default: throw error("unknown escape in a quoted text")
+        default: throw error("unknown escape sequence")
         }
     }
 
@@ -239,7 +239,7 @@ struct YAMLScanner {
     }
 
     private func character(_ code: UInt32) throws(YAMLError) -> String {
-        guard let scalar = Unicode.Scalar(code) else { throw error("no such character") }
+        guard let scalar = Unicode.Scalar(code) else { throw error("invalid Unicode code point") }
         return String(Character(scalar))
     }
 

@@ -4,8 +4,8 @@ import OCI
 import ServiceLifecycle
 import UnixSignals
 
-/// Shows the main job on one machine: three nodes on loopback addresses, an image that only the first one holds, and
-/// a pull of it through the third one.
+/// The main job on one machine: three nodes on loopback addresses, an image on the first one only, and a pull of it
+/// through the third one.
 @main
 struct Demo {
     let binary: String
@@ -20,7 +20,7 @@ struct Demo {
         do {
             try await Demo(binary: arguments[1], folder: arguments[2]).runUntilInterrupted()
         } catch is Interrupted {
-            print("Interrupted; everything is stopped.")
+            print("Interrupted, stopped all nodes.")
             exit(130)
         } catch {
             printError("demo: \(error)")
@@ -54,10 +54,10 @@ struct Demo {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes { group.addTask { try await node.run() } }
             group.addTask { try await show(nodes, image) }
-            // The show ends first, or a node that could not start does.
+            // The demo ends first, unless a node fails to start.
             try await group.next()
             group.cancelAll()
-            // Nodes that are told to stop end with an error of no interest.
+            // Nodes that are stopped end with an error that does not matter.
             while let result = await group.nextResult() { _ = result }
         }
         print("Stopped the nodes. Their logs are in \(folder).")
@@ -70,7 +70,7 @@ struct Demo {
         }
         let places = nodes.map(\.address).joined(separator: ", ")
         print("Started three nodes on \(places); they formed a network in \(seconds(formed)).")
-        print("What node 3 does, in a browser while it runs: \(nodes[2].page)")
+        print("The page of node 3, while it runs: \(nodes[2].page)")
 
         print("\nPulling through node 3, which holds nothing:")
         let puller = DemoPull(node: nodes[2], holders: nodes)
@@ -79,20 +79,20 @@ struct Demo {
         let rate = Double(report.bytes) / time.inSeconds / 1e6
         print("All \(report.count) digests are right: \(size(report.bytes)) in \(seconds(time)), \(Int(rate)) MB/s.")
 
-        print("\nAsking node 3 for an image that nobody has:")
+        print("\nRequesting an image from node 3 that no node has:")
         let missing = image.reference.replacing(":1", with: ":nobody-has-this")
         let answer = try await puller.request(.manifest, try Reference(missing))
         let body = answer.body.map { String(decoding: $0, as: UTF8.self) } ?? ""
         guard answer.status == 404 else { throw DemoError("expected 404, got \(answer.status)") }
         print("  404 in \(seconds(answer.time)): \(body)")
-        print("  containerd would now go to the source registry.\n")
+        print("  containerd would now ask the upstream registry.\n")
         try await waitForReader(of: nodes[2].page, for: image)
     }
 
-    /// Where somebody sits at a terminal, the nodes go on until Enter is pressed.
+    /// Keeps the nodes running until Enter is pressed, if the demo runs in a terminal.
     private func waitForReader(of page: String, for image: DemoImage) async throws {
         guard isatty(STDIN_FILENO) == 1, isatty(STDOUT_FILENO) == 1 else { return }
-        print("The nodes go on until you press Enter. Search for \(image.reference) on \(page)")
+        print("The nodes run until you press Enter. Search for \(image.reference) on \(page)")
         var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
         while poll(&input, 1, 0) == 0 { try await Task.sleep(for: .milliseconds(100)) }
     }
@@ -104,10 +104,10 @@ func printError(_ text: String) {
     _ = write(STDERR_FILENO, line, line.count)
 }
 
-/// The person pressed Ctrl-C.
+/// Thrown on Ctrl-C.
 struct Interrupted: Error {}
 
-/// Something did not go as it should.
+/// An unexpected result.
 struct DemoError: Error, CustomStringConvertible {
     let description: String
 
@@ -122,7 +122,7 @@ extension Duration {
     }
 }
 
-/// A time in words.
+/// A duration in words.
 func seconds(_ duration: Duration) -> String {
     let value = duration.inSeconds
     return value < 1 ? "\(Double(Int(value * 10_000)) / 10) ms" : "\(Double(Int(value * 100)) / 100) s"

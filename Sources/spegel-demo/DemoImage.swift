@@ -1,7 +1,7 @@
 import ContentStore
 import OCI
 
-/// The image of the demo: an index, a manifest, a configuration and layers that do not compress.
+/// The image of the demo: an index, a manifest, a configuration and incompressible layers.
 struct DemoImage {
     let reference = "demo.local/spegel/demo:1"
     let index: Descriptor
@@ -56,7 +56,7 @@ struct DemoImage {
     }
 }
 
-/// Steele, Lea and Flood's generator: bytes that do not compress, the same in each run.
+/// Steele, Lea and Flood's generator of incompressible bytes, the same in each run.
 struct SplitMix64: RandomNumberGenerator {
     var state: UInt64
 

@@ -3,7 +3,7 @@ import Glibc
 import Subprocess
 import SystemPackage
 
-/// One node of the demo: a process of its own, on a loopback address of its own, with a store of its own.
+/// A node of the demo: a process with a loopback address and a store of its own.
 struct DemoNode: Sendable {
     static let registryPort = 15000
     static let routerPort = 15001
@@ -14,7 +14,7 @@ struct DemoNode: Sendable {
     let folder: String
 
     var address: String { "127.0.0.\(10 + number)" }
-    /// The page of the node.
+    /// The URL of the node's page.
     var page: String { "http://\(address):\(Self.metricsPort)/debug/web/" }
     var store: String { "\(folder)/node\(number)/store" }
     private var log: String { "\(folder)/node\(number)/log" }
@@ -26,7 +26,7 @@ struct DemoNode: Sendable {
         _ = try ImageLayoutWriter(path: store)
     }
 
-    /// Runs the node until the task is cancelled; then it is asked to stop, and made to after five seconds.
+    /// Runs the node until the task is cancelled, then stops it, by force after five seconds.
     func run() async throws {
         let output = try FileDescriptor.open(
             FilePath(log),
@@ -54,13 +54,13 @@ struct DemoNode: Sendable {
             error: .fileDescriptor(output, closeAfterSpawningProcess: true)
         )
         if !Task.isCancelled {
-            throw DemoError("node \(number) ended too early (\(result.terminationStatus)); see \(log)")
+            throw DemoError("node \(number) ended unexpectedly (\(result.terminationStatus)); see \(log)")
         }
     }
 
-    /// Waits until the node is ready and knows so many peers.
+    /// Waits until the node is ready and knows a number of peers.
     func waitUntilConnected(peers: Int) async throws {
-        var last = "it does not listen"
+        var last = "not listening"
         for _ in 0..<1000 {
             if let answer = try? await HTTPFetch.get(address, Self.registryPort, "/readyz"), let body = answer.body {
                 last = String(decoding: body, as: UTF8.self)
@@ -68,6 +68,6 @@ struct DemoNode: Sendable {
             }
             try await Task.sleep(for: .milliseconds(10))
         }
-        throw DemoError("node \(number) found no \(peers) peers within 10 s: \(last); see \(log)")
+        throw DemoError("expected \(peers) peers of node \(number) within 10 s: \(last); see \(log)")
     }
 }

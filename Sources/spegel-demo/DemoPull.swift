@@ -1,7 +1,7 @@
 import NIOHTTP1
 import OCI
 
-/// A pull as containerd does it: the tag, then what it names, down to the layers; each digest is checked.
+/// A pull like containerd's: the tag, then everything that it references down to the layers, with each digest checked.
 final class DemoPull {
     private let node: DemoNode
     private let holders: [DemoNode]
@@ -23,7 +23,7 @@ final class DemoPull {
                 let answer = try await request(kind, reference, digest: child.digest)
                 let name = document.isIndex ? "manifest" : child == document.children.first ? "config" : "layer"
                 let bytes = try await checked(answer, child.digest, name)
-                guard answer.size == child.size else { throw DemoError("\(descriptor.digest) has a wrong size") }
+                guard answer.size == child.size else { throw DemoError("wrong size of \(descriptor.digest)") }
                 if document.isIndex { documents.append((child, bytes)) }
             }
         }
@@ -46,13 +46,13 @@ final class DemoPull {
         return try await HTTPFetch.get(node.address, DemoNode.registryPort, request.path)
     }
 
-    /// Checks an answer and prints a line of it.
+    /// Checks a response and prints a line about it.
     private func checked(_ answer: HTTPFetch.Answer, _ digest: Digest, _ name: String) async throws -> [UInt8] {
         guard answer.status == 200 else { throw DemoError("\(name) \(digest): status \(answer.status)") }
         guard answer.digest == digest else {
-            throw DemoError("\(name): expected \(digest), the bytes have \(answer.digest?.text ?? "none")")
+            throw DemoError("\(name): expected digest \(digest), found \(answer.digest?.text ?? "none")")
         }
-        let source = answer.headers.first(name: "X-Spegel-Source") ?? "an unknown source"
+        let source = answer.headers.first(name: "X-Spegel-Source") ?? "unknown source"
         let holder = holders.first { source.hasPrefix($0.address + ":") }.map { "node \($0.number)" } ?? source
         let columns = [
             name.padded(8), "sha256:\(digest.hex.prefix(12))…", size(answer.size).paddedLeft(8), "from \(holder)",

@@ -2,26 +2,26 @@ import ArgumentParser
 import Glibc
 import Simulation
 
-/// What all reports have in common.
+/// The options of all reports.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "What everything random follows from.")
+    @Option(help: "The seed of all randomness.")
     var seed: UInt64 = 1
-    @Option(help: "The folder for the CSV file and the plot; none are written without.")
+    @Option(help: "The folder for the CSV file and the plot. Without it none are written.")
     var output: String?
-    @Option(help: "The median time of a message on its way, in microseconds.")
+    @Option(help: "The median one-way latency of a message, in microseconds.")
     var latency = 250
-    @Option(help: "The percentage of messages that are lost and sent again.")
+    @Option(help: "The percentage of messages that are lost and resent.")
     var loss = 0.1
-    @Option(help: "What a node can send, in Mbit/s.")
+    @Option(help: "The uplink bandwidth of a node, in Mbit/s.")
     var bandwidth = 1000.0
-    @Flag(help: "Say nothing about the progress.")
+    @Flag(help: "Print no progress.")
     var quiet = false
 
     func validate() throws {
         try require(latency >= 0 && (0...50).contains(loss) && bandwidth > 0, "--latency, --loss and --bandwidth")
     }
 
-    /// The network that was asked for.
+    /// The settings of the network.
     func settings() throws -> SimulatedNetwork.Settings {
         var settings = SimulatedNetwork.Settings()
         settings.seed = seed
@@ -31,7 +31,7 @@ struct CommonOptions: ParsableArguments {
         return settings
     }
 
-    /// Runs a scenario; prints its report, and writes it if that was asked for.
+    /// Runs a scenario, prints its report, and writes it to the folder if one is set.
     func run(_ scenario: some Scenario) throws {
         let start = ContinuousClock.now
         let report = scenario.run { text in
@@ -42,7 +42,7 @@ struct CommonOptions: ParsableArguments {
         print(report.title + "\n\n" + report.text, terminator: "")
         guard let output else { return }
         guard mkdir(output, 0o777) == 0 || errno == EEXIST else {
-            throw ValidationError("\(output) could not be made: \(String(cString: strerror(errno))).")
+            throw ValidationError("cannot create \(output): \(String(cString: strerror(errno))).")
         }
         try write(report.csv, to: "\(output)/\(report.name).csv")
         if let svg = report.svg { try write(svg, to: "\(output)/\(report.name).svg") }
@@ -50,26 +50,26 @@ struct CommonOptions: ParsableArguments {
 
     private func write(_ text: String, to path: String) throws {
         guard let file = fopen(path, "w") else {
-            throw ValidationError("\(path) could not be written: \(String(cString: strerror(errno))).")
+            throw ValidationError("cannot write \(path): \(String(cString: strerror(errno))).")
         }
         let isWritten = fputs(text, file) >= 0
-        guard fclose(file) == 0, isWritten else { throw ValidationError("\(path) could not be written in full.") }
+        guard fclose(file) == 0, isWritten else { throw ValidationError("cannot write \(path) in full.") }
     }
 }
 
-/// Reads numbers with commas between them.
+/// Parses comma-separated numbers.
 func numbers(_ text: String) throws -> [Int] {
     try text.split(separator: ",").map { part in
         guard let number = Int(part) else {
-            throw ValidationError("expected whole numbers with commas between them, got '\(text)'.")
+            throw ValidationError("expected comma-separated whole numbers, got '\(text)'.")
         }
         return number
     }
 }
 
-/// Refuses a command line whose numbers make no sense.
+/// Rejects a command line with invalid numbers.
 func require(_ condition: Bool, _ options: String) throws {
-    guard condition else { throw ValidationError("\(options) must be positive and within reason.") }
+    guard condition else { throw ValidationError("expected positive numbers in a sensible range for \(options).") }
 }
 
 /// Writes a line to standard error.

@@ -1,12 +1,12 @@
 import ArgumentParser
 import Simulation
 
-/// Runs the discovery of many nodes in virtual time and reports what it costs and brings.
+/// Runs the discovery of many nodes in virtual time and reports its cost and success.
 @main
 struct SpegelSim: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spegel-sim",
-        abstract: "Run the discovery of up to ten thousand nodes in virtual time, and report what it costs and brings.",
+        abstract: "Run the discovery of up to ten thousand nodes in virtual time, and report its cost and success.",
         discussion: """
             Each report prints a table, and writes it as NAME.csv beside a plot, NAME.svg. The nodes run the same code \
             as real ones. The same seed gives the same report.
@@ -47,14 +47,14 @@ struct SizeCommand: ParsableCommand {
 struct KeysCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "What it costs to advertise many keys, beside one lookup for each key."
+        abstract: "The cost of advertising many keys, compared with one lookup for each key."
     )
 
     @Option(help: "The size of the network.")
     var nodes = 1000
-    @Option(help: "The keys of each node that provides any.", transform: numbers)
+    @Option(help: "The number of keys of each provider.", transform: numbers)
     var keys = [100, 1000, 10_000]
-    @Option(help: "How many nodes provide keys. A record takes about 70 bytes, and each key has 20.")
+    @Option(help: "The number of providers. A record takes about 70 bytes, and each key has 20.")
     var providers = 20
     @OptionGroup var common: CommonOptions
 
@@ -72,20 +72,20 @@ struct KeysCommand: ParsableCommand {
 struct ChurnCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "churn",
-        abstract: "Lookups while nodes vanish and new ones come."
+        abstract: "Lookups while nodes vanish and new ones join."
     )
 
     @Option(help: "The size of the network.")
     var nodes = 1000
-    @Option(help: "The percentages of nodes that are replaced in a minute.", transform: numbers)
+    @Option(help: "The percentages of nodes that are replaced per minute.", transform: numbers)
     var replaced = [0, 1, 10]
     @Option(help: "The keys that each node provides.")
     var keys = 3
-    @Option(help: "For how long.")
+    @Option(help: "The duration in minutes.")
     var minutes = 15
-    @Option(help: "The lookups in a minute.")
+    @Option(help: "The lookups per minute.")
     var lookups = 500
-    @Flag(help: "Nodes take their records back before they go.")
+    @Flag(help: "Nodes withdraw their records before they leave.")
     var clean = false
     @OptionGroup var common: CommonOptions
 
@@ -116,7 +116,7 @@ struct PartitionCommand: ParsableCommand {
     var nodes = 1000
     @Option(help: "The keys that each node provides.")
     var keys = 3
-    @Option(help: "For how long it is cut.")
+    @Option(help: "The duration of the cut in minutes.")
     var minutes = 5
     @OptionGroup var common: CommonOptions
 

@@ -6,14 +6,14 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct ChangeChannelTests {
     struct Failure: Error {}
 
-    @Test func wakesWhoeverWaits() async throws {
+    @Test func wakesWaiterOnChange() async throws {
         let channel = ChangeChannel(limit: 4)
         async let change = channel.next()
         channel.send(.imageUpdated(name: "a"))
         #expect(try await change == .imageUpdated(name: "a"))
     }
 
-    @Test func givesWhatWaitsBeforeItFails() async throws {
+    @Test func returnsWaitingChangesBeforeFailing() async throws {
         let channel = ChangeChannel(limit: 4)
         channel.send(.imageUpdated(name: "a"))
         channel.fail(Failure())
@@ -23,7 +23,7 @@ import Testing
         #expect(try await channel.next() == nil)
     }
 
-    @Test func failsWhoeverWaits() async {
+    @Test func failsWaiter() async {
         let channel = ChangeChannel(limit: 4)
         let waiter = Task { try await channel.next() }
         channel.fail(Failure())
@@ -41,7 +41,7 @@ import Testing
         #expect(try await channel.next() == .unknown)
     }
 
-    @Test func carriesAllFromManySenders() async throws {
+    @Test func passesAllChangesOfManySenders() async throws {
         let channel = ChangeChannel(limit: 10_000)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for sender in 0..<4 {

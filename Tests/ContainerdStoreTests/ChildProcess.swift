@@ -6,7 +6,7 @@ final class ChildProcess: Sendable {
     let pid: pid_t
     private let status = Mutex<Int32?>(nil)
 
-    /// Starts a program, found by way of PATH, with its output in a file.
+    /// Starts a program from PATH, with its output in a file.
     init(_ arguments: [String], output: String) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -27,7 +27,7 @@ final class ChildProcess: Sendable {
         wait()
     }
 
-    /// Waits for the end of the program and gives its wait status.
+    /// Waits for the end of the program and returns its wait status.
     @discardableResult
     func wait() -> Int32 {
         status.withLock { status in
@@ -39,11 +39,11 @@ final class ChildProcess: Sendable {
         }
     }
 
-    /// Runs a program to its end and gives its output; throws when it fails.
+    /// Runs a program to its end and returns its output. Throws when it fails.
     static func run(_ arguments: [String]) throws -> String {
         var template = Array("/tmp/spegel-output-XXXXXX".utf8CString)
         let descriptor = mkstemp(&template)
-        guard descriptor >= 0 else { throw TestError("cannot make a temporary file") }
+        guard descriptor >= 0 else { throw TestError("cannot create a temporary file") }
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer {
             close(descriptor)

@@ -11,14 +11,14 @@ import Testing
         digest = try Digest("sha256:" + String(repeating: "0f", count: 32))
     }
 
-    @Test func pathsAreThoseOfContainerd() throws {
+    @Test func usesPathsOfContainerd() throws {
         let folder = ContentFolder(path: "/content")
         #expect(folder.blobPath(digest) == "/content/blobs/sha256/" + String(repeating: "0f", count: 32))
         let long = try Digest("sha512:" + String(repeating: "0f", count: 64))
         #expect(folder.blobPath(long) == "/content/blobs/sha512/" + String(repeating: "0f", count: 64))
     }
 
-    @Test func opensWhatIsThere() throws {
+    @Test func opensExistingBlobs() throws {
         let temporary = try TemporaryFolder()
         let folder = ContentFolder(path: temporary.path)
         #expect(try folder.open(digest) == nil)
@@ -28,10 +28,10 @@ import Testing
         #expect(try folder.open(digest)?.readAll(limit: 10) == Array("content".utf8))
     }
 
-    @Test func tellsWhatIsWrongWithTheFolder() throws {
+    @Test func reportsProblemOfFolder() throws {
         let temporary = try TemporaryFolder()
         let folder = ContentFolder(path: temporary.path)
-        #expect(folder.problem(held: nil)?.contains("is not containerd's content folder") == true)
+        #expect(folder.problem(held: nil)?.contains("expected containerd's content folder") == true)
         try temporary.makeFolder("blobs/sha256")
         #expect(folder.problem(held: nil) == nil)
         #expect(folder.problem(held: digest)?.contains("lacks \(digest)") == true)

@@ -9,7 +9,7 @@ import Testing
 @Suite struct EventMappingTests {
     private let digest = "sha256:" + String(repeating: "a1", count: 32)
 
-    @Test func readsImageEvents() throws {
+    @Test func mapsImageEvents() throws {
         let name = "docker.io/library/alpine:3"
         let create = try Containerd_Events_ImageCreate.with { $0.name = name }.serializedBytes() as [UInt8]
         let update = try Containerd_Events_ImageUpdate.with { $0.name = name }.serializedBytes() as [UInt8]
@@ -19,7 +19,7 @@ import Testing
         #expect(change("/images/delete", delete) == .imageDeleted(name: name))
     }
 
-    @Test func readsContentEvents() throws {
+    @Test func mapsContentEvents() throws {
         let create = Containerd_Events_ContentCreate.with {
             $0.digest = digest
             $0.size = 7
@@ -42,23 +42,23 @@ import Testing
     }
 
     @Test(arguments: ["/images/create", "/images/update", "/images/delete", "/content/create", "/images/new"])
-    func whatIsNotUnderstoodIsUnknown(topic: String) {
+    func mapsMalformedEventToUnknown(topic: String) {
         #expect(change(topic, [0xff, 0xff, 0xff]) == .unknown)
     }
 
-    @Test func anImageWithoutNameIsUnknown() {
+    @Test func mapsImageWithoutNameToUnknown() {
         #expect(change("/images/create", []) == .unknown)
     }
 
     @Test(arguments: UInt64(1)...200)
-    func anyPayloadIsRead(seed: UInt64) {
+    func neverTrapsOnRandomPayload(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let payload = (0..<Int.random(in: 0..<40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random)
         }
         for topic in ["/images/create", "/images/update", "/images/delete", "/content/create"] {
-            // Must not trap; whatever it gives, it never invents content.
+            // Must neither trap nor invent content.
             if case .contentAdded = change(topic, payload) {
-                Issue.record("seed \(seed): random bytes were read as a digest")
+                Issue.record("seed \(seed): random bytes parsed as a digest")
             }
         }
     }

@@ -1,8 +1,8 @@
 import OCI
 
-/// An image in an OCI archive, as `ctr images import` takes it, made from the bytes of its layers.
+/// An image in an OCI archive for `ctr images import`, built from the bytes of its layers.
 ///
-/// The layers are no tar files: nobody unpacks them.
+/// The layers are no tar files, since no test unpacks them.
 struct ImageArchive {
     let path: String
     let manifest: Digest
@@ -18,7 +18,7 @@ struct ImageArchive {
         var contents: [Digest: [UInt8]] = [:]
         func store(_ blobs: [[UInt8]]) throws -> [Digest] {
             for (number, blob) in blobs.enumerated() { try folder.write("\(layout)/new-\(number)", blob) }
-            // All at once: a process for each of thousands of layers would take long.
+            // One process for all: a process for each of thousands of layers would take long.
             let script = """
                 cd "$1" && ls -v new-* | xargs sha256sum | while read -r hex file; do
                     mv "$file" "blobs/sha256/$hex" && echo "sha256:$hex"
@@ -69,7 +69,7 @@ struct ImageArchive {
     }
 
     private static func only(_ digests: [Digest]) throws -> Digest {
-        guard let digest = digests.first, digests.count == 1 else { throw TestError("sha256sum gave \(digests)") }
+        guard let digest = digests.first, digests.count == 1 else { throw TestError("sha256sum returned \(digests)") }
         return digest
     }
 }

@@ -15,13 +15,13 @@ import Testing
         #expect(end == range.upperBound)
     }
 
-    @Test func survivesTheEndOfNumbers() {
+    @Test func doesNotOverflowAtMaximumOffset() {
         let parts = ContainerdReader.Parts(range: (Int64.max - 10)..<Int64.max)
         #expect(parts.next() == (Int64.max - 10)..<Int64.max)
         #expect(parts.next() == nil)
     }
 
-    @Test func givesNothingOnceAbandoned() {
+    @Test func returnsNoPartAfterAbandon() {
         let parts = ContainerdReader.Parts(range: 0..<10_000_000)
         #expect(parts.next() != nil)
         parts.abandon()

@@ -5,11 +5,11 @@ import Logging
 import NIOPosix
 import OCI
 
-/// A containerd of its own, with root, state, socket and configuration in a temporary folder.
+/// A containerd process with root, state, socket and configuration in a temporary folder.
 ///
 /// `SPEGEL_TEST_CONTAINERD` names the folder of another containerd and ctr than those in PATH.
 final class RealContainerd: Sendable {
-    /// Whether one can be run here. In CI it must be possible: a test that cannot run it fails.
+    /// Whether the tests can run it. In CI they must: a test that cannot run it fails.
     static let isAvailable = isCI || (geteuid() == 0 && find("containerd") != nil && find("ctr") != nil)
     static let isCI = getenv("CI").map { String(cString: $0) } == "true"
 
@@ -18,9 +18,9 @@ final class RealContainerd: Sendable {
     var socketPath: String { "\(folder.path)/containerd.sock" }
     var contentPath: String { "\(folder.path)/root/io.containerd.content.v1.content" }
 
-    /// Makes the configuration and starts it.
+    /// Writes the configuration and starts it.
     ///
-    /// - Parameter cri: the tables of the CRI plugin, in version 2 of the format; without them it does not run.
+    /// - Parameter cri: the tables of the CRI plugin, in version 2 of the format; without them it is disabled.
     init(cri: String? = nil) async throws {
         folder = try TemporaryFolder()
         let disabled = """
@@ -51,32 +51,32 @@ final class RealContainerd: Sendable {
         signal(SIGKILL)
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it responds.
     func start() async throws {
         guard let program = Self.find("containerd") else { throw TestError("containerd is not installed") }
         unlink("\(folder.path)/pid")
-        // The outer program ends it should the test itself be killed.
+        // The outer shell ends containerd if the test process is killed.
         let script = "echo $$ >\(folder.path)/pid.new && mv \(folder.path)/pid.new \(folder.path)/pid && exec \"$@\""
         let command = ["sh", "-c", script, "sh", program, "--config", "\(folder.path)/config.toml"]
         let child = try ChildProcess(
             ["timeout", "--foreground", "-s", "KILL", "300"] + command,
             output: "\(folder.path)/log"
         )
-        // Reaped in the background, when it ends.
+        // Reaps the process in the background.
         Task.detached { child.wait() }
         for _ in 0..<200 {
             if (try? ctr("version")) != nil { return }
             try await Task.sleep(for: .milliseconds(50))
         }
-        throw TestError("containerd does not answer; its log:\n\(log)")
+        throw TestError("containerd does not respond; its log:\n\(log)")
     }
 
-    /// What it has written.
+    /// Its output so far.
     var log: String {
         String(decoding: folder.read("log") ?? [], as: UTF8.self)
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to it.
     func signal(_ number: Int32) {
         guard let text = folder.read("pid"), let pid = pid_t(String(decoding: text.dropLast(), as: UTF8.self)) else {
             return
@@ -103,7 +103,7 @@ final class RealContainerd: Sendable {
     }
 }
 
-/// Runs a store while the body runs, and waits for its end.
+/// Runs a store during `body`, then waits for its end.
 func withStore<Result: Sendable>(
     socketPath: String,
     namespace: String = "k8s.io",
@@ -133,7 +133,7 @@ func withStore<Result: Sendable>(
     }
 }
 
-/// All bytes of a part of content, with the size of the largest chunk.
+/// All bytes of a range of content, and the size of the largest chunk.
 func collect(_ reader: any ContentReader, _ range: Range<Int64>) async throws -> (bytes: [UInt8], largest: Int) {
     var bytes: [UInt8] = []
     var largest = 0
@@ -144,7 +144,7 @@ func collect(_ reader: any ContentReader, _ range: Range<Int64>) async throws ->
     return (bytes, largest)
 }
 
-/// Calls until it succeeds, for at most 10 seconds.
+/// Retries until the call succeeds, for at most 10 seconds.
 func eventually<Result>(_ call: () async throws -> Result) async throws -> Result {
     for _ in 0..<200 {
         if let result = try? await call() { return result }

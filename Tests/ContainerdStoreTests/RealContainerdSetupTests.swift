@@ -5,7 +5,7 @@ import Testing
 
 @testable import ContainerdStore
 
-/// What a real containerd tells of itself and of where its content comes from.
+/// The configuration and source labels of a real containerd.
 @Suite(
     .serialized,
     .timeLimit(.minutes(2)),
@@ -24,7 +24,7 @@ struct RealContainerdSetupTests {
           config_path = "/etc/spegel-test"
         """
 
-    @Test func tellsHowItIsSetUp() async throws {
+    @Test func reportsConfigurationWithCRI() async throws {
         let containerd = try await RealContainerd(cri: Self.cri)
         try await withStore(socketPath: containerd.socketPath) { store in
             let setup = try await eventually {
@@ -37,14 +37,14 @@ struct RealContainerdSetupTests {
                 #expect(setup.registryConfigPath == "/etc/spegel-test")
                 #expect(setup.discardsUnpackedLayers == true)
             } else {
-                // Not told by containerd itself from 2.0 on; then its process must be.
+                // From 2.0 on, containerd does not report it. The process must then be known.
                 let pid = try #require(setup.processID)
                 #expect(access("/proc/\(pid)/cmdline", R_OK) == 0)
             }
         }
     }
 
-    @Test func tellsLittleWithoutCRI() async throws {
+    @Test func reportsLittleWithoutCRI() async throws {
         let containerd = try await RealContainerd()
         try await withStore(socketPath: containerd.socketPath, contentPath: containerd.contentPath) { store in
             let setup = try await store.setup()
@@ -55,11 +55,11 @@ struct RealContainerdSetupTests {
         try await withStore(socketPath: containerd.socketPath, contentPath: "/nonexistent/content") { store in
             let problem = try await store.contentFolderProblem()
             #expect(problem == nil)
-            #expect(try await store.contentsAtHand().isEmpty)
+            #expect(try await store.contentsOnDisk().isEmpty)
         }
     }
 
-    @Test func tellsWhereContentComesFrom() async throws {
+    @Test func reportsSourcesOfContent() async throws {
         let containerd = try await RealContainerd()
         let archive = try ImageArchive(name: "registry.example/a:1", layers: [[1], [2]], in: containerd.folder)
         try containerd.load(archive)
@@ -75,14 +75,14 @@ struct RealContainerdSetupTests {
             let sources = repositories.map { ContentSource(registry: registry, repository: $0) }
             #expect(try await store.content(archive.manifest)?.sources == sources)
             for content in try await store.contents() {
-                // What was imported has none.
+                // Imported content has no source.
                 #expect(content.sources == (content.digest == archive.manifest ? sources : []))
             }
-            // Without containerd the same content is at hand.
+            // The content folder has the same content.
             let listed = Set(try await store.contents().map(\.digest))
             containerd.signal(SIGKILL)
             await #expect(throws: ContainerdError.self) { while true { _ = try await store.contents() } }
-            #expect(Set(try await store.contentsAtHand().map(\.digest)) == listed)
+            #expect(Set(try await store.contentsOnDisk().map(\.digest)) == listed)
             #expect(try store.openFile(archive.manifest) != nil)
         }
     }

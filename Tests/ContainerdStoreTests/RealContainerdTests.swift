@@ -7,7 +7,7 @@ import Testing
 
 @testable import ContainerdStore
 
-/// Against a real containerd.
+/// The store of a real containerd.
 @Suite(
     .serialized,
     .timeLimit(.minutes(3)),
@@ -16,7 +16,7 @@ import Testing
 struct RealContainerdTests {
     private static let absent = "sha256:" + String(repeating: "00", count: 32)
 
-    @Test func showsWhatContainerdHolds() async throws {
+    @Test func listsImagesAndContent() async throws {
         let containerd = try await RealContainerd()
         let name = "registry.example/team/app:1"
         let layers = [Self.bytes(count: 3 * 1_048_576 + 17, seed: 1), Self.bytes(count: 100, seed: 2), [7]]
@@ -63,7 +63,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func readsPartsWithoutTheContentFolder() async throws {
+    @Test func readsRangesWithoutContentFolder() async throws {
         let containerd = try await RealContainerd()
         let layer = Self.bytes(count: 2 * 1_048_576 + 5, seed: 3)
         let archive = try ImageArchive(name: "registry.example/a:1", layers: [layer], in: containerd.folder)
@@ -82,7 +82,7 @@ struct RealContainerdTests {
             await #expect(throws: ContentError.truncated(at: reader.size, expected: reader.size + 1)) {
                 try await collect(reader, 5..<reader.size + 1)
             }
-            // Left in the middle: the rest is never asked for.
+            // Stops in the middle: the rest is never requested.
             for try await chunk in reader.read(0..<reader.size) {
                 #expect((chunk == Array(layer.prefix(ContainerdReader.chunkSize))) == true)
                 break
@@ -103,8 +103,9 @@ struct RealContainerdTests {
         case end
     }
 
-    /// Bit rot on the disk of a node that does not see the content folder.
-    @Test(arguments: Damage.allCases) private func damagedContentThatIsReadThroughItIsFound(damage: Damage) async throws
+    /// Bit rot on the disk of a node without access to the content folder.
+    @Test(arguments: Damage.allCases) private func withholdsDamagedContentReadThroughContainerd(damage: Damage)
+        async throws
     {
         let containerd = try await RealContainerd()
         let layer = Self.bytes(count: 2 * 1_048_576 + 5, seed: 5)
@@ -134,7 +135,7 @@ struct RealContainerdTests {
             let other = try #require(archive.contents.first { $0.value == [8] }?.key)
             #expect(try await check(other) == .sound)
             guard case .faulty(let fault) = try await check(digest) else {
-                Issue.record("damaged content is found sound")
+                Issue.record("damaged content passed the check")
                 return
             }
             switch fault.kind {
@@ -143,15 +144,15 @@ struct RealContainerdTests {
             case .unreadable: Issue.record("\(fault)")
             }
             #expect(fault.path.contains(containerd.socketPath) && checks.counts.corrupt == 1)
-            // It counts as not held, whatever becomes of its labels.
+            // It counts as missing, whatever its labels.
             try containerd.ctr("content", "label", digest.text, "spegel.test/label=1")
             #expect(try await checked.openReader(digest) == nil)
             #expect(try await checked.size(of: digest) == nil)
             let held = Set(try await checked.contents().map(\.digest))
-            // There may be more for a moment: containerd keeps the archive's own index until it collects garbage.
+            // containerd keeps the archive's own index until it collects garbage.
             #expect(held.intersection(archive.contents.keys) == Set(archive.contents.keys).subtracting([digest]))
 
-            // Put there anew it is another, of which nothing is known.
+            // Stored anew, the content has no known result.
             try containerd.ctr("images", "rm", "--sync", "registry.example/a:1")
             for _ in 0..<200 where access(path, F_OK) == 0 { try await Task.sleep(for: .milliseconds(50)) }
             #expect(try await store.size(of: digest) == nil)
@@ -161,7 +162,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func tellsOfChanges() async throws {
+    @Test func reportsChanges() async throws {
         let containerd = try await RealContainerd()
         let name = "registry.example/team/app:1"
         let archive = try ImageArchive(name: name, layers: [Self.bytes(count: 1000, seed: 4)], in: containerd.folder)
@@ -169,7 +170,7 @@ struct RealContainerdTests {
             let isV2 = try await store.verify().drop { $0 == "v" }.hasPrefix("2")
             var changes = store.changes().makeAsyncIterator()
             #expect(try await changes.next() == .unknown)
-            // Subscribed on its way; containerd answers this call after it has seen the subscription.
+            // The subscription is under way. containerd answers this call after it has seen the subscription.
             _ = try await store.verify()
 
             try containerd.load(archive)
@@ -180,7 +181,7 @@ struct RealContainerdTests {
             if isV2 {
                 for digest in archive.contents.keys { #expect(seen.contains(.contentAdded(digest))) }
             }
-            // Events of other namespaces are not told.
+            // Events of other namespaces are not reported.
             try containerd.ctr(namespace: "other", "images", "import", "--no-unpack", archive.path)
             try containerd.ctr("images", "tag", name, "registry.example/team/app:2")
             #expect(try await changes.next() == .imageUpdated(name: "registry.example/team/app:2"))
@@ -189,7 +190,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func outlivesContainerd() async throws {
+    @Test func reconnectsAfterContainerdRestarts() async throws {
         let containerd = try await RealContainerd()
         let archive = try ImageArchive(name: "registry.example/a:1", layers: [[1]], in: containerd.folder)
         try await withStore(socketPath: containerd.socketPath) { store in
@@ -215,7 +216,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func doesNotWaitForAContainerdThatHangs() async throws {
+    @Test func callsTimeOutWhenContainerdHangs() async throws {
         let containerd = try await RealContainerd()
         let deadlines = ContainerdStore.Deadlines(call: .milliseconds(500), listing: .milliseconds(700))
         try await withStore(socketPath: containerd.socketPath, deadlines: deadlines) { store in
@@ -233,7 +234,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func abandonedWatchesEnd() async throws {
+    @Test func abandonedWatchEnds() async throws {
         let containerd = try await RealContainerd()
         try await withStore(socketPath: containerd.socketPath) { store in
             for _ in 0..<20 {
@@ -244,10 +245,10 @@ struct RealContainerdTests {
             }
             try await eventually {
                 guard store.connection.watchCount == 0 else {
-                    throw TestError("\(store.connection.watchCount) watches are left")
+                    throw TestError("\(store.connection.watchCount) watches remain")
                 }
             }
-            // The store's end ends a watch.
+            // Closing the store ends a watch.
             var changes = store.changes().makeAsyncIterator()
             #expect(try await changes.next() == .unknown)
             store.close()
@@ -255,7 +256,7 @@ struct RealContainerdTests {
         }
     }
 
-    @Test func cancellationBreaksOffACall() async throws {
+    @Test func cancellationEndsCall() async throws {
         let containerd = try await RealContainerd()
         try await withStore(socketPath: containerd.socketPath) { store in
             _ = try await store.verify()
@@ -268,8 +269,8 @@ struct RealContainerdTests {
         }
     }
 
-    /// `SPEGEL_TEST_CONTENTS` sets the number, to find out what a long listing costs.
-    @Test func listsManyContents() async throws {
+    /// `SPEGEL_TEST_CONTENTS` sets the number, to measure a long listing.
+    @Test func listsThousandsOfBlobs() async throws {
         let containerd = try await RealContainerd()
         let count = getenv("SPEGEL_TEST_CONTENTS").flatMap { Int(String(cString: $0)) } ?? 350
         let layers = (0..<count).map { Array("layer \($0)".utf8) }
@@ -280,7 +281,7 @@ struct RealContainerdTests {
             let start = clock.now
             let contents = try await store.contents()
             let time = clock.now - start
-            // The index of the archive is content too.
+            // The archive's index is content, too.
             #expect(Set(contents.map(\.digest)).count >= count + 2)
             #expect(contents.count == Set(contents).count)
             print("listed \(contents.count) contents in \(time), peak memory \(before) to \(peakMemory()) KiB")

@@ -5,8 +5,8 @@ import Testing
 @testable import ContainerdStore
 
 struct SetupTests {
-    /// The part of the CRI plugin's configuration that counts, as containerd 1.6 and 1.7 tell it.
-    private static func told(_ configPath: String, discards: Bool) -> [String: String] {
+    /// The relevant part of the CRI plugin's configuration as containerd 1.6 and 1.7 report it.
+    private static func criInfo(_ configPath: String, discards: Bool) -> [String: String] {
         let config = """
             {"containerd":{"snapshotter":"overlayfs","discardUnpackedLayers":\(discards)},"cni":{"binDir":"/x"},
             "registry":{"configPath":"\(configPath)","mirrors":null},"containerdRootDir":"/data/containerd",
@@ -22,12 +22,12 @@ struct SetupTests {
         return setup
     }
 
-    @Test func readsWhatTheCRIPluginTells() {
-        let setup = Self.setup("1.6.20", Self.told("/etc/containerd/certs.d", discards: true))
+    @Test func parsesCRIConfiguration() {
+        let setup = Self.setup("1.6.20", Self.criInfo("/etc/containerd/certs.d", discards: true))
         #expect(setup.registryConfigPath == "/etc/containerd/certs.d")
         #expect(setup.discardsUnpackedLayers == true)
         #expect(setup.contentPath == "/data/containerd/io.containerd.content.v1.content")
-        // From 2.0 on it tells of running containers only.
+        // From 2.0 on it has only settings of running containers.
         let new = Self.setup("v2.1.4", ["config": #"{"containerd":{},"containerdRootDir":"/data"}"#])
         #expect(new.registryConfigPath == nil && new.discardsUnpackedLayers == nil)
         let told = ["config": "{}", "imageconfig": #"{"registry":{"configPath":"/a"},"discardUnpackedLayers":false}"#]
@@ -36,7 +36,7 @@ struct SetupTests {
     }
 
     @Test(arguments: ["", "null", "[]", "{", #"{"registry":7}"#, #"{"registry":{"configPath":{}}}"#])
-    func survivesWhatItDoesNotUnderstand(_ json: String) {
+    func ignoresMalformedConfiguration(_ json: String) {
         let setup = Self.setup("1.6.20", ["config": json])
         #expect(setup.registryConfigPath == nil && setup.discardsUnpackedLayers == nil)
     }
@@ -47,7 +47,7 @@ struct SetupTests {
             ("99999999999999999999.1", 0, 1),
         ] as [(String, Int, Int)]
     )
-    func readsVersions(_ text: String, _ major: Int, _ minor: Int) {
+    func parsesVersions(_ text: String, _ major: Int, _ minor: Int) {
         #expect(ContainerdSetup(version: text).versionNumbers == (major, minor))
     }
 
@@ -65,13 +65,13 @@ struct SetupTests {
     }
 
     @Test(arguments: ["/etc/containerd/certs.d", "/etc/containerd/certs.d/", "/x:/etc/containerd/certs.d:/y"])
-    func nothingIsWrongWithAGoodSetup(_ path: String) {
-        let setup = Self.setup("1.6.20", Self.told(path, discards: false))
+    func goodSetupHasNoAdvice(_ path: String) {
+        let setup = Self.setup("1.6.20", Self.criInfo(path, discards: false))
         #expect(Self.check(setup, imagesWithoutLayers: 7).advice == nil)
     }
 
-    @Test func saysWhichLinesToChangeForContainerd1() throws {
-        let advice = try #require(Self.check(Self.setup("1.7.24", Self.told("", discards: true))).advice)
+    @Test func advisesLinesForContainerd1() throws {
+        let advice = try #require(Self.check(Self.setup("1.7.24", Self.criInfo("", discards: true))).advice)
         #expect(
             advice.contains(#"[plugins."io.containerd.grpc.v1.cri".registry] config_path = "/etc/containerd/certs.d""#)
         )
@@ -79,7 +79,7 @@ struct SetupTests {
         #expect(!advice.contains("io.containerd.cri.v1.images") && !advice.contains("\n"))
     }
 
-    @Test func saysWhichLinesToChangeForContainerd2() throws {
+    @Test func advisesLinesForContainerd2() throws {
         var setup = ContainerdSetup(version: "v2.1.4")
         setup.registryConfigPath = ""
         setup.discardsUnpackedLayers = true
@@ -97,18 +97,18 @@ struct SetupTests {
         #expect(!old.contains("io.containerd.cri.v1.images") && old.contains("io.containerd.grpc.v1.cri"))
     }
 
-    @Test func tellsTheProblemsApart() {
-        let elsewhere = Self.check(Self.setup("1.6.20", Self.told("/elsewhere", discards: false)))
+    @Test func distinguishesProblems() {
+        let elsewhere = Self.check(Self.setup("1.6.20", Self.criInfo("/elsewhere", discards: false)))
         #expect(elsewhere.problems == [.registryConfigPathDiffers(found: "/elsewhere")])
         var unknown = ContainerdSetup(version: "v2.1.4")
         #expect(Self.check(unknown).problems.isEmpty)
         #expect(Self.check(unknown, imagesWithoutLayers: 3).problems == [.layersAreMissing(images: 3)])
         unknown.contentPath = "/data/content"
         let folder = Self.check(unknown, folderProblem: "it is not there")
-        #expect(folder.advice?.contains("it is not there; containerd itself keeps it in /data/content") == true)
+        #expect(folder.advice?.contains("it is not there; containerd's own path is /data/content") == true)
     }
 
-    @Test func readsWhereContentComesFrom() throws {
+    @Test func parsesSourceLabels() throws {
         var labels = SourceLabels()
         let sources = labels.sources(in: [
             "containerd.io/distribution.source.docker.io": "library/alpine,team/x,NOT A NAME",

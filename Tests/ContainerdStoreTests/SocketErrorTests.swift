@@ -5,62 +5,62 @@ import Testing
 
 @testable import ContainerdStore
 
-/// What is said when there is no containerd to speak to.
+/// The errors when no containerd listens on the socket.
 @Suite(.timeLimit(.minutes(1))) struct SocketErrorTests {
     @Test(arguments: ["", "/" + String(repeating: "x", count: 107), "/a\u{0}b"])
-    func impossiblePaths(path: String) async {
+    func invalidPath(path: String) async {
         await #expect(throws: ContainerdError.invalidSocketPath(path)) {
             try await withStore(socketPath: path) { _ in }
         }
     }
 
-    @Test func noSocket() async throws {
+    @Test func missingSocket() async throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/none.sock"
         await expect(.socketMissing(path: path), socketPath: path)
     }
 
-    @Test func noSocketButAFile() async throws {
+    @Test func regularFileInPlaceOfSocket() async throws {
         let folder = try TemporaryFolder()
         try folder.write("file", [])
         await expect(.notASocket(path: "\(folder.path)/file"), socketPath: "\(folder.path)/file")
     }
 
-    @Test func aSocketLeftBehind() async throws {
+    @Test func socketWithoutListener() async throws {
         let folder = try TemporaryFolder()
         let path = "\(folder.path)/old.sock"
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(unixDomainSocketPath: path).get()
-        // Moved away, so that it is not removed with its listener.
+        // Renamed, so that the listener does not remove it.
         #expect(rename(path, path + ".kept") == 0)
         try await server.close()
         await expect(.notListening(path: path + ".kept"), socketPath: path + ".kept")
     }
 
-    @Test func aServerThatSaysNothing() async throws {
+    @Test func silentServer() async throws {
         try await withServer(answer: nil) { path in
             let deadline = Duration.milliseconds(300)
             await expect(
-                .timedOut(operation: "tell its version", path: path, after: deadline),
+                .timedOut(operation: "get the version", path: path, after: deadline),
                 socketPath: path,
                 deadlines: .init(call: deadline)
             )
         }
     }
 
-    @Test func aServerOfAnotherKind() async throws {
+    @Test func serverOfAnotherProtocol() async throws {
         try await withServer(answer: "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") { path in
             try await withStore(socketPath: path, deadlines: .init(call: .seconds(5))) { store in
                 let error = await #expect(throws: ContainerdError.self) { try await store.verify() }
                 guard case .unavailable(path, _) = error else {
-                    Issue.record("another error was expected: \(String(describing: error))")
+                    Issue.record("unexpected error: \(String(describing: error))")
                     return
                 }
             }
         }
     }
 
-    @Test func aStoreThatIsClosed() async throws {
+    @Test func closedStore() async throws {
         let folder = try TemporaryFolder()
         try await withStore(socketPath: "\(folder.path)/none.sock") { store in
             store.close()
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func everyErrorIsOneLine() {
+    @Test func everyErrorHasOneLine() {
         let errors: [ContainerdError] = [
             .invalidSocketPath(""), .socketMissing(path: "/s"), .notASocket(path: "/s"), .permissionDenied(path: "/s"),
             .notListening(path: "/s"), .notContainerd(path: "/s", reason: "r"), .unavailable(path: "/s", reason: "r"),
@@ -82,12 +82,11 @@ import Testing
         }
         #expect(
             ContainerdError.timedOut(operation: "list images", path: "/s", after: .seconds(10)).description
-                == "containerd on /s did not answer within 10.0 seconds when asked to list images: "
-                + "check that it is healthy"
+                == "containerd on /s timed out after 10.0 seconds (list images): check that it is healthy"
         )
     }
 
-    /// Every kind of call and a watch must fail with this error.
+    /// Expects every kind of call and a watch to fail with this error.
     private func expect(
         _ expected: ContainerdError,
         socketPath: String,
@@ -104,7 +103,7 @@ import Testing
         }
     }
 
-    /// A server that sends an answer to whoever connects and hangs up, or says nothing at all.
+    /// Runs a server that sends an answer to each client and closes the connection, or sends nothing at all.
     private func withServer(answer: String?, _ body: (String) async throws -> Void) async throws {
         let folder = try TemporaryFolder()
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)

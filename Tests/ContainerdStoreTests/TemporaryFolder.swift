@@ -1,12 +1,12 @@
 import Glibc
 
-/// A folder that is removed, with all that is in it, when nothing refers to it any more.
+/// A folder that is removed with its content after the last reference.
 final class TemporaryFolder: Sendable {
     let path: String
 
     init() throws {
         var template = Array("/tmp/spegel-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw TestError("cannot make a temporary folder") }
+        guard mkdtemp(&template) != nil else { throw TestError("cannot create a temporary folder") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
@@ -14,7 +14,7 @@ final class TemporaryFolder: Sendable {
         _ = try? ChildProcess.run(["rm", "-rf", "--one-file-system", path])
     }
 
-    /// Makes a folder and those above it.
+    /// Creates a folder and its parents.
     func makeFolder(_ name: String) throws {
         _ = try ChildProcess.run(["mkdir", "-p", "\(path)/\(name)"])
     }
@@ -25,7 +25,7 @@ final class TemporaryFolder: Sendable {
         guard fclose(file) == 0, written == bytes.count else { throw TestError("cannot write \(path)/\(name)") }
     }
 
-    /// The content of a file, or `nil` when there is none.
+    /// The content of a file, or `nil` when it does not exist.
     func read(_ name: String) -> [UInt8]? {
         guard let file = fopen("\(path)/\(name)", "r") else { return nil }
         defer { fclose(file) }
@@ -39,7 +39,7 @@ final class TemporaryFolder: Sendable {
     }
 }
 
-/// Something that a test could not do.
+/// A failure of a test's own preparation.
 struct TestError: Error, CustomStringConvertible {
     let description: String
 

@@ -4,7 +4,7 @@ import Testing
 @testable import ContentStore
 
 @Suite struct ChangeQueueTests {
-    @Test func givesChangesInOrder() {
+    @Test func returnsChangesInOrder() {
         var queue = ChangeQueue(limit: 8)
         queue.append(.imageUpdated(name: "a"))
         queue.append(.imageDeleted(name: "b"))
@@ -12,25 +12,25 @@ import Testing
         #expect(queue.popFirst() == nil)
     }
 
-    @Test func dropsRepetitionsOfWhatWaits() {
+    @Test func dropsRepetitionsOfWaitingChanges() {
         var queue = ChangeQueue(limit: 8)
         queue.append(.imageUpdated(name: "a"))
         queue.append(.imageUpdated(name: "b"))
         queue.append(.imageUpdated(name: "a"))
         #expect(drain(&queue) == [.imageUpdated(name: "a"), .imageUpdated(name: "b")])
-        // What has been taken may have been acted upon already.
+        // The reader may already have acted on a taken change.
         queue.append(.imageUpdated(name: "a"))
         #expect(drain(&queue) == [.imageUpdated(name: "a")])
     }
 
-    @Test func keepsTheLastWordOnAnImage() {
+    @Test func keepsLatestChangeOfImage() {
         let changes: [StoreChange] = [.imageUpdated(name: "a"), .imageDeleted(name: "a"), .imageUpdated(name: "a")]
         var queue = ChangeQueue(limit: 8)
         for change in changes { queue.append(change) }
         #expect(drain(&queue) == changes)
     }
 
-    @Test func collapsesWhenFull() {
+    @Test func collapsesAtLimit() {
         var queue = ChangeQueue(limit: 3)
         for number in 0..<4 { queue.append(.imageUpdated(name: "\(number)")) }
         queue.append(.imageUpdated(name: "0"))
@@ -39,7 +39,7 @@ import Testing
         #expect(drain(&queue) == [.imageUpdated(name: "0")])
     }
 
-    @Test func unknownStandsForAll() {
+    @Test func unknownCoversLaterChanges() {
         var queue = ChangeQueue(limit: 8)
         queue.append(.imageUpdated(name: "a"))
         queue.append(.unknown)
@@ -47,24 +47,24 @@ import Testing
         #expect(drain(&queue) == [.unknown])
     }
 
-    @Test func remembersADeletionWhenAllCollapse() {
+    @Test func keepsOneDeletionWhenCollapsing() {
         var queue = ChangeQueue(limit: 3)
         queue.append(.imageDeleted(name: "a"))
         queue.append(.imageDeleted(name: "b"))
         for number in 0..<9 { queue.append(.imageUpdated(name: "\(number)")) }
         queue.append(.imageDeleted(name: "c"))
         #expect(drain(&queue) == [.imageDeleted(name: "b"), .unknown])
-        // One that comes after the collapse is kept, too.
+        // A deletion after the collapse is kept, too.
         queue.append(.unknown)
         queue.append(.imageDeleted(name: "d"))
         queue.append(.imageDeleted(name: "e"))
         #expect(drain(&queue) == [.imageDeleted(name: "d"), .unknown])
     }
 
-    /// Whatever comes and goes: the queue stays within its limit, and the last thing said of each image is either
-    /// given last of all that is said of it, or is followed by `unknown`.
+    /// At random: the queue stays within its limit, and the last change of each image is either the last one returned
+    /// for it or followed by `unknown`.
     @Test(arguments: UInt64(1)...50)
-    func losesNothing(seed: UInt64) {
+    func losesNoFinalStateAtRandom(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let limit = Int.random(in: 2...12, using: &random)
         var queue = ChangeQueue(limit: limit)
@@ -79,7 +79,7 @@ import Testing
                     Bool.random(using: &random) ? .imageUpdated(name: name) : .imageDeleted(name: name)
                 expected[name] = change
                 queue.append(change)
-                // An unknown change, taken after this, covers it.
+                // A later `unknown` covers it.
             }
             #expect(queue.count <= limit, "seed \(seed)")
         }

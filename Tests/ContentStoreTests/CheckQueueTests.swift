@@ -6,7 +6,7 @@ import Testing
 struct CheckQueueTests {
     private typealias Queue = CheckQueue<Int, Int, Int>
 
-    @Test func oneCheckServesAllWhoWait() {
+    @Test func oneCheckServesAllWaiters() {
         var queue = Queue()
         let places = (0..<5).map { queue.add(7, 70, isUrgent: false, waiter: $0) }
         #expect(places == [true, true, true, true, true])
@@ -19,11 +19,11 @@ struct CheckQueueTests {
         #expect(waiters == [0, 1, 2, 3, 4, 5] && queue.count == 0)
     }
 
-    @Test func whatSomebodyWaitsForComesFirst() {
+    @Test func urgentChecksComeFirst() {
         var queue = Queue()
         for key in 0..<3 { _ = queue.add(key, key, isUrgent: false, waiter: key) }
         for key in 3..<6 { _ = queue.add(key, key, isUrgent: true, waiter: key) }
-        // One that waits already becomes urgent.
+        // A waiting key becomes urgent.
         _ = queue.add(1, 1, isUrgent: true, waiter: 9)
         var order: [Int] = []
         while let next = queue.start() {
@@ -33,7 +33,7 @@ struct CheckQueueTests {
         #expect(order == [3, 4, 5, 1, 0, 2])
     }
 
-    @Test func moreThanTheLimitFindNoPlace() {
+    @Test func rejectsFilesAboveLimit() {
         var queue = Queue()
         for key in 0..<Queue.limit { _ = queue.add(key, key, isUrgent: false, waiter: key) }
         let beyond = queue.add(-1, 0, isUrgent: true, waiter: 0)
@@ -41,9 +41,9 @@ struct CheckQueueTests {
         #expect(!beyond && known)
     }
 
-    /// Whatever comes in which order: each waiter that was taken is told once, bounds hold, and nothing waits for ever.
+    /// At random: each accepted waiter is returned once, bounds hold, and no file waits forever.
     @Test(arguments: 0..<200)
-    func nobodyIsForgotten(seed: UInt64) {
+    func returnsEachWaiterOnceAtRandom(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var queue = Queue()
         var waiting: Set<Int> = []

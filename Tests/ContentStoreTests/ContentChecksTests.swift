@@ -8,7 +8,7 @@ import Testing
 
 @testable import ContentStore
 
-/// Files that are checked against their digests, in a folder of their own.
+/// Checks of files in a temporary folder.
 @Suite(.serialized, .timeLimit(.minutes(1)))
 struct ContentChecksTests {
     private let folder: TemporaryFolder
@@ -19,7 +19,7 @@ struct ContentChecksTests {
     }
 
     private func makeChecks() -> ContentChecks {
-        ContentChecks(advice: "mend it", logger: Logger(label: "test") { [log] _ in log })
+        ContentChecks(advice: "repair the disk", logger: Logger(label: "test") { [log] _ in log })
     }
 
     private func write(_ bytes: [UInt8], _ name: String = "file") throws -> String {
@@ -44,7 +44,7 @@ struct ContentChecksTests {
     }
 
     @Test(arguments: [0, 1, 300_000, 1_000_000])
-    func aFileIsSoundOrItIsNot(size: Int) async throws {
+    func detectsAnyChangedByte(size: Int) async throws {
         let checks = makeChecks()
         var bytes = (0..<size).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         let expected = digest(bytes)
@@ -53,11 +53,11 @@ struct ContentChecksTests {
         let file = try #require(try ContentFile.open(path: path))
         #expect(checks.known(file, expected) == .sound)
         #expect(checks.checkNow(file, expected) == .sound)
-        // One bit more or less, or one byte.
+        // Flip one bit, or add one byte.
         if size > 0 { bytes[size / 2] ^= 16 } else { bytes = [0] }
         let other = try write(bytes, "other")
         guard case .faulty(let fault) = try await check(checks, other, expected) else {
-            Issue.record("a wrong file is found sound")
+            Issue.record("a faulty file passed the check")
             return
         }
         #expect(fault.kind == .corrupt(found: digest(bytes)) && fault.path == other)
@@ -68,18 +68,18 @@ struct ContentChecksTests {
         #expect(await faults.next() == expected)
     }
 
-    @Test func whatWasFoundHoldsForTheFileAsItWas() async throws {
+    @Test func resultHoldsForTheCheckedStateOnly() async throws {
         let checks = makeChecks()
         let good = [UInt8](repeating: 3, count: 1000)
         let expected = digest(good)
         let path = try write([UInt8](repeating: 4, count: 1000))
         guard case .faulty = try await check(checks, path, expected) else {
-            Issue.record("a wrong file is found sound")
+            Issue.record("a faulty file passed the check")
             return
         }
         #expect(checks.isWithheld(expected, try ContentFile.open(path: path)?.stamp))
         #expect(checks.faultyDigests == [expected])
-        // Told of once, however often it is met.
+        // The fault is logged once, however often the file is checked.
         _ = try await check(checks, path, expected)
         #expect(log.errors == 1)
         unlink(path)
@@ -88,7 +88,7 @@ struct ContentChecksTests {
         let file = try #require(try ContentFile.open(path: path))
         #expect(checks.known(file, expected) == nil)
         #expect(try await check(checks, path, expected) == .sound)
-        // A file that is gone is not withheld either.
+        // A removed file is not withheld.
         unlink(path)
         _ = try write([1])
         _ = try await check(checks, path, expected)
@@ -96,7 +96,7 @@ struct ContentChecksTests {
         #expect(!checks.isWithheld(expected, nil) && checks.faultCount == 0)
     }
 
-    @Test func aFileThatIsDeletedWhileItIsOpenIsStillSound() async throws {
+    @Test func fileDeletedWhileOpenIsSound() async throws {
         let checks = makeChecks()
         let bytes = [UInt8](repeating: 9, count: 5000)
         let path = try write(bytes)
@@ -105,7 +105,7 @@ struct ContentChecksTests {
         #expect(checks.checkNow(file, digest(bytes)) == .sound)
     }
 
-    @Test func aFileThatIsBeingWrittenIsNotBlamed() async throws {
+    @Test func fileBeingWrittenIsUndecided() async throws {
         let checks = makeChecks()
         let path = try write([1, 2, 3])
         let file = try #require(try ContentFile.open(path: path))
@@ -114,7 +114,7 @@ struct ContentChecksTests {
         #expect(checks.faultCount == 0 && log.errors == 0)
     }
 
-    @Test func soundnessGrowsOld() async throws {
+    @Test func soundResultExpiresAtMaximumAge() async throws {
         let checks = makeChecks()
         let path = try write([5])
         let file = try #require(try ContentFile.open(path: path))
@@ -123,7 +123,7 @@ struct ContentChecksTests {
         #expect(checks.known(file, digest([5]), maximumAge: .seconds(-1)) == nil)
     }
 
-    @Test func manyAtATimeAreAllTold() async throws {
+    @Test func concurrentChecksAllReturnResults() async throws {
         let checks = makeChecks()
         let bytes = [UInt8](repeating: 1, count: 100_000)
         let paths = try (0..<50).map { try write(bytes, "\($0)") }
@@ -160,7 +160,7 @@ struct ContentChecksTests {
         #expect(memory.fault(digest(0)) == nil && memory.fault(digest(2 * CheckMemory.faultLimit - 1)) != nil)
     }
 
-    @Test func aCheckedStoreLacksWhatIsFaulty() async throws {
+    @Test func checkedStoreWithholdsFaultyContent() async throws {
         let good: [UInt8] = [1, 2, 3]
         let layout = folder.path
         try Files.makeFolder(layout + "/blobs/sha256")
@@ -190,7 +190,7 @@ struct ContentChecksTests {
     }
 }
 
-/// Counts what is told at level error.
+/// Counts events of level error.
 private final class CountingLog: LogHandler {
     private let count = Mutex(0)
 

@@ -12,7 +12,7 @@ struct ContentFileTests {
         folder = try TemporaryFolder()
     }
 
-    @Test("reads what is there")
+    @Test("reads the content")
     func read() throws {
         try folder.write("hello", to: "x")
         let file = try #require(try ContentFile.open(path: folder.path + "/x"))
@@ -21,14 +21,14 @@ struct ContentFileTests {
         #expect(throws: ContentError.tooLarge(5, limit: 4)) { try file.readAll(limit: 4) }
     }
 
-    @Test("an empty file is content too")
+    @Test("reads an empty file")
     func empty() throws {
         try folder.write("", to: "x")
         let file = try #require(try ContentFile.open(path: folder.path + "/x"))
         #expect(try file.readAll(limit: 0) == [])
     }
 
-    @Test("a file that shrinks is told")
+    @Test("reports a file that shrinks as truncated")
     func truncated() throws {
         try folder.write("hello", to: "x")
         let file = try #require(try ContentFile.open(path: folder.path + "/x"))
@@ -36,13 +36,13 @@ struct ContentFileTests {
         #expect(throws: ContentError.truncated(at: 2, expected: 5)) { try file.readAll(limit: 10) }
     }
 
-    @Test("only regular files are content")
+    @Test("opens regular files only")
     func kinds() throws {
         try folder.write("hello", to: "x")
         #expect(try ContentFile.open(path: folder.path + "/missing") == nil)
         #expect(try ContentFile.open(path: folder.path + "/x/below") == nil)
         #expect(try ContentFile.open(path: folder.path) == nil)
-        // Opening a pipe that nobody writes must not wait.
+        // Opening a pipe without a writer must not block.
         #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
         #expect(try ContentFile.open(path: folder.path + "/pipe") == nil)
         #expect(symlink("x", folder.path + "/link") == 0)
@@ -51,7 +51,7 @@ struct ContentFileTests {
         }
     }
 
-    @Test("is closed with its last reference, and on no other way out")
+    @Test("closes the descriptor with the last reference")
     func closes() throws {
         try folder.write("hello", to: "x")
         let path = folder.path

@@ -9,7 +9,7 @@ struct ContentIndexTests {
         try Digest("sha256:" + String(repeating: digit, count: 64))
     }
 
-    @Test("keeps a media type that it knows")
+    @Test("keeps a known media type")
     func insert() throws {
         let index = ContentIndex()
         let digest = try digest("a")
@@ -25,7 +25,7 @@ struct ContentIndexTests {
         #expect(index.entry(digest) == nil)
     }
 
-    @Test("tells of what comes, and what was there from the beginning")
+    @Test("reports the first list and later arrivals")
     func arrivals() throws {
         let index = ContentIndex()
         let told = Mutex<[String]>([])
@@ -38,7 +38,7 @@ struct ContentIndexTests {
             told.withLock { $0.append("\(word) \(contents.keys.map { String($0.hex.prefix(1)) }.sorted().joined())") }
         }
         let entry = ContentIndex.Entry(size: 1, mediaType: nil)
-        // As long as the store was not read, nobody knows what is new.
+        // Before the first complete list, an insert is no arrival.
         index.insert(try digest("a"), size: 1, mediaType: nil)
         #expect(told.withLock { $0 }.isEmpty)
         index.replace(contents: [try digest("a"): entry, try digest("b"): entry], tags: [:])
@@ -48,7 +48,7 @@ struct ContentIndexTests {
         #expect(told.withLock { $0 } == ["first ab", "later c", "later d"])
     }
 
-    @Test("tags come and go, and all is replaced at once")
+    @Test("sets, removes and replaces tags")
     func tags() throws {
         let index = ContentIndex()
         let target = Descriptor(mediaType: .ociIndex, digest: try digest("b"), size: 1)

@@ -27,8 +27,8 @@ struct ImageLayoutStoreTests {
             "{\"mediaType\":\"\(MediaType.ociManifest)\",\"digest\":\"\(digest)\",\"size\":3,\"annotations\":{\(fields)}}"
     }
 
-    @Test("a folder that is no layout is refused with what was expected")
-    func refused() throws {
+    @Test("rejects a folder that is no layout and names the expected file")
+    func rejected() throws {
         func message() -> String {
             do {
                 _ = try open()
@@ -37,7 +37,7 @@ struct ImageLayoutStoreTests {
                 return "\(error)"
             }
         }
-        #expect(message().contains("expected a file oci-layout"))
+        #expect(message().contains("it has no file oci-layout"))
         try folder.write("{", to: "oci-layout")
         #expect(message().contains("expected {\"imageLayoutVersion\":\"1.0.0\"}"))
         try folder.write("{\"imageLayoutVersion\":\"2.0\"}", to: "oci-layout")
@@ -52,7 +52,7 @@ struct ImageLayoutStoreTests {
         }
     }
 
-    @Test("a layout that has nothing yet holds nothing")
+    @Test("empty layout has no content")
     func nothing() async throws {
         try folder.write("{\"imageLayoutVersion\":\"1.0.0\"}", to: "oci-layout")
         let store = try open()
@@ -66,7 +66,7 @@ struct ImageLayoutStoreTests {
         #expect(log.messages == [])
     }
 
-    @Test("images are those with a full name")
+    @Test("lists images with a full name only")
     func names() async throws {
         _ = try ImageLayoutWriter(path: folder.path)
         let ref = ImageLayout.refNameAnnotation
@@ -95,7 +95,7 @@ struct ImageLayoutStoreTests {
         #expect(more.count == 4)
     }
 
-    @Test("an index that cannot be read changes nothing and is told once")
+    @Test("keeps the images and logs once when the index is unreadable")
     func halfWritten() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let name = try Reference("docker.io/x:1")
@@ -108,7 +108,7 @@ struct ImageLayoutStoreTests {
             #expect(try await store.images().count == 1)
         }
         #expect(log.messages.count == 1)
-        #expect(log.messages.first?.contains("index.json is malformed") == true)
+        #expect(log.messages.first?.contains("malformed \(folder.path)/index.json") == true)
         try folder.write("{\"manifests\":[]}", to: "index.json")
         #expect(try await store.images() == [])
         try folder.write("{", to: "index.json")
@@ -118,7 +118,7 @@ struct ImageLayoutStoreTests {
         #expect(try await store.images() == [])
     }
 
-    @Test("content is what stands under a digest")
+    @Test("lists only files whose path is a digest")
     func contents() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let first = try writer.addBlob(Array("one".utf8))
@@ -145,7 +145,7 @@ struct ImageLayoutStoreTests {
         #expect(try await store.readDocument(first.digest) == nil)
     }
 
-    @Test("random bytes as an index", arguments: 0..<300)
+    @Test("accepts random bytes as an index without trapping", arguments: 0..<300)
     func hostile(seed: UInt64) async throws {
         _ = try ImageLayoutWriter(path: folder.path)
         var generator = SeededGenerator(seed: seed)
@@ -159,7 +159,7 @@ struct ImageLayoutStoreTests {
         #expect(images.allSatisfy { (try? Reference($0.name)) != nil })
     }
 
-    @Test("a deep index is refused, not followed")
+    @Test("rejects a deeply nested index")
     func deep() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let depth = 400_000
@@ -178,7 +178,7 @@ struct ImageLayoutStoreTests {
     }
 }
 
-/// Keeps what is logged.
+/// Records log messages.
 final class LogRecorder: Sendable {
     private let lines = Mutex<[String]>([])
 

@@ -27,8 +27,8 @@ struct ImageLayoutWatchTests {
         try openDescriptors { $0.contains("inotify") }
     }
 
-    @Test("new content, then the image, then its end")
-    func story() async throws {
+    @Test("reports new content, new image, deleted image in order")
+    func order() async throws {
         var changes = changes().makeAsyncIterator()
         let name = try Reference("docker.io/x:1")
         let target = try writer.addManifest(Array("{\"manifests\":[]}".utf8), name: name)
@@ -46,7 +46,7 @@ struct ImageLayoutWatchTests {
         #expect(try await changes.next() == .unknown)
     }
 
-    @Test("what was there before is not told, odd files and half-written indexes neither")
+    @Test("reports no existing content, foreign files or half-written indexes")
     func silence() async throws {
         try writer.addBlob([1])
         var changes = changes().makeAsyncIterator()
@@ -57,7 +57,7 @@ struct ImageLayoutWatchTests {
         #expect(try await changes.next() == .contentAdded(last.digest))
     }
 
-    @Test("folders that are made later are watched too")
+    @Test("watches folders that are created later")
     func laterFolders() async throws {
         try Files.remove(folder.path + "/blobs")
         var changes = changes().makeAsyncIterator()
@@ -67,7 +67,7 @@ struct ImageLayoutWatchTests {
         let sink = try writer.makeBlob(.sha512)
         try sink.write([2])
         _ = try sink.finish()
-        // The folder of the other algorithm is new; the content may or may not be told beside that.
+        // The folder of the other algorithm is new. The content in it may be reported, too.
         var sawUnknown = false
         while !sawUnknown { sawUnknown = try await changes.next() == .unknown }
         let third = try writer.addBlob([3])
@@ -76,7 +76,7 @@ struct ImageLayoutWatchTests {
         #expect(change == .contentAdded(third.digest))
     }
 
-    @Test("the stream fails when the folder is gone", arguments: [true, false])
+    @Test("stream fails when the folder is removed", arguments: [true, false])
     func folderGone(watchFolders: Bool) async throws {
         var changes = changes(watchFolders: watchFolders).makeAsyncIterator()
         try Files.rename(folder.path, to: folder.path + "-moved")
@@ -86,7 +86,7 @@ struct ImageLayoutWatchTests {
         }
     }
 
-    @Test("without a watch the folder is looked at")
+    @Test("polls the folder without inotify")
     func polling() async throws {
         var changes = changes(watchFolders: false).makeAsyncIterator()
         try writer.addBlob([1])
@@ -100,7 +100,7 @@ struct ImageLayoutWatchTests {
         #expect(try await changes.next() == .imageUpdated(name: "docker.io/x:1"))
     }
 
-    @Test("a flood of content becomes one change, and 20,000 blobs are listed")
+    @Test("coalesces 20,000 new blobs to one change and lists all")
     func flood() async throws {
         var changes = changes().makeAsyncIterator()
         let blobs = folder.path + "/blobs/sha256/"
@@ -113,7 +113,7 @@ struct ImageLayoutWatchTests {
         #expect(try Files.names(in: blobs)?.count == 20_000)
     }
 
-    @Test("a listener that stops, is cancelled or never listens leaves no descriptor behind")
+    @Test("closes descriptors when the listener stops, is cancelled or never listens")
     func descriptors() async throws {
         let before = try inotifyCount()
         do {
@@ -143,7 +143,7 @@ struct ImageLayoutWatchTests {
             return try await task.value
         }
         #expect(try await listenCancelled() == 0)
-        // The cancelled task lets go of its stream just after it has given its value.
+        // The cancelled task releases its stream just after it has returned its value.
         while try inotifyCount() > before { await Task.yield() }
         #expect(try inotifyCount() == before)
     }

@@ -18,8 +18,8 @@ struct ImageLayoutWriterTests {
         try ImageLayoutStore(path: folder.path, logger: Logger(label: "test"))
     }
 
-    @Test("makes a layout, and takes one that is there as it is")
-    func make() async throws {
+    @Test("creates a layout and reopens an existing one unchanged")
+    func create() async throws {
         let path = folder.path + "/a/b"
         let writer = try ImageLayoutWriter(path: path + "/")
         #expect(writer.layout.path == path)
@@ -50,7 +50,7 @@ struct ImageLayoutWriterTests {
         #expect(try Files.status(writer.layout.blobFile(long.digest))?.mode == 0o644)
     }
 
-    @Test("wrong content, or content that is given up, leaves nothing behind")
+    @Test("removes mismatching and abandoned content")
     func mismatch() throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let expected = try Digest("sha256:" + String(repeating: "0", count: 64))
@@ -64,7 +64,7 @@ struct ImageLayoutWriterTests {
         #expect(try openDescriptors { $0.hasPrefix(path) } == 0)
     }
 
-    @Test("a name stands for one thing; everything else in the index stays")
+    @Test("replaces the target of a name and keeps the rest of the index")
     func index() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let foreign = """
@@ -96,7 +96,7 @@ struct ImageLayoutWriterTests {
         #expect(try Files.names(in: folder.path) == ["blobs", "index.json", "oci-layout"])
     }
 
-    @Test("an index that is no JSON is not overwritten")
+    @Test("keeps an index that is not JSON")
     func malformed() throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         try folder.write("half of an ind", to: "index.json")
@@ -104,7 +104,7 @@ struct ImageLayoutWriterTests {
         #expect(try Files.read(folder.path + "/index.json", limit: 100) == Array("half of an ind".utf8))
     }
 
-    @Test("writers at the same time lose nothing", .timeLimit(.minutes(1)))
+    @Test("concurrent writers keep all images", .timeLimit(.minutes(1)))
     func concurrent() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         try await withThrowingTaskGroup(of: Void.self) { group in

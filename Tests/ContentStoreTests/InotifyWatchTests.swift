@@ -15,7 +15,7 @@ struct InotifyWatchTests {
         return bytes + name
     }
 
-    @Test("reads the kernel's records")
+    @Test("parses the kernel's records")
     func records() {
         let name = Array("abc".utf8) + [UInt8](repeating: 0, count: 13)
         let bytes =
@@ -30,7 +30,7 @@ struct InotifyWatchTests {
         #expect(events.map(\.isOverflow) == [false, false, true])
     }
 
-    @Test("waits until something happens, again and again, and no longer than its task", .timeLimit(.minutes(1)))
+    @Test("wait returns at each event and on cancellation", .timeLimit(.minutes(1)))
     func waiting() async throws {
         let folder = try TemporaryFolder()
         let watch = try #require(InotifyWatch())
@@ -51,14 +51,14 @@ struct InotifyWatchTests {
             waiter.cancel()
             await waiter.value
         }
-        // A waiter that was cancelled leaves the way free for the next.
+        // A cancelled waiter does not block the next.
         async let waited: Void = watch.wait()
         try folder.write("x", to: "last")
         await waited
         #expect(try !watch.read().isEmpty)
     }
 
-    @Test("a record that is cut short ends the list")
+    @Test("stops at a truncated record")
     func cut() {
         let bytes = record(watch: 1, mask: UInt32(IN_CREATE), length: 64, name: [65, 0])
         #expect(InotifyWatch.parse(bytes[...]).isEmpty)

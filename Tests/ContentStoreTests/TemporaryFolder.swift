@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 
 extension TemporaryFolder {
-    /// Writes a file as a careless program does: in place.
+    /// Writes a file in place, without a temporary file.
     func write(_ text: String, to name: String) throws {
         guard let file = fopen(path + "/" + name, "w") else {
             throw FileError(operation: "open", path: path + "/" + name, errno: errno)

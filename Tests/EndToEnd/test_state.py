@@ -222,7 +222,7 @@ def test_other_content_folder_is_told(lab: Lab, spegel_binary: Path):
     one.spegel.start()
     warning = eventually(lambda: _warnings(one), "a warning", timeout=15)
     assert str(two.containerd.content_path) in warning[0]
-    assert f"keeps it in {one.containerd.content_path}" in warning[0]
+    assert f"containerd's own path is {one.containerd.content_path}" in warning[0]
 
 
 def test_containerd_without_kubernetes_is_fine(lab: Lab, spegel_binary: Path):

@@ -43,8 +43,8 @@ def test_a_missing_role_is_told_and_can_be_added(bare_lab: Lab):
     lab = bare_lab
     lab.install_rights("ServiceAccount")
     [node] = lab.started_pods(1)
-    eventually(lambda: "does not allow to get the Lease" in node.log.read_text(), "the reason is told", timeout=20)
-    line = next(line for line in node.log.read_text().splitlines() if "does not allow" in line)
+    eventually(lambda: "forbidden to get the Lease" in node.log.read_text(), "the reason in the log", timeout=20)
+    line = next(line for line in node.log.read_text().splitlines() if "forbidden to get" in line)
     for word in (lab.namespace, "Role", "get, create and update", "coordination.k8s.io"):
         assert word in line
     eventually(node.readiness, "it serves what it holds")
@@ -68,7 +68,7 @@ def test_a_rotated_token_is_used(lab: Lab):
     assert "suspended" not in node.log.read_text()
     # Without another one, the end of this one is noticed: so it was in use.
     lab.cluster.request("DELETE", f"/api/v1/namespaces/{lab.namespace}/secrets/two")
-    eventually(lambda: "does not know this node" in node.log.read_text(), "the token is refused", timeout=40)
+    eventually(lambda: "unauthorized at the API server" in node.log.read_text(), "the rejected token in the log", timeout=40)
 
 
 def test_a_kubeconfig_with_a_token(lab: Lab):
@@ -101,7 +101,7 @@ def test_a_refused_token_is_told(lab: Lab):
     node = lab.pod()
     lab.give_token(node, "nonsense")
     node.start()
-    eventually(lambda: "does not know this node" in node.log.read_text(), "the reason is told")
+    eventually(lambda: "unauthorized at the API server" in node.log.read_text(), "the reason in the log")
 
 
 _MISTAKES = {

@@ -36,7 +36,7 @@ def test_a_node_tells_another(bare_lab: Lab):
     two = bare_lab.node(bootstrap_kind="http", http_bootstrap_peer=f"http://{one.address}:5002/id")
     # The second comes first, and finds nobody at first.
     two.start()
-    eventually(lambda: "cannot learn of peers" in two.readiness(), "it says why it is alone", timeout=20)
+    eventually(lambda: "cannot get peers" in two.readiness(), "it says why it is alone", timeout=20)
     one.start()
     wait_until_joined([one, two])
     wait_until_sharing([one, two])
@@ -67,7 +67,7 @@ def test_a_url_with_certificates_on_both_sides(bare_lab: Lab):
         two.start()
         stranger.start()
         wait_until_joined([one, two])
-        eventually(lambda: "cannot learn of peers" in stranger.readiness(), "no certificate, no peers", timeout=20)
+        eventually(lambda: "cannot get peers" in stranger.readiness(), "no certificate, no peers", timeout=20)
         assert one.peers() == 1
     finally:
         server.stop()

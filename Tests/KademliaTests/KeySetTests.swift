@@ -5,7 +5,7 @@ import Time
 @testable import Kademlia
 
 @Suite struct KeySetTests {
-    @Test func behavesAsItsModel() {
+    @Test func matchesModelAtRandom() {
         var generator = SeededGenerator()
         let all = (0..<300).map { Key("\($0)") }
         var set = KeySet()
@@ -32,7 +32,7 @@ import Time
         }
     }
 
-    @Test func aRegionIsWhatSharesItsPrefix() {
+    @Test func regionContainsPositionsWithItsPrefix() {
         var generator = SeededGenerator()
         for length in 0...256 {
             let position = KeySpacePosition(hashing: generator.bytes(8))
@@ -49,9 +49,9 @@ import Time
         }
     }
 
-    /// Every key is taken up once an interval, at the same time of each, and the load is spread.
-    /// Also where all keys lie in the same part of the key space, as a single one does.
-    @Test(arguments: 0..<40) func aSingleKeyIsSweptOnceAnInterval(seed: UInt64) {
+    /// Each key is due once per interval, at its own time, and the load is spread. This also holds when all keys are in
+    /// one part of the key space, as a single one is.
+    @Test(arguments: 0..<40) func sweepTakesSingleKeyOncePerInterval(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let key = Key("\(seed)")
         var own = KeySet()
@@ -69,12 +69,12 @@ import Time
         for (earlier, later) in zip(times, times.dropFirst()) {
             #expect((440...640).contains(later - earlier), "seed \(seed): \(times)")
         }
-        // After a long pause it is due once, and the time until then is not made up for.
+        // After a long pause it is due once. The sweep does not catch up.
         advertising.sweep(own, now: .seconds(100_000))
         #expect((advertising.nextDeadline(own: own) ?? .zero) > .seconds(100_000), "seed \(seed)")
     }
 
-    @Test func theSweepTakesEachKeyUpOnceAnInterval() {
+    @Test func sweepTakesEachKeyOncePerInterval() {
         var generator = SeededGenerator()
         var own = KeySet()
         own.insert((0..<500).map { Key("\($0)") })
@@ -103,7 +103,7 @@ import Time
         #expect((times[Key("7")] ?? []).allSatisfy { $0 <= 1000 })
         #expect((times[Key("new")]?.count ?? 0) >= 3)
         #expect(most < 40, "seed \(generator.seed)")
-        // After a long sleep each is due once.
+        // After a long pause each key is due once.
         advertising.sweep(own, now: .seconds(1_000_000))
         #expect(advertising.announce.count == 500)
     }

@@ -5,7 +5,7 @@ import Time
 @testable import Kademlia
 
 @Suite struct KeySpaceTests {
-    @Test func keyOnTheWireIsAMultihashOfTheText() {
+    @Test func wireFormOfKeyIsMultihashOfText() {
         // The SHA-256 of "abc" (FIPS 180-4's example).
         let expected: [UInt8] = [
             0xBA, 0x78, 0x16, 0xBF, 0x8F, 0x01, 0xCF, 0xEA, 0x41, 0x41, 0x40, 0xDE, 0x5D, 0xAE, 0x22, 0x23,
@@ -17,7 +17,7 @@ import Time
         #expect(key.position.words.bytes != expected)
     }
 
-    @Test func keyReadsItsOwnFormAndNoOther() {
+    @Test func parsesItsOwnFormOnly() {
         let key = Key("docker.io/library/x:1")
         #expect(Key(bytes: key.bytes) == key)
         #expect(Key(bytes: key.bytes)?.position == key.position)
@@ -36,9 +36,9 @@ import Time
             )
             #expect(a.distance(to: a).words == KeySpaceWords(0, 0, 0, 0), "seed \(generator.seed)")
             #expect(a.distance(to: b) == b.distance(to: a), "seed \(generator.seed)")
-            // XOR's own law, from which the triangle inequality follows.
+            // The law of XOR, which implies the triangle inequality.
             #expect((a.distance(to: b).words ^ b.distance(to: c).words) == a.distance(to: c).words)
-            // One-to-one: for a fixed end and distance there is one other end.
+            // One-to-one: a fixed end and a distance determine the other end.
             #expect(KeySpacePosition(words: a.words ^ a.distance(to: b).words) == b, "seed \(generator.seed)")
             // A longer common prefix is always closer.
             let (toB, toC) = (a.commonPrefixLength(with: b), a.commonPrefixLength(with: c))
@@ -58,7 +58,7 @@ import Time
         #expect(origin.commonPrefixLength(with: origin) == 256)
     }
 
-    @Test func refreshKeysFallIntoTheirBucket() {
+    @Test func refreshKeyIsInItsBucket() {
         var generator = SeededGenerator()
         let origin = KeySpacePosition(hashing: generator.bytes(8))
         for bucket in 0...8 {
@@ -71,7 +71,7 @@ import Time
         #expect(RefreshTarget.key(inBucket: 200, of: origin, using: &generator) == nil)
     }
 
-    @Test func timeStaysWithinBounds() {
+    @Test func timeSaturates() {
         #expect(MonotonicTime(nanoseconds: .max) + .seconds(1) == MonotonicTime(nanoseconds: .max))
         #expect(MonotonicTime.zero + .seconds(Int64.max) == MonotonicTime(nanoseconds: .max))
         #expect(MonotonicTime.seconds(3) - .seconds(1) == .seconds(2))

@@ -23,13 +23,13 @@ import Time
         )
     }
 
-    @Test func withNobodyToAskItEndsAtOnce() throws {
+    @Test func endsAtOnceWithoutPeers() throws {
         var lookup = try lookup(seeds: [])
         #expect(lookup.next(now: .zero) == .finished)
         #expect(lookup.closestAnswered.isEmpty)
     }
 
-    @Test func findsTheTrulyClosestOf500() throws {
+    @Test func findsClosestOf500Peers() throws {
         var generator = SeededGenerator()
         var network = try SimulatedNetwork(size: 500, using: &generator)
         for isPartlySilent in [false, true] {
@@ -38,11 +38,11 @@ import Time
             for number in 0..<40 {
                 let start = alive[Int.random(in: alive.indices, using: &generator)]
                 let key = Key("\(number)")
-                // From a newcomer that knows three.
+                // Starts at a newcomer that knows three peers.
                 let seeds = Array(network.tables[start.id]?.peers.shuffled(using: &generator).prefix(3) ?? []) + [start]
                 var lookup = Lookup(.closestPeers, key: key.bytes, localPeer: try testPeer(0).id, seeds: seeds)
                 _ = network.run(&lookup, using: &generator)
-                // Silent peers take up room in the answers: what is promised are those of the K closest that live.
+                // Silent peers take up room in the replies. The lookup must find those of the K closest that are alive.
                 let expected = trulyClosest(20, of: network.peers, to: key.position)
                     .filter { !network.silent.contains($0.id) }
                 #expect(
@@ -71,7 +71,7 @@ import Time
                     seeds: [start]
                 )
                 let found = network.run(&lookup, using: &generator)
-                // The node itself is not among them, and each comes once.
+                // The node itself is not among them, and each is returned once.
                 #expect(found == [provider], "seed \(generator.seed)")
                 let answered = Set(lookup.closestAnswered.map(\.id))
                 if !isEarly { #expect(answered == Set(holders.map(\.id)), "seed \(generator.seed)") }
@@ -79,7 +79,7 @@ import Time
         }
     }
 
-    @Test func keepsToAlphaAndThenAsksTheRestAtOnce() throws {
+    @Test func asksAlphaAtATimeThenTheRestAtOnce() throws {
         let seeds = try (1...15).map { try testPeer($0) }
         var lookup = try lookup(seeds: seeds) { $0.parallelism = 4 }
         guard case .ask(let first) = lookup.next(now: .zero) else {
@@ -96,7 +96,7 @@ import Time
         #expect(rest.count == 11)
     }
 
-    @Test func aSlowPeerHoldsNobodyUpButIsStillHeard() throws {
+    @Test func slowPeerDelaysNoOtherAndItsReplyCounts() throws {
         let seeds = try (1...6).map { try testPeer($0) }
         var lookup = try lookup(seeds: seeds) {
             $0.parallelism = 1
@@ -110,12 +110,12 @@ import Time
         #expect(lookup.closestAnswered == [order[0]])
         _ = lookup.reply(from: order[1].id, closerPeers: [])
         #expect(lookup.next(now: .seconds(1)) == .ask(Array(order[2...])))
-        // Those that stay silent are given up, as enough have answered.
+        // The lookup does not wait for silent peers, as enough have replied.
         #expect(lookup.next(now: .seconds(1)) == .wait(until: .seconds(2)))
         #expect(lookup.next(now: .seconds(2)) == .finished)
     }
 
-    @Test func waitsForLateAnswersWhileHardlyAnybodyHasAnswered() throws {
+    @Test func waitsForLateRepliesWhileFewHaveReplied() throws {
         let peer = try testPeer(1)
         var lookup = try lookup(seeds: [peer])
         #expect(lookup.next(now: .zero) == .ask([peer]))
@@ -124,7 +124,7 @@ import Time
         #expect(lookup.next(now: .seconds(2)) == .finished)
     }
 
-    @Test func aMissEndsWhenAllHaveAnswered() throws {
+    @Test func missEndsWhenAllHaveReplied() throws {
         let seeds = try (1...5).map { try testPeer($0) }
         var lookup = try lookup(.providers(wanted: 1), seeds: seeds)
         #expect(lookup.next(now: .zero) == .ask(trulyClosest(5, of: seeds, to: lookup.target)))
@@ -133,7 +133,7 @@ import Time
         #expect(lookup.requestCount == 5)
     }
 
-    @Test func takesAtMostKPeersOfAnAnswerAndNeitherSelfNorBadAddresses() throws {
+    @Test func takesAtMostKUsablePeersOfOneReply() throws {
         let seed = try testPeer(1)
         var lookup = try lookup(seeds: [seed])
         #expect(lookup.next(now: .zero) == .ask([seed]))
@@ -154,7 +154,7 @@ import Time
         #expect(Set(asked) == Set(hostile[3..<20]))
     }
 
-    @Test func answersOfStrangersAndSecondAnswersCountForNothing() throws {
+    @Test func ignoresUnexpectedAndRepeatedReplies() throws {
         let seed = try testPeer(1)
         var lookup = try lookup(.providers(wanted: 5), seeds: [seed])
         #expect(lookup.reply(from: seed.id, closerPeers: [], providers: [try testPeer(9)]).isEmpty)
@@ -164,8 +164,8 @@ import Time
         #expect(lookup.reply(from: seed.id, closerPeers: [], providers: [try testPeer(10)]).isEmpty)
     }
 
-    /// One peer that names as many providers as are wanted does not end the search.
-    @Test func ofOneAnswerOnlyAShareOfTheProvidersCounts() throws {
+    /// A peer that names as many providers as are wanted does not end the search.
+    @Test func countsOnlyShareOfProvidersOfOneReply() throws {
         let seeds = try (1...3).map { try testPeer($0) }
         var lookup = try lookup(.providers(wanted: 3), seeds: seeds)
         #expect(lookup.next(now: .zero) == .ask(trulyClosest(3, of: seeds, to: lookup.target)))
@@ -179,7 +179,7 @@ import Time
         #expect(lookup.surplusProviders.first == invented[2])
     }
 
-    @Test func tellsWhoWasLate() throws {
+    @Test func reportsLatePeers() throws {
         let seeds = try (1...3).map { try testPeer($0) }
         var lookup = try lookup(seeds: seeds)
         _ = lookup.next(now: .zero)
@@ -191,8 +191,8 @@ import Time
         #expect(lookup.latePeers.isEmpty)
     }
 
-    /// Peers that invent ever new peers, all of which invent more.
-    @Test func inventedPeersRunIntoTheBounds() throws {
+    /// Peers that invent new peers, which invent more.
+    @Test func inventedPeersHitLimits() throws {
         var next = 1000
         var lookup = try lookup(.providers(wanted: 10_000), seeds: [try testPeer(1)]) { $0.maximumProviders = 300 }
         var found = 0
@@ -200,7 +200,7 @@ import Time
             switch lookup.next(now: .zero) {
             case .finished: break loop
             case .wait:
-                Issue.record("nothing is under way")
+                Issue.record("no request in flight")
                 break loop
             case .ask(let peers):
                 for peer in peers {

@@ -4,7 +4,7 @@ import Time
 
 @testable import Kademlia
 
-/// The server's side of a machine.
+/// The server side of a machine.
 @Suite struct MachineRecordsTests {
     private func added(_ machine: inout KademliaMachine) -> [KeySpacePosition] {
         var positions: [KeySpacePosition] = []
@@ -14,7 +14,7 @@ import Time
         return positions
     }
 
-    @Test func findNodeGivesTheTargetFirstAndNeverTheAsker() throws {
+    @Test func findNodeReturnsTargetFirstAndNeverRequester() throws {
         var machine = try testMachine(knowing: 60)
         let (asker, target) = (machine.table.peers[0], machine.table.peers[1])
         let findTarget = Message(kind: .findNode, key: target.id.bytes)
@@ -30,14 +30,14 @@ import Time
         #expect(!own.closerPeers.contains { $0.info.id == asker.id || $0.info.id == machine.localPeer })
     }
 
-    @Test func findNodeForTheNodeItselfNamesIt() throws {
+    @Test func findNodeOfOwnIDReturnsSelf() throws {
         var machine = try testMachine()
         let message = Message(kind: .findNode, key: machine.localPeer.bytes)
         let reply = machine.handle(message, from: try testPeer(5).id, now: .zero)
         #expect(reply?.closerPeers.map(\.info) == [try testPeer(0)])
     }
 
-    @Test func aPeerSpeaksForItselfAloneAndWithAnAddress() throws {
+    @Test func acceptsOnlyOwnRecordsWithAddress() throws {
         var machine = try testMachine()
         let (peer, other) = (try testPeer(1), try testPeer(2))
         let key = Key("a")
@@ -62,37 +62,37 @@ import Time
         #expect(machine.handle(ask, from: other.id, now: .zero)?.providerPeers.map(\.info) == [peer])
     }
 
-    @Test func updatesAreTakenFromTheirProviderAlone() throws {
+    @Test func acceptsUpdatesOnlyFromTheirProvider() throws {
         var machine = try testMachine()
         let (peer, other) = (try testPeer(1), try testPeer(2))
         let keys = (0..<10).map { Key("\($0)") }
-        func tell(_ kind: RecordUpdate.Kind, _ keys: [Key], of provider: PeerInfo, from sender: PeerInfo) {
+        func update(_ kind: RecordUpdate.Kind, _ keys: [Key], of provider: PeerInfo, from sender: PeerInfo) {
             let update = RecordUpdate(kind: kind, keys: keys, provider: provider, timeToLive: .seconds(60))
             machine.handle(update, from: sender.id, now: .zero)
         }
-        tell(.announce, keys, of: other, from: peer)
+        update(.announce, keys, of: other, from: peer)
         #expect(machine.recordCount == 0 && machine.statistics.offers.refusedAsForeign == 10)
-        tell(.announce, keys, of: PeerInfo(id: peer.id, addresses: []), from: peer)
+        update(.announce, keys, of: PeerInfo(id: peer.id, addresses: []), from: peer)
         #expect(machine.recordCount == 0 && machine.statistics.offers.refusedAsInvalid == 10)
-        tell(.announce, keys, of: peer, from: peer)
-        tell(.announce, Array(keys.prefix(3)), of: other, from: other)
+        update(.announce, keys, of: peer, from: peer)
+        update(.announce, Array(keys.prefix(3)), of: other, from: other)
         #expect(machine.recordCount == 13 && machine.statistics.offers.added == 13)
         #expect(added(&machine).count == 13)
-        // Nobody takes back or drops what another provides.
-        tell(.withdraw, keys, of: peer, from: other)
-        tell(.leave, [], of: peer, from: other)
+        // A peer can neither withdraw nor drop records of another.
+        update(.withdraw, keys, of: peer, from: other)
+        update(.leave, [], of: peer, from: other)
         #expect(machine.recordCount == 13)
-        tell(.withdraw, Array(keys.prefix(2)) + [Key("other")], of: peer, from: peer)
+        update(.withdraw, Array(keys.prefix(2)) + [Key("other")], of: peer, from: peer)
         #expect(machine.recordCount == 11 && machine.statistics.offers.withdrawn == 2)
         machine.met(peer, now: .zero)
-        tell(.leave, [], of: peer, from: peer)
+        update(.leave, [], of: peer, from: peer)
         #expect(machine.recordCount == 3 && machine.table.count == 0)
-        // The provider's own time holds.
+        // The provider's own lifetime applies.
         machine.advance(to: .seconds(90))
         #expect(machine.recordCount == 0)
     }
 
-    @Test func recordsOfOneMessageAreBounded() throws {
+    @Test func limitsRecordsOfOneMessage() throws {
         var machine = try testMachine { $0.providerStore.maximumPerProvider = 100 }
         let keys = (0..<5000).map { Key("\($0)") }
         let update = RecordUpdate(kind: .announce, keys: keys, provider: try testPeer(1), timeToLive: .seconds(60))
@@ -101,7 +101,7 @@ import Time
         #expect(machine.statistics.offers.refusedByProviderLimit == RecordUpdate.maximumKeys - 100)
     }
 
-    @Test func getProvidersNamesTheNodeForItsOwnKeys() throws {
+    @Test func getProvidersReturnsSelfForOwnKeys() throws {
         var machine = try testMachine(knowing: 30)
         machine.provide([Key("a")], now: .zero)
         let ask = Message(kind: .getProviders, key: Key("a").bytes)
@@ -112,7 +112,7 @@ import Time
         #expect(machine.handle(Message(kind: .getProviders, key: []), from: try testPeer(99).id, now: .zero) == nil)
     }
 
-    @Test func anAnswerNamesABoundedNumberOfProviders() throws {
+    @Test func limitsProvidersOfOneReply() throws {
         var machine = try testMachine()
         for number in 1...200 {
             let peer = try testPeer(number)
@@ -123,7 +123,7 @@ import Time
         #expect(machine.handle(ask, from: try testPeer(999).id, now: .zero)?.providerPeers.count == 64)
     }
 
-    @Test func recordsWithoutALifeOutliveTheRenewalOfOtherImplementations() throws {
+    @Test func recordsWithoutLifetimeOutliveReprovideOfOtherImplementations() throws {
         var machine = try testMachine()
         let plain = try testPeer(1)
         let update = RecordUpdate(
@@ -144,7 +144,7 @@ import Time
         }
     }
 
-    @Test func pingIsEchoedAndTheRestHasNoAnswer() throws {
+    @Test func echoesPingAndIgnoresUnsupportedMessages() throws {
         var machine = try testMachine(knowing: 1)
         let ping = Message(kind: .ping, key: [1, 2])
         #expect(machine.handle(ping, from: try testPeer(1).id, now: .zero) == ping)

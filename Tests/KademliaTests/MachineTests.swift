@@ -5,7 +5,7 @@ import Time
 
 @testable import Kademlia
 
-/// A machine alone: what it does with outcomes, deadlines and limits.
+/// A single machine: its handling of outcomes, deadlines and limits.
 @Suite struct MachineTests {
     private func actions(_ machine: inout KademliaMachine) -> [KademliaMachine.Action] {
         var actions: [KademliaMachine.Action] = []
@@ -38,30 +38,30 @@ import Time
         machine.handle(update, from: peer.id, now: now)
     }
 
-    @Test func aLoneMachineWaitsForNothing() throws {
+    @Test func loneMachineEndsSearchAtOnce() throws {
         var machine = try testMachine()
         #expect(machine.nextDeadline == nil)
         let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
         let ended = actions(&machine)
         guard case .searchEnded(search, let summary) = ended.first else {
-            Issue.record("it ends at once")
+            Issue.record("the search has not ended at once")
             return
         }
         #expect(ended.count == 1 && summary.outcome == .missed && summary.requests == 0)
-        // With nobody asked nothing was learnt: the next search looks again.
+        // Without any reply nothing was learned, so the next search looks again.
         #expect(machine.misses.count == 0)
         machine.provide([Key("a")], now: .zero)
         machine.leave(now: .zero)
         #expect(machine.hasLeft)
     }
 
-    @Test func onlyAPeerThatAnswersEntersTheTable() throws {
+    @Test func admitsOnlyPeerThatReplies() throws {
         var machine = try testMachine()
         machine.peerAppeared(try testPeer(1), now: .zero)
         #expect(machine.table.count == 0)
         let check = try #require(requests(actions(&machine)).first)
         #expect(check.message == Message(kind: .findNode, key: try testPeer(1).id.bytes))
-        // An answer to something else is none.
+        // A reply of another kind does not count.
         machine.received(Message(kind: .ping), for: check.id, now: .zero)
         #expect(machine.table.count == 0)
         #expect(actions(&machine).isEmpty)
@@ -70,11 +70,11 @@ import Time
         let second = try #require(requests(actions(&machine)).first)
         machine.received(Message(kind: .findNode), for: second.id, now: .seconds(1))
         #expect(machine.table.count == 1)
-        // The neighbourhood is looked up through it.
+        // The neighbourhood lookup starts at the peer.
         #expect(requests(actions(&machine)).map(\.message.key) == [machine.localPeer.bytes])
     }
 
-    @Test func aSilentPeerIsGivenUpAtTheDeadlineAndTriedAgainAFewTimes() throws {
+    @Test func dropsSilentPeerAtDeadlineAndRetriesIt() throws {
         var machine = try testMachine()
         announce(Key("a"), by: try testPeer(1), to: &machine, at: .zero)
         machine.peerAppeared(try testPeer(1), now: .zero)
@@ -86,11 +86,11 @@ import Time
         }
         #expect(checks == 4)
         #expect(machine.activeOperationCount == 0)
-        // It stays away, so what it provided is not offered any more.
+        // It stays unreachable, so its records are dropped.
         #expect(machine.recordCount == 0)
     }
 
-    @Test func outcomesThatNobodyWaitsForAreIgnored() throws {
+    @Test func ignoresUnexpectedOutcomes() throws {
         var machine = try testMachine(knowing: 3)
         let search = machine.findProviders(Key("a"), limit: 3, now: .zero)
         let asked = requests(actions(&machine))
@@ -104,14 +104,14 @@ import Time
             machine.sent(request.id, now: .zero)
         }
         #expect(actions(&machine).isEmpty)
-        // Requests that were called off say nothing about the peers.
+        // Cancelled requests do not count against their peers.
         #expect(machine.table.count == 3)
         #expect(machine.statistics.failedRequests == 0 && machine.statistics.searches.cancelled == 1)
     }
 
-    /// A lookup for the own id finds K peers in a network of any size: whoever knows exactly K must not take them for
-    /// all, or its records would lie where nobody looks for them.
-    @Test func kPeersMayBeAPartOfMore() throws {
+    /// A lookup of the own id finds K peers in a network of any size. A node with exactly K peers must not take them
+    /// for all, or no lookup would find its records.
+    @Test func kPeersDoNotCountAsAllPeers() throws {
         var few = try testMachine(knowing: 19)
         few.provide([Key("a")], now: .zero)
         few.advance(to: .zero + .milliseconds(10))
@@ -126,7 +126,7 @@ import Time
         #expect(requests(looking).contains { $0.message.key == Key("a").bytes })
     }
 
-    @Test func newKeysAreGatheredBrieflyAndSentTogether() throws {
+    @Test func gathersNewKeysAndSendsThemTogether() throws {
         var machine = try testMachine(knowing: 1)
         machine.advance(to: .seconds(2))
         _ = actions(&machine)
@@ -139,7 +139,7 @@ import Time
         #expect(sent.first?.update.provider == (try testPeer(0)))
     }
 
-    @Test func keysWaitForAnAddressToBeFoundAt() throws {
+    @Test func keysWaitForLocalAddress() throws {
         var machine = try testMachine(knowing: 1)
         machine.setLocalAddresses([], now: .zero)
         machine.provide([Key("a")], now: .zero)
@@ -149,7 +149,7 @@ import Time
         #expect(sends(actions(&machine)).map(\.update.provider.addresses) == [[try testAddress(9)]])
     }
 
-    @Test func aKeyThatIsDroppedWhileItWaitsIsNotSent() throws {
+    @Test func doesNotSendKeyWithdrawnWhileItWaits() throws {
         var machine = try testMachine(knowing: 1) { $0.sendBatchSize = 2 }
         let keys = (0..<6).map { Key("\($0)") }
         machine.provide(keys, now: .zero)
@@ -165,7 +165,7 @@ import Time
             machine.sent(next.id, now: .seconds(2))
             sent += sends(actions(&machine))
         }
-        // Two were on their way; what was taken back is told after them.
+        // Two were in flight. Their withdrawal follows.
         #expect(Set(announced).isSuperset(of: keys.prefix(2)) && Set(announced).count <= 4)
         #expect(Set(withdrawn) == Set(keys.dropFirst(2)))
         #expect(machine.pendingRecordCount == 0)
@@ -173,7 +173,7 @@ import Time
 
     // MARK: - Searches
 
-    @Test func aMissIsRememberedBrieflyAndForgottenWhenARecordComes() throws {
+    @Test func remembersMissUntilExpiryOrNewRecord() throws {
         var machine = try testMachine(knowing: 1)
         let (key, peer) = (Key("a"), try testPeer(1))
         func miss(at now: MonotonicTime) {
@@ -198,8 +198,8 @@ import Time
         #expect(summaries(local).map(\.outcome) == [.local])
     }
 
-    @Test func whatIsKnownHereIsFoundWithoutASearch() throws {
-        // A small cluster, and one that is large enough for records to be elsewhere.
+    @Test func findsLocalRecordsWithoutSearch() throws {
+        // A small cluster, and one large enough to have records elsewhere.
         for (count, suffices) in [(3, true), (30, false)] {
             var machine = try testMachine(knowing: count)
             let (key, other, peer) = (Key("a"), Key("b"), try testPeer(1))
@@ -218,7 +218,7 @@ import Time
             let excluded = machine.findProvidersHere(key, limit: 1, now: .zero)
             #expect(excluded == nil)
 
-            // Everybody who is asked says that there is nobody.
+            // All asked peers reply without a provider.
             _ = machine.findProviders(other, limit: 3, now: .zero)
             var asked = requests(actions(&machine))
             while let request = asked.popLast() {
@@ -235,7 +235,7 @@ import Time
         }
     }
 
-    @Test func whoFailedOfLateIsAllThereIsWhereAllHoldTheSame() throws {
+    @Test func suspectsCompleteResultInSmallNetwork() throws {
         for (count, suffices) in [(3, true), (30, false)] {
             var machine = try testMachine(knowing: count)
             let (key, peer) = (Key("a"), try testPeer(77))
@@ -246,7 +246,7 @@ import Time
         }
     }
 
-    @Test func aSearchUnderWayGetsARecordThatComes() throws {
+    @Test func runningSearchGetsNewRecord() throws {
         for (count, ends) in [(3, true), (30, false)] {
             var machine = try testMachine(knowing: count)
             _ = machine.findProviders(Key("a"), limit: 2, now: .zero)
@@ -254,7 +254,7 @@ import Time
             announce(Key("a"), by: try testPeer(77), to: &machine, at: .zero)
             let first = actions(&machine)
             #expect(found(first) == [try testPeer(77).id])
-            // In a small network that is the answer; in a large one there may be more.
+            // It ends the search in a small network; in a large one there may be more.
             #expect(summaries(first).count == (ends ? 1 : 0))
             announce(Key("a"), by: try testPeer(78), to: &machine, at: .zero)
             if !ends { #expect(summaries(actions(&machine)).map(\.providers) == [2]) }
@@ -262,7 +262,7 @@ import Time
         }
     }
 
-    @Test func aPeerThatDoesNotHaveItIsNotOfferedUntilItSaysSoAnew() throws {
+    @Test func excludesPeerWithoutContentUntilItAnnouncesAgain() throws {
         var machine = try testMachine(knowing: 2)
         let (key, peer, other) = (Key("a"), try testPeer(1), try testPeer(50))
         announce(key, by: peer, to: &machine, at: .zero)
@@ -272,7 +272,7 @@ import Time
         _ = actions(&machine)
         _ = machine.findProviders(key, limit: 5, now: .zero)
         #expect(found(actions(&machine)) == [other.id])
-        // Others still tell of it, which counts for nothing: the search goes on. For another key it is as good as before.
+        // Others still name it, which does not count: the search continues. It is still offered for another key.
         machine.reportMissing(other.id, for: key, now: .zero)
         _ = machine.findProviders(key, limit: 1, now: .zero)
         let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
@@ -292,7 +292,7 @@ import Time
         #expect(!machine.exclusions.contains(.init(position: key.position, peer: other.id), now: .seconds(30)))
     }
 
-    @Test func aPeerThatSentSomethingWrongIsNotOfferedForAWhileWhateverItSays() throws {
+    @Test func excludesPeerWithCorruptContentDespiteNewAnnouncement() throws {
         var machine = try testMachine(knowing: 2)
         let (key, peer) = (Key("a"), try testPeer(1))
         announce(key, by: peer, to: &machine, at: .zero)
@@ -308,13 +308,13 @@ import Time
         #expect(found(actions(&machine)) == [peer.id])
     }
 
-    @Test func aPeerThatFailedIsOfferedLast() throws {
+    @Test func offersFailedPeerLast() throws {
         var machine = try testMachine(knowing: 2)
         let (first, second) = (try testPeer(1), try testPeer(2))
         announce(Key("a"), by: second, to: &machine, at: .zero)
         announce(Key("a"), by: first, to: &machine, at: .seconds(1))
         machine.reportUnreachable(first.id, now: .seconds(1))
-        // It is checked, as it is in the table.
+        // It is in the table, so it is checked.
         let check = try #require(requests(actions(&machine)).first { $0.message.key == first.id.bytes })
         _ = machine.findProviders(Key("a"), limit: 5, now: .seconds(1))
         #expect(found(actions(&machine)) == [second.id, first.id])
@@ -324,7 +324,7 @@ import Time
         #expect(found(actions(&machine)) == [first.id, second.id])
     }
 
-    @Test func searchesBeyondTheLimitWaitAndFurtherOnesAreTurnedAway() throws {
+    @Test func queuesSearchesAboveLimitAndRejectsMore() throws {
         var machine = try testMachine(knowing: 1) {
             $0.maximumConcurrentLookups = 2
             $0.maximumWaitingLookups = 3
@@ -348,15 +348,15 @@ import Time
         actions.compactMap { if case .searchStarted(let id) = $0 { id } else { nil } }
     }
 
-    @Test func searchesForOneKeyShareALookup() throws {
+    @Test func searchesForOneKeyShareLookup() throws {
         var machine = try testMachine(knowing: 1)
         let provider = try testPeer(9)
         let ids = (0..<3).map { _ in machine.findProviders(Key("a"), limit: 5, now: .zero) }
         let larger = machine.findProviders(Key("a"), limit: 6, now: .zero)
         let asked = requests(actions(&machine)).filter { $0.message.kind == .getProviders }
-        // One that wants more than the others cannot wait for theirs.
+        // One with a higher limit cannot share their lookup.
         #expect(asked.count == 2 && ids.allSatisfy { !machine.isWaiting($0) })
-        // Whoever began it may leave.
+        // The first search may be cancelled.
         machine.cancelSearch(ids[0], now: .zero)
         #expect(actions(&machine).isEmpty)
         let reply = Message(kind: .getProviders, providerPeers: [Message.Peer(provider)])
@@ -369,7 +369,7 @@ import Time
         #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
     }
 
-    @Test func whoJoinsLaterGetsWhatWasFoundBefore() throws {
+    @Test func laterFollowerGetsEarlierProviders() throws {
         var machine = try testMachine(knowing: 2)
         let provider = try testPeer(9)
         let first = machine.findProviders(Key("a"), limit: 5, now: .zero)
@@ -386,7 +386,7 @@ import Time
         #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
     }
 
-    @Test func aSearchThatWaitedSaysWhenItBegins() throws {
+    @Test func queuedSearchReportsItsStart() throws {
         var machine = try testMachine(knowing: 1) { $0.maximumConcurrentLookups = 1 }
         _ = machine.findProviders(Key("0"), limit: 1, now: .zero)
         let first = machine.findProviders(Key("1"), limit: 1, now: .zero)
@@ -395,7 +395,7 @@ import Time
         let asked = requests(before).filter { $0.message.kind == .getProviders }
         #expect(asked.count == 1 && started(before).isEmpty)
         #expect(([first] + others).allSatisfy { machine.isWaiting($0) })
-        // Its place in the line goes to those that wait for it.
+        // A search that shares its lookup takes its place in the queue.
         machine.cancelSearch(first, now: .zero)
         machine.received(Message(kind: .getProviders), for: asked[0].id, now: .zero)
         let after = actions(&machine)
@@ -405,7 +405,7 @@ import Time
         #expect(machine.activeSearchCount == 0 && machine.activeOperationCount == 0)
     }
 
-    @Test func aTracedSearchTellsWhoWasAsked() throws {
+    @Test func tracedSearchReportsRequests() throws {
         var machine = try testMachine(knowing: 2)
         let provider = try testPeer(9)
         _ = machine.findProviders(Key("a"), limit: 5, isTraced: true, now: .zero)
@@ -432,7 +432,7 @@ import Time
         )
     }
 
-    @Test func theNeighbourhoodIsLookedUpAgainSoonAndThenEverMoreRarely() throws {
+    @Test func repeatsNeighbourhoodLookupWithGrowingIntervals() throws {
         var schedule = NeighbourhoodSchedule(longestInterval: .seconds(600), now: .zero)
         schedule.want(now: .zero)
         var times: [Int] = []

@@ -4,7 +4,7 @@ import Synchronization
 
 @testable import Kademlia
 
-/// Nodes joined by a transport that hands messages over, encoded, within the process.
+/// Nodes in one process, connected by a transport of encoded messages.
 final class MemoryNetwork: Sendable {
     struct Unreachable: Error {}
 
@@ -17,7 +17,7 @@ final class MemoryNetwork: Sendable {
 
     private let state = Mutex(State())
 
-    /// Requests that were sent so far, and those not answered yet.
+    /// The number of sent requests, and of those without a reply yet.
     var requests: Int { state.withLock { $0.requests } }
     var underWay: Int { state.withLock { $0.underWay } }
 
@@ -45,7 +45,7 @@ final class MemoryNetwork: Sendable {
         state.withLock { $0.nodes[id] = nil }
     }
 
-    /// Makes a node take requests and never answer.
+    /// Makes a node accept requests without replying.
     func silence(_ id: PeerID) {
         state.withLock { _ = $0.silent.insert(id) }
     }
@@ -77,7 +77,7 @@ final class MemoryNetwork: Sendable {
         await Task.yield()
         if isSilent { try await Task.sleep(for: .seconds(3600)) }
         guard let node else { throw Unreachable() }
-        // As on a real connection, each side meets the other.
+        // As on a real connection, each side learns of the other.
         node.peerAppeared(sender)
         return try body(node)
     }
@@ -99,7 +99,7 @@ final class MemoryNetwork: Sendable {
 
 /// Waits until a condition holds.
 ///
-/// - Returns: false if it did not within 60 seconds.
+/// - Returns: `false` if it did not within 60 seconds.
 func eventually(_ condition: () async -> Bool) async -> Bool {
     let end = ContinuousClock.now + .seconds(60)
     while await !condition() {

@@ -5,7 +5,7 @@ import Testing
 @testable import Kademlia
 
 @Suite struct MessageTests {
-    @Test func keepsItsValueOverTheWire() throws {
+    @Test func decodesItsEncoding() throws {
         let message = Message(
             kind: .getProviders,
             key: Key("sha256:00").bytes,
@@ -15,7 +15,7 @@ import Testing
         #expect(try Message(decoding: message.encoded()) == message)
     }
 
-    @Test func hasTheFieldNumbersOfTheSpecification() throws {
+    @Test func usesFieldNumbersOfSpecification() throws {
         let id = try testPeer(1).id
         let message = Message(
             kind: .findNode,
@@ -26,7 +26,7 @@ import Testing
         #expect(message.encoded() == [0x08, 4, 0x12, 1, 0xAB, 0x42, UInt8(peer.count)] + peer + [0x50, 1])
     }
 
-    @Test func ignoresWhatItDoesNotKnow() throws {
+    @Test func ignoresUnknownFields() throws {
         // Type 1000, key, an unknown field 99 (varint), and a record (field 3).
         let bytes: [UInt8] = [0x08, 0xE8, 0x07, 0x12, 1, 0xAB, 0x98, 0x06, 1, 0x1A, 2, 0xFF, 0xFF]
         let message = try Message(decoding: bytes)
@@ -34,7 +34,7 @@ import Testing
         #expect("\(message.kind)" == "kind 1000")
     }
 
-    @Test func skipsPeersAndAddressesThatCannotBeRead() throws {
+    @Test func skipsMalformedPeersAndAddresses() throws {
         let good = try testPeer(1)
         let address = try #require(good.addresses.first).bytes
         let foreign = try Multiaddr("/ip4/10.0.0.9/tcp/1/p2p/\(testPeer(9).id)").bytes
@@ -44,7 +44,7 @@ import Testing
         #expect(try Message(decoding: bytes).closerPeers.map(\.info) == [good])
     }
 
-    @Test func boundsPeersAndAddresses() throws {
+    @Test func limitsPeersAndAddresses() throws {
         let addresses = try (0..<40).map { try testAddress($0) }
         let peers = try (0..<400).map { Message.Peer(PeerInfo(id: try testPeer($0).id, addresses: addresses)) }
         let message = try Message(decoding: Message(kind: .findNode, closerPeers: peers).encoded())
@@ -52,7 +52,7 @@ import Testing
         #expect(message.closerPeers.allSatisfy { $0.info.addresses.count == Message.Limits.addresses })
     }
 
-    @Test func refusesWhatIsNoMessage() {
+    @Test func rejectsOtherBytes() {
         #expect(throws: MessageError.malformed) { try Message(decoding: [0xFF, 0xFF]) }
         #expect(throws: MessageError.missingKind) { try Message(decoding: []) }
         let size = Message.maximumSize + 1
@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test func readsMutatedMessagesWithoutTrapping() throws {
+    @Test func neverTrapsOnMutatedMessages() throws {
         var generator = SeededGenerator()
         let peers = try (0..<5).map { Message.Peer(try testPeer($0)) }
         let valid = Message(kind: .getProviders, key: Key("x").bytes, closerPeers: peers, providerPeers: peers)
@@ -78,7 +78,7 @@ import Testing
             bytes = Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &generator)))
             if let message = try? Message(decoding: bytes) {
                 read += 1
-                // What was read can be written and read again.
+                // A decoded message can be encoded and decoded again.
                 #expect(try Message(decoding: message.encoded()) == message, "seed \(generator.seed)")
             }
         }

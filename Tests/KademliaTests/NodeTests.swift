@@ -6,7 +6,7 @@ import Time
 @testable import Kademlia
 
 @Suite(.timeLimit(.minutes(5))) struct NodeTests {
-    /// Runs nodes while the body runs.
+    /// Runs nodes during `body`.
     private func running(_ nodes: [KademliaNode], _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes { group.addTask { await node.run() } }
@@ -15,7 +15,7 @@ import Time
         }
     }
 
-    /// Of the `count` nodes closest to a key, those that hold a record of it.
+    /// Those of the `count` nodes closest to a key that have its record.
     private func holders(of key: Key, amongClosest count: Int, of nodes: [KademliaNode]) -> [KademliaNode] {
         func distance(_ node: KademliaNode) -> KeySpaceDistance {
             KeySpacePosition(hashing: node.localPeer.bytes).distance(to: key.position)
@@ -25,14 +25,14 @@ import Time
             .filter { $0.state.withLock { !$0.machine.heldProviders(of: key.position, now: .zero).trusted.isEmpty } }
     }
 
-    /// Nodes each of which was told of the first alone.
+    /// Nodes that each know only the first at the start.
     private func joined(_ count: Int, in network: MemoryNetwork) throws -> [KademliaNode] {
         let nodes = try (0..<count).map { try network.makeNode($0) }
         for node in nodes.dropFirst() { node.peerAppeared(try testPeer(0)) }
         return nodes
     }
 
-    @Test func inASmallClusterEverybodyHoldsEverythingAndAnswersAlone() async throws {
+    @Test func smallClusterHoldsAllRecordsOnAllNodes() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(8, in: network)
         let keys = (0..<200).map { Key("sha256:\($0)") }
@@ -44,13 +44,13 @@ import Time
                 for key in keys.prefix(20) { #expect(await node.providers(of: key) == [nodes[3].localPeer]) }
             }
             #expect(nodes.allSatisfy { $0 === nodes[3] || $0.statistics.searches.local == 20 })
-            // Nobody else has it, and a node does not find itself.
+            // No other node has it, and a node does not find itself.
             #expect(await nodes[3].providers(of: keys[0]) == [])
         }
         #expect(nodes.allSatisfy { $0.activeSearchCount == 0 && $0.activeOperationCount == 0 })
     }
 
-    @Test func among50AllFindWhatOneProvides() async throws {
+    @Test func all50NodesFindProvider() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(50, in: network)
         let keys = (0..<4).map { Key("sha256:\($0)") }
@@ -62,7 +62,7 @@ import Time
                     #expect(await eventually { await node.providers(of: key) == [nodes[17].localPeer] })
                 }
             }
-            // Half of them vanish; the records are at others still.
+            // Half of the nodes vanish. Others still have the records.
             for node in nodes.suffix(25) { network.remove(node.localPeer) }
             for node in nodes.prefix(25) where node !== nodes[17] {
                 #expect(await node.providers(of: keys[0]) == [nodes[17].localPeer])
@@ -70,9 +70,9 @@ import Time
             let gone = Set(nodes.suffix(25).map(\.localPeer))
             var round = 0
             let isCleaned = await eventually {
-                // Lookups in all directions meet everybody in the tables.
+                // Lookups in all directions reach all peers in the tables.
                 round += 1
-                for node in nodes.prefix(25) { _ = await node.providers(of: Key("nobody's \(round)")) }
+                for node in nodes.prefix(25) { _ = await node.providers(of: Key("missing \(round)")) }
                 return nodes.prefix(25).allSatisfy { node in
                     gone.isDisjoint(with: node.routingTablePeers.map(\.id))
                 }
@@ -81,7 +81,7 @@ import Time
         }
     }
 
-    @Test func keysSentToTheFewKnownAreSentAnewOnceTheNetworkIsLarge() async throws {
+    @Test func readvertisesKeysWhenNetworkOutgrowsK() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(40, in: network)
         let newcomer = try network.makeNode(100)
@@ -98,7 +98,7 @@ import Time
         }
     }
 
-    @Test func aNodeThatJoinsLaterGetsTheRecords() async throws {
+    @Test func laterNodeGetsRecords() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(4, in: network)
         let keys = (0..<300).map { Key("sha256:\($0)") }
@@ -109,13 +109,13 @@ import Time
             newcomer.peerAppeared(try testPeer(0))
             #expect(await eventually { newcomer.recordCount == 300 })
             #expect(await newcomer.providers(of: keys[7]) == [nodes[1].localPeer])
-            // And a key that is new later reaches it as well.
+            // A later key reaches it as well.
             nodes[1].provide([Key("new")])
             #expect(await eventually { newcomer.recordCount == 301 })
         }
     }
 
-    @Test func aPeerThatFailsIsTakenOutAndComesBackWhenItAnswers() async throws {
+    @Test func removesFailedPeerAndReadmitsItWhenItReplies() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(2, in: network)
         let keys = (0..<10).map { Key("sha256:\($0)") }
@@ -125,7 +125,7 @@ import Time
             network.remove(nodes[0].localPeer)
             #expect(await nodes[1].providers(of: Key("other")) == [])
             #expect(nodes[1].routingTableSize == 0)
-            // The same node, restarted: its records are gone, and come back without its doing.
+            // The same node after a restart. Its records are lost and restored by the others.
             let restarted = try network.makeNode(0)
             try await running([restarted]) {
                 #expect(await eventually { restarted.recordCount == 10 })
@@ -133,7 +133,7 @@ import Time
         }
     }
 
-    @Test func aLoneNodeAnswersAndFindsNobody() async throws {
+    @Test func loneNodeServesAndFindsNoProvider() async throws {
         let network = MemoryNetwork()
         let node = try network.makeNode(0)
         try await running([node]) {
@@ -145,7 +145,7 @@ import Time
         }
     }
 
-    @Test func withdrawnKeysAreNotAdvertisedAgain() async throws {
+    @Test func doesNotReadvertiseWithdrawnKeys() async throws {
         let network = MemoryNetwork()
         let nodes = try [0, 1].map { number in
             try network.makeNode(number) { configuration in
@@ -163,7 +163,7 @@ import Time
         }
     }
 
-    @Test func endingASearchStopsItsRequests() async throws {
+    @Test func cancellingSearchStopsItsRequests() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(5, in: network)
         try await running(nodes) {
@@ -174,13 +174,13 @@ import Time
             search.cancel()
             _ = await search.value
             #expect(await eventually { nodes[0].activeSearchCount == 0 })
-            // Requests that were called off say nothing about the peers.
+            // Cancelled requests do not count against their peers.
             #expect(nodes[0].routingTableSize == 4)
         }
         #expect(await eventually { network.underWay == 0 })
     }
 
-    @Test func aSearchThatIsTurnedAwayNeverBegins() async throws {
+    @Test func rejectedSearchNeverBegins() async throws {
         let network = MemoryNetwork()
         let node = try network.makeNode(0) {
             $0.maximumConcurrentLookups = 1
@@ -195,7 +195,7 @@ import Time
             let searches = (0..<3).map { number in
                 node.findProviders(Key("\(number)"), limit: 1, began: { begun.withLock { $0.append(number) } }) { $0 }
             }
-            // The third one is over, the second waits for the first.
+            // The third one has ended, the second waits for the first.
             for await _ in searches[2] {}
             #expect(begun.withLock { $0 } == [0])
             let first = Task { for await _ in searches[0] {} }
@@ -209,7 +209,7 @@ import Time
         }
     }
 
-    @Test func aSilentPeerIsGivenUpAfterTheDeadline() async throws {
+    @Test func dropsSilentPeerAtDeadline() async throws {
         let network = MemoryNetwork()
         let node = try network.makeNode(0) { $0.requestTimeout = .milliseconds(50) }
         let other = try network.makeNode(1)
@@ -223,7 +223,7 @@ import Time
         }
     }
 
-    @Test func whenItsServiceEndsSearchesEndToo() async throws {
+    @Test func searchesEndWithService() async throws {
         let network = MemoryNetwork()
         let nodes = try joined(2, in: network)
         let search = Mutex<Task<Set<PeerID>, Never>?>(nil)

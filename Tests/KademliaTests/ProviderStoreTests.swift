@@ -14,7 +14,7 @@ import Time
 
     private func key(_ number: Int) -> KeySpacePosition { Key("sha256:\(number)").position }
 
-    @Test func recordsLiveForTheirTime() throws {
+    @Test func recordsExpireAtTheirLifetime() throws {
         var store = store()
         let peer = try testPeer(1)
         #expect(store.add(peer, for: key(1), now: .zero) == .added)
@@ -28,7 +28,7 @@ import Time
         #expect(store.providerCount == 0)
     }
 
-    @Test func givesTheAddressesThatCameLastAndTheNewestProviderFirst() throws {
+    @Test func returnsLastAddressesAndNewestProviderFirst() throws {
         var store = store()
         let (first, second) = (try testPeer(1), try testPeer(2))
         _ = store.add(first, for: key(1), now: .zero)
@@ -39,7 +39,7 @@ import Time
         #expect(store.providers(for: key(1), now: .seconds(2)) == [second, moved])
     }
 
-    @Test func expiresNoMoreThanAsked() throws {
+    @Test func expiresAtMostLimit() throws {
         var store = store()
         for number in 0..<10 { _ = store.add(try testPeer(1), for: key(number), now: .seconds(100 * number)) }
         #expect(store.expire(now: .seconds(10_000), limit: 3) == 3)
@@ -48,7 +48,7 @@ import Time
         #expect(store.nextExpiry == nil)
     }
 
-    @Test func aProviderMaySayHowLongItsRecordIsValid() throws {
+    @Test func appliesLifetimeOfProvider() throws {
         var store = store { $0.maximumTimeToLive = .seconds(10_000) }
         let times = [1, 30, 599, 1140, 5000, 9999]
         for time in times { _ = store.add(try testPeer(1), for: key(time), timeToLive: .seconds(time), now: .zero) }
@@ -61,7 +61,7 @@ import Time
         #expect(store.count == 0)
     }
 
-    @Test func refusesFurtherProvidersOfAKeyAndKeepsThoseThatConfirm() throws {
+    @Test func refusesProvidersAboveKeyLimitAndKeepsConfirmedOnes() throws {
         var store = store { $0.maximumPerKey = 2 }
         _ = store.add(try testPeer(1), for: key(1), now: .zero)
         _ = store.add(try testPeer(2), for: key(1), now: .zero)
@@ -71,7 +71,7 @@ import Time
         #expect(store.count == 3)
     }
 
-    @Test func refusesFurtherKeysOfAProvider() throws {
+    @Test func refusesKeysAboveProviderLimit() throws {
         var store = store { $0.maximumPerProvider = 2 }
         _ = store.add(try testPeer(1), for: key(1), now: .zero)
         _ = store.add(try testPeer(1), for: key(2), now: .zero)
@@ -80,19 +80,19 @@ import Time
         #expect(store.add(try testPeer(1), for: key(3), now: .zero) == .added)
     }
 
-    @Test func whenFullTheHeaviestProviderLosesItsOldest() throws {
+    @Test func dropsOldestRecordOfHeaviestProviderWhenFull() throws {
         var store = store { $0.maximumRecords = 4 }
         for number in 1...4 { _ = store.add(try testPeer(1), for: key(number), now: .seconds(number)) }
         #expect(store.add(try testPeer(1), for: key(5), now: .seconds(5)) == .refusedByTotalLimit)
         #expect(store.add(try testPeer(2), for: key(5), now: .seconds(5)) == .added)
         #expect(store.providers(for: key(1), now: .seconds(5)).isEmpty)
         #expect(store.add(try testPeer(2), for: key(6), now: .seconds(5)) == .added)
-        // Now they have two each, and neither can take from the other.
+        // Now they have two each, and neither can displace a record of the other.
         #expect(store.add(try testPeer(2), for: key(7), now: .seconds(5)) == .refusedByTotalLimit)
         #expect(store.count == 4)
     }
 
-    @Test func removesAllOfAProvider() throws {
+    @Test func removesAllRecordsOfProvider() throws {
         var store = store()
         for number in 0..<100 {
             _ = store.add(try testPeer(1), for: key(number), now: .zero)
@@ -104,8 +104,8 @@ import Time
         #expect(store.providers(for: key(5), now: .zero).map(\.id) == [try testPeer(2).id])
     }
 
-    /// Random operations, against a model that is a dictionary.
-    @Test func behavesAsItsModel() throws {
+    /// Random operations, compared with a dictionary as the model.
+    @Test func matchesModelAtRandom() throws {
         struct Name: Hashable {
             var key: Int
             var peer: Int
@@ -138,7 +138,7 @@ import Time
         #expect(store.count == 0 && store.providerCount == 0, "seed \(generator.seed)")
     }
 
-    @Test func aRecordIsSmall() {
+    @Test func recordTakes64Bytes() {
         #expect(MemoryLayout<RecordTable.Record>.stride == 64)
     }
 }

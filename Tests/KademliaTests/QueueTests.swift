@@ -6,7 +6,7 @@ import Time
 @testable import Kademlia
 
 @Suite(.timeLimit(.minutes(1))) struct QueueTests {
-    @Test func outboxGivesEachPeerItsKeysInOrder() throws {
+    @Test func outboxReturnsKeysOfEachPeerInOrder() throws {
         var outbox = Outbox()
         let keys = (0..<10).map { Key("\($0)") }
         let (first, second) = (try testPeer(1), try testPeer(2))
@@ -24,10 +24,10 @@ import Time
         outbox.drop(second.id)
         #expect(outbox.pendingCount == 0)
         #expect(outbox.next(for: second.id, limit: 3) == nil)
-        // Its turn is free again.
+        // Its slot is free again.
         outbox.enqueue(.announce, keys, for: second)
         #expect(outbox.start(limit: 1) == [second.id])
-        // What is on its way goes on; what waits does not.
+        // The send in flight continues; the queue is dropped.
         outbox.enqueue(.withdraw, keys, for: first)
         outbox.dropWaiting()
         #expect(outbox.pendingCount == 0 && outbox.activeCount == 1 && !outbox.isIdle)
@@ -37,19 +37,19 @@ import Time
         #expect(outbox.isIdle)
     }
 
-    @Test func peersAreCheckedInTheOrderInWhichTheyAppeared() throws {
+    @Test func checksPeersInOrderOfAppearance() throws {
         var queue = AdmissionQueue(limit: 100)
         let peers = try (1...40).map { try testPeer($0) }
         for peer in peers { #expect(queue.add(peer, now: .zero) == true) }
         #expect(queue.take(now: .zero, limit: 16) == Array(peers.prefix(16)))
         for peer in peers.prefix(16) { queue.remove(peer.id) }
-        // One that is due earlier goes first, whenever it came.
+        // The earlier due time comes first, in any order of arrival.
         queue.addFailed(peers[0], now: .zero)
         #expect(queue.add(peers[1], now: .seconds(3)) == true)
         #expect(queue.take(now: .seconds(3), limit: 30) == Array(peers[16...]) + [peers[0], peers[1]])
     }
 
-    @Test func admissionIsBoundedAndRetriedAFewTimes() throws {
+    @Test func admissionIsLimitedAndRetried() throws {
         var queue = AdmissionQueue(limit: 2)
         #expect(queue.add(try testPeer(1), now: .zero) == true)
         #expect(queue.add(try testPeer(1), now: .zero) == true)
@@ -68,7 +68,7 @@ import Time
         #expect(queue.count == 0 && queue.checking == 0 && queue.nextDue == nil)
     }
 
-    @Test func timersComeInOrder() {
+    @Test func timersAreInOrder() {
         var generator = SeededGenerator()
         var queue = TimerQueue<Int>()
         var times: [Int] = []

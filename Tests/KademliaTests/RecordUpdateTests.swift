@@ -14,7 +14,7 @@ import Testing
         )
     }
 
-    @Test func isReadAsItWasWritten() throws {
+    @Test func decodesItsEncoding() throws {
         for update in try [
             update(.announce, 0), update(.announce, 1), update(.announce, 4096), update(.withdraw, 77), update(.leave),
         ] {
@@ -26,7 +26,7 @@ import Testing
         #expect(try update(.announce, 1000).encoded().count < 32_000 + 100)
     }
 
-    @Test func refusesWhatIsNone() throws {
+    @Test func rejectsOtherBytes() throws {
         #expect(throws: RecordUpdateError.tooLarge(size: 200_000)) {
             try RecordUpdate(decoding: [UInt8](repeating: 0, count: 200_000))
         }
@@ -44,16 +44,16 @@ import Testing
         }
     }
 
-    @Test func whatIsNotKnownIsSkippedAndATimeIsBounded() throws {
+    @Test func skipsUnknownFieldsAndLimitsLifetime() throws {
         let update = try update(.announce, 3)
-        // Field 16, of bytes, and field 4 with the largest number there is.
+        // Field 16 with bytes, and field 4 with the maximum number.
         let more = update.encoded() + [0x82, 0x01, 2, 1, 2] + [0x20] + [UInt8](repeating: 0xFF, count: 9) + [0x01]
         let read = try RecordUpdate(decoding: more)
         #expect(read.keys == update.keys)
         #expect(read.timeToLive == .seconds(365 * 86_400))
     }
 
-    @Test func othersAreSentAddProvider() throws {
+    @Test func otherImplementationsGetAddProvider() throws {
         let messages = try update(.announce, 3).messages
         #expect(messages.map(\.kind) == [.addProvider, .addProvider, .addProvider])
         #expect(messages.map(\.key) == (0..<3).map { Key("\($0)").bytes })
@@ -61,7 +61,7 @@ import Testing
         #expect(try update(.withdraw, 3).messages.isEmpty)
     }
 
-    @Test func noInputTraps() throws {
+    @Test func neverTrapsOnRandomInput() throws {
         var generator = SeededGenerator()
         let valid = try update(.announce, 5).encoded()
         for _ in 0..<20_000 {

@@ -12,14 +12,14 @@ import Time
         return RoutingTable(localPeer: try testPeer(0).id, configuration: configuration, now: .zero)
     }
 
-    @Test func neverHoldsTheNodeItself() throws {
+    @Test func neverContainsSelf() throws {
         var table = try table()
         #expect(table.insert(try testPeer(0), now: .zero) == .refusedSelf)
         #expect(table.count == 0)
         #expect(table.closest(20, to: table.localPosition).isEmpty)
     }
 
-    @Test func closestAreThoseThatSortingFinds() throws {
+    @Test func closestMatchesSorting() throws {
         var generator = SeededGenerator()
         var table = try table()
         for number in 1...2000 { _ = table.insert(try testPeer(number), now: .zero) }
@@ -39,7 +39,7 @@ import Time
         }
     }
 
-    @Test func aFloodOfNewPeersPushesNobodyOut() throws {
+    @Test func floodOfNewPeersReplacesNoPeer() throws {
         var table = try table()
         for number in 1...20 { _ = table.insert(try testPeer(number), now: .zero) }
         for number in 21...5000 { _ = table.insert(try testPeer(number), now: .seconds(60)) }
@@ -50,7 +50,7 @@ import Time
         }
     }
 
-    @Test func aStalePeerGivesWay() throws {
+    @Test func replacesStalePeer() throws {
         var table = try table { $0.bucketSize = 1 }
         let ownBucket = try (1...200).map { try testPeer($0) }
             .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }
@@ -62,7 +62,7 @@ import Time
         #expect(table.count == 1)
     }
 
-    @Test func aRemovedPeerIsReplacedByOneThatWaits() throws {
+    @Test func replacementTakesPlaceOfRemovedPeer() throws {
         var table = try table { $0.bucketSize = 1 }
         let sameBucket = try (1...200).map { try testPeer($0) }
             .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }
@@ -70,7 +70,7 @@ import Time
         let wasRemoved = table.failed(sameBucket[0].id)
         #expect(wasRemoved)
         #expect(table.peers == [sameBucket[2]])
-        // One that fails while it waits does not come to its turn.
+        // A replacement that fails is dropped.
         let waitingWasRemoved = table.failed(sameBucket[1].id)
         #expect(!waitingWasRemoved)
         table.remove(sameBucket[2].id)
@@ -78,7 +78,7 @@ import Time
         #expect(table.peers.isEmpty)
     }
 
-    @Test func toleratesAsManyFailuresAsConfigured() throws {
+    @Test func removesPeerAfterConfiguredFailures() throws {
         var table = try table { $0.maximumFailures = 2 }
         let peer = try testPeer(1)
         _ = table.insert(peer, now: .zero)
@@ -89,7 +89,7 @@ import Time
         #expect(!table.contains(peer.id))
     }
 
-    @Test func renewsAddresses() throws {
+    @Test func updatesAddresses() throws {
         var table = try table()
         let peer = try testPeer(1)
         let moved = PeerInfo(id: peer.id, addresses: [try testAddress(77)])
@@ -114,7 +114,7 @@ import Time
         PeerInfo(id: try testPeer(number).id, addresses: [try Multiaddr(address)])
     }
 
-    @Test func oneNetworkCannotFillTheTable() throws {
+    @Test func oneNetworkCannotFillTable() throws {
         for form in ["/ip4/203.0.113.%/tcp/5001", "/ip6/2001:db8:1:2::%/tcp/5001"] {
             var table = try table()
             var refused = 0
@@ -124,7 +124,7 @@ import Time
             }
             #expect(table.count == 60)
             #expect(refused > 2500)
-            // Others find room still, and those that leave give theirs back.
+            // Other networks still have room, and removed peers free theirs.
             #expect(table.insert(try publicPeer(5000, "/ip4/198.51.100.1/tcp/1"), now: .zero) != .refusedByAddress)
             let gone = table.peers
             while let peer = table.peers.first { table.remove(peer.id) }
@@ -132,7 +132,7 @@ import Time
         }
     }
 
-    @Test func aFullBucketMakesRoomForOtherNetworks() throws {
+    @Test func fullBucketReplacesPeersOfCrowdedNetwork() throws {
         var table = try table()
         let sameBucket = try (1...400).map { try testPeer($0) }
             .filter { table.localPosition.commonPrefixLength(with: position(of: $0)) == 0 }.map(\.id)
@@ -145,10 +145,10 @@ import Time
             let peer = PeerInfo(id: id, addresses: [try Multiaddr("/ip4/198.51.\(place).1/tcp/5001")])
             if case .replaced(let old) = table.insert(peer, now: .seconds(100)) { replaced.append(old) }
         }
-        // Ten stay, those heard of last.
+        // Ten stay: the last seen.
         #expect(replaced == Array(sameBucket.prefix(10)))
         #expect(table.count == 20)
-        // More of the network that has many push nobody out.
+        // More peers of the crowded network replace no peer.
         let more = PeerInfo(id: sameBucket[50], addresses: [try Multiaddr("/ip4/203.0.113.99/tcp/5001")])
         #expect(table.insert(more, now: .seconds(100)) == .waiting)
     }

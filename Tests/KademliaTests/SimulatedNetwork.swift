@@ -4,7 +4,7 @@ import Time
 
 @testable import Kademlia
 
-/// A network of routing tables, through which a lookup is driven with neither tasks nor time.
+/// A network of routing tables that drives a lookup without tasks or time.
 struct SimulatedNetwork {
     var peers: [PeerInfo]
     var tables: [PeerID: RoutingTable] = [:]
@@ -20,7 +20,7 @@ struct SimulatedNetwork {
         }
     }
 
-    /// Runs a lookup, with answers in random order; silent peers fail.
+    /// Runs a lookup with replies in random order. Silent peers fail.
     func run(_ lookup: inout Lookup, using generator: inout SeededGenerator) -> [PeerInfo] {
         var underWay: [PeerID] = []
         var found: [PeerInfo] = []

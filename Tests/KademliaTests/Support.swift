@@ -3,7 +3,7 @@ import Time
 
 @testable import Kademlia
 
-/// The peer of a number: always the same id, and an address of its own.
+/// A peer by its number, always with the same id and address.
 func testPeer(_ number: Int) throws -> PeerInfo {
     let bytes = (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
     let id = try PeerID(bytes: [0x12, 0x20] + bytes + [UInt8](repeating: 7, count: 28))
@@ -14,7 +14,7 @@ func testAddress(_ number: Int) throws -> Multiaddr {
     try Multiaddr("/ip4/10.\(number >> 16 & 255).\(number >> 8 & 255).\(number & 255)/tcp/5001")
 }
 
-/// A machine that has met so many peers, with nothing left to do.
+/// An idle machine with a number of peers in its table.
 func testMachine(
     knowing count: Int = 0,
     _ change: (inout KademliaConfiguration) -> Void = { _ in }
@@ -33,7 +33,7 @@ func position(of peer: PeerInfo) -> KeySpacePosition {
     KeySpacePosition(hashing: peer.id.bytes)
 }
 
-/// The peers closest to a position, by sorting them all.
+/// The peers closest to a position, found by sorting.
 func trulyClosest(_ count: Int, of peers: [PeerInfo], to target: KeySpacePosition) -> [PeerInfo] {
     Array(peers.sorted { position(of: $0).distance(to: target) < position(of: $1).distance(to: target) }.prefix(count))
 }

@@ -4,7 +4,7 @@ import Time
 
 @testable import Kademlia
 
-/// Machines joined by messages that take virtual time: the same code as in a node, with neither tasks nor waiting.
+/// Machines with messages in virtual time: the same code as in a node, without tasks or waiting.
 struct VirtualNetwork {
     private enum Event {
         case message(KademliaMachine.OperationID, Message, from: PeerID, to: PeerID)
@@ -22,16 +22,16 @@ struct VirtualNetwork {
     private(set) var now = MonotonicTime.zero
     private(set) var peers: [PeerInfo] = []
     var machines: [PeerID: KademliaMachine] = [:]
-    /// Unreachable: whoever asks it is told at once that it failed.
+    /// Unreachable peers: requests to them fail at once.
     var dead: Set<PeerID> = []
-    /// Takes messages and never answers.
+    /// Peers that accept messages and never reply.
     var silent: Set<PeerID> = []
-    /// Speaks the DHT protocol alone, as other implementations do.
+    /// Peers with the DHT protocol only, like other implementations.
     var kadOnly: Set<PeerID> = []
     var latency = Duration.milliseconds(1)
     private(set) var found: [SearchName: [PeerInfo]] = [:]
     private(set) var summaries: [SearchName: SearchSummary] = [:]
-    /// Everything that was sent: requests and updates.
+    /// The number of sent requests and updates.
     private(set) var sentMessages = 0
     private var events = TimerQueue<Event>()
     private var wakes: [PeerID: MonotonicTime] = [:]
@@ -63,7 +63,7 @@ struct VirtualNetwork {
         return peer
     }
 
-    /// Adds nodes that know one another as a network does that has lived for a while.
+    /// Adds nodes whose tables are those of a network that has run for a while.
     mutating func add(_ numbers: Range<Int>, _ change: (inout KademliaConfiguration) -> Void = { _ in }) throws {
         for number in numbers { try add(number, change) }
         for peer in peers {
@@ -73,20 +73,20 @@ struct VirtualNetwork {
         }
     }
 
-    /// Stops a node as if its machine lost power.
+    /// Stops a node like a power failure.
     mutating func kill(_ peer: PeerInfo) {
         dead.insert(peer.id)
         machines[peer.id] = nil
         met = met.filter { !$0.contains(peer.id) }
     }
 
-    /// Gives an input to a node.
+    /// Passes an input to a node.
     @discardableResult
     mutating func change<Result>(
         _ id: PeerID,
         _ body: (inout KademliaMachine, MonotonicTime) -> Result
     ) -> Result? {
-        // Taken out, so that it is changed in place.
+        // Removed first, so that it is mutated in place.
         guard var machine = machines.removeValue(forKey: id) else { return nil }
         let result = body(&machine, now)
         machines[id] = machine
@@ -117,9 +117,9 @@ struct VirtualNetwork {
         now = end
     }
 
-    /// Does what comes next.
+    /// Handles the next event.
     ///
-    /// - Returns: false if nothing comes until `end`.
+    /// - Returns: `false` if there is none until `end`.
     mutating func step(until end: MonotonicTime) -> Bool {
         guard let (time, event) = events.first, time <= end else { return false }
         events.removeFirst()
@@ -163,7 +163,7 @@ struct VirtualNetwork {
         return true
     }
 
-    /// As on a real connection, each side meets the other, once.
+    // As on a real connection, each side learns of the other, once.
     private mutating func meet(_ first: PeerID, _ second: PeerID) {
         guard machines[first] != nil, machines[second] != nil else { return }
         guard met.insert([min(first, second), max(first, second)]).inserted else { return }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct VirtualNetworkTests {
     private func keys(_ count: Int) -> [Key] { (0..<count).map { Key("sha256:\($0)") } }
 
-    /// How many of the K peers closest to a key hold its record.
+    /// The number of the K peers closest to a key that have its record.
     private func holders(of key: Key, _ network: VirtualNetwork, except provider: PeerInfo) -> (right: Int, all: Int) {
         let others = network.peers.filter { $0 != provider && !network.dead.contains($0.id) }
         func holds(_ peer: PeerInfo) -> Bool {
@@ -18,7 +18,7 @@ import Testing
         return (trulyClosest(20, of: others, to: key.position).count(where: holds), others.count(where: holds))
     }
 
-    @Test func inASmallClusterEveryNodeHoldsEveryRecordAtOnce() throws {
+    @Test func smallClusterHoldsAllRecordsOnAllNodes() throws {
         let generator = SeededGenerator()
         var network = VirtualNetwork(generator)
         try network.add(0..<8)
@@ -32,14 +32,14 @@ import Testing
             #expect(network.providers(of: keys(100)[17], by: peer) == [provider.id])
             #expect(network.sentMessages == before)
         }
-        // Taken back within a second.
+        // Withdrawn within a second.
         network.change(provider.id) { $0.stopProviding(keys(50), now: $1) }
         network.run(for: .seconds(1))
         for peer in network.peers where peer != provider { #expect(network.machines[peer.id]?.recordCount == 50) }
-        // Renewed for as long as it is wanted, a few at a time.
+        // Renewed while they are provided, a few at a time.
         network.run(for: .seconds(3000))
         for peer in network.peers where peer != provider { #expect(network.machines[peer.id]?.recordCount == 50) }
-        // A clean departure leaves nothing behind.
+        // An orderly departure removes everything.
         network.change(provider.id) { $0.leave(now: $1) }
         network.run(for: .seconds(1))
         #expect(network.machines[provider.id]?.hasLeft == true)
@@ -49,7 +49,7 @@ import Testing
         }
     }
 
-    @Test func oneWhoComesLaterGetsAllRecords() throws {
+    @Test func laterNodeGetsAllRecords() throws {
         var network = VirtualNetwork(SeededGenerator())
         try network.add(0..<5)
         network.change(network.peers[1].id) { $0.provide(keys(3000), now: $1) }
@@ -62,7 +62,7 @@ import Testing
         #expect(network.machines[newcomer.id]?.table.count == 5)
     }
 
-    @Test func peersOfOtherImplementationsGetAddProviderAndNoMore() throws {
+    @Test func otherImplementationsGetOnlyAddProvider() throws {
         var network = VirtualNetwork(SeededGenerator())
         try network.add(0..<3)
         let (provider, other) = (network.peers[0], network.peers[1])
@@ -76,24 +76,25 @@ import Testing
         #expect(network.machines[network.peers[2].id]?.recordCount == 0)
     }
 
-    @Test func aDeadPeerIsForgottenWithItsRecords() throws {
+    @Test func dropsDeadPeerWithItsRecords() throws {
         var network = VirtualNetwork(SeededGenerator())
         try network.add(0..<4)
         let provider = network.peers[3]
         network.change(provider.id) { $0.provide(keys(5), now: $1) }
         network.run(for: .seconds(1))
         network.kill(provider)
-        // A search that misses asks everybody, and so finds out.
+        // A search without a result asks all peers, and so detects it.
         #expect(network.providers(of: Key("other"), by: network.peers[0]) == [])
         #expect(network.machines[network.peers[0].id]?.table.count == 2)
-        // It is offered for as long as it may come back.
+        // It is offered while it may come back.
         #expect(network.providers(of: keys(5)[0], by: network.peers[0]) == [provider.id])
         network.run(for: .seconds(60))
         #expect(network.providers(of: keys(5)[0], by: network.peers[0]) == [])
     }
 
-    /// In a network larger than K, records lie at the K closest, come back from there, and live while they are wanted.
-    @Test func sixtyFindWhatOneProvides() throws {
+    /// In a network larger than K, records are at the K closest peers, are found there, and live while they are
+    /// provided.
+    @Test func sixtyNodesFindProvider() throws {
         let generator = SeededGenerator()
         var network = VirtualNetwork(generator)
         network.latency = .milliseconds(5)
@@ -104,7 +105,7 @@ import Testing
         network.change(provider.id) { $0.provide(keys, now: $1) }
         network.run(for: .seconds(5))
         let lookups = network.machines[provider.id]?.statistics.regionLookups ?? 0
-        // One or two for each region of 20 or more peers, not one for each key.
+        // One or two lookups for each region of 20 or more peers, not one for each key.
         #expect(lookups < 40, "seed \(generator.seed)")
         for key in keys {
             let (right, all) = holders(of: key, network, except: provider)
@@ -113,11 +114,11 @@ import Testing
         for (index, peer) in network.peers.enumerated() where peer != provider {
             #expect(network.providers(of: keys[index], by: peer, limit: 1) == [provider.id], "seed \(generator.seed)")
         }
-        // One more key is there within 100 ms.
+        // One more key is found within 100 ms.
         network.change(provider.id) { $0.provide([Key("new")], now: $1) }
         network.run(for: .milliseconds(100))
         #expect(holders(of: Key("new"), network, except: provider).right == 20, "seed \(generator.seed)")
-        // Two intervals later all is as it was, at a small price.
+        // Two intervals later all records still exist, at a low cost.
         let before = network.machines[provider.id]?.statistics ?? KademliaStatistics()
         for _ in 0..<22 {
             network.run(for: .seconds(60))
@@ -125,10 +126,10 @@ import Testing
             #expect(held.right == 20, "seed \(generator.seed)")
         }
         let after = network.machines[provider.id]?.statistics ?? KademliaStatistics()
-        // 401 keys would have taken as many lookups each time, of some 20 requests, and 20 messages each.
+        // Single lookups of 401 keys would take 401 lookups each time, of about 20 requests and 20 messages each.
         #expect(after.regionLookups - before.regionLookups < 401 * 2 / 2, "seed \(generator.seed)")
         #expect(after.updatesSent - before.updatesSent < 401 * 2 * 20 / 2, "seed \(generator.seed)")
-        // Taken back within a second.
+        // Withdrawn within a second.
         network.change(provider.id) { $0.stopProviding(keys.prefix(10), now: $1) }
         network.run(for: .seconds(1))
         for key in keys.prefix(10) {
@@ -140,8 +141,8 @@ import Testing
         for key in keys { #expect(holders(of: key, network, except: provider).all == 0, "seed \(generator.seed)") }
     }
 
-    /// Answers come from machines that die or fall silent all the time.
-    @Test func lookupsEndWhateverHappens() throws {
+    /// Replies come from machines that keep dying or falling silent.
+    @Test func lookupsEndDespiteDeadAndSilentPeers() throws {
         var generator = SeededGenerator()
         var network = VirtualNetwork(generator)
         try network.add(0..<40) { $0.routingTable.refreshInterval = .seconds(36_000) }

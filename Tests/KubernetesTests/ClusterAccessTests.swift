@@ -35,7 +35,7 @@ struct ClusterAccessTests {
             client-key: client.key
         """
 
-    @Test func theCurrentContextIsUsed() throws {
+    @Test func usesCurrentContext() throws {
         let access = try read(Self.config)
         #expect("\(access.server)" == "https://api.lab:6443/prefix")
         #expect(access.namespace == "spegel" && access.serverName == "kubernetes")
@@ -45,7 +45,7 @@ struct ClusterAccessTests {
         #expect(access.verifiesServer && access.warning == nil)
     }
 
-    @Test func jsonIsReadToo() throws {
+    @Test func parsesJSON() throws {
         let access = try read(
             #"""
             {"current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
@@ -61,18 +61,18 @@ struct ClusterAccessTests {
     @Test(arguments: [
         ("current-context: two", "current-context: three", "context 'three'"),
         ("cluster: two\n", "cluster: four\n", "cluster 'four'"),
-        ("user: node ", "user: nobody ", "user 'nobody'"),
+        ("user: node ", "user: other ", "user 'other'"),
         ("https://api.lab:6443/prefix/", "ftp://api.lab", "ftp://api.lab"),
         ("Q0E=", "Q0E!", "base64"), ("tokenFile: token", "exec: {command: x}", "exec"),
         ("kind: Config", "kind: *anchor", "anchors"), ("kind: Config", "kind: [", "line"),
     ])
-    func whatIsWrongIsNamed(_ old: String, _ new: String, _ word: String) throws {
+    func errorNamesFault(_ old: String, _ new: String, _ word: String) throws {
         let text = Self.config.replacing(old, with: new)
         let error = try #require(throws: AccessError.self) { try read(text) }
         #expect(error.description.contains(word), "\(error)")
     }
 
-    @Test func aPodHasItsServiceAccount() throws {
+    @Test func podUsesServiceAccount() throws {
         let folder = "/tmp/spegel-test-\(UInt64.random(in: 0...UInt64.max))"
         try Files.makeFolder(folder)
         defer { try? Files.remove(folder) }

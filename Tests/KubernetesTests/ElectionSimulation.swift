@@ -2,20 +2,20 @@ import TestSupport
 
 @testable import Kubernetes
 
-/// Several nodes, one Lease, and a network, clocks and processes that misbehave. Time is in microseconds.
+/// Several nodes and one Lease, with faults of network, clocks and processes. Time is in microseconds.
 struct ElectionSimulation {
     struct Faults {
-        /// How many requests of a thousand never arrive, and how many answers.
+        /// The share of requests and of responses that are lost, in thousandths.
         var lostRequests = 0
         var lostAnswers = 0
-        /// The longest way of a message, most are far quicker.
+        /// The maximum delay of a message; most are far shorter.
         var longestDelay: Int64 = 20_000
-        /// How many wake-ups of a thousand come after a pause of the whole process.
+        /// The share of wake-ups after a pause of the whole process, in thousandths.
         var pauses = 0
         var longestPause: Int64 = 0
-        /// How many wake-ups of a thousand find the process ended; half of the ends are orderly.
+        /// The share of wake-ups that find the process ended, in thousandths. Half of the ends are orderly.
         var ends = 0
-        /// By how much of a hundred clocks differ in speed.
+        /// The maximum difference of clock speeds in per cent.
         var skew = 0
     }
 
@@ -52,11 +52,11 @@ struct ElectionSimulation {
     private(set) var time: Int64 = 0
     var faults: Faults
 
-    /// Points in time at which more than one node believed that it led.
+    /// The times at which more than one node led.
     private(set) var overlaps: [Int64] = []
-    /// How often a node was elected.
+    /// The number of elections.
     private(set) var elections = 0
-    /// The longest time without a leader since the count was last started.
+    /// The longest time without a leader since ``startGap()``.
     private(set) var longestGap: Int64 = 0
     private var lastLed: Int64 = 0
 
@@ -82,7 +82,7 @@ struct ElectionSimulation {
         lastLed = time
     }
 
-    /// Runs for so many seconds, looking at what the nodes believe every 20 ms and at every event.
+    /// Runs for some seconds. Checks the leaders every 20 ms and at each event.
     mutating func run(seconds: Int64) {
         let end = time + seconds * 1_000_000
         while time < end {

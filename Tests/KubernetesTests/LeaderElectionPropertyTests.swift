@@ -20,7 +20,7 @@ struct LeaderElectionPropertyTests {
         return (0..<UInt64(count)).map { SeededGenerator(seed: first &+ $0) }
     }
 
-    @Test func neverTwoLeadersAndAlwaysOneAgain() {
+    @Test func neverHasTwoLeadersAndRecoversAfterFaults() {
         var elections = 0
         for var generator in Self.generators(60) {
             let count = Int.random(in: 2...5, using: &generator)
@@ -31,7 +31,7 @@ struct LeaderElectionPropertyTests {
                 generator: generator
             )
             simulation.run(seconds: 240)
-            // Then all is well: after what is under way has passed, one leads and stays.
+            // Without faults, once messages in flight have passed, one node leads and stays leader.
             simulation.faults = ElectionSimulation.Faults()
             simulation.run(seconds: 90)
             simulation.startGap()
@@ -41,16 +41,19 @@ struct LeaderElectionPropertyTests {
                 simulation.overlaps.isEmpty,
                 "two leaders at \(simulation.overlaps.first ?? 0) µs, seed \(generator.seed)"
             )
-            #expect(simulation.leaders.count == 1, "no leader in the end, seed \(generator.seed)")
-            #expect(simulation.longestGap == 0, "a gap of \(simulation.longestGap) µs in calm, seed \(generator.seed)")
-            #expect(simulation.transitions == transitions, "the leader changed in calm, seed \(generator.seed)")
+            #expect(simulation.leaders.count == 1, "no leader at the end, seed \(generator.seed)")
+            #expect(
+                simulation.longestGap == 0,
+                "a gap of \(simulation.longestGap) µs without faults, seed \(generator.seed)"
+            )
+            #expect(simulation.transitions == transitions, "the leader changed without faults, seed \(generator.seed)")
             elections += simulation.elections
         }
-        #expect(elections > 200, "the faults made too few elections to say anything: \(elections)")
+        #expect(elections > 200, "too few elections for a meaningful test: \(elections)")
     }
 
-    /// The check above can fail: with a renew deadline beyond the lease duration it does.
-    @Test func aDeadlineBeyondTheLeaseMakesTwoLeaders() {
+    /// The check above can fail: it does so with a renew deadline above the lease duration.
+    @Test func hasTwoLeadersWhenRenewDeadlineExceedsLease() {
         let timing = ElectionTiming(leaseDuration: .seconds(5), renewDeadline: .seconds(20))
         #expect(timing.fault != nil)
         let overlaps = Self.generators(20).count { generator in
@@ -61,7 +64,7 @@ struct LeaderElectionPropertyTests {
         #expect(overlaps > 0)
     }
 
-    @Test func aKilledLeaderIsFollowedInTime() {
+    @Test func replacesKilledLeaderInTime() {
         var elections = 0
         for generator in Self.generators(20) {
             var faults = ElectionSimulation.Faults()
@@ -81,6 +84,6 @@ struct LeaderElectionPropertyTests {
                 "\(simulation.longestGap) µs without a leader, seed \(generator.seed)"
             )
         }
-        #expect(elections > 30, "too few leaders ended to say anything: \(elections)")
+        #expect(elections > 30, "too few killed leaders for a meaningful test: \(elections)")
     }
 }

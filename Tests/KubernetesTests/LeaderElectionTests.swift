@@ -2,7 +2,7 @@ import Testing
 
 @testable import Kubernetes
 
-/// The rules one by one; time is in seconds.
+/// The rules of the election; time is in seconds.
 struct LeaderElectionTests {
     static let start = Duration.seconds(1000)
 
@@ -35,7 +35,7 @@ struct LeaderElectionTests {
         LeaderElection(identity: "me", timing: ElectionTiming(), now: Self.start)
     }
 
-    /// Gets to where the request is sent, and answers it.
+    /// Steps until the request is sent, and answers it.
     func answer(
         _ election: inout LeaderElection,
         _ expected: LeaderElection.Request,
@@ -45,7 +45,7 @@ struct LeaderElectionTests {
     ) {
         let now = Self.start + .seconds(seconds)
         guard case .send(let request, _) = election.next(at: now) else {
-            Issue.record("nothing is sent", sourceLocation: sourceLocation)
+            Issue.record("no request was sent", sourceLocation: sourceLocation)
             return
         }
         #expect(request == expected, sourceLocation: sourceLocation)
@@ -59,14 +59,14 @@ struct LeaderElectionTests {
         return election
     }
 
-    @Test func aMissingLeaseIsMade() {
+    @Test func createsMissingLease() {
         var election = leader()
         #expect(election.isLeader(at: Self.start))
         #expect(election.takeEvents() == [.holderChanged("me"), .elected])
         #expect(election.next(at: Self.start) == .wait(until: Self.start + .seconds(2)))
     }
 
-    @Test func aLeaderRenewsWithTheVersionItKnows() {
+    @Test func leaderRenewsWithKnownVersion() {
         var election = leader()
         let change = Self.change("me", transitions: 3, keeps: true)
         answer(&election, .update(Self.lease("me", 1), change), .lease(Self.lease("me", 2)), at: 2)
@@ -75,7 +75,7 @@ struct LeaderElectionTests {
         #expect(!election.isLeader(at: Self.start + .seconds(9)))
     }
 
-    @Test func aLeaderThatCannotRenewStepsDown() {
+    @Test func leaderStepsDownWhenRenewalFails() {
         var election = leader()
         _ = election.takeEvents()
         let renewal = LeaderElection.Request.update(Self.lease("me", 1), Self.change("me", transitions: 3, keeps: true))
@@ -88,7 +88,7 @@ struct LeaderElectionTests {
         #expect(!election.isLeader(at: Self.start + .seconds(5)))
     }
 
-    @Test func aRequestOfALeaderEndsWithItsBelief() {
+    @Test func requestOfLeaderEndsWithLeadership() {
         var election = leader()
         let renewal = LeaderElection.Request.update(Self.lease("me", 1), Self.change("me", transitions: 3, keeps: true))
         #expect(
@@ -96,13 +96,13 @@ struct LeaderElectionTests {
         )
     }
 
-    @Test func aForeignLeaseIsRespectedForItsDurationOnTheOwnClock() {
+    @Test func respectsForeignLeaseForItsDurationOnOwnClock() {
         var election = election()
         answer(&election, .get, .lease(Self.lease("you", 1)), at: 0)
         #expect(election.takeEvents() == [.holderChanged("you")])
         answer(&election, .get, .lease(Self.lease("you", 1)), at: 2)
         answer(&election, .get, .lease(Self.lease("you", 2)), at: 4)
-        // It changed at 4: so not before 14.
+        // It changed at 4, so it is respected until 14.
         answer(&election, .get, .lease(Self.lease("you", 2)), at: 13)
         #expect(election.next(at: Self.start + .seconds(13.5)) == .wait(until: Self.start + .seconds(14)))
         answer(&election, .get, .lease(Self.lease("you", 2)), at: 14)
@@ -111,7 +111,7 @@ struct LeaderElectionTests {
         #expect(election.isLeader(at: Self.start + .seconds(14)))
     }
 
-    @Test func aLeaseThatWasLetGoIsTakenAtOnce() {
+    @Test func takesReleasedLeaseAtOnce() {
         var election = election()
         answer(&election, .get, .lease(Self.lease("", 1, duration: .seconds(1))), at: 0)
         let takeover = Self.change("me", transitions: 4, keeps: false)
@@ -124,19 +124,19 @@ struct LeaderElectionTests {
         #expect(election.holder == "me")
     }
 
-    @Test func afterAConflictTheWinnerIsLookedUpOnce() {
+    @Test func readsLeaseOnceAfterConflict() {
         var election = election()
         answer(&election, .get, .absent, at: 0)
         answer(&election, .create(Self.change("me", transitions: 0, keeps: false)), .conflict, at: 0)
         answer(&election, .get, .lease(Self.lease("you", 1)), at: 0)
         #expect(election.holder == "you")
         guard case .wait = election.next(at: Self.start) else {
-            Issue.record("goes on at once")
+            Issue.record("continues without a pause")
             return
         }
     }
 
-    @Test func endlessConflictsDoNotSpin() {
+    @Test func repeatedConflictsDoNotSpin() {
         var election = election()
         var sent = 0
         while case .send(let request, _) = election.next(at: Self.start), sent < 100 {
@@ -146,7 +146,7 @@ struct LeaderElectionTests {
         #expect(sent == 4)
     }
 
-    @Test func anUnansweredRenewalIsRecognisedAsOnesOwn() {
+    @Test func recognisesOwnRenewalWithoutResponse() {
         var election = leader()
         let renewal = LeaderElection.Request.update(Self.lease("me", 1), Self.change("me", transitions: 3, keeps: true))
         answer(&election, renewal, .failed, at: 2)
@@ -161,11 +161,11 @@ struct LeaderElectionTests {
         #expect(election.isLeader(at: Self.start + .seconds(9)))
     }
 
-    @Test func anAnswerAfterTheDeadlineIsNotBelieved() {
+    @Test func ignoresResponseAfterDeadline() {
         var election = election()
         answer(&election, .get, .absent, at: 0)
         guard case .send = election.next(at: Self.start) else {
-            Issue.record("nothing is sent")
+            Issue.record("no request was sent")
             return
         }
         election.receive(.lease(Self.lease("me", 1)), at: Self.start + .seconds(5), random: 0)
@@ -173,7 +173,7 @@ struct LeaderElectionTests {
         #expect(!election.takeEvents().contains(.elected))
     }
 
-    @Test func resigningLetsGo() {
+    @Test func resigningReleasesLease() {
         var election = leader()
         _ = election.takeEvents()
         election.resign(at: Self.start + .seconds(1))
@@ -187,7 +187,7 @@ struct LeaderElectionTests {
         #expect(election.next(at: Self.start + .seconds(1)) == .finished)
     }
 
-    @Test func resigningLeavesTheLeaseOfOthersAlone() {
+    @Test func resigningKeepsForeignLease() {
         var follower = election()
         answer(&follower, .get, .lease(Self.lease("you", 1)), at: 0)
         follower.resign(at: Self.start + .seconds(1))
@@ -199,31 +199,31 @@ struct LeaderElectionTests {
         #expect(leader.next(at: Self.start + .seconds(1)) == .finished)
     }
 
-    @Test func resigningInTheMiddleOfAnAcquisitionLooksWhetherItWorked() {
+    @Test func resigningDuringAcquisitionReadsLease() {
         var election = election()
         answer(&election, .get, .absent, at: 0)
         _ = election.next(at: Self.start)
         election.resign(at: Self.start)
         answer(&election, .get, .lease(Self.lease("me", 1)), at: 0)
         guard case .send(.update(_, let change), _) = election.next(at: Self.start) else {
-            Issue.record("the Lease is kept")
+            Issue.record("the Lease was not released")
             return
         }
         #expect(change.holder.isEmpty)
     }
 
-    @Test func triesBackOffWhileNobodyAnswers() {
+    @Test func backsOffWhileRequestsFail() {
         var election = election()
         var now = Self.start
         var waits: [Duration] = []
         for _ in 0..<7 {
             guard case .send(.get, _) = election.next(at: now) else {
-                Issue.record("nothing is sent")
+                Issue.record("no request was sent")
                 return
             }
             election.receive(.failed, at: now, random: 0.5)
             guard case .wait(let until) = election.next(at: now) else {
-                Issue.record("no wait")
+                Issue.record("no pause")
                 return
             }
             waits.append(until - now)
@@ -239,7 +239,7 @@ struct LeaderElectionTests {
         (ElectionTiming(retryPeriod: .milliseconds(10)), "retry period"),
         (ElectionTiming(retryPeriod: .seconds(5)), "retry period"),
     ])
-    func impossibleTimingsAreNamed(_ timing: ElectionTiming, _ word: String) {
+    func errorNamesImpossibleTiming(_ timing: ElectionTiming, _ word: String) {
         #expect(timing.fault?.contains(word) == true)
         #expect(ElectionTiming().fault == nil)
     }

@@ -39,7 +39,7 @@ struct LeaderElectorTests {
         }
     }
 
-    @Test func itLeadsAndLetsGoInTheEnd() async throws {
+    @Test func leadsAndReleasesLeaseAtEnd() async throws {
         let elector = elector("me")
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
@@ -58,7 +58,7 @@ struct LeaderElectorTests {
         #expect(!elector.status.isLeader)
     }
 
-    @Test func aServerThatIsAwayIsToldOfAndWaitedFor() async throws {
+    @Test func reportsUnreachableServerAndRecovers() async throws {
         store.state.withLock { $0.isAway = true }
         let elector = elector("me")
         let task = Task { try await elector.run() }
@@ -72,7 +72,7 @@ struct LeaderElectorTests {
         _ = await task.result
     }
 
-    @Test func aNodeWithoutAnAddressWaitsAndEnds() async throws {
+    @Test func waitsForIdentityUntilCancelled() async throws {
         let elector = elector(nil)
         let task = Task { try await elector.run() }
         try await Task.sleep(for: .milliseconds(50))

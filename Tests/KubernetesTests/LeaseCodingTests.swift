@@ -18,14 +18,14 @@ struct LeaseCodingTests {
         name = try #require(LeaseName(namespace: "n", name: "l"))
     }
 
-    @Test func aLeaseIsRead() throws {
+    @Test func parsesLease() throws {
         let lease = try #require(Lease(json: Array(Self.text.utf8)))
         #expect(lease.version == "42")
         #expect(lease.record.holder == "x" && lease.record.duration == .seconds(15))
         #expect(lease.record.transitions == 7 && lease.record.renewTime == "2026-01-02T03:04:06.000007Z")
     }
 
-    @Test func aChangeKeepsAllElse() throws {
+    @Test func changeKeepsOtherFields() throws {
         let lease = try #require(Lease(json: Array(Self.text.utf8)))
         let renewal = LeaderElectionTests.change("me", transitions: 7, keeps: true)
         let new = try JSONDecoder().decode(
@@ -42,7 +42,7 @@ struct LeaseCodingTests {
     @Test(arguments: [
         "", "[]", "{}", "{\"kind\":\"Lease\"}", "{\"kind\":\"Status\",\"metadata\":{\"resourceVersion\":\"1\"}}",
     ])
-    func whatIsNoLeaseIsNotRead(_ text: String) {
+    func rejectsOtherObjects(_ text: String) {
         #expect(Lease(json: Array(text.utf8)) == nil)
     }
 
@@ -50,7 +50,7 @@ struct LeaseCodingTests {
         #"{"leaseDurationSeconds":-5,"leaseTransitions":99999999999}"#,
         #"{"leaseDurationSeconds":1e300,"holderIdentity":null}"#, #"{"leaseDurationSeconds":"ten"}"#, "null", "7",
     ])
-    func oddSpecsNeverTrap(_ spec: String) throws {
+    func neverTrapsOnOddSpecs(_ spec: String) throws {
         let text = #"{"kind":"Lease","metadata":{"resourceVersion":"1"},"spec":\#(spec)}"#
         let lease = try #require(Lease(json: Array(text.utf8)))
         #expect(lease.record.holder.isEmpty)
@@ -61,11 +61,11 @@ struct LeaseCodingTests {
     @Test(arguments: [
         (Int64(0), "1970-01-01T00:00:00.000000Z"), (1_767_323_045_000_006, "2026-01-02T03:04:05.000006Z"),
     ])
-    func timesHaveSixDigits(_ microseconds: Int64, _ text: String) {
+    func timeHasSixDigits(_ microseconds: Int64, _ text: String) {
         #expect(MicroTime.text(microseconds: microseconds) == text)
     }
 
-    @Test func namesAreChecked() {
+    @Test func validatesNames() {
         #expect(LeaseName(namespace: "spegel", name: "spegel-leader-election") != nil)
         #expect(LeaseName(namespace: "spegel", name: "a.b") != nil)
         for (namespace, name) in [

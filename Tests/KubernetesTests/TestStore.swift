@@ -2,7 +2,7 @@ import Synchronization
 
 @testable import Kubernetes
 
-/// A Lease in memory, and a server that can be away.
+/// A Lease in memory, with a server that can be unreachable.
 final class TestStore: LeaseStore {
     struct State {
         var lease: Lease?

@@ -7,7 +7,7 @@ import Testing
 
 @testable import LibP2P
 
-/// Runs `body` with hosts on loopback ports, and shuts them down whatever happens.
+/// Runs `body` with hosts on loopback ports, and always shuts them down.
 func withHosts(
     _ count: Int,
     configure: (inout HostConfiguration) -> Void = { _ in },
@@ -41,14 +41,14 @@ func withHosts(
 }
 
 extension Host {
-    /// How others find this host.
+    /// The id and addresses of this host.
     var info: PeerInfo { PeerInfo(id: peerID, addresses: listenAddresses) }
 
     /// The port of the only listener.
     var port: Int { Int(listenAddresses.first?.tcpPort ?? 0) }
 }
 
-/// Waits until a condition holds that becomes true in its own time, at most ten seconds.
+/// Waits at most ten seconds until a condition becomes true.
 func eventually(_ condition: @Sendable () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
     let deadline = ContinuousClock.now + .seconds(10)
     while !condition() {
@@ -60,7 +60,7 @@ func eventually(_ condition: @Sendable () -> Bool, sourceLocation: SourceLocatio
     }
 }
 
-/// Sends back all that comes.
+/// Sends back all received bytes.
 @Sendable func echo(_ stream: MuxedStream) async {
     do {
         while let bytes = try await stream.read(upTo: 64 * 1024) { try await stream.write(bytes) }
@@ -70,13 +70,13 @@ func eventually(_ condition: @Sendable () -> Bool, sourceLocation: SourceLocatio
     }
 }
 
-/// A plain TCP client, for what no host would send.
+/// A plain TCP client, for input that no host would send.
 func connectPlainly(to port: Int) async throws -> any Channel {
     try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
         .connect(host: "127.0.0.1", port: port).get()
 }
 
-/// How many descriptors this process has open.
+/// The number of open descriptors of this process.
 func openDescriptors() throws -> Int {
     let directory = try #require(opendir("/proc/self/fd"))
     defer { closedir(directory) }

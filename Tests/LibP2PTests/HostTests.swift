@@ -8,7 +8,7 @@ import Testing
 
 @testable import LibP2P
 
-/// The tests over real sockets, one after the other, so that descriptors can be counted.
+/// The tests over real sockets. They run in turn, so that descriptors can be counted.
 @Suite(.timeLimit(.minutes(2)), .serialized) enum LoopbackTests {}
 
 extension LoopbackTests {
@@ -42,7 +42,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func subscribersThatAreCancelledHoldNobodyUp() async throws {
+        @Test func cancelledSubscriberDoesNotBlockEvents() async throws {
             try await withHosts(1) { hosts in
                 let host = hosts[0]
                 await withTaskGroup { group in
@@ -60,7 +60,7 @@ extension LoopbackTests {
                         }
                     }
                 }
-                // Whoever has gone is forgotten with the next event.
+                // The next event removes ended subscriptions.
                 let left = host.state.withLock { state in
                     state.publish(.connected(host.peerID))
                     return state.subscribers.count
@@ -69,7 +69,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func newProtocolsArePushed() async throws {
+        @Test func pushesNewProtocols() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 try await a.connect(to: b.info)
@@ -81,7 +81,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func addressWithoutIdYieldsThePeer() async throws {
+        @Test func addressWithoutIDYieldsPeer() async throws {
             try await withHosts(2) { hosts in
                 let address = try #require(hosts[1].listenAddresses.first)
                 #expect(try await hosts[0].connect(to: address) == hosts[1].peerID)
@@ -89,7 +89,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func wrongPeerIsNamed() async throws {
+        @Test func errorNamesUnexpectedPeer() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 let other = KeyPair().peerID
@@ -104,7 +104,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func selfDialIsRefused() async throws {
+        @Test func rejectsSelfDial() async throws {
             try await withHosts(1) { hosts in
                 let address = try #require(hosts[0].listenAddresses.first)
                 await #expect(throws: HostError.self) { try await hosts[0].connect(to: address) }
@@ -113,7 +113,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func unreachablePeersFail() async throws {
+        @Test func dialOfUnreachablePeerFails() async throws {
             try await withHosts(1) { hosts in
                 let peer = PeerInfo(id: KeyPair().peerID, addresses: [try Multiaddr("/ip4/127.0.0.1/tcp/1")])
                 let error = await #expect(throws: HostError.self) { try await hosts[0].connect(to: peer) }
@@ -124,7 +124,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func concurrentDialsAreOne() async throws {
+        @Test func concurrentDialsShareOneConnection() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -135,7 +135,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func simultaneousDialsKeepAUsableConnection() async throws {
+        @Test func simultaneousDialsOfBothSidesKeepUsableConnection() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 for host in hosts { host.setHandler(for: "/echo", echo) }
@@ -147,7 +147,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func boundPortIsAnError() async throws {
+        @Test func listeningOnBoundPortFails() async throws {
             try await withHosts(1) { hosts in
                 var configuration = hosts[0].configuration
                 configuration.listenAddresses = hosts[0].listenAddresses
@@ -163,7 +163,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func unsupportedProtocolFails() async throws {
+        @Test func openingStreamOfUnsupportedProtocolFails() async throws {
             try await withHosts(2) { hosts in
                 await #expect(throws: MultistreamError.noneSupported(["/no", "/neither"])) {
                     try await hosts[0].openStream(to: hosts[1].info, protocols: ["/no", "/neither"])
@@ -171,7 +171,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func silentClientIsClosedAtTheDeadline() async throws {
+        @Test func closesSilentClientAtDeadline() async throws {
             try await withHosts(1, configure: { $0.acceptTimeout = .milliseconds(200) }) { hosts in
                 let channel = try await connectPlainly(to: hosts[0].port)
                 try await channel.closeFuture.get()
@@ -179,7 +179,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func pendingHandshakesAreBounded() async throws {
+        @Test func limitsPendingHandshakes() async throws {
             try await withHosts(1, configure: { $0.maxPendingInboundConnections = 2 }) { hosts in
                 let first = try await connectPlainly(to: hosts[0].port)
                 let second = try await connectPlainly(to: hosts[0].port)
@@ -192,7 +192,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func randomBytesLeaveTheListenerServing() async throws {
+        @Test func listenerSurvivesRandomBytes() async throws {
             let seed: UInt64 = 0x5EED
             try await withHosts(2) { hosts in
                 let target = hosts[0]
@@ -223,7 +223,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func deadPeersAreNoticed() async throws {
+        @Test func detectsDeadPeers() async throws {
             let configure: (inout HostConfiguration) -> Void = {
                 $0.keepAliveInterval = .milliseconds(100)
                 $0.keepAliveTimeout = .milliseconds(200)
@@ -236,7 +236,7 @@ extension LoopbackTests {
                 // Pings keep a connection with a silent stream alive beyond all time-outs.
                 try await Task.sleep(for: .milliseconds(800))
                 #expect(a.isConnected(to: b.peerID))
-                // Nothing is read any more from the channel below: as if the peer had vanished.
+                // The channel below stops reading, as if the peer had vanished.
                 let connection = try #require(b.state.withLock { $0.table.connections[a.peerID]?.first })
                 try await connection.channel.setOption(.autoRead, value: false).get()
                 try await eventually { !a.isConnected(to: b.peerID) }
@@ -244,7 +244,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func shutdownLeavesNothing() async throws {
+        @Test func shutdownReleasesEverything() async throws {
             try await withHosts(1) { hosts in
                 let before = try openDescriptors()
                 try await withHosts(3) { others in
@@ -265,7 +265,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func idleConnectionsEnd() async throws {
+        @Test func closesIdleConnections() async throws {
             let configure: (inout HostConfiguration) -> Void = {
                 $0.keepAliveInterval = .milliseconds(50)
                 $0.idleTimeout = .milliseconds(100)
@@ -276,12 +276,12 @@ extension LoopbackTests {
             }
         }
 
-        @Test func aHostThatHasEndedIsHeldByNobody() async throws {
+        @Test func hostIsReleasedAfterShutdown() async throws {
             weak var ended: Host?
             try await withHosts(2) { hosts in
                 let host = hosts[0]
                 ended = host
-                // As a DHT does that answers on the host and dials through it.
+                // As in a DHT that answers on the host and dials through it.
                 host.setHandler(for: "/test/1.0.0") { _ in _ = host.peerID }
                 try await hosts[1].connect(to: host.info)
             }
@@ -289,7 +289,7 @@ extension LoopbackTests {
             #expect(ended == nil)
         }
 
-        @Test func unspecifiedAddressesStandForInterfaces() throws {
+        @Test func unspecifiedAddressExpandsToInterfaces() throws {
             let interfaces = try ["127.0.0.1", "10.0.0.7", "::1", "fe80::1", "2001:db8::7"].map { try IPAddress($0) }
             let bound = try [Multiaddr("/ip4/0.0.0.0/tcp/5001"), Multiaddr("/ip6/::/tcp/5001")]
             #expect(

@@ -5,7 +5,7 @@ import Testing
 @testable import LibP2P
 
 @Suite struct MultistreamTests {
-    /// The lines as messages, for what a remote side would send.
+    /// The lines as messages of a remote side.
     private func lines(_ lines: String...) -> ByteBuffer {
         var buffer = ByteBuffer()
         for line in lines { Multistream.write(line, to: &buffer) }
@@ -18,7 +18,7 @@ import Testing
         #expect(lines("/noise") == ByteBuffer(bytes: [7] + Array("/noise\n".utf8)))
     }
 
-    @Test func dialerGoesThroughItsProtocolsInOrder() {
+    @Test func dialerProposesProtocolsInOrder() {
         var dialer = MultistreamDialer(protocols: ["/a", "/b"])
         _ = dialer.start()
         #expect(dialer.receive(lines("/multistream/1.0.0", "na")) == [.send(lines("/b"))])
@@ -29,7 +29,7 @@ import Testing
         )
     }
 
-    @Test func dialerFailsWhenAllIsRefused() {
+    @Test func dialerFailsWhenAllProposalsAreRejected() {
         var dialer = MultistreamDialer(protocols: ["/a", "/b"])
         _ = dialer.start()
         let actions = dialer.receive(lines("/multistream/1.0.0", "na", "na"))
@@ -42,14 +42,14 @@ import Testing
         #expect(dialer.start() == [.failed(.noneSupported([]))])
     }
 
-    @Test func dialerRefusesAnAnswerThatItDidNotPropose() {
+    @Test func dialerRejectsUnproposedAnswer() {
         var dialer = MultistreamDialer(protocols: ["/a"])
         _ = dialer.start()
         let actions = dialer.receive(lines("/multistream/1.0.0", "/b"))
         #expect(actions == [.failed(.unexpectedAnswer("/b", proposed: "/a"))])
     }
 
-    @Test func listenerAnswersListAndRefusals() {
+    @Test func listenerAnswersListAndUnsupportedProposals() {
         var listener = MultistreamListener(supported: ["/a", "/b"])
         #expect(listener.start() == [.send(lines("/multistream/1.0.0"))])
         var list = ByteBuffer()
@@ -63,14 +63,14 @@ import Testing
         )
     }
 
-    @Test func listenerBoundsTheAttempts() {
+    @Test func listenerLimitsAttempts() {
         var listener = MultistreamListener(supported: ["/a"], maxAttempts: 3)
         let actions = listener.receive(lines("/multistream/1.0.0", "/x", "ls", "/y", "/a"))
         #expect(actions.last == .failed(.tooManyAttempts(3)))
         #expect(listener.receive(lines("/a")).isEmpty)
     }
 
-    @Test func linesAreBounded() {
+    @Test func rejectsLongLines() {
         let longest = String(repeating: "x", count: Multistream.maxLineLength - 1)
         var listener = MultistreamListener(supported: [longest])
         #expect(
@@ -91,7 +91,7 @@ import Testing
         [0],  // an empty message
         Array("GET / HTTP/1.1\r\n\r\n".utf8) + [UInt8](repeating: 0x0A, count: 200),
     ])
-    func malformedLinesFail(bytes: [UInt8]) {
+    func rejectsMalformedLines(bytes: [UInt8]) {
         var listener = MultistreamListener(supported: ["/a"])
         guard case .failed = listener.receive(ByteBuffer(bytes: bytes)).last else {
             Issue.record("expected a failure for \(bytes)")
@@ -99,10 +99,10 @@ import Testing
         }
     }
 
-    /// Whatever the segmentation, both sides agree on the dialer's first supported protocol, and no byte
-    /// that follows the negotiation is lost.
+    /// In any segmentation, both sides agree on the dialer's first supported protocol, and no byte after the
+    /// negotiation is lost.
     @Test(arguments: 0..<200)
-    func anySegmentationAgrees(round: Int) {
+    func agreesInAnySegmentation(round: Int) {
         let seed = UInt64(round) &+ 0xA11CE
         var generator = SeededGenerator(seed: seed)
         let names = (0..<6).map { "/protocol/\($0)" }
@@ -126,7 +126,7 @@ import Testing
                 case .selected(let name, let rest):
                     outcomes.append(name)
                     leftover = Array(rest.readableBytesView)
-                    // Each side follows its last line with the protocol's bytes.
+                    // Each side appends the protocol's bytes to its last line.
                     out += tail
                 case .failed: outcomes.append(nil)
                 }
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func randomBytesNeverTrap() {
+    @Test func neverTrapsOnRandomBytes() {
         let seed: UInt64 = 0xBAD_5EED
         var generator = SeededGenerator(seed: seed)
         for _ in 0..<2000 {

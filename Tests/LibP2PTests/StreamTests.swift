@@ -15,7 +15,7 @@ extension LoopbackTests {
             return buffer
         }
 
-        @Test func fiftyStreamsCarryAMebibyteEachWay() async throws {
+        @Test func fiftyStreamsTransferMebibytesBothWays() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 b.setHandler(for: "/echo", echo)
@@ -42,7 +42,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func messagesMayExceedTheWindow() async throws {
+        @Test func transfersMessagesAboveWindow() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 b.setHandler(for: "/messages") { stream in
@@ -64,7 +64,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func tooLongMessagesAreRefused() async throws {
+        @Test func rejectsLongMessages() async throws {
             try await withHosts(2) { hosts in
                 hosts[1].setHandler(for: "/echo", echo)
                 let stream = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/echo"])
@@ -88,25 +88,25 @@ extension LoopbackTests {
             }
         }
 
-        @Test func fullQueuesSuspendTheWriter() async throws {
+        @Test func fullQueueSuspendsWriter() async throws {
             try await withHosts(2) { hosts in
                 hosts[1].setHandler(for: "/stalled") { stream in
                     try? await Task.sleep(for: .seconds(30))
                     stream.reset()
                 }
                 let stream = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/stalled"])
-                // The window and the queue take this; the next byte has no place.
+                // Window and queue hold this; the next byte has no room.
                 try await stream.write(ByteBuffer(repeating: 0, count: 256 * 1024))
                 await #expect(throws: StreamError.timeout(.milliseconds(100))) {
                     try await stream.write(ByteBuffer(repeating: 0, count: 256 * 1024), timeout: .milliseconds(100))
                 }
-                // A part of it was sent, so that the stream is of no more use.
+                // A part was sent, so the stream is unusable.
                 await #expect(throws: StreamError.reset) { try await stream.write(ByteBuffer(string: "x")) }
                 hosts[1].tasks.cancelAll()
             }
         }
 
-        @Test func droppedStreamsAreReset() async throws {
+        @Test func dropResetsStream() async throws {
             try await withHosts(2) { hosts in
                 let (outcome, continuation) = AsyncStream.makeStream(of: String.self)
                 hosts[1].setHandler(for: "/watch") { stream in
@@ -120,7 +120,7 @@ extension LoopbackTests {
                 var outcomes = outcome.makeAsyncIterator()
                 _ = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/watch"])
                 #expect(await outcomes.next() == StreamError.reset.description)
-                // What was written and ended before still arrives.
+                // Bytes written before an orderly end still arrive.
                 do {
                     let stream = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/watch"])
                     try await stream.write(ByteBuffer(string: "last"))
@@ -130,7 +130,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func abortedStreamsLeaveTheConnectionUsable() async throws {
+        @Test func connectionStaysUsableAfterAbortedStreams() async throws {
             let seed: UInt64 = 0xAB0
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
@@ -159,7 +159,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func abruptEndFailsTheStreams() async throws {
+        @Test func abruptEndFailsStreams() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 b.setHandler(for: "/echo", echo)
@@ -169,12 +169,12 @@ extension LoopbackTests {
                 connection.channel.close(promise: nil)
                 await #expect(throws: StreamError.self) { try await reading.value }
                 try await eventually { a.connectedPeers.isEmpty && b.connectedPeers.isEmpty }
-                // And the next stream has a new connection.
+                // The next stream gets a new connection.
                 #expect(try await a.ping(b.info) > .zero)
             }
         }
 
-        @Test func excessStreamsAreReset() async throws {
+        @Test func resetsStreamsAboveLimit() async throws {
             try await withHosts(2, configure: { $0.maxInboundStreamsPerConnection = 4 }) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 b.setHandler(for: "/hold") { stream in _ = try? await stream.read(upTo: 1) }

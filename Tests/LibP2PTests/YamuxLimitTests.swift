@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibP2P
 
-/// The bounds of a session, and how its windows grow.
+/// The limits of a session, and the growth of its windows.
 @Suite struct YamuxLimitTests {
     private func frame(
         _ kind: YamuxFrameHeader.Kind,
@@ -36,7 +36,7 @@ import Testing
         return headers
     }
 
-    /// A session in which the peer opened streams, and how the time passes in it.
+    /// A session with streams that the peer opened, and a round-trip time.
     private func session(
         streams: Int,
         _ configuration: YamuxConfiguration = YamuxConfiguration()
@@ -50,7 +50,7 @@ import Testing
         return session
     }
 
-    /// Lets the peer fill the window of a stream and consumes it all; returns the window granted for it.
+    /// Lets the peer fill the window of a stream, and consumes it all. Returns the newly granted window.
     private func turn(_ session: inout YamuxSession, stream: UInt32 = 1, at time: NIODeadline) throws -> Int {
         let window = try #require(session.streams[stream]?.receiveWindow)
         session.receive(frame(.data, stream: stream, length: window, body: window))
@@ -59,7 +59,7 @@ import Testing
         return sent(&session).filter { $0.kind == .windowUpdate }.reduce(0) { $0 + Int($1.length) }
     }
 
-    @Test func windowsGrowWhileTheyHoldTheSenderBack() throws {
+    @Test func windowGrowsWhileItLimitsSender() throws {
         var session = session(streams: 1)
         session.roundTripTime = .milliseconds(10)
         var time = NIODeadline.uptimeNanoseconds(0)
@@ -69,7 +69,7 @@ import Testing
             windows.append(try turn(&session, at: time))
         }
         let kibibyte = 1024
-        // The first grant has no earlier one to compare with.
+        // The first update has no earlier one to compare with.
         #expect(windows.map { $0 / kibibyte } == [256, 512, 1024, 1024, 1024])
         #expect(session.streams[1]?.receiveWindowTarget == 1024 * kibibyte)
         #expect(session.windowGrowth == 768 * kibibyte)
@@ -77,7 +77,7 @@ import Testing
         #expect(session.windowGrowth == 0)
     }
 
-    @Test func windowsOfSlowReadersStay() throws {
+    @Test func windowOfSlowReaderStays() throws {
         var session = session(streams: 1)
         session.roundTripTime = .milliseconds(10)
         var time = NIODeadline.uptimeNanoseconds(0)
@@ -85,12 +85,12 @@ import Testing
             time = time + .milliseconds(40)
             #expect(try turn(&session, at: time) == YamuxConfiguration.initialWindow)
         }
-        // And without a known round trip all do.
+        // Without a known round-trip time no window grows.
         session.roundTripTime = nil
         #expect(try turn(&session, at: time + .nanoseconds(1)) == YamuxConfiguration.initialWindow)
     }
 
-    @Test func allWindowsTogetherGrowToABound() throws {
+    @Test func growthOfAllWindowsIsLimited() throws {
         var configuration = YamuxConfiguration()
         configuration.maxWindowGrowth = 1024 * 1024
         var session = session(streams: 4, configuration)
@@ -108,7 +108,7 @@ import Testing
         #expect(targets.allSatisfy { $0 <= configuration.maxReceiveWindow })
     }
 
-    @Test func theQueueOfAllStreamsIsBounded() throws {
+    @Test func queueOfAllStreamsIsLimited() throws {
         var configuration = YamuxConfiguration()
         configuration.maxQueuedBytes = 100 * 1024
         var session = YamuxSession(role: .dialer, configuration: configuration)
@@ -126,7 +126,7 @@ import Testing
         #expect(session.queuedBytes == 0)
     }
 
-    @Test func aWriterWithAnEmptyQueueOfItsOwnIsCalledBack() throws {
+    @Test func wakesWriterWithEmptyQueueOfItsOwn() throws {
         var configuration = YamuxConfiguration()
         configuration.maxQueuedBytes = 64 * 1024
         var session = YamuxSession(role: .dialer, configuration: configuration)
@@ -139,7 +139,7 @@ import Testing
         #expect(events(&session) == [.writable(second)])
     }
 
-    @Test func queuedBytesAreCountedWhateverHappens() throws {
+    @Test func queuedBytesMatchQueuesAtRandom() throws {
         let seed = UInt64.random(in: .min ... .max)
         var generator = SeededGenerator(seed: seed)
         var configuration = YamuxConfiguration()
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test func aPeerThatGoesOnOpeningStreamsIsAFlood() {
+    @Test func endsSessionOnStreamFlood() {
         var configuration = YamuxConfiguration()
         configuration.maxInboundStreams = 1
         configuration.maxRefusedStreams = 10
@@ -176,7 +176,7 @@ import Testing
         #expect(events(&session) == [.failed(.streamFlood(limit: 10))])
     }
 
-    @Test func aPeerThatReadsNoAnswersIsAFlood() {
+    @Test func endsSessionOnControlFlood() {
         var session = session(streams: 0)
         for value in 0...YamuxConfiguration().maxQueuedControlFrames {
             session.receive(frame(.ping, .syn, stream: 0, length: value))

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LibP2P
 
-/// Two sessions over a simulated connection that cuts and delays bytes as the generator pleases.
+/// Two sessions over a simulated connection that splits and delays bytes at random.
 @Suite struct YamuxPropertyTests {
     private struct Peer {
         var session: YamuxSession
@@ -21,7 +21,7 @@ import Testing
         (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
     }
 
-    /// What a peer does with its session's events; every opened stream is answered with bytes of its own.
+    /// Handles the events of a peer's session. Each opened stream is answered with random bytes.
     private func handleEvents(of peer: inout Peer, seed: UInt64, _ generator: inout SeededGenerator) {
         while let event = peer.session.nextEvent() {
             switch event {
@@ -79,7 +79,7 @@ import Testing
     }
 
     @Test(arguments: 0..<12)
-    func allBytesArriveInOrder(round: Int) throws {
+    func allBytesArriveInOrderAtRandom(round: Int) throws {
         let seed = 0xC0FFEE &+ UInt64(round)
         var generator = SeededGenerator(seed: seed)
         var dialer = Peer(session: YamuxSession(role: .dialer))
@@ -89,7 +89,7 @@ import Testing
         var steps = 0
         while opened < total || dialer.closed.count + listener.closed.count < 2 * total {
             steps += 1
-            try #require(steps < 2_000_000, "no end in sight, seed \(seed)")
+            try #require(steps < 2_000_000, "too many steps, seed \(seed)")
             if opened < total, Int.random(in: 0..<50, using: &generator) == 0 {
                 opened += 1
                 let size = Int.random(in: 0...600_000, using: &generator)
@@ -112,7 +112,7 @@ import Testing
         #expect(dialer.session.streamCount == 0 && listener.session.streamCount == 0, "seed \(seed)")
     }
 
-    @Test func randomInputNeverTraps() {
+    @Test func neverTrapsOnRandomInput() {
         let seed: UInt64 = 0xDEAD_BEEF
         var generator = SeededGenerator(seed: seed)
         for _ in 0..<3000 {
@@ -120,7 +120,7 @@ import Testing
             _ = try? session.openStream()
             var input = ByteBuffer()
             for _ in 0..<Int.random(in: 1...12, using: &generator) {
-                // Mostly well-formed headers with odd contents, which reach further than noise.
+                // Mostly well-formed headers with odd contents, which reach deeper than noise.
                 input.writeInteger(UInt8(Int.random(in: 0..<40, using: &generator) == 0 ? 1 : 0))
                 input.writeInteger(UInt8.random(in: 0...4, using: &generator))
                 input.writeInteger(UInt16.random(in: 0...15, using: &generator))

@@ -23,7 +23,7 @@ import Testing
         return events
     }
 
-    /// The headers of all frames that a session has to send.
+    /// The headers of all frames that a session sends.
     private func sent(_ session: inout YamuxSession, maxBytes: Int = 65519) -> [YamuxFrameHeader] {
         var headers: [YamuxFrameHeader] = []
         while var bytes = session.nextOutbound(maxBytes: maxBytes) {
@@ -53,7 +53,7 @@ import Testing
             headers.last == YamuxFrameHeader(kind: .goAway, flags: [], streamID: 0, length: 1),
             sourceLocation: sourceLocation
         )
-        // Nothing more is taken or told.
+        // No further input is handled or reported.
         session.receive(frame(.windowUpdate, .syn, stream: 99, length: 0))
         #expect(session.nextEvent() == nil && session.streamCount == 0, sourceLocation: sourceLocation)
     }
@@ -74,7 +74,7 @@ import Testing
         #expect(sent(&dialer).map(\.flags) == [.syn, .syn])
     }
 
-    @Test func openingIsAcknowledgedAndStreamsEndInOrder() throws {
+    @Test func acknowledgesOpeningAndEndsStreamInOrder() throws {
         var dialer = YamuxSession(role: .dialer)
         var listener = YamuxSession(role: .listener)
         let id = try dialer.openStream()
@@ -95,20 +95,20 @@ import Testing
         #expect(dialer.unacknowledgedCount == 0 && listener.inboundCount == 0)
     }
 
-    @Test func inboundStreamsBeyondTheLimitAreReset() {
+    @Test func resetsInboundStreamsAboveLimit() {
         var configuration = YamuxConfiguration()
         configuration.maxInboundStreams = 2
         var session = YamuxSession(role: .listener, configuration: configuration)
         for id: UInt32 in [1, 3, 5] { session.receive(frame(.windowUpdate, .syn, stream: id, length: 0)) }
         #expect(events(&session) == [.opened(1), .opened(3)])
         #expect(sent(&session).first == YamuxFrameHeader(kind: .windowUpdate, flags: .rst, streamID: 5, length: 0))
-        // The end of one makes room for another.
+        // The end of one stream makes room for another.
         session.receive(frame(.windowUpdate, .rst, stream: 1, length: 0))
         session.receive(frame(.data, .syn, stream: 7, length: 3))
         #expect(events(&session) == [.reset(1), .opened(7), .data(7, ByteBuffer(repeating: 7, count: 3))])
     }
 
-    @Test func openingStopsAtTheAcknowledgementBacklog() throws {
+    @Test func openingStopsAtAcknowledgementBacklog() throws {
         var configuration = YamuxConfiguration()
         configuration.maxUnacknowledgedStreams = 2
         var session = YamuxSession(role: .dialer, configuration: configuration)
@@ -121,7 +121,7 @@ import Testing
         #expect(try session.openStream() == 7)
     }
 
-    @Test func violationsEndTheSession() {
+    @Test func violationsEndSession() {
         expectFailure(ByteBuffer(bytes: [1] + [UInt8](repeating: 0, count: 11)))
         expectFailure(ByteBuffer(bytes: [0, 4] + [UInt8](repeating: 0, count: 10)))
         expectFailure(frame(.data, .syn, stream: 0, length: 1))
@@ -135,16 +135,16 @@ import Testing
         expectFailure(frame(.goAway, stream: 1, length: 0))
     }
 
-    @Test func dataBeyondTheWindowEndsTheSession() {
+    @Test func dataAboveWindowEndsSession() {
         let window = YamuxConfiguration.initialWindow
         let opening = frame(.windowUpdate, .syn, stream: 1, length: 0)
         expectFailure(opening, frame(.data, stream: 1, length: window + 1, body: 0))
         expectFailure(opening, frame(.data, stream: 1, length: window), frame(.data, stream: 1, length: 1))
-        // Not even for a stream that is no more.
+        // Also for a stream that no longer exists.
         expectFailure(frame(.data, stream: 1, length: YamuxConfiguration().maxReceiveWindow + 1, body: 0))
     }
 
-    @Test func consumptionGrantsNewWindowFromHalfOn() {
+    @Test func updatesWindowAfterHalfIsConsumed() {
         var session = YamuxSession(role: .listener)
         session.receive(frame(.windowUpdate, .syn, stream: 1, length: 0))
         _ = sent(&session)
@@ -160,7 +160,7 @@ import Testing
         #expect(session.failure != nil)
     }
 
-    @Test func greaterReceiveWindowIsGrantedWithTheOpening() throws {
+    @Test func openingGrantsLargerReceiveWindow() throws {
         var configuration = YamuxConfiguration()
         configuration.receiveWindow = 1024 * 1024
         var session = YamuxSession(role: .dialer, configuration: configuration)
@@ -174,7 +174,7 @@ import Testing
         #expect(session.failure == nil)
     }
 
-    @Test func sendingStopsAtTheWindowAndTheQueueAtItsBound() throws {
+    @Test func sendingStopsAtWindowAndQueueAtLimit() throws {
         var configuration = YamuxConfiguration()
         configuration.maxQueuedBytesPerStream = 300 * 1024
         var session = YamuxSession(role: .dialer, configuration: configuration)
@@ -198,13 +198,13 @@ import Testing
             #expect(try session.write(&bytes, to: id))
         }
         let order = sent(&session).filter { $0.kind == .data }.map(\.streamID)
-        // No stream sends a second frame before each other has sent one.
+        // No stream sends a second frame before each other one has sent one.
         for start in stride(from: 0, to: order.count - 3, by: 4) {
             #expect(Set(order[start..<start + 4]) == Set(ids))
         }
     }
 
-    @Test func pingsAreAnsweredAndAnswersAreBounded() {
+    @Test func answersPingsUpToLimit() {
         var session = YamuxSession(role: .listener)
         session.receive(frame(.ping, .syn, stream: 0, length: 42))
         #expect(sent(&session) == [YamuxFrameHeader(kind: .ping, flags: .ack, streamID: 0, length: 42)])
@@ -231,7 +231,7 @@ import Testing
         #expect(throws: YamuxError.goingAway) { try leaving.openStream() }
     }
 
-    @Test func dataForForgottenStreamsIsDropped() throws {
+    @Test func dropsDataOfRemovedStreams() throws {
         var session = YamuxSession(role: .dialer)
         let id = try session.openStream()
         _ = sent(&session)
@@ -243,14 +243,14 @@ import Testing
         #expect(sent(&session).map(\.length) == [5])
     }
 
-    @Test func streamsResetBeforeTheyWereSentLeaveNoTrace() throws {
+    @Test func streamResetBeforeItsFirstFrameSendsNothing() throws {
         var session = YamuxSession(role: .dialer)
         session.reset(try session.openStream())
         #expect(sent(&session).isEmpty && session.unacknowledgedCount == 0)
     }
 
-    /// Openings and resets of the same id, while nothing can be sent, take no memory.
-    @Test func reopeningTheSameIdPilesNothingUp() {
+    /// Openings and resets of one id take no memory while nothing can be sent.
+    @Test func reopeningOneIDAccumulatesNothing() {
         var session = YamuxSession(role: .listener)
         for _ in 0..<10_000 {
             session.receive(frame(.windowUpdate, .syn, stream: 1, length: 0))
@@ -260,7 +260,7 @@ import Testing
         #expect(session.round.count <= 1 && session.controlFrames.isEmpty && session.streamCount == 0)
     }
 
-    @Test func writingAfterTheEndThrows() throws {
+    @Test func writingAfterEndThrows() throws {
         var session = YamuxSession(role: .dialer)
         let id = try session.openStream()
         session.finish(id)
@@ -268,7 +268,7 @@ import Testing
         #expect(throws: YamuxError.streamNotWritable(id)) { try session.write(&bytes, to: id) }
     }
 
-    @Test func discardedBytesAreGrantedAgain() {
+    @Test func grantsDiscardedBytesAgain() {
         var session = YamuxSession(role: .listener)
         session.receive(frame(.windowUpdate, .syn, stream: 1, length: 0))
         _ = (sent(&session), events(&session))

@@ -31,7 +31,7 @@ import Testing
         #expect(try Base58.encode([UInt8]()) == "")
     }
 
-    @Test func refusesForeignCharacters() {
+    @Test func rejectsForeignCharacters() {
         #expect(throws: MultiformatsError.invalidCharacter(encoding: "base58btc", character: "0")) {
             try Base58.decode("1230")
         }
@@ -43,7 +43,7 @@ import Testing
         #expect(throws: MultiformatsError.self) { try Multibase.decode("") }
     }
 
-    @Test func refusesLeftOverBits() {
+    @Test func rejectsTrailingBits() {
         #expect(throws: MultiformatsError.invalidPadding(encoding: "base32")) { try Base32.decode("mz1".dropLast()) }
         #expect(throws: MultiformatsError.invalidPadding(encoding: "base32")) { try Base32.decode("a") }
         #expect(throws: MultiformatsError.invalidPadding(encoding: "base64url")) { try Base64URL.decode("eW1hbQB") }

@@ -30,7 +30,7 @@ import Testing
         "1.2.3.4.5",
         "256.0.0.1", "01.2.3.4", "1.2.3.+4", "1..2.3", " 1.2.3.4", "localhost", "::ffff:1.2.3.256", "１.2.3.4", "[::1]",
     ])
-    func refuses(text: String) {
+    func rejects(text: String) {
         #expect(throws: MultiformatsError.self) { try IPAddress(text) }
     }
 
@@ -55,7 +55,7 @@ import Testing
     @Test func roundTrips() throws {
         try withSeededGenerator { (generator, seed) throws in
             for _ in 0..<2000 {
-                // Many zero groups, so that the runs matter.
+                // Mostly zero groups, so that runs of zeros occur.
                 let raw = (0..<8).flatMap { _ in Bool.random(using: &generator) ? [0, 0] : generator.bytes(2) }
                 let address = try #require(IPAddress(bytes: raw), seed)
                 #expect(address.bytes == raw, seed)

@@ -82,7 +82,7 @@ import Testing
         "/ip4/1.2.3.4//tcp/1",
         "/certhash/u", "/certhash/x", "/dns/a\nb", "/nonsense/1",
     ])
-    func refusesText(text: String) {
+    func rejectsMalformedText(text: String) {
         #expect(throws: MultiformatsError.self) { try Multiaddr(text) }
     }
 
@@ -95,7 +95,7 @@ import Testing
         #expect(text.utf8.allSatisfy { $0 >= 0x20 })
     }
 
-    @Test func namesWhatIsUnknown() {
+    @Test func errorNamesUnknownProtocol() {
         #expect(throws: MultiformatsError.unknownProtocolName("carrier-pigeon")) { try Multiaddr("/carrier-pigeon/1") }
         #expect(throws: MultiformatsError.unknownProtocolCode(0x309)) { try Multiaddr(bytes: [0x89, 0x06, 0x01]) }
         #expect(throws: MultiformatsError.missingValue(protocolName: "tcp")) { try Multiaddr("/ip4/1.2.3.4/tcp") }
@@ -106,7 +106,7 @@ import Testing
         "9003022f61" + "060001",
         "90030161", "a5030100", "8104", "840001020304",
     ])
-    func refusesBytes(binary: String) {
+    func rejectsMalformedBytes(binary: String) {
         #expect(throws: MultiformatsError.self) { try Multiaddr(bytes: bytes(hex: binary)) }
     }
 

@@ -11,7 +11,7 @@ import Testing
         #expect(try Multihash(bytes: bytes(hex: text)) == hash)
     }
 
-    @Test func refusesWrongLengths() {
+    @Test func rejectsWrongLengths() {
         #expect(throws: MultiformatsError.self) {
             try Multihash(bytes: [0x12, 0x1F] + [UInt8](repeating: 0, count: 31))
         }
@@ -62,7 +62,7 @@ import Testing
         #expect(try CID("k" + Base36.encode(cid.bytes)) == cid)
     }
 
-    @Test func refusesOtherVersionsAndLongText() {
+    @Test func rejectsOtherVersionsAndLongText() {
         #expect(throws: MultiformatsError.unsupportedCIDVersion(2)) { try CID(bytes: [2, 0x55, 0, 0]) }
         #expect(throws: MultiformatsError.self) { try CID(String(repeating: "b", count: 513)) }
         #expect(throws: MultiformatsError.unsupportedMultibase(prefix: "Q")) { try CID("Qm") }

@@ -13,7 +13,7 @@ import Testing
             "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe"
         )
     ])
-    func readsBothTextForms(base58: String, cid: String) throws {
+    func parsesBothTextForms(base58: String, cid: String) throws {
         let id = try PeerID(base58)
         #expect(try PeerID(cid) == id)
         #expect(id.description == base58)
@@ -24,7 +24,7 @@ import Testing
         #expect(id.publicKeyProtobuf == nil)
     }
 
-    @Test func shortKeyStandsInTheID() throws {
+    @Test func idContainsShortKey() throws {
         let key = bytes(hex: Self.ed25519Key)
         let id = PeerID(publicKeyProtobuf: key)
         #expect(id.bytes == [0x00, 0x24] + key)
@@ -41,7 +41,7 @@ import Testing
         #expect(hashed.description.hasPrefix("Qm"))
     }
 
-    @Test func refusesOtherHashes() {
+    @Test func rejectsOtherHashes() {
         let tooLong = [0x00, 43] + [UInt8](repeating: 0, count: 43)
         #expect(throws: MultiformatsError.unsuitablePeerIDHash(code: 0, length: 43)) { try PeerID(bytes: tooLong) }
         #expect(throws: MultiformatsError.unsuitablePeerIDHash(code: 0, length: 0)) { try PeerID(bytes: [0, 0]) }
@@ -52,11 +52,11 @@ import Testing
     @Test(arguments: [
         "", "1", "Qm", "12D3KooW0", "hello", "/p2p/x", "bafkreibme22gw2h7y2h7tg2fhqotaqjucnbc24deqo72b6mkl2egezxhvy",
     ])
-    func refusesOtherText(text: String) {
+    func rejectsOtherText(text: String) {
         #expect(throws: MultiformatsError.self) { try PeerID(text) }
     }
 
-    @Test func namesTheWrongCodec() {
+    @Test func errorNamesWrongCodec() {
         #expect(throws: MultiformatsError.unexpectedCodec(expected: 0x72, actual: 0x55)) {
             try PeerID("bafkreibme22gw2h7y2h7tg2fhqotaqjucnbc24deqo72b6mkl2egezxhvy")
         }

@@ -2,7 +2,7 @@ import Multiformats
 import TestSupport
 import Testing
 
-/// Runs `body` with a generator of a fresh seed; `body` puts the seed into the comment of each expectation.
+/// Runs `body` with a freshly seeded generator. `body` attaches the comment with the seed to each expectation.
 func withSeededGenerator(_ body: (inout SeededGenerator, Comment) throws -> Void) throws {
     let seed = UInt64.random(in: .min ... .max)
     var generator = SeededGenerator(seed: seed)

@@ -16,14 +16,14 @@ import Testing
         #expect(length == text.count / 2)
     }
 
-    @Test func refusesWhatIsNotMinimalOrTooLong() {
+    @Test func rejectsVarintsThatAreNotMinimalOrTooLong() {
         #expect(throws: MultiformatsError.varintNotMinimal) { try Varint.decode([0x81, 0x00]) }
         #expect(throws: MultiformatsError.varintNotMinimal) { try Varint.decode([0x80, 0x80, 0x00]) }
         #expect(throws: MultiformatsError.varintTooLong) { try Varint.decode([UInt8](repeating: 0x80, count: 10)) }
         #expect(throws: MultiformatsError.varintTooLong) { try Varint.decode(Varint.encode(1 << 63)) }
     }
 
-    @Test func tellsTruncationFromNonsense() {
+    @Test func distinguishesTruncatedFromInvalid() {
         for count in 0..<9 {
             #expect(throws: MultiformatsError.truncated(what: "varint")) {
                 try Varint.decode([UInt8](repeating: 0xFF, count: count))

@@ -15,7 +15,7 @@ struct ContainerdConfigurationFileTests {
         return .read("/config.toml", root: folder.path)
     }
 
-    @Test func readsTheTablesOfVersion2() throws {
+    @Test func parsesTablesOfVersion2() throws {
         let file = try #require(
             try read(
                 """
@@ -31,7 +31,7 @@ struct ContainerdConfigurationFileTests {
         #expect(file.registryConfigPath == "/etc/containerd/certs.d")
     }
 
-    @Test func readsTheTablesOfVersion3() throws {
+    @Test func parsesTablesOfVersion3() throws {
         let file = try #require(
             try read(
                 """
@@ -49,7 +49,7 @@ struct ContainerdConfigurationFileTests {
         #expect(file.registryConfigPath == "")
     }
 
-    @Test func readsTheTablesOfVersion1() throws {
+    @Test func parsesTablesOfVersion1() throws {
         let text = """
             [plugins.cri.containerd]
             discard_unpacked_layers = true
@@ -64,7 +64,7 @@ struct ContainerdConfigurationFileTests {
         #expect(other.registryConfigPath == nil && other.discardsUnpackedLayers == nil)
     }
 
-    @Test func passesOverTheTablesOfAnotherVersion() throws {
+    @Test func ignoresTablesOfOtherVersions() throws {
         let table = "[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/old'\n"
         #expect(try read("version = 3\n" + table)?.registryConfigPath == nil)
         #expect(try read("version = 2\n" + table)?.registryConfigPath == "/old")
@@ -73,7 +73,7 @@ struct ContainerdConfigurationFileTests {
         #expect(try read("version = 3\n" + table + new)?.registryConfigPath == "/new")
     }
 
-    @Test func saysWhyAFileCannotBeRead() throws {
+    @Test func errorNamesPathAndLine() throws {
         try folder.write("a = 1\nb", to: "config.toml")
         let error = try #require(throws: NodeConfigurationError.self) {
             try ContainerdConfigurationFile.load("/config.toml", root: folder.path)
@@ -82,7 +82,7 @@ struct ContainerdConfigurationFileTests {
         #expect(try ContainerdConfigurationFile.load("/nothing.toml", root: folder.path) == nil)
     }
 
-    @Test func importedFilesWin() throws {
+    @Test func importedFilesOverride() throws {
         try folder.write(
             "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/a'",
             to: "conf.d/10-a.toml"
@@ -101,12 +101,12 @@ struct ContainerdConfigurationFileTests {
         #expect(file.registryConfigPath == "/a")
     }
 
-    @Test func saysNothingOfWhatIsNotThere() throws {
+    @Test func returnsNilForMissingOrMalformedFile() throws {
         #expect(ContainerdConfigurationFile.read("/nothing.toml", root: folder.path) == nil)
         #expect(try read("not toml") == nil)
         let empty = try #require(try read(""))
         #expect(empty.registryConfigPath == nil && empty.discardsUnpackedLayers == nil && empty.version == 1)
-        // Two that import each other.
+        // Two files that import each other.
         let circle = try #require(try read("imports = ['/config.toml', 7]"))
         #expect(circle.registryConfigPath == nil)
     }
@@ -119,7 +119,7 @@ struct ContainerdConfigurationFileTests {
             (["containerd", "--config"], ""), ([], "/etc/containerd/config.toml"),
         ] as [([String], String)]
     )
-    func findsTheFileOfAProcess(_ words: [String], _ path: String) {
+    func findsFileOfProcess(_ words: [String], _ path: String) {
         #expect(ContainerdConfigurationFile.path(inCommandLine: words) == path)
     }
 }

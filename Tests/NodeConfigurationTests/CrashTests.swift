@@ -6,12 +6,12 @@ import Testing
 
 @testable import NodeConfiguration
 
-/// Stops the work before every single step in turn, as a crash would, and goes on with another run.
-@Suite("A crash in the middle")
+/// Stops before every single step in turn, like a crash, and continues with another run.
+@Suite("Crash in the middle")
 struct CrashTests {
     private struct Crash: Error {}
 
-    /// Lets a number of steps through, then fails all.
+    /// Allows a number of steps, then fails all.
     private final class Fuse: Sendable {
         private let left: Mutex<Int>
 
@@ -48,19 +48,19 @@ struct CrashTests {
         return (folder, configuration)
     }
 
-    /// Every file from before is somewhere it is found again.
+    /// Whether every previous file is in a place where a later run finds it.
     private func isComplete(_ folder: TemporaryFolder) throws -> Bool {
         try Self.before.allSatisfy { name, content in
             try ["", "_backup/", "_backup.moving/"].contains { try folder.read($0 + name) == content }
         }
     }
 
-    /// Runs with ever more steps until nothing fails; gives how many there were.
+    /// Runs with a growing number of steps until nothing fails. Returns the number of steps.
     private func countSteps(_ run: (Int) throws -> Bool) throws -> Int {
         for steps in 0..<200 {
             if try run(steps) { return steps }
         }
-        Issue.record("never done")
+        Issue.record("too many steps")
         return 0
     }
 
@@ -73,7 +73,7 @@ struct CrashTests {
         }
     }
 
-    @Test("while writing: nothing is lost, and the next run ends as if nothing had happened")
+    @Test("while writing: loses nothing, and the next run completes")
     func apply() throws {
         let (reference, configuration) = try make()
         try configuration.apply(logger: Logger(label: "test"))
@@ -90,7 +90,7 @@ struct CrashTests {
         #expect(steps > 10)
     }
 
-    @Test("while writing, then put back: all is as it was")
+    @Test("while writing, then restored: has the previous state")
     func applyThenRestore() throws {
         let original = try make().0.tree()
         let steps = try countSteps { steps in
@@ -103,7 +103,7 @@ struct CrashTests {
         #expect(steps > 10)
     }
 
-    @Test("while putting back: nothing is lost, and the next run of either kind goes on")
+    @Test("while restoring: loses nothing, and the next run of either kind completes")
     func restore() throws {
         let (reference, configuration) = try make()
         let original = try reference.tree()
@@ -131,7 +131,7 @@ struct CrashTests {
         #expect(steps > 5)
     }
 
-    @Test("twice in a row, at any two steps")
+    @Test("twice in a row, at any two steps: loses nothing")
     func twice() throws {
         let (reference, configuration) = try make()
         try configuration.apply(logger: Logger(label: "test"))

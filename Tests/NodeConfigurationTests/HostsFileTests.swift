@@ -43,7 +43,7 @@ struct HostsFileTests {
         #expect(try read(file.text).hosts.map(\.name) == ["http://127.0.0.1:30020", "http://[fd00::1]:30021"])
     }
 
-    @Test("existing hosts keep their order and all that is set for them")
+    @Test("existing hosts keep their order and settings")
     func existing() throws {
         let text = """
             # before
@@ -84,7 +84,7 @@ struct HostsFileTests {
         )
     }
 
-    @Test("hosts may be written in other ways, and there may be none")
+    @Test("parses all forms of hosts, and none")
     func forms() throws {
         let inline = "host = { \"http://b\" = { capabilities = [\"pull\"] }, \"http://a\" = {} }"
         #expect(try read(inline).hosts.map(\.name) == ["http://b", "http://a"])
@@ -97,7 +97,7 @@ struct HostsFileTests {
         #expect(try read("server = \"https://x\"").hosts.isEmpty)
     }
 
-    @Test("a file that cannot be understood is named with its line")
+    @Test("error names path and line of a malformed file")
     func malformed() {
         func line(_ bytes: [UInt8]) -> Int? {
             do {
@@ -121,7 +121,7 @@ struct HostsFileTests {
         #expect(line(Array("server = \"https://x\"\n".utf8)) == nil)
     }
 
-    @Test("random faults in a file neither stop the process nor go unnamed", arguments: 0..<1000)
+    @Test("never traps on random faults, and errors name a line", arguments: 0..<1000)
     func hostile(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var bytes = Array(
@@ -136,7 +136,7 @@ struct HostsFileTests {
         }
         do {
             let existing = try ExistingHosts(content: bytes, path: path)
-            // What is taken can be written and read again.
+            // A parsed file can be written and parsed again.
             let written = write(existing)
             let again = try ExistingHosts(content: Array(written.utf8), path: path)
             #expect(again.hosts.map(\.name) == existing.hosts.map(\.name))

@@ -31,7 +31,7 @@ struct MirrorConfigurationTests {
 
         """
 
-    @Test("writes a folder for each registry, and makes the folder above")
+    @Test("writes a folder for each registry, and creates the parent folder")
     func fresh() throws {
         try Files.remove(folder.path)
         let registries = ["https://docker.io", "http://registry.lab:5000", "https://ghcr.io"]
@@ -49,7 +49,7 @@ struct MirrorConfigurationTests {
         #expect(try Files.names(in: folder.path + "/_backup") == [])
     }
 
-    @Test("all registries are _default, without a server")
+    @Test("writes _default without a server for all registries")
     func all() throws {
         var configuration = try configuration([])
         configuration.resolveTags = false
@@ -59,7 +59,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.read("_default/hosts.toml") == expected)
     }
 
-    @Test("a second time changes nothing; other settings replace all but the backup")
+    @Test("second run changes nothing; other settings replace all but the backup")
     func again() throws {
         try folder.write("mine", to: "docker.io/hosts.toml")
         try folder.write("too", to: "other/ca.crt")
@@ -82,7 +82,7 @@ struct MirrorConfigurationTests {
         #expect(try Files.names(in: folder.path) == ["_backup", "ghcr.io"])
     }
 
-    @Test("what stands in the way of a file or folder is replaced")
+    @Test("replaces entries in the place of a file or folder")
     func inTheWay() throws {
         let configuration = try configuration(["https://docker.io"])
         try configuration.apply(logger: logger)
@@ -97,7 +97,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.tree() == tree)
     }
 
-    @Test("existing hosts stay after the mirrors, with the files that they need")
+    @Test("keeps existing hosts after the mirrors, with their files")
     func prepend() throws {
         let existing =
             "server = \"https://old\"\nca = \"ca.crt\"\n[header]\nx-a = \"b\"\n[host.\"https://z.lab\"]\nca = \"ca.crt\"\n[host.\"https://a.lab\"]\n"
@@ -131,7 +131,7 @@ struct MirrorConfigurationTests {
         #expect(try Files.status(folder.path + "/docker.io/ca.crt")?.mode == 0o640)
         #expect(try Files.status(folder.path + "/docker.io/hosts.toml")?.mode == 0o600)
         #expect(try folder.read("docker.io/client/key.pem") == "key")
-        // A host that is a mirror anyway must not be there twice.
+        // A host that is also a mirror must not be listed twice.
         #expect(
             try folder.read("registry.lab:5000/hosts.toml") == "server = \"http://registry.lab:5000\"\n\n" + Self.mirror
         )
@@ -141,7 +141,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.tree() == tree)
     }
 
-    @Test("some registries and all others, with several mirrors")
+    @Test("writes some registries and all others, with several mirrors")
     func others() throws {
         try folder.write("[host.\"https://corp.lab\"]\nskip_verify = true\n", to: "_default/hosts.toml")
         var configuration = try configuration(["https://docker.io"], prependExisting: true)
@@ -175,7 +175,7 @@ struct MirrorConfigurationTests {
         )
     }
 
-    @Test("credentials are sent to the mirrors alone, and are for the owner's eyes only")
+    @Test("writes credentials for mirrors only, readable by the owner only")
     func credentials() throws {
         try folder.write("[host.\"https://z.lab\"]\n", to: "docker.io/hosts.toml", mode: 0o644)
         var configuration = try configuration(["https://docker.io", "https://ghcr.io"], prependExisting: true)
@@ -201,7 +201,7 @@ struct MirrorConfigurationTests {
         #expect(try !configuration.apply(logger: logger).isChange)
     }
 
-    @Test("a preview tells all that would be done, and nothing is")
+    @Test("preview lists all changes without making any")
     func preview() throws {
         try folder.write("[host.\"https://z.lab\"]\nca = \"ca.crt\"\n", to: "docker.io/hosts.toml")
         try folder.write("certificate\n", to: "docker.io/ca.crt")
@@ -246,7 +246,7 @@ struct MirrorConfigurationTests {
         #expect(try configuration.preview().changes.map(\.name) == ["docker.io/hosts.toml", "docker.io/x"])
     }
 
-    @Test("a preview of a folder that is not there, and of settings that cannot be")
+    @Test("preview of a missing folder, and of invalid settings")
     func previewOfNothing() throws {
         var configuration = try configuration([])
         configuration.registryConfigPath += "/missing"
@@ -256,7 +256,7 @@ struct MirrorConfigurationTests {
         #expect(throws: NodeConfigurationError.missingMirrorTarget) { try configuration.preview() }
     }
 
-    @Test("an existing file that cannot be understood changes nothing")
+    @Test("malformed existing file changes nothing")
     func malformed() throws {
         try folder.write("server = \"x\"\n[host", to: "docker.io/hosts.toml")
         try folder.write("x", to: "other")
@@ -271,7 +271,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.tree() == tree)
     }
 
-    @Test("settings that contradict themselves change nothing")
+    @Test("contradictory settings change nothing")
     func contradictions() throws {
         let docker = try RegistryURL("https://docker.io")
         let other = try RegistryURL("http://docker.io")
@@ -294,7 +294,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.tree() == [:])
     }
 
-    @Test("restore puts back what was there, and does nothing twice or without a backup")
+    @Test("restores the previous state; does nothing twice or without a backup")
     func restore() throws {
         #expect(try !MirrorConfiguration.restore(path: folder.path, logger: logger).isChange)
         #expect(try !MirrorConfiguration.restore(path: folder.path + "/missing", logger: logger).isChange)
@@ -313,7 +313,7 @@ struct MirrorConfigurationTests {
         #expect(try !MirrorConfiguration.restore(path: folder.path, logger: logger).isChange)
     }
 
-    @Test("states that this program does not make are told, not guessed at")
+    @Test("reports unknown states of the backup")
     func strangeStates() throws {
         let configuration = try configuration(["https://docker.io"])
         try folder.write("x", to: "_backup")
@@ -331,7 +331,7 @@ struct MirrorConfigurationTests {
         #expect(try folder.tree() == tree)
     }
 
-    @Test("an entry that came back in the middle of a move is not written over")
+    @Test("keeps an entry that reappeared during a move")
     func conflict() throws {
         try folder.write("old", to: "_backup.moving/docker.io/hosts.toml")
         try folder.write("new", to: "docker.io/hosts.toml")

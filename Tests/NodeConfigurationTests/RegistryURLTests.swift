@@ -4,7 +4,7 @@ import Testing
 @Suite("RegistryURL")
 struct RegistryURLTests {
     @Test(
-        "takes a scheme, a host and a port",
+        "accepts a scheme, a host and a port",
         arguments: [
             ("https://docker.io", "https://docker.io"),
             ("http://registry.lab:5000", "http://registry.lab:5000"),
@@ -13,12 +13,12 @@ struct RegistryURLTests {
             ("http://[fd00::1]:5000", "http://[fd00::1]:5000"),
         ]
     )
-    func taken(text: String, description: String) throws {
+    func accepted(text: String, description: String) throws {
         #expect(try RegistryURL(text).description == description)
     }
 
-    @Test("says what is wrong")
-    func refused() {
+    @Test("names the fault in the error")
+    func rejected() {
         let cases: [(String, RegistryURL.ParseError)] = [
             ("", .missingScheme("")),
             ("docker.io", .missingScheme("docker.io")),

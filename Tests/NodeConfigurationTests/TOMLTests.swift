@@ -5,7 +5,7 @@ import Testing
 
 @Suite("TOML")
 struct TOMLTests {
-    /// The document in one line.
+    /// The document on one line.
     private func read(_ text: String) throws -> String {
         TOMLText.inline(.table(try TOMLParser.parse(Array(text.utf8))))
     }
@@ -38,7 +38,7 @@ struct TOMLTests {
     }
 
     @Test(
-        "faults, each with its line",
+        "errors name the line",
         arguments: [
             ("a", 1), ("a =", 1), ("a = 1 b = 2", 1), ("\n= 1", 2), ("[a", 1), ("[[a]", 1), ("[]", 1), ("[a]]", 1),
             ("a = 1\n\na = 2", 3), ("[a]\n[a]", 2), ("[a]\n[[a]]", 2), ("a = {}\n[a.b]", 2), ("a = {}\na.b = 1", 2),
@@ -51,19 +51,19 @@ struct TOMLTests {
     func faults(text: String, line: Int) {
         do {
             let inline = try read(text)
-            Issue.record("taken as \(inline)")
+            Issue.record("parsed as \(inline)")
         } catch {
             #expect((error as? TOMLError)?.line == line, "\(error)")
         }
     }
 
-    @Test("nesting has a bound", arguments: ["[", "{a="])
+    @Test("rejects deep nesting", arguments: ["[", "{a="])
     func deep(opening: String) {
         #expect(throws: TOMLError.self) { try read("a = " + String(repeating: opening, count: 300_000)) }
         #expect(throws: TOMLError.self) { try read(String(repeating: "a.", count: 300_000) + "a = 1") }
     }
 
-    @Test("what is written is read again", arguments: 0..<500)
+    @Test("parses its own text", arguments: 0..<500)
     func roundTrip(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let text = String(

@@ -16,7 +16,7 @@ struct UnifiedDiffTests {
         #expect(diff(nil, nil).isEmpty)
     }
 
-    @Test("a change stands between three lines of what is around it")
+    @Test("change has three context lines on each side")
     func change() {
         let old = (1...20).map { "\($0)\n" }.joined()
         let new = old.replacing("\n5\n", with: "\nfive\n").replacing("\n19\n", with: "\n19\nmore\n")
@@ -44,7 +44,7 @@ struct UnifiedDiffTests {
         )
     }
 
-    @Test("a new file, a file that goes, and one without a line end")
+    @Test("new file, removed file, and file without a final line break")
     func files() {
         #expect(diff(nil, "a\n") == "--- /dev/null\n+++ b/f\n@@ -0,0 +1 @@\n+a\n")
         #expect(diff("a\nb\n", nil) == "--- a/f\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-a\n-b\n")
@@ -54,7 +54,7 @@ struct UnifiedDiffTests {
         )
     }
 
-    @Test("a terminal gets colours and no control characters of the file; secrets are shown nowhere")
+    @Test("terminal output has colours and no control characters; secrets are hidden")
     func terminal() {
         let old = Array("x = 1\nAuthorization = \"Basic abc\"\n".utf8)
         let new = Array("x = \"\u{1B}[2J\"\nAuthorization = \"Basic def\"\n".utf8)
@@ -69,7 +69,7 @@ struct UnifiedDiffTests {
     }
 
     @Test(
-        "values of secret keys are hidden in each form",
+        "hides values of secret keys in each form",
         arguments: [
             ("  \"X-Api-Key\" = ['k']", "  \"X-Api-Key\" = \"(secret)\""),
             ("header = { authorization = \"Basic x\" }", "header = { authorization = \"(secret)\""),
@@ -80,8 +80,8 @@ struct UnifiedDiffTests {
         #expect(SecretLine.hidden(line) == shown)
     }
 
-    /// What the lines say is carried out by the plain meaning of the format and must give the new text.
-    @Test("a difference leads from the old text to the new one", arguments: [UInt64.random(in: 0...UInt64.max)])
+    /// Applies the lines by the plain meaning of the format; this must result in the new text.
+    @Test("diff transforms the old text to the new one", arguments: [UInt64.random(in: 0...UInt64.max)])
     func random(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         for _ in 0..<500 {

@@ -6,7 +6,7 @@ struct DigestTests {
     static let sha256 = "sha256:" + String(repeating: "0123456789abcdef", count: 4)
     static let sha512 = "sha512:" + String(repeating: "0123456789abcdef", count: 8)
 
-    @Test("takes both registered algorithms")
+    @Test("accepts both registered algorithms")
     func registered() throws {
         let short = try Digest(Self.sha256)
         #expect(short.algorithm == .sha256)
@@ -20,7 +20,7 @@ struct DigestTests {
     }
 
     @Test(
-        "names what is wrong",
+        "names the fault in the error",
         arguments: [
             ("", .missingSeparator),
             ("sha256", .missingSeparator),
@@ -38,18 +38,18 @@ struct DigestTests {
             ("sha256:" + String(repeating: "0", count: 62) + "\u{e9}", .notLowerCaseHex),
         ] as [(String, Digest.ParseError)]
     )
-    func refused(text: String, error: Digest.ParseError) {
+    func rejected(text: String, error: Digest.ParseError) {
         #expect(throws: error) { try Digest(text) }
         #expect(!error.description.isEmpty)
     }
 
-    @Test("does not read a long text to its end")
+    @Test("rejects long text without reading to its end")
     func longText() {
         let text = "sha256:" + String(repeating: "0", count: 1 << 20)
         #expect(throws: Digest.ParseError.wrongLength(expected: 64, found: 256)) { try Digest(text) }
     }
 
-    @Test("is made from the bytes of a hash of the right length only")
+    @Test("accepts only hash bytes of the right length")
     func fromBytes() throws {
         let bytes = [UInt8](0..<32)
         let digest = try #require(Digest(algorithm: .sha256, bytes: bytes))
@@ -61,7 +61,7 @@ struct DigestTests {
         #expect(Digest(algorithm: .sha512, bytes: bytes + bytes) != nil)
     }
 
-    @Test("a parsed digest is written as it was read, and no separator can hide in it", arguments: 0..<200)
+    @Test("parsed digest keeps its text and contains no separator", arguments: 0..<200)
     func roundTrip(seed: UInt64) throws {
         var arbitrary = Arbitrary(seed: seed)
         let text = arbitrary.digestText()

@@ -17,16 +17,16 @@ struct DistributionErrorTests {
         try JSONDecoder().decode(Body.self, from: Data(error.json.utf8))
     }
 
-    @Test("every code has a client's status and a body", arguments: DistributionError.Code.allCases)
+    @Test("every code has a 4xx status and a body", arguments: DistributionError.Code.allCases)
     func codes(code: DistributionError.Code) throws {
-        let error = DistributionError(code, "what happened")
+        let error = DistributionError(code, "unknown blob")
         #expect((400..<500).contains(error.status))
-        #expect(error.description == "\(code.rawValue): what happened")
-        let body = Body(errors: [.init(code: code.rawValue, message: "what happened", detail: nil)])
+        #expect(error.description == "\(code.rawValue): unknown blob")
+        let body = Body(errors: [.init(code: code.rawValue, message: "unknown blob", detail: nil)])
         #expect(try decode(error) == body)
     }
 
-    @Test("any text survives")
+    @Test("escapes quotes and control characters")
     func escapes() throws {
         let text = "\"quoted\" \\ / \n\r\t\u{0}\u{1}\u{1f}\u{7f}\u{2028} é 👩‍👩‍👧 \u{10FFFF}"
         let error = DistributionError(.denied, text, detail: text)
@@ -34,7 +34,7 @@ struct DistributionErrorTests {
         #expect(try decode(error) == body)
     }
 
-    @Test("any text survives, at random", arguments: 0..<1000)
+    @Test("encodes random text", arguments: 0..<1000)
     func hostile(seed: UInt64) throws {
         var arbitrary = Arbitrary(seed: seed)
         let error = DistributionError(

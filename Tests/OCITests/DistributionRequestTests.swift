@@ -12,12 +12,12 @@ struct DistributionRequestTests {
         return request
     }
 
-    @Test("the base", arguments: ["/v2/", "/v2", "/v2/?ns=docker.io"])
+    @Test("base path", arguments: ["/v2/", "/v2", "/v2/?ns=docker.io"])
     func base(target: String) throws {
         #expect(try DistributionRequest.parse(target: target) == .base)
     }
 
-    @Test("a manifest by tag")
+    @Test("manifest by tag")
     func manifestByTag() throws {
         let request = try content("/v2/library/alpine/manifests/3.20?ns=docker.io")
         #expect(request.kind == .manifest)
@@ -29,7 +29,7 @@ struct DistributionRequestTests {
         #expect(request.notFound.status == 404)
     }
 
-    @Test("a tag without a registry has no key")
+    @Test("tag without registry has no key")
     func noKey() throws {
         #expect(try content("/v2/x/manifests/1").key == nil)
         #expect(try content("/v2/x/manifests/1?ns=").key == nil)
@@ -51,7 +51,7 @@ struct DistributionRequestTests {
         #expect(manifest.path == "/v2/a/b/c/manifests/\(digest)?ns=registry.lab%3A5000")
     }
 
-    @Test("a repository may be named as the words of the API")
+    @Test("repository may have the API's words in its name")
     func wordsAsNames() throws {
         #expect(try content("/v2/manifests/blobs/manifests/blobs").repository.text == "manifests/blobs")
         #expect(try content("/v2/manifests/blobs/manifests/blobs").key == nil)
@@ -59,7 +59,7 @@ struct DistributionRequestTests {
     }
 
     @Test(
-        "other paths",
+        "ignores paths of other APIs",
         arguments: [
             "", "/", "v2/", "/v1/", "/v2x", "//v2/", "/v2/x", "/v2/_catalog", "/v2/x/tags/list", "/v2/manifests/1",
             "/v2/x/blobs/uploads/", "/v2/x/Manifests/1", "/v2/x/referrers/sha256:00", "*", "http://a/v2/x/manifests/1",
@@ -69,8 +69,8 @@ struct DistributionRequestTests {
         #expect(try DistributionRequest.parse(target: target) == nil)
     }
 
-    @Test("the error names the part that is wrong")
-    func refused() {
+    @Test("error names the malformed part")
+    func rejected() {
         let zeros = String(repeating: "0", count: 63)
         let cases: [(String, DistributionError.Code, Int)] = [
             ("/v2//manifests/1", .nameInvalid, 400),
@@ -98,7 +98,7 @@ struct DistributionRequestTests {
         for (target, code, status) in cases {
             do {
                 let path = try DistributionRequest.parse(target: target)
-                Issue.record("\(target) was taken as \(String(describing: path))")
+                Issue.record("\(target) parsed as \(String(describing: path))")
             } catch {
                 #expect(error.code == code, "\(target)")
                 #expect(error.status == status, "\(target)")
@@ -107,7 +107,7 @@ struct DistributionRequestTests {
         }
     }
 
-    @Test("a request is read back from the path that it makes", arguments: 0..<500)
+    @Test("parses its own path to the same request", arguments: 0..<500)
     func roundTrip(seed: UInt64) throws {
         var arbitrary = Arbitrary(seed: seed)
         let repository = try #require(RepositoryName(arbitrary.repositoryText()))
@@ -123,7 +123,7 @@ struct DistributionRequestTests {
         #expect(try content(request.path) == request)
     }
 
-    @Test("hostile targets are a value, nothing or an error, and safe to pass on", arguments: 0..<3000)
+    @Test("parses random targets to values that are safe to forward", arguments: 0..<3000)
     func hostile(seed: UInt64) {
         var arbitrary = Arbitrary(seed: seed)
         let prefix = arbitrary.element(of: ["", "/v2/", "/v2/x/manifests/", "/v2/x/blobs/", "/v2/x/manifests/1?ns="])

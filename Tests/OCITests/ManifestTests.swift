@@ -30,7 +30,7 @@ struct ManifestTests {
         }
     }
 
-    @Test("an index, with and without its own media type", arguments: [MediaType.ociIndex, .dockerManifestList, nil])
+    @Test("index, with and without its own media type", arguments: [MediaType.ociIndex, .dockerManifestList, nil])
     func index(type: MediaType?) throws {
         let own = type.map { "\"mediaType\":\"\($0)\"," } ?? ""
         let children = [Self.descriptor(.ociManifest, "a"), Self.descriptor(.dockerManifest, "b", size: "9")]
@@ -43,7 +43,7 @@ struct ManifestTests {
         #expect(index.children.map(\.size) == [7, 9])
     }
 
-    @Test("an image, with and without its own media type", arguments: [MediaType.ociManifest, .dockerManifest, nil])
+    @Test("image, with and without its own media type", arguments: [MediaType.ociManifest, .dockerManifest, nil])
     func image(type: MediaType?) throws {
         let own = type.map { "\"mediaType\":\"\($0)\"," } ?? ""
         let layers = [Self.descriptor(.ociLayerGzip, "b"), Self.descriptor(.ociLayerGzip, "c")].joined(separator: ",")
@@ -52,7 +52,7 @@ struct ManifestTests {
         #expect(image.children.map(\.digest.text) == ["a", "b", "c"].map(Self.digest))
     }
 
-    @Test("an artifact manifest names its blobs, an image without layers its configuration")
+    @Test("artifact manifest names its blobs, image without layers its configuration")
     func artifacts() throws {
         let type = MediaType("application/vnd.oci.artifact.manifest.v1+json")
         let artifact = try manifest("{\"mediaType\":\"\(type)\",\"blobs\":[\(Self.descriptor(.octetStream, "d"))]}")
@@ -63,7 +63,7 @@ struct ManifestTests {
         #expect(try manifest("{\"manifests\":[]}").children.isEmpty)
     }
 
-    @Test("a descriptor without a media type is bytes; fields that are not known are passed over")
+    @Test("descriptor without media type is octets; unknown fields are ignored")
     func defaults() throws {
         let index = try manifest("{\"manifests\":[{\"digest\":\"\(Self.digest("a"))\",\"size\":0,\"x\":[{}]}],\"y\":1}")
         #expect(index.children.first?.mediaType == .octetStream)
@@ -71,7 +71,7 @@ struct ManifestTests {
     }
 
     @Test(
-        "documents that are no manifests",
+        "rejects documents that are not manifests",
         arguments: ["{}", "{\"fsLayers\":[]}", "{\"mediaType\":\"x\"}", "{\"layers\":null}"]
     )
     func notManifests(json: String) {
@@ -90,11 +90,11 @@ struct ManifestTests {
         "{\"layers\":[\(descriptor(.ociLayerGzip, "G"))]}",
     ]
 
-    @Test("malformed documents", arguments: ManifestTests.malformedDocuments)
+    @Test("rejects malformed documents", arguments: ManifestTests.malformedDocuments)
     func malformed(json: String) {
         do {
             let result = try manifest(json)
-            Issue.record("taken as \(result)")
+            Issue.record("parsed as \(result)")
         } catch {
             guard case .malformed(let reason) = error else {
                 Issue.record("\(error)")
@@ -104,7 +104,7 @@ struct ManifestTests {
         }
     }
 
-    @Test("the error names the field")
+    @Test("error names the field")
     func errorPath() {
         do {
             _ = try manifest("{\"layers\":[{\"digest\":\"x\",\"size\":1}]}")
@@ -115,7 +115,7 @@ struct ManifestTests {
         }
     }
 
-    @Test("a document that is too large is not read")
+    @Test("rejects oversized documents")
     func tooLarge() {
         let size = Manifest.maximumSize + 1
         #expect(throws: Manifest.ParseError.tooLarge(size)) {
@@ -123,7 +123,7 @@ struct ManifestTests {
         }
     }
 
-    @Test("the largest documents are read")
+    @Test("parses documents of the maximum size")
     func large() throws {
         let one = Self.descriptor(.ociLayerGzip, "a")
         let count = (Manifest.maximumSize - 20) / (one.utf8.count + 1)
@@ -131,15 +131,15 @@ struct ManifestTests {
         #expect(try manifest(json).children.count == count)
     }
 
-    @Test("deep nesting is an error, not the end of the stack", arguments: ["[", "{\"a\":", "{\"layers\":["])
+    @Test("rejects deep nesting without overflowing the stack", arguments: ["[", "{\"a\":", "{\"layers\":["])
     func nesting(opening: String) async {
         let json = String(repeating: opening, count: (1 << 20) / opening.utf8.count)
-        // On a thread of the pool, whose stack is the smallest that manifests are read on.
+        // On a thread of the pool, which has the smallest stack that parses manifests.
         let task = Task.detached { try Manifest(json: Array(json.utf8)) }
         await #expect(throws: Manifest.ParseError.self) { try await task.value }
     }
 
-    @Test("random bytes, and manifests with random faults", arguments: 0..<1000)
+    @Test("never traps on random bytes or mutated manifests", arguments: 0..<1000)
     func hostile(seed: UInt64) {
         var arbitrary = Arbitrary(seed: seed)
         _ = try? manifest(arbitrary.hostileText(upTo: 200))
@@ -152,7 +152,7 @@ struct ManifestTests {
         }
     }
 
-    @Test("a descriptor is read as it is written, and never has a negative size")
+    @Test("descriptor decodes to itself and never has a negative size")
     func descriptorRoundTrip() throws {
         let digest = try Digest(Self.digest("a"))
         let descriptor = Descriptor(mediaType: .ociManifest, digest: digest, size: 12)

@@ -9,12 +9,12 @@ struct NameTests {
     }
 
     @Test(
-        "no tags",
+        "rejects malformed tags",
         arguments: [
             "", ".a", "-a", "a b", "a/b", "a:b", "a@b", "é", "a\u{301}", "a\0", String(repeating: "a", count: 129),
         ]
     )
-    func noTag(text: String) {
+    func malformedTag(text: String) {
         #expect(Tag(text) == nil)
     }
 
@@ -30,14 +30,14 @@ struct NameTests {
     }
 
     @Test(
-        "no repositories",
+        "rejects malformed repositories",
         arguments: [
             "", "/", "a/", "/a", "a//b", "A", "a..b", "a___b", "a.-b", "-a", "a-", ".", "..", "a/../b", "a b", "a:b",
             "a\\b",
             "é", "a\u{301}", "a%2Fb", String(repeating: "a", count: 256),
         ]
     )
-    func noRepository(text: String) {
+    func malformedRepository(text: String) {
         #expect(RepositoryName(text) == nil)
     }
 
@@ -53,7 +53,7 @@ struct NameTests {
     }
 
     @Test(
-        "no registries",
+        "rejects malformed registries",
         arguments: [
             "", ".", "..", "a..b", ".a", "a.", "-a", "a-", "a:", "a:0", "a:65536", "a:999999", "a:-1", "a:1:2", "a b",
             "a/b",
@@ -61,11 +61,11 @@ struct NameTests {
             String(repeating: "a", count: 64) + ".io", String(repeating: "a.", count: 200) + "a",
         ]
     )
-    func noRegistry(text: String) {
+    func malformedRegistry(text: String) {
         #expect(RegistryName(text) == nil)
     }
 
-    @Test("names are written as they were read", arguments: 0..<300)
+    @Test("parsed names keep their text", arguments: 0..<300)
     func roundTrip(seed: UInt64) throws {
         var arbitrary = Arbitrary(seed: seed)
         let tag = arbitrary.tagText()
@@ -76,7 +76,7 @@ struct NameTests {
         #expect(RegistryName(registry)?.description == registry)
     }
 
-    @Test("what is taken can neither leave its folder nor break a line", arguments: 0..<2000)
+    @Test("accepted names contain no path traversal and no line break", arguments: 0..<2000)
     func hostile(seed: UInt64) {
         var arbitrary = Arbitrary(seed: seed)
         let text = arbitrary.hostileText(upTo: 40)

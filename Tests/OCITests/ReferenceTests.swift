@@ -5,7 +5,7 @@ import Testing
 struct ReferenceTests {
     private let digest = DigestTests.sha256
 
-    @Test("with a tag")
+    @Test("parses a tag")
     func byTag() throws {
         let reference = try Reference("docker.io/library/alpine:3.20")
         #expect(reference.registry.text == "docker.io")
@@ -15,7 +15,7 @@ struct ReferenceTests {
         #expect(reference.tagName == "docker.io/library/alpine:3.20")
     }
 
-    @Test("with a digest")
+    @Test("parses a digest")
     func byDigest() throws {
         let reference = try Reference("registry.lab:5000/x@\(digest)")
         #expect(reference.registry.text == "registry.lab:5000")
@@ -25,7 +25,7 @@ struct ReferenceTests {
         #expect(reference.tagName == nil)
     }
 
-    @Test("with both")
+    @Test("parses a tag with a digest")
     func both() throws {
         let reference = try Reference("[fd00::1]:5000/x/y:1@\(digest)")
         #expect(reference.registry.text == "[fd00::1]:5000")
@@ -34,8 +34,8 @@ struct ReferenceTests {
         #expect(reference.tagName == "[fd00::1]:5000/x/y:1")
     }
 
-    @Test("names what is wrong")
-    func refused() {
+    @Test("names the fault in the error")
+    func rejected() {
         let cases: [(String, Reference.ParseError)] = [
             ("", .missingRegistry),
             ("alpine", .missingRegistry),
@@ -53,7 +53,8 @@ struct ReferenceTests {
             ("docker.io/x@md5:0", .invalidDigest(.unsupportedAlgorithm)),
             ("docker.io/x:1@sha256:0", .invalidDigest(.wrongLength(expected: 64, found: 1))),
             ("docker.io/x", .missingTagOrDigest),
-            // A combining mark belongs to the slash before it as far as characters go; it must not vanish with it.
+            // Swift joins a combining mark with the slash before it into one character. The parser must still see the
+            // slash.
             ("docker.io/\u{301}x:1", .invalidRepository("\u{301}x")),
             (String(repeating: "a", count: Reference.maximumLength + 1), .tooLong),
         ]
@@ -63,7 +64,7 @@ struct ReferenceTests {
         }
     }
 
-    @Test("the longest parts fit")
+    @Test("accepts parts of the maximum length")
     func longest() throws {
         let host = [63, 63, 63, 63].map { String(repeating: "a", count: $0) }.joined(separator: ".")
         let repository = String(repeating: "r", count: 255)
@@ -72,7 +73,7 @@ struct ReferenceTests {
         #expect(try Reference(text).description == text)
     }
 
-    @Test("is written as it was read", arguments: 0..<500)
+    @Test("parsed reference keeps its text", arguments: 0..<500)
     func roundTrip(seed: UInt64) throws {
         var arbitrary = Arbitrary(seed: seed)
         var text = arbitrary.registryText() + "/" + arbitrary.repositoryText()
@@ -88,7 +89,7 @@ struct ReferenceTests {
         }
     }
 
-    @Test("a reference that is taken is the text that was given", arguments: 0..<2000)
+    @Test("accepted random reference keeps its text", arguments: 0..<2000)
     func hostile(seed: UInt64) {
         var arbitrary = Arbitrary(seed: seed)
         let prefix = arbitrary.bool() ? "docker.io/" : ""

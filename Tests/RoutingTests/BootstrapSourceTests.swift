@@ -5,7 +5,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct BootstrapSourceTests {
-    @Test func staticAddressesStayAsTheyAreAndNamesAreResolved() async throws {
+    @Test func keepsStaticAddressesAndResolvesNames() async throws {
         let id = "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
         let source = StaticBootstrap([
             try Multiaddr("/ip4/10.0.0.1/tcp/5001"), try Multiaddr("/dns4/localhost/tcp/7/p2p/\(id)"),
@@ -15,12 +15,12 @@ struct BootstrapSourceTests {
         #expect(addresses.contains("/ip4/127.0.0.1/tcp/7/p2p/\(id)"))
     }
 
-    @Test func aDomainIsResolvedToThePortOfTheRouters() async throws {
+    @Test func resolvesDomainWithRouterPort() async throws {
         let addresses = try await DNSBootstrap(domain: "localhost", port: 5001).addresses()
         #expect(addresses.contains(try Multiaddr("/ip4/127.0.0.1/tcp/5001")))
     }
 
-    @Test func aNameThatDoesNotExistIsNamed() async throws {
+    @Test func errorNamesMissingName() async throws {
         let error = try await #require(throws: DNSResolver.Failure.self) {
             try await DNSBootstrap(domain: "no-such-name.invalid", port: 1).addresses()
         }

@@ -14,19 +14,19 @@ struct ContentFilterTests {
         #expect(filter.tagName(ofImage: "docker.io/library/x:1@sha256:" + String(repeating: "a", count: 64)) == nil)
     }
 
-    @Test func otherRegistriesAreLeftOut() throws {
+    @Test func withholdsOtherRegistries() throws {
         let filter = ContentFilter(registries: [try #require(RegistryName("docker.io"))])
         #expect(filter.tagName(ofImage: "quay.io/x/y:1") == nil)
         #expect(filter.tagName(ofImage: "docker.io/x/y:1") != nil)
         #expect(filter.verdict(ofImage: "quay.io/x/y:1") == .withheld)
         #expect(filter.verdict(ofImage: "docker.io/x/y:1") == .shared)
-        // A name that says nothing of its registry is no reason to hold content back.
+        // A name without a registry does not withhold its content.
         #expect(filter.verdict(ofImage: "imported") == .unsaid)
         #expect(!filter.sharesAllContent)
     }
 
-    /// As with Spegel v0.7: what a pattern is found in is left out.
-    @Test func patternsLeaveOutWhatTheyAreFoundIn() throws {
+    /// As in Spegel v0.7, a pattern applies wherever it matches.
+    @Test func patternsWithholdMatchingImages() throws {
         let filter = ContentFilter(excluded: [
             try ReferencePattern(":latest$"), try ReferencePattern("^quay.io/secret/"),
         ])
@@ -41,8 +41,8 @@ struct ContentFilterTests {
         #expect(filter.tagName(ofImage: "docker.io/x/y:latest") == nil)
     }
 
-    /// containerd's label says `registry.lab` of what came from `registry.lab:5000`.
-    @Test func labelsNameTheHostWithoutItsPort() throws {
+    /// containerd's label has `registry.lab` for content from `registry.lab:5000`.
+    @Test func matchesLabelsWithoutPort() throws {
         func source(_ text: String, _ repository: String = "team/x") throws -> ContentSource {
             ContentSource(
                 registry: try #require(RegistryName(text)),
@@ -70,7 +70,7 @@ struct ContentFilterTests {
             ("/v2/x/blobs/DIGEST?ns=quay.io", false), ("/v2/x/blobs/DIGEST", true),
         ] as [(String, Bool)]
     )
-    func requestsAreHeldToTheSame(_ target: String, _ isAllowed: Bool) throws {
+    func appliesToRequests(_ target: String, _ isAllowed: Bool) throws {
         let filter = ContentFilter(
             registries: [try #require(RegistryName("docker.io"))],
             excluded: [try ReferencePattern(":latest$"), try ReferencePattern("/secret/")]

@@ -43,7 +43,7 @@ struct DHTRouterTests {
         }
     }
 
-    /// Runs nodes that start from the first one, beside the body.
+    /// Runs nodes that start from the first one, during the body.
     func running(_ addresses: [String], _ body: ([Node]) async throws -> Void) async throws {
         let first = try await Node(try #require(addresses.first))
         var nodes = [first]
@@ -77,7 +77,7 @@ struct DHTRouterTests {
         return found
     }
 
-    @Test func everyNodeFindsWhatOneAdvertises() async throws {
+    @Test func everyNodeFindsAdvertisedKeys() async throws {
         try await running(["127.0.0.2", "127.0.0.3", "127.0.0.4"]) { nodes in
             for node in nodes {
                 try await waitUntil("each node knows two others") { node.router.counts.peers == 2 }
@@ -99,7 +99,7 @@ struct DHTRouterTests {
         }
     }
 
-    @Test func connectedNodesKnowEachOthersZones() async throws {
+    @Test func connectedNodesKnowZonesOfEachOther() async throws {
         let first = try await Node("127.0.0.2", zone: Zone("zone-a"))
         let second = try await Node("127.0.0.3", zone: Zone("zone-b"), bootstrap: first.host.listenAddresses)
         let third = try await Node("127.0.0.4", bootstrap: first.host.listenAddresses)
@@ -118,10 +118,10 @@ struct DHTRouterTests {
         for node in nodes { await node.host.shutdown() }
     }
 
-    @Test func aNodeThatComesLaterLearnsAllRecords() async throws {
+    @Test func laterNodeGetsAllRecords() async throws {
         try await running(["127.0.0.2"]) { nodes in
             let first = nodes[0]
-            // A lone node is ready, and keeps its keys for whoever comes.
+            // A lone node is ready, and keeps its keys for later nodes.
             try await waitUntil("ready alone") { if case .ready = first.router.readiness { true } else { false } }
             await first.router.advertise((0..<200).map { "sha256:\($0)" })
             let late = try await Node("127.0.0.9", bootstrap: first.host.listenAddresses)
@@ -133,13 +133,13 @@ struct DHTRouterTests {
         }
     }
 
-    @Test func whatIsWithdrawnIsForgottenByAll() async throws {
+    @Test func allNodesDropWithdrawnKeys() async throws {
         try await running(["127.0.0.2", "127.0.0.3", "127.0.0.4"]) { nodes in
             await nodes[1].router.advertise((0..<300).map { "sha256:\($0)" })
             for number in [0, 2] {
                 try await waitUntil("node \(number) holds all records") { nodes[number].router.counts.records == 300 }
             }
-            // Records run out in minutes: what is gone within seconds was taken back.
+            // Records expire in minutes, so those that vanish within seconds were withdrawn.
             await nodes[1].router.withdraw((0..<200).map { "sha256:\($0)" })
             for number in [0, 2] {
                 try await waitUntil("node \(number) forgets") { nodes[number].router.counts.records == 100 }
@@ -148,7 +148,7 @@ struct DHTRouterTests {
         }
     }
 
-    @Test func aNodeThatShutsDownTakesItsRecordsBack() async throws {
+    @Test func nodeWithdrawsRecordsAtShutdown() async throws {
         try await running(["127.0.0.2"]) { nodes in
             let leaving = try await Node("127.0.0.9", bootstrap: nodes[0].host.listenAddresses)
             let group = ServiceGroup(
@@ -165,7 +165,7 @@ struct DHTRouterTests {
         }
     }
 
-    @Test func aProviderThatDoesNotHaveItIsNotOffered() async throws {
+    @Test func doesNotOfferProviderWithoutContent() async throws {
         try await running(["127.0.0.2", "127.0.0.3"]) { nodes in
             await nodes[1].router.advertise(["sha256:abc"])
             try await waitUntil("it is found") { await !found("sha256:abc", by: nodes[0].router).isEmpty }
@@ -176,7 +176,7 @@ struct DHTRouterTests {
         }
     }
 
-    @Test func aTraceTellsWhoWasAsked() async throws {
+    @Test func traceReportsRequests() async throws {
         try await running(["127.0.0.2", "127.0.0.3"]) { nodes in
             try await waitUntil("they know each other") { nodes.allSatisfy { $0.router.counts.peers == 1 } }
             let summary = try #require(await nodes[0].router.trace(key: "sha256:nobody"))
@@ -187,8 +187,8 @@ struct DHTRouterTests {
         }
     }
 
-    /// An address that swallows everything must not keep the node from one that answers.
-    @Test func aLoneNodeFindsAPeerThatComesLater() async throws {
+    /// An address that never responds must not keep the node from one that does.
+    @Test func loneNodeFindsLaterPeer() async throws {
         let later = try await Node("127.0.0.8")
         let address = try #require(later.host.listenAddresses.first).withoutPeerID
         await later.host.shutdown()
@@ -219,7 +219,7 @@ struct DHTRouterTests {
         await host.shutdown()
     }
 
-    @Test func startingIsSpreadOverAllCandidates() throws {
+    @Test func dialsAllCandidatesEquallyOften() throws {
         var generator = SeededGenerator()
         let candidates = try (1...20).map { try Multiaddr("/ip4/10.0.0.\($0)/tcp/5001") }
         var counts: [Multiaddr: Int] = [:]

@@ -2,7 +2,7 @@ import ContentStore
 import OCI
 import Synchronization
 
-/// A store in memory that does what a test tells it to.
+/// A store in memory that a test controls.
 final class FakeStore: ContentStore {
     struct Failure: Error {}
 
@@ -20,7 +20,7 @@ final class FakeStore: ContentStore {
 
     private let state = Mutex(State())
 
-    /// How often everything was read.
+    /// The number of full readings.
     var readings: Int { state.withLock { $0.readings } }
 
     func set(image name: String, to target: Descriptor?) {
@@ -53,19 +53,19 @@ final class FakeStore: ContentStore {
         state.withLock { $0.sources[digest] = sources }
     }
 
-    /// Whether calls about this name or digest get no answer.
+    /// Sets whether calls about this name or digest hang.
     func setHanging(_ subject: String, _ hangs: Bool = true) {
         state.withLock { state in
             if hangs { state.hanging.insert(subject) } else { state.hanging.remove(subject) }
         }
     }
 
-    /// What can be opened while calls fail.
+    /// Sets the content that is accessible while calls fail.
     func setAtHand(_ contents: [StoredContent]) {
         state.withLock { $0.atHand = contents }
     }
 
-    /// Whether calls fail; going away ends all watches.
+    /// Sets whether calls fail. Going away ends all watches.
     func setAway(_ isAway: Bool) {
         let watchers = state.withLock { state in
             state.isAway = isAway
@@ -99,7 +99,7 @@ final class FakeStore: ContentStore {
         }
     }
 
-    func contentsAtHand() async throws -> [StoredContent] {
+    func contentsOnDisk() async throws -> [StoredContent] {
         state.withLock { $0.atHand }
     }
 
@@ -162,7 +162,7 @@ func digest(_ digit: Character) throws -> Digest {
     try Digest("sha256:" + String(repeating: digit, count: 64))
 }
 
-/// A manifest that names a configuration and layers.
+/// A manifest that references a configuration and layers.
 func manifest(
     config: Digest,
     layers: [Digest],
@@ -176,14 +176,14 @@ func manifest(
         """#
 }
 
-/// An index that names manifests, with media types that nobody knows.
+/// An index that references manifests, with unknown media types.
 func index(manifests: [Digest], mediaType: String = "application/vnd.example.odd") -> String {
     let manifests = manifests.map { #"{"mediaType":"\#(mediaType)","digest":"\#($0)","size":9}"# }
     return #"{"schemaVersion":2,"manifests":[\#(manifests.joined(separator: ","))]}"#
 }
 
 extension Int {
-    /// A digest that is told from those of other numbers.
+    /// A digest that is distinct for each number.
     var digest: Digest {
         get throws {
             let digits = String(self, radix: 16)

@@ -8,12 +8,12 @@ import Testing
 struct IdleStreamsTests {
     private let peers = (0..<3).map { _ in KeyPair().peerID }
 
-    @Test func aStreamServesAgainUntilItsTimeHasPassed() {
+    @Test func reusesStreamUntilExpiry() {
         var idle = IdleStreams<Int>(lifetime: .seconds(5), perPeer: 2, inAll: 3)
         let first = idle.put(1, of: peers[0], now: .seconds(1))
         let second = idle.put(2, of: peers[0], now: .seconds(2))
         #expect(first && second)
-        // What was used last is taken first, and no other peer gets it.
+        // The last used one comes first, and no other peer gets it.
         let other = idle.take(peers[1], now: .seconds(2))
         let latest = idle.take(peers[0], now: .seconds(2))
         #expect(other == nil && latest == 2)
@@ -24,7 +24,7 @@ struct IdleStreamsTests {
         #expect(early.isEmpty && expired == [1] && idle.count == 0)
     }
 
-    @Test func thereIsRoomForSoMany() {
+    @Test func rejectsStreamsAboveLimits() {
         var idle = IdleStreams<Int>(lifetime: .seconds(5), perPeer: 2, inAll: 3)
         let kept = [(1, 0), (2, 0), (3, 0), (4, 1), (5, 2)].map { idle.put($0, of: peers[$1], now: .zero) }
         #expect(kept == [true, true, false, true, false])
@@ -32,7 +32,7 @@ struct IdleStreamsTests {
         #expect(all.sorted() == [1, 2, 4] && idle.count == 0)
     }
 
-    @Test func nothingIsLostOrGivenTwice() {
+    @Test func returnsEachStreamOnceAtRandom() {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         var idle = IdleStreams<Int>(lifetime: .seconds(5), perPeer: 3, inAll: 6)

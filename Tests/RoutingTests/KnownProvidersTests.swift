@@ -12,7 +12,7 @@ import Testing
         )
     }
 
-    @Test func followsThePeersAddresses() throws {
+    @Test func followsAddressesOfPeer() throws {
         let known = KnownProviders(registryPort: 5000)
         let first = try info(1, "/ip4/192.0.2.1/tcp/5001")
         let provider = try #require(known.provider(first))
@@ -25,7 +25,7 @@ import Testing
         #expect(known.count == 1)
     }
 
-    @Test func keepsNobodyWithoutAnAddress() throws {
+    @Test func ignoresPeerWithoutAddress() throws {
         let known = KnownProviders(registryPort: 5000)
         #expect(try known.provider(info(1)) == nil)
         #expect(known.count == 0)

@@ -22,12 +22,12 @@ struct LeaderBootstrapTests {
         }
     }
 
-    @Test func theHolderIsDialled() async throws {
+    @Test func returnsAddressOfHolder() async throws {
         let address = "/ip4/10.0.0.1/tcp/5001/p2p/\(Self.id)"
         let expected = try Multiaddr(address)
         let found = try await source(address).addresses()
         #expect(found == [expected])
-        // Also while the API server is away.
+        // Also while the API server is unreachable.
         let old = try await source(address, error: "away").addresses()
         #expect(old == [expected])
         let own = try await source(address, isLeader: true).addresses()
@@ -36,7 +36,7 @@ struct LeaderBootstrapTests {
         #expect(none.isEmpty)
     }
 
-    @Test func whatIsWrongIsTold() async throws {
+    @Test func errorNamesFault() async throws {
         for (source, word) in [
             (source(nil, error: "away"), "away"), (source("node1_abc"), "node1_abc"),
             (source("/ip4/10.0.0.1/tcp/1"), "multiaddr"),
@@ -46,7 +46,7 @@ struct LeaderBootstrapTests {
         }
     }
 
-    @Test func theIdentityIsAnAddressThatOthersReach() throws {
+    @Test func identityIsReachableAddress() throws {
         let id = try PeerID(Self.id)
         let addresses = try ["/ip4/127.0.0.1/tcp/5001", "/ip4/10.0.0.1/tcp/5001", "/ip6/fd00::1/tcp/5002"].map {
             try Multiaddr($0)
@@ -67,7 +67,7 @@ struct LeaderBootstrapTests {
         #expect(try identity("10.0.0.1", 0) == nil)
     }
 
-    @Test func aSourceThatFailsHidesNoOther() async throws {
+    @Test func failingSourceDoesNotAffectOthers() async throws {
         let good = StaticBootstrap([try Multiaddr("/ip4/10.0.0.1/tcp/1")])
         let found = try await CombinedBootstrap([source(nil, error: "away"), good, good]).addresses()
         #expect(found.count == 1)

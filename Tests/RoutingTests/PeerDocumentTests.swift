@@ -22,21 +22,21 @@ struct PeerDocumentTests {
         ),
         ("/ip4/10.0.0.1/tcp/5001/p2p/\(id)\n", ["/ip4/10.0.0.1/tcp/5001/p2p/\(id)"]), ("[]", []),
     ])
-    func allFormsAreRead(_ text: String, _ expected: [String]) throws {
+    func parsesAllForms(_ text: String, _ expected: [String]) throws {
         #expect(try PeerDocument.addresses(in: Array(text.utf8), port: 5001).map(\.description) == expected)
     }
 
     @Test(arguments: ["", "hello", "{}", "[1]", "<html>", #"{"Addrs":1}"#])
-    func othersAreRefused(_ text: String) {
+    func rejectsOtherDocuments(_ text: String) {
         #expect(throws: PeerDocument.Malformed.self) { try PeerDocument.addresses(in: Array(text.utf8), port: 1) }
     }
 
-    @Test func theNumberOfAddressesIsBounded() throws {
+    @Test func limitsAddresses() throws {
         let many = #"{"Addrs":[\#((0..<3000).map { "\"/ip4/10.0.\($0 / 256).\($0 % 256)\"" }.joined(separator: ","))]}"#
         #expect(try PeerDocument.addresses(in: Array(many.utf8), port: 1).count == PeerDocument.limit)
     }
 
-    @Test func whatIsServedIsFetched() async throws {
+    @Test func fetchesServedDocument() async throws {
         let id = try PeerID(Self.id)
         let address = try Multiaddr("/ip4/10.0.0.1/tcp/5001")
         let group = MultiThreadedEventLoopGroup.singleton

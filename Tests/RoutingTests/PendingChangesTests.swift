@@ -4,7 +4,7 @@ import Testing
 @testable import Routing
 
 struct PendingChangesTests {
-    @Test func eachChangeWaitsOnce() {
+    @Test func keepsEachChangeOnce() {
         let pending = PendingChanges()
         for _ in 0..<10 { pending.add(.imageUpdated(name: "a")) }
         pending.add(.imageDeleted(name: "a"))
@@ -12,7 +12,7 @@ struct PendingChangesTests {
         #expect(pending.take().isEmpty)
     }
 
-    @Test func tooManyBecomeOne() {
+    @Test func collapsesChangesAboveLimit() {
         let pending = PendingChanges()
         for number in 0..<10_000 { pending.add(.imageUpdated(name: "\(number)")) }
         let changes = pending.take()
@@ -20,7 +20,7 @@ struct PendingChangesTests {
         #expect(changes.count <= PendingChanges.limit)
     }
 
-    @Test func aBurstDoesNotHideADeletion() {
+    @Test func burstKeepsDeletion() {
         for deletion in [0, 500, 3000] {
             let pending = PendingChanges()
             for number in 0..<5000 {
@@ -30,14 +30,14 @@ struct PendingChangesTests {
         }
     }
 
-    @Test func deletionsAreFollowedByAReadingEach() {
+    @Test func schedulesReadingAfterEachDeletion() {
         let pending = PendingChanges()
         let now = ContinuousClock.now
         pending.setCollectionDue(now + .seconds(2))
         pending.setCollectionDue(now + .seconds(3))
         pending.addFullIfDue(now: now + .seconds(1))
         #expect(pending.take().isEmpty)
-        // A later deletion does not put the first reading off, and has one of its own.
+        // A later deletion does not delay the first reading, and has one of its own.
         pending.addFullIfDue(now: now + .seconds(2))
         #expect(pending.take() == [.unknown])
         pending.addFullIfDue(now: now + .seconds(2.5))
@@ -48,7 +48,7 @@ struct PendingChangesTests {
         #expect(pending.take().isEmpty)
     }
 
-    @Test func contentIsLookedAtAgainSomeTimes() throws {
+    @Test func rechecksContentUpToMaximum() throws {
         let pending = PendingChanges()
         let content = try digest("a")
         let now = ContinuousClock.now
@@ -68,7 +68,7 @@ struct PendingChangesTests {
         #expect(pending.take().count <= PendingChanges.limit)
     }
 
-    @Test func aFullReadingComesWhenItIsDueAndOnce() {
+    @Test func fullReadingIsAddedOnceWhenDue() {
         let pending = PendingChanges()
         let now = ContinuousClock.now
         pending.addFullIfDue(now: now)

@@ -1,7 +1,7 @@
 import Logging
 import Synchronization
 
-/// Keeps the messages that are told to people.
+/// Records log messages.
 final class RecordingLog: LogHandler, Sendable {
     private let kept = Mutex<[String]>([])
 

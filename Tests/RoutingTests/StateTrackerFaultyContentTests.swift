@@ -6,7 +6,7 @@ import Testing
 
 @testable import Routing
 
-/// Content whose file is not what its digest says is taken back, until there is another file.
+/// Content with a digest mismatch is withdrawn until its file is replaced.
 @Suite(.timeLimit(.minutes(1)))
 struct StateTrackerFaultyContentTests {
     private let path: String
@@ -36,7 +36,7 @@ struct StateTrackerFaultyContentTests {
         #expect(router.advertised == keys)
     }
 
-    @Test func itIsTakenBackUntilItIsReplaced() async throws {
+    @Test func withdrawsFaultyContentUntilReplaced() async throws {
         let (good, other): ([UInt8], [UInt8]) = ([1, 2, 3], [4, 5, 6])
         let (key, otherKey) = (digest(good), digest(other))
         write([3, 2, 1], to: "blobs/sha256/\(key.hex)")
@@ -59,12 +59,12 @@ struct StateTrackerFaultyContentTests {
         try await expectAdvertised([key.text, otherKey.text], by: router)
         let file = try #require(try store.openFile(key))
         guard case .faulty? = store.checks?.checkNow(file, key) else {
-            Issue.record("a wrong file is found sound")
+            Issue.record("a faulty file passed the check")
             return
         }
         try await expectAdvertised([otherKey.text], by: router)
         #expect(index.entry(key) == nil)
-        // A reading of everything, which comes soon after, finds the same.
+        // The full reading soon after has the same result.
         let before = tracker.snapshot.lastComparison?.end
         for _ in 0..<1000 where tracker.snapshot.lastComparison?.end == before {
             try await Task.sleep(for: .milliseconds(5))

@@ -4,9 +4,9 @@ import Testing
 
 @testable import Routing
 
-/// Items that hang, stores that are away, and what the tracker tells of it.
+/// Requests that hang, stores that are unavailable, and the reports about them.
 extension StateTrackerTests {
-    @Test func aDocumentThatHangsHoldsUpNothing() async throws {
+    @Test func hangingDocumentDelaysNoOther() async throws {
         let (slow, good) = (try digest("1"), try digest("2"))
         let (one, two, three) = (try digest("3"), try digest("4"), try digest("5"))
         addImage("docker.io/library/slow:1", manifest: slow, config: one, layers: [two])
@@ -18,7 +18,7 @@ extension StateTrackerTests {
             try await expectAdvertised(keys.union(digests))
             #expect(content.entry(three)?.mediaType == .ociConfig)
             #expect(content.entry(one)?.mediaType == nil)
-            // It is read when it answers again.
+            // It is read when the store responds again.
             store.setHanging(slow.text, false)
             store.tell(.unknown)
             for _ in 0..<1000 where content.entry(one)?.mediaType == nil {
@@ -28,7 +28,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func aChangeThatHangsHoldsUpNothing() async throws {
+    @Test func hangingChangeDelaysNoOther() async throws {
         try await tracking { tracker in
             while true {
                 if case .ready = tracker.readiness { break }
@@ -43,7 +43,7 @@ extension StateTrackerTests {
             store.tell(.contentAdded(blob))
             for name in ["slow", "good"] { store.tell(.imageUpdated(name: "docker.io/library/\(name):1")) }
             try await expectAdvertised(["docker.io/library/good:1", m.text, config.text])
-            // What could not be asked is found by the reading that follows.
+            // The next full reading finds the rest.
             store.setHanging("docker.io/library/slow:1", false)
             store.setHanging(blob.text, false)
             try await expectAdvertised([
@@ -52,7 +52,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func manyDocumentsThatAreNoFilesAreNotAllRead() async throws {
+    @Test func limitsDocumentsReadWithoutFiles() async throws {
         var keys: Set<String> = []
         for number in 1...150 {
             let (manifest, config) = (try number.digest, try (1000 + number).digest)
@@ -66,7 +66,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func whatNobodyTellsIsFoundInTheEnd() async throws {
+    @Test func fullReadingFindsUnreportedChanges() async throws {
         let (old, new) = (try digest("1"), try digest("2"))
         store.add(old, size: 1)
         try await tracking(fullInterval: .milliseconds(10)) { _ in
@@ -77,7 +77,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func collectionAfterABurstIsNoticed() async throws {
+    @Test func detectsCollectionAfterBurst() async throws {
         let (m, config) = (try digest("1"), try digest("2"))
         addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
         try await tracking { _ in
@@ -91,13 +91,13 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func anImageThatIsBackStays() async throws {
+    @Test func keepsImageThatWasPulledAgain() async throws {
         let (m, config) = (try digest("1"), try digest("2"))
         addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
         let keys: Set = ["docker.io/library/x:1", m.text, config.text]
         try await tracking { _ in
             try await expectAdvertised(keys)
-            // Deleted and pulled again before anybody looked.
+            // Deleted and pulled again before the tracker has looked.
             let (blob, marker) = (try digest("3"), try digest("4"))
             store.add(blob, size: 1)
             store.tell(.imageDeleted(name: "docker.io/library/x:1"))
@@ -109,7 +109,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func oddTypesAreWalked() async throws {
+    @Test func walksUnknownMediaTypes() async throws {
         let (list, artifact) = (try digest("1"), try digest("2"))
         let (config, layer, blob) = (try digest("3"), try digest("4"), try digest("5"))
         let docker = "application/vnd.docker.distribution.manifest.v2+json"
@@ -144,7 +144,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func sharesWhatLiesAtHandWhileTheStoreWasNeverThere() async throws {
+    @Test func sharesContentOnDiskBeforeFirstReading() async throws {
         let (blob, m, config) = (try digest("1"), try digest("2"), try digest("3"))
         store.setAway(true)
         store.setAtHand([StoredContent(digest: blob, size: 5)])
@@ -157,8 +157,8 @@ extension StateTrackerTests {
             }
             #expect(reason.contains("1 pieces"), "\(reason)")
             try await Task.sleep(for: .milliseconds(100))
-            #expect(log.warnings.count == 1, "an outage is told once: \(log.warnings)")
-            // What was not the store's is withdrawn once it is there.
+            #expect(log.warnings.count == 1, "expected one warning per outage: \(log.warnings)")
+            // Content that is not the store's is withdrawn when the store is available.
             addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
             store.setAway(false)
             try await expectAdvertised(["docker.io/library/x:1", m.text, config.text])
@@ -166,7 +166,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func tellsWhatIsAdvertised() async throws {
+    @Test func snapshotCountsAdvertisedContent() async throws {
         let (a, b, c) = (try digest("a"), try digest("b"), try digest("c"))
         addImage("docker.io/library/x:1", manifest: a, config: b, layers: [c])
         addImage("docker.io/library/x:2", manifest: a, config: b, layers: [c])
@@ -190,7 +190,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func registriesAreBounded() throws {
+    @Test func limitsRegistries() throws {
         var images: [String] = []
         for number in 0..<200 { images += (0...number).map { "r\(number).example/x:\($0)" } }
         let registries = TrackerSnapshot.registries(images: images, contents: [nil: 7])
@@ -207,7 +207,7 @@ extension StateTrackerTests {
         addImage("docker.io/library/discarded:1", manifest: m, config: config, layers: [])
         store.add(m, document: manifest(config: config, layers: [try digest("9")]))
         addImage("docker.io/library/whole:1", manifest: whole, config: other, layers: [layer])
-        // Another platform's manifest without its layers beside a whole one is as usual.
+        // Another platform's manifest without its layers next to a complete one is normal.
         let list = try digest("6")
         store.add(list, document: index(manifests: [m, whole]))
         store.set(image: "docker.io/library/list:1", to: Descriptor(mediaType: .ociIndex, digest: list, size: 1))

@@ -4,9 +4,9 @@ import Testing
 
 @testable import Routing
 
-/// What a filter keeps back, whichever way the tracker hears of it.
+/// The content that a filter withholds, in all the ways that the tracker learns of it.
 extension StateTrackerTests {
-    /// The names that a kubelet's pull gives an image, in its order.
+    /// The names that a kubelet's pull gives to an image, in order.
     private func names(_ repository: String, _ manifest: Digest, config: Digest) -> [String] {
         ["\(repository):1", config.text, "\(repository)@\(manifest)"]
     }
@@ -29,7 +29,7 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func whatAKubeletPulledFromAnotherRegistryIsKeptBack() async throws {
+    @Test func withholdsKubeletPullOfOtherRegistry() async throws {
         let (a, b, c) = (try digest("a"), try digest("b"), try digest("c"))
         let (d, e, f) = (try digest("d"), try digest("e"), try digest("f"))
         pull("docker.io/library/x", manifest: a, config: b, layers: [c])
@@ -37,11 +37,11 @@ extension StateTrackerTests {
         try await tracking(try docker()) { tracker in
             try await expectAdvertised(["docker.io/library/x:1", a.text, b.text, c.text])
             #expect(tracker.snapshot.withheldContents == 3)
-            #expect(content.entry(f) != nil, "it is held all the same")
+            #expect(content.entry(f) != nil, "withheld content stays in the index")
         }
     }
 
-    @Test func aBlobOfAnotherRegistryIsNeverAdvertised() async throws {
+    @Test func neverAdvertisesBlobOfOtherRegistry() async throws {
         try await tracking(try docker()) { tracker in
             try await becameReady(tracker)
             let (theirs, config, layer) = (try digest("1"), try digest("2"), try digest("3"))
@@ -52,7 +52,7 @@ extension StateTrackerTests {
             store.add(unlabelled, size: 7)
             for digest in [theirs, config, layer, mine, unlabelled] { store.tell(.contentAdded(digest)) }
             try await expectAdvertised([mine.text])
-            // The label comes after the commit; until then nobody knows.
+            // The label comes after the commit. Until then the origin is unknown.
             store.setSources(of: layer, "quay.io/y")
             store.setSources(of: unlabelled, "docker.io/library/z")
             try await expectAdvertised([mine.text, unlabelled.text])
@@ -68,14 +68,14 @@ extension StateTrackerTests {
             store.setSources(of: last, "docker.io/library/z")
             store.tell(.contentAdded(last))
             try await expectAdvertised([mine.text, unlabelled.text, last.text])
-            // And a full reading comes to the same.
+            // A full reading has the same result.
             store.tell(.unknown)
             try await Task.sleep(for: .milliseconds(100))
             try await expectAdvertised([mine.text, unlabelled.text, last.text])
         }
     }
 
-    @Test func contentOfTwoRegistriesIsShared() async throws {
+    @Test func sharesContentOfTwoRegistries() async throws {
         let (m, n, config, layer) = (try digest("1"), try digest("2"), try digest("3"), try digest("4"))
         try await tracking(try docker()) { tracker in
             try await becameReady(tracker)
@@ -89,17 +89,17 @@ extension StateTrackerTests {
         }
     }
 
-    @Test func importedContentWithoutLabelsIsShared() async throws {
+    @Test func sharesImportedContentWithoutLabels() async throws {
         let (m, config, layer) = (try digest("1"), try digest("2"), try digest("3"))
         let keys: Set = [m.text, config.text, layer.text]
         addImage("imported", manifest: m, config: config, layers: [layer])
         try await tracking { _ in try await expectAdvertised(keys) }
         await router.withdraw(Array(keys))
-        // Also where registries are chosen: nothing says that it comes from another.
+        // Also with a filter of registries: nothing says that it comes from another.
         try await tracking(try docker()) { _ in try await expectAdvertised(keys) }
     }
 
-    @Test func aPatternKeepsTagsBack() async throws {
+    @Test func patternWithholdsTags() async throws {
         let (m, config) = (try digest("1"), try digest("2"))
         addImage("docker.io/library/x:latest", manifest: m, config: config, layers: [])
         addImage("docker.io/library/x:1", manifest: m, config: config, layers: [])
@@ -108,7 +108,7 @@ extension StateTrackerTests {
             try await expectAdvertised(["docker.io/library/x:1", m.text, config.text])
             store.set(image: "docker.io/library/x:1", to: nil)
             store.tell(.imageDeleted(name: "docker.io/library/x:1"))
-            // Now only a name that is kept back names it.
+            // Now only a withheld name references it.
             try await expectAdvertised([])
             #expect(content.resolve(tagName: "docker.io/library/x:latest") == nil)
         }

@@ -12,7 +12,7 @@ struct StateTrackerTests {
     let router = MemoryRouter()
     let log = RecordingLog()
 
-    /// Runs a tracker beside the body.
+    /// Runs a tracker during the body.
     func tracking(
         _ filter: ContentFilter = ContentFilter(),
         fullInterval: Duration = .seconds(300),
@@ -39,7 +39,7 @@ struct StateTrackerTests {
         try await task.value
     }
 
-    /// Waits until the router is told of exactly these keys.
+    /// Waits until the router has exactly these keys.
     func expectAdvertised(_ keys: Set<String>, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         for _ in 0..<2000 {
             if router.advertised == keys { return }
@@ -82,13 +82,13 @@ struct StateTrackerTests {
         }
     }
 
-    @Test func advertisesContentThatNoImageNames() async throws {
+    @Test func advertisesContentWithoutImage() async throws {
         store.add(try digest("e"), size: 1)
         let key = try digest("e").text
         try await tracking { _ in try await expectAdvertised([key]) }
     }
 
-    @Test func aMalformedManifestHoldsNothingBack() async throws {
+    @Test func malformedManifestDoesNotAffectOthers() async throws {
         let (bad, good) = (try digest("6"), try digest("7"))
         store.add(bad, document: "{]")
         store.set(image: "docker.io/library/bad:1", to: Descriptor(mediaType: .ociManifest, digest: bad, size: 2))
@@ -99,7 +99,7 @@ struct StateTrackerTests {
         try await tracking { _ in try await expectAdvertised(keys) }
     }
 
-    @Test func honoursTheFilter() async throws {
+    @Test func appliesFilter() async throws {
         let (mine, theirs, shared) = (try digest("a"), try digest("b"), try digest("c"))
         let (config, other) = (try digest("d"), try digest("e"))
         addImage("docker.io/library/mine:1", manifest: mine, config: config, layers: [shared])
@@ -114,7 +114,7 @@ struct StateTrackerTests {
         }
     }
 
-    @Test func followsImagesAndContentAsTheyCome() async throws {
+    @Test func followsNewImagesAndContent() async throws {
         try await tracking { tracker in
             while true {
                 if case .ready = tracker.readiness { break }
@@ -131,7 +131,7 @@ struct StateTrackerTests {
             store.set(image: "docker.io/library/new:1", to: nil)
             store.tell(.imageDeleted(name: "docker.io/library/new:1"))
             try await expectAdvertised([blob.text, m.text, config.text])
-            // Collected later, of which nobody tells.
+            // Garbage-collected later, without an event.
             for digest in [m, config, blob] { store.remove(digest) }
             store.tell(.imageDeleted(name: "docker.io/library/new:1"))
             try await expectAdvertised([])
@@ -139,7 +139,7 @@ struct StateTrackerTests {
         }
     }
 
-    @Test func waitsForAStoreThatIsAway() async throws {
+    @Test func waitsForUnavailableStore() async throws {
         let m = try digest("a")
         addImage("docker.io/library/x:1", manifest: m, config: try digest("b"), layers: [])
         let keys: Set = ["docker.io/library/x:1", m.text, try digest("b").text]
@@ -152,7 +152,7 @@ struct StateTrackerTests {
             }
             store.setAway(false)
             try await expectAdvertised(keys)
-            // Away again: what is known stays advertised, and changes made meanwhile are found.
+            // Unavailable again: known content stays advertised, and later changes are found.
             store.setAway(true)
             try await Task.sleep(for: .milliseconds(30))
             #expect(router.advertised == keys)
@@ -162,7 +162,7 @@ struct StateTrackerTests {
         }
     }
 
-    @Test func burstsAreCoalesced() async throws {
+    @Test func coalescesBursts() async throws {
         try await tracking { tracker in
             while true {
                 if case .ready = tracker.readiness { break }

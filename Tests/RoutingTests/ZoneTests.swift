@@ -4,7 +4,7 @@ import Testing
 
 struct ZoneTests {
     @Test(arguments: ["a", "A", "7", "eu-central-1a", "rack_1.row-2", String(repeating: "z", count: 63)])
-    func namesAreRead(text: String) throws {
+    func parsesNames(text: String) throws {
         let zone = try #require(Zone(text))
         #expect(zone.text == text && "\(zone)" == text)
         #expect(Zone(protocols: ["/ipfs/id/1.0.0", zone.protocolName, "/ipfs/ping/1.0.0"]) == zone)
@@ -14,18 +14,18 @@ struct ZoneTests {
         "", "-", "-a", "a-", "a.", "_", "a b", "a/b", "zöne", "a\u{0}", "a\r\n", "a\u{301}",
         String(repeating: "z", count: 64),
     ])
-    func othersAreRefused(text: String) {
+    func rejectsOtherTexts(text: String) {
         #expect(Zone(text) == nil)
         #expect(Zone(protocols: ["/spegel/zone/1/" + text]) == nil)
     }
 
-    @Test func theFirstOfSeveralCounts() {
+    @Test func firstOfSeveralZonesCounts() {
         #expect(Zone(protocols: []) == nil)
         #expect(Zone(protocols: ["/spegel/zone/1", "/spegel/zone/2/a", "zone", "/spegel/kad/1.0.0"]) == nil)
         #expect(Zone(protocols: ["/spegel/zone/1/-", "/spegel/zone/1/b", "/spegel/zone/1/a"]) == Zone("b"))
     }
 
-    @Test func whatPeersTellIsRemembered() {
+    @Test func remembersZonesOfPeers() {
         let zones = PeerZones()
         #expect(zones.zone(of: "one") == nil)
         zones.note(Zone("a"), of: "one")
@@ -41,7 +41,7 @@ struct ZoneTests {
         #expect(zones.count == 0)
     }
 
-    @Test func whatIsRememberedIsBoundedAndTheOldestGo() {
+    @Test func dropsOldestPeersAboveLimit() {
         let zones = PeerZones()
         zones.note(text: "a", of: "often")
         for number in 0..<5000 {

@@ -6,7 +6,7 @@ import Time
 @testable import Simulation
 
 struct EventQueueTests {
-    @Test func eventsComeInOrderOfTimeAndThenAsPutIn() {
+    @Test func returnsEventsInOrderOfTimeThenOfInsertion() {
         var generator = SeededGenerator()
         var queue = EventQueue<Int>()
         var expected: [(time: Int64, number: Int)] = []

@@ -6,7 +6,7 @@ import Time
 @testable import Simulation
 
 struct ModelTests {
-    @Test func percentilesAreThoseOfTheNearestRank() {
+    @Test func percentileIsNearestRank() {
         #expect(Distribution().percentile(0.5) == nil)
         let distribution = Distribution((1...100).reversed().map(Double.init))
         #expect(distribution.percentile(0.5) == 50)
@@ -17,7 +17,7 @@ struct ModelTests {
         #expect(distribution.mean == 50.5)
     }
 
-    @Test func latencyHasTheGivenMedianAndSpread() {
+    @Test func latencyHasMedianAndSpreadOfModel() {
         var random = SimulationRandom(seed: 4)
         var model = NetworkModel()
         model.loss = 0
@@ -26,22 +26,22 @@ struct ModelTests {
         )
         #expect(times.count == 20_000)
         #expect((240...260).contains(times.percentile(0.5) ?? 0))
-        // The 99th percentile of a log-normal distribution lies at exp(2.326 sigma) times the median.
+        // The 99th percentile of a log-normal distribution is exp(2.326 sigma) times the median.
         #expect((740...860).contains(times.percentile(0.99) ?? 0))
     }
 
-    @Test func lossDelaysAMessageAndSeldomLosesIt() {
+    @Test func lossDelaysMessagesAndDropsFew() {
         var random = SimulationRandom(seed: 4)
         var model = NetworkModel()
         model.loss = 0.5
         let times = (0..<10_000).map { _ in model.transit(using: &random) }
         let prompt = times.count { ($0 ?? .seconds(100)) < .milliseconds(100) }
         #expect((4800...5200).contains(prompt))
-        // One in 2^6 is lost for good.
+        // One in 2^6 is dropped.
         #expect((100...220).contains(times.count { $0 == nil }))
     }
 
-    @Test func anIdentityTellsItsNumber() {
+    @Test func identityContainsItsNumber() {
         let identities = Identities(seed: 9)
         for number in [0, 1, 9999, Identities.firstInvented + 3] {
             #expect(Identities.number(of: identities.peer(number).id) == number)
@@ -51,7 +51,7 @@ struct ModelTests {
         #expect(Identities.number(of: PeerID(publicKeyProtobuf: [1, 2, 3])) == nil)
     }
 
-    @Test func estimatedSizesAreThoseOnTheWire() {
+    @Test func estimatedSizesMatchTheWire() {
         let peers = (0..<20).map { Message.Peer(Identities(seed: 1).peer($0), connection: .connected) }
         let messages = [
             Message(kind: .findNode, key: peers[0].info.id.bytes),

@@ -16,7 +16,7 @@ struct NetworkTests {
         return network
     }
 
-    @Test func inASmallNetworkEveryNodeHoldsEveryRecordAndAsksNobody() {
+    @Test func smallNetworkHoldsAllRecordsOnAllNodes() {
         let network = network(10)
         network.probe(perSecond: 50, for: .seconds(4), age: .seconds(10))
         let figures = network.lookupFigures()
@@ -31,7 +31,7 @@ struct NetworkTests {
     }
 
     @Test(arguments: [1, 2] as [UInt64])
-    func inALargerNetworkEveryKeyIsFoundInFewHops(seed: UInt64) {
+    func largerNetworkFindsEveryKeyInFewHops(seed: UInt64) {
         let network = network(60, seed: seed)
         network.probe(perSecond: 30, for: .seconds(5), age: .seconds(10))
         let figures = network.lookupFigures()
@@ -39,13 +39,13 @@ struct NetworkTests {
         #expect(figures.successes == figures.count, "seed \(seed)")
         #expect((1...5).contains(figures.hops.percentile(0.99) ?? 0), "seed \(seed)")
         #expect(network.tableQuality().closestKnown > 0.95, "seed \(seed)")
-        // Each key is held by the K closest of the others.
+        // The K closest of the other nodes hold each key.
         #expect((2300...2600).contains(network.recordsHeld.sum), "seed \(seed)")
         #expect(network.keys.allSatisfy { network.holderCount(of: $0) >= 18 }, "seed \(seed)")
         #expect(network.stalledTimers == 0)
     }
 
-    @Test func theSameSeedGivesTheSameRunAndAnotherAnother() {
+    @Test func seedDeterminesRun() {
         func trace(seed: UInt64) -> [String] {
             let network = network(40, seed: seed)
             network.churn(share: 0.5, keysPerNode: 2, .vanishing)
@@ -61,7 +61,7 @@ struct NetworkTests {
         #expect(trace(seed: 8) != first)
     }
 
-    @Test func keysAreFoundWhileNodesVanish() {
+    @Test func findsKeysWhileNodesVanish() {
         let network = network(50)
         network.churn(share: 0.1, keysPerNode: 2, .vanishing)
         network.probe(perSecond: 2, for: .seconds(120), age: .seconds(20))
@@ -72,7 +72,7 @@ struct NetworkTests {
         #expect(figures.successRate >= 0.99)
     }
 
-    @Test func aNodeThatLeavesCleanlyTakesItsRecordsBack() {
+    @Test func nodeWithdrawsRecordsOnCleanDeparture() {
         let network = network(40)
         let leaver = network.up[3]
         let held = network.recordsHeld.sum
@@ -80,7 +80,7 @@ struct NetworkTests {
         network.run(for: .seconds(3))
         #expect(network.size == 39)
         #expect(network.nodes[Int(leaver)].isUp == false)
-        // What it provided is gone, and so is what it held.
+        // Its own records are gone, and so are those that it held.
         let records = held - 2 * 20
         #expect((records - 70...records - 10).contains(network.recordsHeld.sum))
         let key = network.keys[network.nodes[Int(leaver)].keys[0]]
@@ -89,7 +89,7 @@ struct NetworkTests {
         #expect(network.probes.allSatisfy { $0.succeeded == nil && $0.ended != nil })
     }
 
-    @Test func aNetworkThatWasCutIsOneAgainAfterwards() {
+    @Test func cutNetworkRecoversAfterHealing() {
         let network = network(40)
         network.divide(share: 0.5)
         network.cut()
@@ -104,13 +104,13 @@ struct NetworkTests {
         let after = network.lookupFigures(first..<network.probeCount)
         #expect(after.count == network.keys.count)
         #expect(after.successes == after.count)
-        // The records of before the cut are still there, but those that hold them are not all within reach.
+        // The records from before the cut still exist, but not all their holders are reachable.
         #expect(before.count > 50)
         #expect(network.tableQuality().closestKnown > 0.9)
     }
 
     @Test(arguments: Behaviour.attacks)
-    func honestNodesFindMostKeysWhileOthersAttack(_ attack: Behaviour) {
+    func honestNodesFindMostKeysDuringAttack(_ attack: Behaviour) {
         var settings = SimulatedNetwork.Settings()
         settings.seed = 3
         let network = SimulatedNetwork(settings: settings)
@@ -123,11 +123,11 @@ struct NetworkTests {
         let figures = network.figures(ofLookups: 150, unknown: false, wanted: 20)
         #expect(figures.count > 80)
         #expect(figures.successRate >= (attack == .falseProviders ? 0.8 : 0.95))
-        // The attack reaches those who look.
+        // The attack reaches the honest nodes.
         if attack == .falseProviders { #expect((figures.falseProviders.mean ?? 0) > 0) }
     }
 
-    @Test func trafficIsCountedWhereItIsSent() {
+    @Test func countsTrafficAtSender() {
         let network = network(30, keysPerNode: 1)
         let idle = network.traffic(for: .seconds(60))
         let busy = network.traffic(for: .seconds(60)) { $0.probe(perSecond: 50, for: .seconds(10), age: .seconds(5)) }

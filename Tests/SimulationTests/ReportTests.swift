@@ -3,7 +3,7 @@ import Testing
 @testable import Simulation
 
 struct ReportTests {
-    @Test func numbersAreWrittenWithTheirDecimals() {
+    @Test func formatsDecimals() {
         #expect(decimal(0, 0) == "0")
         #expect(decimal(1.005, 1) == "1.0")
         #expect(decimal(0.05, 2) == "0.05")
@@ -12,7 +12,7 @@ struct ReportTests {
         #expect(decimal(1234.5678, 2) == "1234.57")
     }
 
-    @Test func aReportIsATableForPeopleAndForPrograms() {
+    @Test func reportHasTextAndCSV() {
         var report = Report(name: "x", title: "X", columns: ["name", "n", "share, %"])
         report.rows = [
             [.text("a, \"b\""), .count(3), .share(0.5, decimals: 1)],
@@ -37,7 +37,7 @@ struct ReportTests {
         #expect(PlotScale(.init("y"), values: []).ticks.count > 1)
     }
 
-    @Test func aFigureHasItsSeriesAxesAndBothGrounds() {
+    @Test func figureHasSeriesAxesAndBothBackgrounds() {
         let plot = Plot(
             title: "A < B",
             x: .init("nodes", .logarithmic),

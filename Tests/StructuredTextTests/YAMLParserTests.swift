@@ -8,7 +8,7 @@ struct YAMLParserTests {
         try YAMLParser.parse(Array(text.utf8))
     }
 
-    @Test func blocksAndScalarsAreRead() throws {
+    @Test func parsesBlocksAndScalars() throws {
         let value = try parse(
             """
             # a comment
@@ -61,38 +61,37 @@ struct YAMLParserTests {
     }
 
     @Test(arguments: [
-        ("a: &x 1", "anchors"), ("a: *x", "anchors"), ("a: !!str 1", "anchors"), ("a: 1\na: 2", "second time"),
-        ("{a: 1, a: 2}", "second time"), ("a: 1\n   b: 2", "indentation"), ("a:\n\tb: 1", "tab"),
+        ("a: &x 1", "anchors"), ("a: *x", "anchors"), ("a: !!str 1", "anchors"), ("a: 1\na: 2", "duplicate key"),
+        ("{a: 1, a: 2}", "duplicate key"), ("a: 1\n   b: 2", "indentation"), ("a:\n\tb: 1", "tab"),
         ("a: \"b\nc\"", "end on its line"), ("a: [1, 2", "not closed"), ("a: [1 2]x", "unexpected text"),
-        ("? a\n: b", "not supported"), ("a: 1\n---\nb: 2", "one document"), ("- a\nb: 1", "belong"),
+        ("? a\n: b", "not supported"), ("a: 1\n---\nb: 2", "one document"), ("- a\nb: 1", "after the document"),
         ("%YAML 1.2", "directives"), ("a: \"\\q\"", "escape"), ("a: \"\\ud800\\u0041\"", "surrogate"),
     ])
-    func whatIsNotReadIsNamed(_ text: String, _ word: String) throws {
+    func namesUnsupportedSyntaxInTheError(_ text: String, _ word: String) throws {
         let error = try #require(throws: YAMLError.self) { try parse(text) }
         #expect(error.description.contains(word), "\(error)")
     }
 
-    @Test func aLongFlowCollectionIsReadInOneGo() throws {
+    @Test func scansLongFlowCollectionOnce() throws {
         let lines = (0..<20_000).map { "  {\"a]\": \($0), it's: ['x}']}, # ]" }.joined(separator: "\n")
         let value = try parse("list: [\n\(lines)\n]\nnext: 1")
         #expect(value["list"]?.items?.count == 20_000)
         #expect(value["next"] == .integer(1))
     }
 
-    @Test func anEmptyDocumentIsNull() throws {
+    @Test func parsesEmptyDocumentAsNull() throws {
         #expect(try parse("") == .null)
         #expect(try parse("# nothing\n\n---\n") == .null)
     }
 
-    @Test func depthIsBounded() {
+    @Test func rejectsDeepNesting() {
         #expect(throws: YAMLError.self) { try parse(String(repeating: "[", count: 100_000)) }
         #expect(throws: YAMLError.self) { try parse(String(repeating: "- ", count: 100_000)) }
         let steps = (0..<1000).map { String(repeating: " ", count: $0) + "a:" }.joined(separator: "\n")
         #expect(throws: YAMLError.self) { try parse(steps) }
     }
 
-    /// All JSON that is written is read as it was.
-    @Test func jsonIsYAML() throws {
+    @Test func parsesEncodedJSONUnchanged() throws {
         var generator = SeededGenerator()
         for _ in 0..<300 {
             let value = random(depth: 4, &generator)
@@ -102,7 +101,7 @@ struct YAMLParserTests {
         }
     }
 
-    @Test func randomTextNeverTraps() {
+    @Test func neverTrapsOnRandomText() {
         var generator = SeededGenerator()
         let pieces = [
             "a", ":", " ", "\n", "- ", "\"", "'", "[", "]", "{", "}", ",", "#", "|", ">", "\\", "\\u12", "-", "\t", "é",

@@ -4,10 +4,10 @@ import HTTPClient
 import StructuredText
 
 extension ClusterAccess {
-    /// The access that the current context of a kubeconfig gives: by token or client certificate. Files that it names
-    /// are taken from the folder that it is in.
+    /// The access of the current context of a kubeconfig, by token or client certificate. Relative paths in it start in
+    /// its folder.
     ///
-    /// - Throws: ``AccessError`` that names the file and what is wrong in it.
+    /// - Throws: ``AccessError`` with the file and the fault in it.
     public static func kubeconfig(path: String) throws(AccessError) -> ClusterAccess {
         let bytes: [UInt8]?
         do {
@@ -15,7 +15,7 @@ extension ClusterAccess {
         } catch {
             throw AccessError("\(error)")
         }
-        guard let bytes else { throw AccessError("there is no kubeconfig \(path)") }
+        guard let bytes else { throw AccessError("kubeconfig \(path) not found") }
         do {
             return try kubeconfig(bytes, folder: Files.parent(of: path) ?? ".")
         } catch {
@@ -31,14 +31,16 @@ extension ClusterAccess {
             throw AccessError("\(error)")
         }
         guard let current = document["current-context"]?.text, !current.isEmpty else {
-            throw AccessError("it has no current-context")
+            throw AccessError("missing current-context")
         }
         let context = try entry("context", named: current, in: document)
         let cluster = try entry("cluster", named: context["cluster"]?.text ?? "", in: document)
         let user = try entry("user", named: context["user"]?.text ?? "", in: document)
 
-        guard let server = cluster["server"]?.text else { throw AccessError("the cluster has no server") }
-        guard var url = HTTPURL(server) else { throw AccessError("the server '\(server)' is no http or https URL") }
+        guard let server = cluster["server"]?.text else { throw AccessError("missing server of the cluster") }
+        guard var url = HTTPURL(server) else {
+            throw AccessError("expected an http or https URL as server, got '\(server)'")
+        }
         if url.path.hasSuffix("/") {
             let path = String(url.path.dropLast())
             url = HTTPURL(isSecure: url.isSecure, host: url.host, port: url.port, path: path)
@@ -49,10 +51,10 @@ extension ClusterAccess {
         access.authority = try material("certificate-authority", in: cluster, folder: folder)
         if cluster["insecure-skip-tls-verify"]?.bool == true {
             access.verifiesServer = false
-            access.warning = "the kubeconfig says insecure-skip-tls-verify: anybody can pose as the API server"
+            access.warning = "insecure-skip-tls-verify is set: the API server's identity is not verified"
         }
         for unsupported in ["exec", "auth-provider", "username"] where user[unsupported]?.isNull == false {
-            throw AccessError("the user's \(unsupported) is not supported: use a token or a client certificate")
+            throw AccessError("unsupported \(unsupported) of the user: use a token or a client certificate")
         }
         access.clientCertificate = try material("client-certificate", in: user, folder: folder)
         access.clientKey = try material("client-key", in: user, folder: folder)
@@ -69,12 +71,12 @@ extension ClusterAccess {
     {
         let entries = document["\(kind)s"]?.items ?? []
         guard let entry = entries.first(where: { $0["name"]?.text == name }) else {
-            throw AccessError("it has no \(kind) '\(name)'")
+            throw AccessError("missing \(kind) '\(name)'")
         }
         return entry[kind] ?? .object([:])
     }
 
-    /// `KEY-data` as base64, else the file that `KEY` names.
+    /// The base64 of `KEY-data`, or else the file of `KEY`.
     private static func material(
         _ key: String,
         in object: JSONValue,
@@ -82,7 +84,7 @@ extension ClusterAccess {
     ) throws(AccessError) -> Material? {
         if let text = object["\(key)-data"]?.text, !text.isEmpty {
             let compact = text.filter { !$0.isWhitespace }
-            guard let data = Data(base64Encoded: compact) else { throw AccessError("\(key)-data is not base64") }
+            guard let data = Data(base64Encoded: compact) else { throw AccessError("expected base64 in \(key)-data") }
             return .bytes(Array(data))
         }
         guard let path = object[key]?.text, !path.isEmpty else { return nil }

@@ -2,23 +2,25 @@ import Files
 import HTTPClient
 
 extension ClusterAccess {
-    /// Where Kubernetes mounts the service account of a pod.
+    /// The folder where Kubernetes mounts a pod's service account.
     public static let serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-    /// The access that a pod has by its service account.
+    /// The access of a pod by its service account.
     ///
-    /// - Parameter environment: holds `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
+    /// - Parameter environment: the variables, with `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`.
     public static func inCluster(
         environment: [String: String],
         folder: String = serviceAccountFolder
     ) throws(AccessError) -> ClusterAccess {
         guard let host = environment["KUBERNETES_SERVICE_HOST"], !host.isEmpty else {
-            throw AccessError("this is no pod (KUBERNETES_SERVICE_HOST is not set): name a kubeconfig by --kubeconfig")
+            throw AccessError("not in a pod (KUBERNETES_SERVICE_HOST is not set): set a kubeconfig with --kubeconfig")
         }
         let name = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
         let port = environment["KUBERNETES_SERVICE_PORT"] ?? "443"
         guard let server = HTTPURL("https://\(name):\(port)"), server.path.isEmpty else {
-            throw AccessError("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT name no server: \(host), \(port)")
+            throw AccessError(
+                "expected a server in KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, got \(host) and \(port)"
+            )
         }
         var access = ClusterAccess(server: server)
         access.bearerToken = .file("\(folder)/token")

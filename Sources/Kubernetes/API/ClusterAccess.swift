@@ -1,11 +1,11 @@
 import Files
 import HTTPClient
 
-/// Where the API server is, how it is trusted, and how this node proves who it is.
+/// The address of the API server, its trusted authorities, and the credentials of this node.
 ///
-/// Files are read anew for each request (the token) or connection (certificates), so that rotated ones are used.
+/// The token's file is read for each request, and certificate files for each connection, so that rotation takes effect.
 public struct ClusterAccess: Sendable {
-    /// The bytes of a setting, or the file that holds them.
+    /// The bytes of a setting, or the file with them.
     enum Material: Hashable, Sendable {
         case bytes([UInt8])
         case file(String)
@@ -19,16 +19,16 @@ public struct ClusterAccess: Sendable {
                 } catch {
                     throw AccessError("\(error)")
                 }
-                throw AccessError("there is no file \(path)")
+                throw AccessError("file \(path) not found")
             }
         }
     }
 
-    /// The API server; its path is a prefix of all paths.
+    /// The API server. Its path is a prefix of all request paths.
     public internal(set) var server: HTTPURL
-    /// The namespace that objects are in when none is named, if it is known.
+    /// The default namespace, if it is known.
     public internal(set) var namespace: String?
-    /// What an administrator should be told about these settings, if anything.
+    /// A warning about these settings for the admin.
     public internal(set) var warning: String?
 
     var authority: Material?
@@ -42,13 +42,13 @@ public struct ClusterAccess: Sendable {
         self.server = server
     }
 
-    /// The token to send now, if one is used.
+    /// The current token, if one is used.
     func token() throws(AccessError) -> String? {
         guard let bearerToken else { return nil }
         let text = String(decoding: try bearerToken.read(), as: UTF8.self)
         let token = text.split(whereSeparator: \.isWhitespace).joined()
         guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw AccessError("the token is empty or no token")
+            throw AccessError("empty or malformed token")
         }
         return token
     }
@@ -66,7 +66,7 @@ public struct ClusterAccess: Sendable {
         }
     }
 
-    /// Reads once all that will be read later, so that a wrong setting is told at the start.
+    /// Reads all files once, so that a wrong setting is reported at start.
     public func check() throws(AccessError) {
         _ = try token()
         guard server.isSecure else { return }
@@ -80,9 +80,9 @@ public struct ClusterAccess: Sendable {
     }
 }
 
-/// Why the API server cannot be used as told.
+/// An error in the settings for the API server.
 public struct AccessError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// What is wrong.
+    /// What was expected and what was found.
     public let description: String
 
     init(_ description: String) {

@@ -1,17 +1,17 @@
 import HTTPClient
 import NIOCore
 
-/// Reads and writes one Lease.
+/// A store of one Lease.
 protocol LeaseStore: Sendable {
-    /// Carries a request out within a time.
+    /// Performs a request within `timeout`.
     ///
-    /// - Throws: ``APIError`` or `CancellationError` for what is no outcome that an election knows.
+    /// - Throws: ``APIError`` or `CancellationError` for a failure that is no outcome of an election.
     func perform(
         _ request: LeaderElection.Request,
         timeout: Duration
     ) async throws -> LeaderElection.Outcome
 
-    /// Lets go of the connection.
+    /// Closes the connection.
     func close() async
 }
 
@@ -22,7 +22,7 @@ struct LeaseClient: LeaseStore {
     private let client: HTTPClient
     private let userAgent: String
 
-    /// The longest Lease that is read, in bytes.
+    /// The maximum size of a Lease in bytes.
     private static let limit = 256 * 1024
 
     init(access: ClusterAccess, name: LeaseName, userAgent: String, group: any EventLoopGroup) {
@@ -42,9 +42,9 @@ struct LeaseClient: LeaseStore {
         } catch let error as CancellationError {
             throw error
         } catch HTTPClientError.timedOut {
-            throw APIError.noAnswer("the API server at \(access.server.authority) does not answer")
+            throw APIError.noAnswer("API server at \(access.server.authority) timed out")
         } catch {
-            throw APIError.noAnswer("the API server cannot be used: \(error)")
+            throw APIError.noAnswer("API server unreachable: \(error)")
         }
         return try outcome(of: response, to: request)
     }
@@ -75,7 +75,7 @@ struct LeaseClient: LeaseStore {
         switch (response.status, request) {
         case (200...299, _):
             guard let lease = Lease(json: response.body) else {
-                throw unexpected(response, request, message: "which holds no Lease")
+                throw unexpected(response, request, message: "without a Lease")
             }
             return .lease(lease)
         case (401, _): throw .unauthorized(server: access.server.authority)
@@ -97,7 +97,7 @@ struct LeaseClient: LeaseStore {
 }
 
 extension LeaderElection.Request {
-    /// The verb that a Role must allow.
+    /// The verb for a Role.
     var verb: String {
         switch self {
         case .get: "get"

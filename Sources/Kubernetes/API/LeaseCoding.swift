@@ -2,7 +2,7 @@ import FoundationEssentials
 import StructuredText
 
 extension Lease {
-    /// Reads what the API server sends; `nil` for anything that is no Lease with a version.
+    /// Parses the API server's object. Returns `nil` for anything but a Lease with a version.
     init?(json: [UInt8]) {
         guard let object = try? JSONDecoder().decode(JSONValue.self, from: Data(json)), object["kind"]?.text == "Lease",
             let version = object["metadata"]?["resourceVersion"]?.text
@@ -19,7 +19,7 @@ extension Lease {
         self.init(record: record, version: version, object: object)
     }
 
-    /// The object with a change, for a `PUT`: all else stays, and the version tells which object is meant.
+    /// The object with a change, for a `PUT`. Keeps all other fields, including the version.
     func json(changedBy change: LeaseChange, name: LeaseName, now: String) -> [UInt8] {
         var object = object
         object["apiVersion"] = .string(LeaseName.apiVersion)
@@ -51,7 +51,7 @@ extension Lease {
     }
 
     private static func encode(_ object: JSONValue) -> [UInt8] {
-        // Nothing in it can fail to be written: it was read, or is text and whole numbers.
+        // Encoding cannot fail: the object was parsed, or has only text and whole numbers.
         (try? JSONEncoder().encode(object)).map(Array.init) ?? []
     }
 }
@@ -66,7 +66,7 @@ extension LeaseChange {
     }
 }
 
-/// Where a Lease is.
+/// The namespace and name of a Lease.
 public struct LeaseName: Hashable, Sendable, CustomStringConvertible {
     /// The namespace.
     public let namespace: String
@@ -75,7 +75,7 @@ public struct LeaseName: Hashable, Sendable, CustomStringConvertible {
 
     static let apiVersion = "coordination.k8s.io/v1"
 
-    /// Checks both names as the API server does; `nil` when one is not allowed.
+    /// Validates both names as the API server does. Returns `nil` for an invalid name.
     public init?(namespace: String, name: String) {
         guard Self.isLabel(namespace), name.utf8.count <= 253,
             name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ Self.isLabel(String($0), 253) })

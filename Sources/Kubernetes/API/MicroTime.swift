@@ -1,8 +1,8 @@
 import Glibc
 
-/// A point in time as Kubernetes' MicroTime writes it: RFC 3339 with six digits behind the second.
+/// A point in time in the form of Kubernetes' MicroTime: RFC 3339 with six digits after the second.
 enum MicroTime {
-    /// The text of so many microseconds since 1970.
+    /// The text of a number of microseconds since 1970.
     static func text(microseconds: Int64) -> String {
         var seconds = time_t(microseconds / 1_000_000)
         var fields = tm()
@@ -13,7 +13,7 @@ enum MicroTime {
         return "\(date.joined(separator: "-"))T\(time.joined(separator: ":")).\(fraction)Z"
     }
 
-    /// The text of this moment, by the clock of the machine.
+    /// The text of the current time of the machine's clock.
     static func now() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

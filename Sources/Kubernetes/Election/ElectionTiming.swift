@@ -1,13 +1,13 @@
-/// The three time spans of an election, as client-go names them.
+/// The durations of an election, with client-go's names.
 public struct ElectionTiming: Hashable, Sendable {
-    /// How long a lease that does not change is respected by those who do not hold it.
+    /// How long other nodes respect an unchanged lease.
     public var leaseDuration: Duration
-    /// How long after its last renewal a leader still believes that it leads.
+    /// How long after its last renewal a leader acts as the leader.
     public var renewDeadline: Duration
-    /// How long a node waits between two tries.
+    /// The pause between two attempts.
     public var retryPeriod: Duration
 
-    /// Spegel's values by default.
+    /// Creates a timing with Spegel's defaults.
     public init(
         leaseDuration: Duration = .seconds(10),
         renewDeadline: Duration = .seconds(5),
@@ -18,24 +18,24 @@ public struct ElectionTiming: Hashable, Sendable {
         self.retryPeriod = retryPeriod
     }
 
-    /// What is wrong with the values, or `nil`.
+    /// The fault of the values, or `nil`.
     public var fault: String? {
         if leaseDuration < .seconds(1) || leaseDuration > .seconds(86400) {
-            return "the lease duration must be between 1s and 24h"
+            return "expected a lease duration between 1s and 24h"
         }
-        if leaseDuration.components.attoseconds != 0 { return "the lease duration must be whole seconds" }
-        if renewDeadline >= leaseDuration { return "the renew deadline must be shorter than the lease duration" }
-        if retryPeriod < .milliseconds(100) { return "the retry period must be at least 100ms" }
-        // Room for one try that fails, with all jitter.
+        if leaseDuration.components.attoseconds != 0 { return "expected a lease duration in whole seconds" }
+        if renewDeadline >= leaseDuration { return "expected a renew deadline shorter than the lease duration" }
+        if retryPeriod < .milliseconds(100) { return "expected a retry period of at least 100ms" }
+        // Leaves room for one failed attempt with its jitter.
         if retryPeriod * 1.2 >= renewDeadline {
-            return "the retry period must be shorter than the renew deadline by a fifth or more"
+            return "expected a retry period shorter than the renew deadline by a fifth or more"
         }
         return nil
     }
 
-    /// The time for one request: a leader whose first try hangs has time for another.
+    /// The deadline of one request. It leaves a leader time for a second attempt when the first one hangs.
     var requestTimeout: Duration { renewDeadline / 2 }
 
-    /// The longest wait while the API server cannot be reached.
+    /// The maximum pause while the API server is unreachable.
     var longestRetry: Duration { retryPeriod * 8 }
 }

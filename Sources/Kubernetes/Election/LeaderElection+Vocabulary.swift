@@ -3,41 +3,41 @@ extension LeaderElection {
     public enum Request: Hashable, Sendable {
         /// Read the Lease.
         case get
-        /// Make the Lease.
+        /// Create the Lease.
         case create(LeaseChange)
-        /// Change the Lease, if it still is this one.
+        /// Update this version of the Lease.
         case update(Lease, LeaseChange)
     }
 
-    /// What the shell is to do.
+    /// The next step of the shell.
     public enum Step: Hashable, Sendable {
-        /// Send this, and give up at that time.
+        /// Send the request, with a deadline.
         case send(Request, deadline: Duration)
-        /// Do nothing until then.
+        /// Wait until then.
         case wait(until: Duration)
-        /// It is over.
+        /// Stop: the election has ended.
         case finished
     }
 
-    /// How a request went.
+    /// The outcome of a request.
     public enum Outcome: Hashable, Sendable {
-        /// The Lease as it is now.
+        /// The present Lease.
         case lease(Lease)
-        /// There is no Lease.
+        /// The Lease does not exist.
         case absent
-        /// It was another version, or exists already.
+        /// The version differs, or the Lease already exists.
         case conflict
-        /// It failed, or nobody knows.
+        /// The request failed, or its outcome is unknown.
         case failed
     }
 
-    /// What others are told.
+    /// An event for the log.
     public enum Event: Hashable, Sendable {
-        /// This node leads from now on.
+        /// This node became the leader.
         case elected
-        /// This node leads no longer.
+        /// This node stopped leading.
         case lost
-        /// Another holder was seen, or none.
+        /// The holder of the Lease changed; `nil` for none.
         case holderChanged(String?)
     }
 }

@@ -1,14 +1,12 @@
-/// One node's part in electing a leader over a Lease, by the rules of client-go.
+/// One node's part in a leader election over a Lease, by the rules of client-go.
 ///
-/// A pure state machine: the shell asks ``next(at:)`` what to do, does it, and tells how it went by
-/// ``receive(_:at:random:)``. Points in time are durations on the shell's own monotonic clock, since whatever moment;
-/// clocks of other nodes are never compared with it:
+/// A pure state machine: ``next(at:)`` returns the shell's next step, and ``receive(_:at:random:)`` takes the outcome
+/// of a request. All times are from the shell's own monotonic clock, and are never compared with clocks of other nodes:
 ///
-/// - A lease of somebody else is taken over only when it has not changed for its duration *on this node's clock*.
-/// - A node believes that it leads until the renew deadline after it *began* its last successful renewal. Since that
-///   is shorter than the lease duration, its belief ends before anybody may take over, as long as clocks do not differ
-///   in speed by that much.
-/// - An update names the version that it changes, so of several only one succeeds.
+/// - A node takes over another node's lease only when it was unchanged for its duration *on this node's clock*.
+/// - A node leads until the renew deadline after it *began* its last successful renewal. This is shorter than the lease
+///   duration. So its leadership ends before another node may take over, unless clocks differ too much in speed.
+/// - An update names the version that it changes, so that only one of several succeeds.
 public struct LeaderElection: Sendable {
     private enum Phase: Hashable, Sendable {
         case waiting(until: Duration)
@@ -17,30 +15,30 @@ public struct LeaderElection: Sendable {
         case finished
     }
 
-    /// The text that stands for this node in the Lease.
+    /// The identity of this node in the Lease.
     public let identity: String
     private let timing: ElectionTiming
     private var phase: Phase
-    /// The last state of the Lease, and when it was first seen.
+    /// The last seen state of the Lease, and when it was first seen.
     private var observed: (lease: Lease, since: Duration)?
-    /// When this node stops to believe that it leads, unless it renews.
+    /// When this node stops leading, unless it renews.
     private var leadsUntil: Duration?
-    /// Whether a conflict has been followed by a look at the Lease already in this try.
+    /// Whether this attempt has already read the Lease again after a conflict.
     private var hasLookedAgain = false
-    /// Whether this node may stand in the Lease without knowing: a write of its own had no answer.
+    /// Whether this node may hold the Lease without knowing it: a write had no response.
     private var mayHold = false
     private var isResigning = false
-    /// The requests that a resignation may still take.
+    /// The remaining requests for the resignation.
     private var resigningRequests = 6
 
-    /// How many tries have failed since the last answer.
+    /// The number of failed attempts since the last response.
     public private(set) var failures = 0
     /// When this node's last successful renewal began.
     public private(set) var lastRenewal: Duration?
-    /// What happened since the shell last took it.
+    /// The events since the shell last took them.
     private var events: [Event] = []
 
-    /// Begins to take part; the first request is due at once.
+    /// Joins the election. The first request is due at once.
     public init(identity: String, timing: ElectionTiming, now: Duration) {
         self.identity = identity
         self.timing = timing
@@ -53,16 +51,16 @@ public struct LeaderElection: Sendable {
         return now < leadsUntil
     }
 
-    // These three are not inlined: the optimiser of Swift 6.3.1 stops at an assertion where they are.
+    // The optimiser of Swift 6.3.1 crashes when it inlines these three.
 
-    /// Who holds the Lease, as far as is known.
+    /// The last seen holder of the Lease.
     @inline(never)
     public var holder: String? {
         guard let holder = observed?.lease.record.holder, !holder.isEmpty else { return nil }
         return holder
     }
 
-    /// How many times the holder has changed, as far as is known.
+    /// The last seen number of changes of the holder.
     @inline(never)
     public var transitions: Int32 { observed?.lease.record.transitions ?? 0 }
 
@@ -70,13 +68,13 @@ public struct LeaderElection: Sendable {
     @inline(never)
     public var lastChange: Duration? { observed?.since }
 
-    /// Takes what happened.
+    /// Takes the events.
     public mutating func takeEvents() -> [Event] {
         defer { events = [] }
         return events
     }
 
-    /// What to do now.
+    /// The next step.
     public mutating func next(at now: Duration) -> Step {
         expire(at: now)
         switch phase {
@@ -93,15 +91,15 @@ public struct LeaderElection: Sendable {
         case .ready(let request):
             return send(request, at: now)
         case .requesting(_, let since):
-            // The shell has lost track of its request: as if it had failed.
+            // The shell has lost the request, which counts as failed.
             phase = .waiting(until: since + timing.retryPeriod)
             return next(at: now)
         }
     }
 
-    /// Takes the outcome of the request that was last handed out.
+    /// Takes the outcome of the last request.
     ///
-    /// - Parameter random: Between 0 and 1, so that nodes do not move in step.
+    /// - Parameter random: A number between 0 and 1, so that nodes do not act in lockstep.
     public mutating func receive(_ outcome: Outcome, at now: Duration, random: Double) {
         guard case .requesting(let request, let since) = phase else { return }
         expire(at: now)
@@ -113,7 +111,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    /// Stops to lead at once and lets go of the Lease; ``next(at:)`` says how.
+    /// Stops leading at once and begins to release the Lease by way of ``next(at:)``.
     public mutating func resign(at now: Duration) {
         guard !isResigning else { return }
         if case .requesting(let request, _) = phase, request != .get { mayHold = true }
@@ -123,7 +121,7 @@ public struct LeaderElection: Sendable {
         phase = holds ? .ready(.get) : .finished
     }
 
-    // MARK: Answers
+    // MARK: Outcomes
 
     private mutating func proceed(
         after request: Request,
@@ -147,7 +145,7 @@ public struct LeaderElection: Sendable {
         case (.create, .conflict), (.update, .conflict), (.update, .absent), (.create, .absent):
             mayHold = false
             guard hasLookedAgain else {
-                // Somebody was faster: see who.
+                // Another node was faster: read its Lease.
                 hasLookedAgain = true
                 phase = .ready(.get)
                 return
@@ -185,7 +183,7 @@ public struct LeaderElection: Sendable {
         switch (request, outcome) {
         case (.get, .lease(let lease)) where lease.record.holder == identity:
             observe(lease, at: now)
-            // As client-go lets go: held by nobody, for the shortest time that a Lease can have.
+            // Releases like client-go: no holder, with the minimum duration of a Lease.
             let change = LeaseChange(
                 holder: "",
                 duration: .seconds(1),
@@ -211,7 +209,7 @@ public struct LeaderElection: Sendable {
         return .send(request, deadline: leadsUntil.map { min($0, deadline) } ?? deadline)
     }
 
-    /// Ends the belief of leading when its time is over.
+    /// Ends the leadership at its end time.
     private mutating func expire(at now: Duration) {
         if let leadsUntil, now >= leadsUntil { stopLeading() }
     }
@@ -219,7 +217,7 @@ public struct LeaderElection: Sendable {
     private mutating func lead(since: Duration, at now: Duration) {
         lastRenewal = since
         let end = since + timing.renewDeadline
-        // An answer that took that long is worth nothing.
+        // Such a late response does not extend the leadership.
         guard now < end else { return }
         if leadsUntil == nil { events.append(.elected) }
         leadsUntil = end
@@ -264,7 +262,7 @@ public struct LeaderElection: Sendable {
         )
     }
 
-    /// The wait before the next try: a leader has no time to lose; others back off while nobody answers.
+    /// The pause before the next attempt. A leader does not back off; other nodes do while requests fail.
     private func pause(_ random: Double) -> Duration {
         let jitter = 0.8 + 0.4 * min(max(random, 0), 1)
         guard leadsUntil == nil, failures > 1 else { return timing.retryPeriod * jitter }

@@ -3,25 +3,25 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// Takes part in an election for as long as it runs, and lets go of the Lease in the end.
+/// Takes part in a leader election while it runs, and releases the Lease at the end.
 ///
-/// An API server that is away does no harm: who leads is then unknown or out of date, and nothing else depends on it.
+/// An unreachable API server does no harm: the leader is then unknown or out of date, and nothing else depends on it.
 public final class LeaderElector: Service {
-    /// What is known of the election.
+    /// The state of the election.
     public struct Status: Hashable, Sendable {
         /// Whether this node leads.
         public var isLeader: Bool
-        /// Who holds the Lease, if anybody is known to.
+        /// The last seen holder of the Lease.
         public var holder: String?
-        /// How many times the holder has changed.
+        /// The number of changes of the holder.
         public var transitions: Int
-        /// How long ago this node last renewed, or `nil` when it never led.
+        /// The time since this node's last renewal, or `nil` when it never led.
         public var sinceRenewal: Duration?
-        /// How long ago the Lease was last seen to change, or `nil` when it was never seen.
+        /// The time since the last seen change of the Lease, or `nil` when it was never seen.
         public var sinceChange: Duration?
-        /// Why the last request failed, or `nil` when it did not.
+        /// The error of the last request, or `nil` when it succeeded.
         public var error: String?
-        /// Whether any request was answered or failed yet.
+        /// Whether a request has ended yet.
         public var hasTried: Bool
     }
 
@@ -39,16 +39,16 @@ public final class LeaderElector: Service {
     private let origin = ContinuousClock.now
     private let state = Mutex(State())
 
-    /// How long a node waits for an address of its own before it looks again.
+    /// The pause before the identity is requested again.
     private static let identityPause = Duration.seconds(1)
-    /// The longest time that letting go of the Lease may take.
+    /// The maximum time for releasing the Lease.
     private static let resignationTimeout = Duration.seconds(3)
 
-    /// Makes an elector that uses the API server.
+    /// Creates an elector that uses the API server.
     ///
     /// - Parameters:
-    ///   - identity: What stands for this node in the Lease; asked until there is an answer, then kept.
-    ///   - userAgent: What the API server's log says of this program.
+    ///   - identity: The identity of this node in the Lease; called until it returns one, which is then kept.
+    ///   - userAgent: The name of this program for the API server's log.
     public convenience init(
         access: ClusterAccess,
         name: LeaseName,
@@ -76,7 +76,7 @@ public final class LeaderElector: Service {
         self.logger = logger
     }
 
-    /// What is known now.
+    /// The present state.
     public var status: Status {
         let now = self.now
         let (election, error, hasTried) = state.withLock { ($0.election, $0.error, $0.hasTried) }
@@ -91,12 +91,12 @@ public final class LeaderElector: Service {
         )
     }
 
-    /// Takes part until the service shuts down or the task is cancelled; then lets go of the Lease if it is held.
+    /// Takes part until the service shuts down or the task is cancelled, then releases a held Lease.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             guard let identity = await self.waitForIdentity() else { return }
             self.logger.info(
-                "taking part in the election",
+                "leader election started",
                 metadata: ["lease": "\(self.name)", "identity": "\(identity)"]
             )
             self.state.withLock { state in
@@ -119,13 +119,13 @@ public final class LeaderElector: Service {
         return nil
     }
 
-    /// Does what the election asks for until it is finished, the task is cancelled, or the time is over.
+    /// Carries out the election's steps until it ends, the task is cancelled, or the time is over.
     private func proceed(until end: Duration?) async {
         while !Task.isCancelled {
             let now = self.now
             if let end, now >= end { return }
             let step = state.withLock { $0.election?.next(at: now) } ?? .finished
-            tell()
+            logEvents()
             switch step {
             case .finished:
                 return
@@ -138,24 +138,24 @@ public final class LeaderElector: Service {
                 state.withLock { $0.election?.receive(outcome, at: later, random: .random(in: 0...1)) }
             }
         }
-        tell()
+        logEvents()
     }
 
     /// The outcome of a request, or `nil` when the task was cancelled.
     private func perform(_ request: LeaderElection.Request, timeout: Duration) async -> LeaderElection.Outcome? {
         do {
             let outcome = try await store.perform(request, timeout: timeout)
-            note(nil)
+            report(nil)
             return outcome
         } catch {
             if Task.isCancelled { return nil }
-            note("\(error)")
+            report("\(error)")
             return .failed
         }
     }
 
-    /// Tells of a failure when its reason is a new one, and of its end.
-    private func note(_ failure: String?) {
+    /// Logs a failure when its reason is new, and its end.
+    private func report(_ failure: String?) {
         let before = state.withLock { state in
             state.hasTried = true
             defer { state.error = failure }
@@ -164,22 +164,22 @@ public final class LeaderElector: Service {
         guard before != failure else { return }
         if let failure {
             logger.warning(
-                "the election is suspended; the network goes on with the peers that it has",
+                "leader election suspended, keeping the current peers",
                 metadata: ["lease": "\(name)", "reason": "\(failure)"]
             )
         } else {
-            logger.info("the election goes on", metadata: ["lease": "\(name)"])
+            logger.info("leader election resumed", metadata: ["lease": "\(name)"])
         }
     }
 
-    private func tell() {
+    private func logEvents() {
         let events = state.withLock { $0.election?.takeEvents() ?? [] }
         for event in events {
             switch event {
-            case .elected: logger.info("this node leads", metadata: ["lease": "\(name)"])
-            case .lost: logger.info("this node leads no longer", metadata: ["lease": "\(name)"])
+            case .elected: logger.info("elected as leader", metadata: ["lease": "\(name)"])
+            case .lost: logger.info("lost leadership", metadata: ["lease": "\(name)"])
             case .holderChanged(let holder):
-                logger.info("the leader changed", metadata: ["lease": "\(name)", "leader": "\(holder ?? "nobody")"])
+                logger.info("leader changed", metadata: ["lease": "\(name)", "leader": "\(holder ?? "none")"])
             }
         }
     }

@@ -1,19 +1,19 @@
 import StructuredText
 
-/// What a Lease of `coordination.k8s.io/v1` says about who leads.
+/// The election's part of a Lease of `coordination.k8s.io/v1`.
 public struct LeaseRecord: Hashable, Sendable {
-    /// Who holds it; empty when nobody does.
+    /// The identity of the holder; empty for none.
     public var holder: String
-    /// How long it is held after a change, as the holder asked for; `nil` when it says nothing.
+    /// How long the holder keeps it after a change; `nil` when unset.
     public var duration: Duration?
-    /// When it was acquired and last renewed, on the clocks of its holders: compared for equality, never with a clock.
+    /// The times of acquisition and last renewal, by clocks of its holders: only for equality, never against a clock.
     public var acquireTime: String?
     /// See ``acquireTime``.
     public var renewTime: String?
-    /// How many times the holder has changed.
+    /// The number of changes of the holder.
     public var transitions: Int32
 
-    /// Makes a record.
+    /// Creates a record.
     public init(
         holder: String,
         duration: Duration?,
@@ -29,16 +29,16 @@ public struct LeaseRecord: Hashable, Sendable {
     }
 }
 
-/// A Lease as the API server has it at one version.
+/// A version of a Lease in the API server.
 public struct Lease: Hashable, Sendable {
-    /// Who leads.
+    /// The election's part.
     public var record: LeaseRecord
-    /// The version that an update must name.
+    /// The version for an update.
     public var version: String
-    /// The whole object, so that an update keeps what it does not change.
+    /// The whole object, so that an update keeps all other fields.
     var object: JSONValue
 
-    /// Makes a lease; without an object an update sends only what is known here.
+    /// Creates a lease. Without an object an update sends only the fields of the record.
     init(record: LeaseRecord, version: String, object: JSONValue = .object([:])) {
         self.record = record
         self.version = version
@@ -46,14 +46,14 @@ public struct Lease: Hashable, Sendable {
     }
 }
 
-/// What is to be written into a Lease. The times are stamped when it is sent.
+/// A change of a Lease. The times are set when it is sent.
 public struct LeaseChange: Hashable, Sendable {
-    /// The new holder; empty to let go.
+    /// The new holder; empty to release the Lease.
     public var holder: String
-    /// How long the lease is held without a further change.
+    /// How long the holder keeps it without a further change.
     public var duration: Duration
-    /// How many times the holder has changed.
+    /// The number of changes of the holder.
     public var transitions: Int32
-    /// Whether the holder stays, and with it the time at which it became that.
+    /// Whether the holder stays the same, and with it the time of acquisition.
     public var keepsAcquireTime: Bool
 }

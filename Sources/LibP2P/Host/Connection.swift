@@ -8,14 +8,14 @@ final class Connection: Sendable {
     let isInbound: Bool
     let security: SecurityProtocol
     let muxer: String
-    /// Whether the muxer was agreed upon within the security handshake.
+    /// Whether the security handshake selected the muxer.
     let hasEarlyMuxer: Bool
     let openedAt = ContinuousClock.now
     let activity: ConnectionActivity
     let channel: any Channel
     private let handler: NIOLoopBound<YamuxHandler>
 
-    /// To be called on the channel's event loop.
+    /// Must be called on the channel's event loop.
     init(
         handler: YamuxHandler,
         isInbound: Bool,
@@ -47,7 +47,7 @@ final class Connection: Sendable {
         )
     }
 
-    /// Opens a stream and agrees upon the first of `protocols` that the peer supports.
+    /// Opens a stream and negotiates the first of `protocols` that the peer supports.
     func openStream(protocols: [String]) async throws -> MuxedStream {
         let waiter = Waiter<MuxedStream>()
         channel.eventLoop.execute { [handler] in
@@ -56,7 +56,7 @@ final class Connection: Sendable {
         return try await waiter.wait()
     }
 
-    /// Tells the peer that no more streams are opened; the open ones may end.
+    /// Sends a go-away: no more streams can be opened, the open ones may end.
     func goAway() {
         channel.eventLoop.execute { [handler] in handler.value.goAway() }
     }

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// How a connection is used, told by its event loop and asked by the host.
+/// The activity of a connection. Its event loop writes it and the host reads it.
 final class ConnectionActivity: Sendable {
     private struct State {
         var streams = 0
@@ -14,7 +14,7 @@ final class ConnectionActivity: Sendable {
     /// Whether streams are open, and when the last one ended.
     var use: (isInUse: Bool, lastUse: NIODeadline) { state.withLock { ($0.streams > 0, $0.lastUse) } }
 
-    /// The time from the last ping to its answer; `nil` before the first answer.
+    /// The round-trip time of the last ping; `nil` before the first answer.
     var roundTripTime: Duration? {
         get { state.withLock { $0.roundTripTime } }
         set { state.withLock { $0.roundTripTime = newValue } }

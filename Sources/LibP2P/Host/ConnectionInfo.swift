@@ -1,9 +1,9 @@
 import Multiformats
 import Synchronization
 
-/// What is known of a connection, and what was agreed upon for it.
+/// The properties of a connection and the negotiated protocols.
 public struct ConnectionInfo: Equatable, Sendable {
-    /// Where the peer is, as this host sees it.
+    /// The address of the peer, as this host sees it.
     public var remoteAddress: Multiaddr
     /// Whether the peer dialled.
     public var isInbound: Bool
@@ -11,17 +11,17 @@ public struct ConnectionInfo: Equatable, Sendable {
     public var security: String
     /// The stream muxer: `/yamux/1.0.0`.
     public var muxer: String
-    /// Whether the muxer was agreed upon within the security handshake, by ALPN or Noise's extension, and not by a
-    /// negotiation of its own.
+    /// Whether the security handshake selected the muxer, by ALPN or Noise's extension, without a negotiation of its
+    /// own.
     public var hasEarlyMuxer: Bool
-    /// The time from the last ping to its answer; `nil` before the first answer.
+    /// The round-trip time of the last ping; `nil` before the first answer.
     public var roundTripTime: Duration?
-    /// How long ago the handshakes ended.
+    /// The time since the handshakes ended.
     public var age: Duration
 }
 
 extension Host {
-    /// The connections with a peer, the oldest first.
+    /// The connections to a peer, the oldest first.
     public func connections(with peer: PeerID) -> [ConnectionInfo] {
         let connections = state.withLock { $0.table.connections[peer] ?? [] }
         return connections.map(\.info)

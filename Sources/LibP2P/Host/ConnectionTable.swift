@@ -1,21 +1,21 @@
 import Multiformats
 import NIOCore
 
-/// Which connections a host has or is about to have, within its limits.
+/// The established and pending connections of a host, within its limits.
 struct ConnectionTable {
     let settings: HostConfiguration
 
     private(set) var connections: [PeerID: [Connection]] = [:]
     private(set) var count = 0
-    /// Accepted channels whose handshake goes on.
+    /// Accepted channels during their handshake.
     private var pendingInbound: [ObjectIdentifier: (channel: any Channel, network: IPAddress?)] = [:]
-    /// How many of them come from each network, loopback aside.
+    /// The number of pending inbound channels by network, without loopback.
     private var pendingByNetwork: [IPAddress: Int] = [:]
-    /// Connections that were told to make room and have not ended yet.
+    /// Trimmed connections that have not ended yet.
     private var trimmed: Set<ObjectIdentifier> = []
     private(set) var pendingOutbound = 0
     private(set) var isClosed = false
-    /// Dials of a peer under way, and who waits for each.
+    /// The dials in flight by peer, with their waiters.
     private(set) var dials: [PeerID: [Waiter<Connection>]] = [:]
     var identified: [PeerID: IdentifyInfo] = [:]
 
@@ -25,9 +25,9 @@ struct ConnectionTable {
 
     private var total: Int { count + pendingInbound.count + pendingOutbound }
 
-    /// Takes a place for an accepted channel; `false` when there is none.
+    /// Reserves a slot for an accepted channel. Returns `false` at the limit.
     ///
-    /// - Parameter address: Where it comes from.
+    /// - Parameter address: The source address.
     mutating func beginInbound(_ channel: any Channel, from address: IPAddress?) -> Bool {
         guard !isClosed, pendingInbound.count < settings.maxPendingInboundConnections, total < settings.maxConnections
         else { return false }
@@ -48,8 +48,8 @@ struct ConnectionTable {
         pendingByNetwork[network] = count > 1 ? count - 1 : nil
     }
 
-    /// What counts as one machine: an IPv4 address, or the /64 of an IPv6 address; `nil` for loopback, where all of a
-    /// machine's own programs are.
+    /// The network that the per-address limit applies to: an IPv4 address, or the /64 of an IPv6 address. `nil` for
+    /// loopback, which all programs of a machine share.
     static func network(of address: IPAddress) -> IPAddress? {
         let address = address.unmapped
         guard !address.isLoopback, address.bytes.count == 16 else { return address.isLoopback ? nil : address }
@@ -58,7 +58,7 @@ struct ConnectionTable {
 
     var pendingInboundCount: Int { pendingInbound.count }
 
-    /// Takes a place for a channel to be dialled.
+    /// Reserves a slot for an outbound channel.
     mutating func beginOutbound() throws(HostError) {
         guard !isClosed else { throw .notRunning }
         guard total < settings.maxConnections else { throw .tooManyConnections(limit: settings.maxConnections) }
@@ -67,9 +67,9 @@ struct ConnectionTable {
 
     mutating func endOutbound() { pendingOutbound -= 1 }
 
-    /// Adds an established connection, whose place as a pending one is still held.
+    /// Adds an established connection, which still has its pending slot.
     ///
-    /// - Returns: Whether it is the first one with its peer.
+    /// - Returns: Whether it is the first one to its peer.
     mutating func add(_ connection: Connection) throws(HostError) -> Bool {
         guard !isClosed else { throw .notRunning }
         let others = connections[connection.remotePeer, default: []]
@@ -81,7 +81,7 @@ struct ConnectionTable {
         return others.isEmpty
     }
 
-    /// Removes a connection; returns whether it was the last one with its peer.
+    /// Removes a connection. Returns whether it was the last one to its peer.
     mutating func remove(_ connection: Connection) -> Bool {
         let peer = connection.remotePeer
         guard let all = connections[peer] else { return false }
@@ -94,9 +94,9 @@ struct ConnectionTable {
         return rest.isEmpty
     }
 
-    /// The connections to close so that no more stay than the high-water mark allows. Each is given once.
+    /// The connections to close to get back to the high-water mark. Returns each connection once.
     ///
-    /// - Parameter newest: One that has just come, and so had no time to be used.
+    /// - Parameter newest: The newest connection, which is spared because it had no time to be used.
     mutating func trim(sparing newest: Connection) -> [Connection] {
         guard count - trimmed.count > settings.connectionHighWaterMark else { return [] }
         let candidates = connections.values.flatMap { $0 }
@@ -112,7 +112,7 @@ struct ConnectionTable {
 
     /// Joins the dial of a peer, or begins it.
     ///
-    /// - Returns: Whether the caller has to dial.
+    /// - Returns: Whether the caller must dial.
     mutating func joinDial(_ peer: PeerID, _ waiter: Waiter<Connection>) throws(HostError) -> Bool {
         guard !isClosed else { throw .notRunning }
         let isFirst = dials[peer] == nil
@@ -120,12 +120,12 @@ struct ConnectionTable {
         return isFirst
     }
 
-    /// Ends the dial of a peer; returns who waited.
+    /// Ends the dial of a peer. Returns its waiters.
     mutating func endDial(_ peer: PeerID) -> [Waiter<Connection>] {
         dials.removeValue(forKey: peer) ?? []
     }
 
-    /// Takes no more connections; returns those that there are, and the channels that were to become some.
+    /// Closes the table. Returns its connections and its pending channels.
     mutating func close() -> (connections: [Connection], pending: [any Channel]) {
         isClosed = true
         return (connections.values.flatMap { $0 }, pendingInbound.values.map(\.channel))

@@ -1,12 +1,12 @@
 import NIOCore
 
-/// Which connections make room when there are more than the high-water mark.
+/// Selects the connections to close above the high-water mark.
 enum ConnectionTrimming {
     /// - Parameters:
-    ///   - connections: How each is used.
-    ///   - limit: How many may stay.
-    /// - Returns: The positions of those to close: never one in use, the longest unused ones first, and no more than it
-    ///   takes.
+    ///   - connections: The use of each connection.
+    ///   - limit: The maximum number of connections.
+    /// - Returns: The positions of the connections to close: none in use, those unused for the longest time first, and
+    ///   no more than necessary.
     static func excess(_ connections: [(isInUse: Bool, lastUse: NIODeadline)], limit: Int) -> [Int] {
         let count = connections.count - limit
         guard count > 0 else { return [] }

@@ -1,25 +1,25 @@
 import Multiformats
 import NIOCore
 
-/// Turns a fresh TCP channel into a connection: security negotiation, security handshake, muxer
-/// negotiation, muxer (libp2p/specs, connections/README.md).
+/// Upgrades a TCP channel to a connection: security negotiation, security handshake, muxer negotiation, muxer
+/// (libp2p/specs, connections/README.md).
 ///
-/// The last handler of the pipeline until then; any failure before the end, its own deadline included,
-/// closes the channel and fails the promise with the reason.
+/// It is the last handler of the pipeline until then. Any failure before the end, also of its deadline, closes the
+/// channel and fails the promise with the reason.
 final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    /// The muxers that both sides of a connection may agree upon, the preferred one first.
+    /// The supported muxers, the preferred one first.
     static let muxers = ["/yamux/1.0.0"]
 
-    /// What one side has to say about a connection to be.
+    /// The parameters of an upgrade.
     struct Parameters: Sendable {
         var role: YamuxSession.Role
         var keyPair: KeyPair
         var tls: TLSContexts
-        /// Whom a dialer means to reach, if it knows.
+        /// The peer that a dialer expects; `nil` for any.
         var expectedPeer: PeerID?
-        /// Where the remote side is, should the channel not know.
+        /// The remote address in case the channel does not know it.
         var remoteAddress: Multiaddr
         var settings: HostConfiguration
         var handlers: ProtocolHandlers
@@ -32,16 +32,16 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     private let promise: EventLoopPromise<Connection>
     private let register: (Connection) throws -> Void
     private var deadline: Scheduled<Void>?
-    /// The security protocol, as soon as it is agreed upon.
+    /// The negotiated security protocol.
     private var security: SecurityProtocol?
-    /// Whether the connection came about, so that a failure is one of the handshakes.
+    /// Whether the TCP connection was established, so that a failure counts as one of the handshake.
     private var wasActive = false
     private var isFinished = false
 
     /// - Parameters:
-    ///   - parameters: What this side has to say.
-    ///   - promise: Completed at the end, one way or the other.
-    ///   - register: Called with the connection before anything is received on it; may refuse it.
+    ///   - parameters: The parameters of the upgrade.
+    ///   - promise: Completed at the end, with success or failure.
+    ///   - register: Called with the connection before it receives anything; may reject it.
     init(
         parameters: Parameters,
         promise: EventLoopPromise<Connection>,
@@ -74,7 +74,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    /// Adds the handlers of a security protocol behind the negotiation that agreed upon it.
+    /// Adds the handlers of a security protocol behind the handler that negotiated it.
     private func secure(_ context: ChannelHandlerContext, by protocolID: String) throws {
         guard let security = SecurityProtocol(rawValue: protocolID) else {
             throw MultistreamError.noneSupported([protocolID])
@@ -89,7 +89,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
                 to: context.pipeline
             )
         case .noise:
-            // The id is compared after the handshake, which the remote side may need to complete.
+            // The peer id is compared after the handshake, which the remote side may need to complete.
             let noise = NoiseHandler(
                 keyPair: parameters.keyPair,
                 role: parameters.role == .dialer ? .initiator : .responder,

@@ -1,7 +1,7 @@
 import NIOCore
 import Synchronization
 
-/// The channels of a dial, so that its cancellation ends the wait for them at once.
+/// The channels of a dial, so that cancellation closes them at once.
 final class DialHandle: Sendable {
     private enum State {
         case dialling([any Channel])
@@ -10,7 +10,7 @@ final class DialHandle: Sendable {
 
     private let state = Mutex(State.dialling([]))
 
-    /// Adds a channel that tries to connect; it is closed if the dial was cancelled before.
+    /// Adds a connecting channel. Closes it if the dial was cancelled before.
     func attach(_ channel: any Channel) {
         let isCancelled = state.withLock { state in
             switch state {
@@ -24,7 +24,7 @@ final class DialHandle: Sendable {
         if isCancelled { channel.close(promise: nil) }
     }
 
-    /// Closes all channels, those that come later included.
+    /// Closes all channels, also those that are attached later.
     func cancel() {
         let channels = state.withLock { state -> [any Channel] in
             defer { state = .cancelled }

@@ -1,24 +1,24 @@
 import Multiformats
 
-/// In which order, and when, a peer's addresses are dialled (RFC 8305, sections 4 and 5): the families take turns, IPv6
-/// first; the next address is tried a little after the previous one, or as soon as that one fails.
+/// The order and timing of dials to a peer's addresses (RFC 8305, sections 4 and 5). IPv6 and IPv4 alternate, IPv6
+/// first. The next dial begins after a stagger, or as soon as the previous one fails.
 ///
-/// A pure value: the driver carries out the actions and reports what becomes of them.
+/// A pure value: the driver carries out the actions and reports the results.
 struct DialRace {
-    /// What the driver has to do.
+    /// An action for the driver.
     enum Action: Equatable {
         /// Dial an address.
         case dial(Multiaddr)
         /// Wait for the stagger, then call ``DialRace/waited(_:)`` with this number.
         case wait(Int)
-        /// All failed.
+        /// All addresses failed.
         case giveUp
     }
 
     private var rest: [Multiaddr]
     private var running = 0
     private var waits = 0
-    /// What failed so far, and why.
+    /// The failed addresses with their reasons.
     private(set) var failures: [(address: Multiaddr, reason: String)] = []
 
     init(_ addresses: [Multiaddr]) {
@@ -28,14 +28,14 @@ struct DialRace {
     /// The first actions.
     mutating func start() -> [Action] { next() }
 
-    /// An attempt failed.
+    /// Reports a failed dial.
     mutating func failed(_ address: Multiaddr, reason: String) -> [Action] {
         failures.append((address, reason))
         running -= 1
         return next()
     }
 
-    /// A wait is over. Those that a failure made pointless do nothing.
+    /// Reports the end of a wait. Ignores a wait that a failure has overtaken.
     mutating func waited(_ number: Int) -> [Action] {
         number == waits ? next() : []
     }
@@ -47,7 +47,7 @@ struct DialRace {
         return rest.isEmpty ? [.dial(address)] : [.dial(address), .wait(waits)]
     }
 
-    /// The addresses with the families taking turns, IPv6 first, names last of each round; each family in its order.
+    /// The addresses with alternating families, IPv6 first, names last of each round. Keeps the order in a family.
     static func interleaved(_ addresses: [Multiaddr]) -> [Multiaddr] {
         let families = [16, 4, nil].map { size in addresses.filter { $0.ipAddress?.bytes.count == size } }
         let longest = families.map(\.count).max() ?? 0

@@ -3,8 +3,8 @@ internal import NIOSSL
 
 extension HandshakeFailure {
     /// - Parameters:
-    ///   - error: What ended the handshakes.
-    ///   - security: The security protocol, if one was agreed upon.
+    ///   - error: The error that ended the handshake.
+    ///   - security: The negotiated security protocol, if any.
     init(_ error: any Error, security: SecurityProtocol?) {
         switch error {
         case let error as HostError: self.init(error)

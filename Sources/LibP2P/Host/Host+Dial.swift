@@ -6,11 +6,11 @@ import NIOPosix
 import Synchronization
 
 extension Host {
-    /// A connection to a peer: an existing one, or a new one.
+    /// An existing or a new connection to a peer.
     ///
     /// - Parameters:
-    ///   - unusable: A connection that is known to be of no more use.
-    ///   - isPersistent: Whether addresses are dialled even if they failed a short while ago.
+    ///   - unusable: A connection that must not be returned.
+    ///   - isPersistent: Whether to dial addresses in backoff, too.
     func connection(
         to peer: PeerInfo,
         otherThan unusable: Connection? = nil,
@@ -43,7 +43,7 @@ extension Host {
         return try await waiter.wait()
     }
 
-    /// Tries a peer's addresses in the order of a ``DialRace`` until one answers.
+    /// Dials a peer's addresses in the order of a ``DialRace`` until one succeeds.
     private func dialAny(_ peer: PeerInfo, isPersistent: Bool) async throws -> Connection {
         var seen: Set<Multiaddr> = []
         let addresses = peer.addresses.filter { address in
@@ -52,8 +52,8 @@ extension Host {
         }.prefix(configuration.maxDialAddresses)
         guard !addresses.isEmpty else { throw HostError.noAddresses(peer.id) }
         let start = DialRace(isPersistent ? Array(addresses) : try ready(addresses, of: peer.id))
-        // Neither the tasks nor the body throw: a throwing body that returns from within its loop over tuples is
-        // compiled wrongly by Swift 6.3 when optimised (a value is released twice).
+        // Neither the tasks nor the body throw: Swift 6.3 miscompiles a throwing body that returns from within its loop
+        // over tuples when it optimises (it releases a value twice).
         let (winner, failures) = await withTaskGroup(of: DialEvent.self, returning: DialOutcome.self) { group in
             var race = start
             var winner: Connection?
@@ -83,7 +83,7 @@ extension Host {
         throw HostError.dialFailed(peer.id, attempts: failures)
     }
 
-    /// Those of a peer's addresses that did not fail a short while ago.
+    /// The addresses of a peer without those in backoff.
     private func ready(_ addresses: ArraySlice<Multiaddr>, of peer: PeerID) throws -> [Multiaddr] {
         let now = ContinuousClock.now
         let waits = state.withLock { state in
@@ -96,7 +96,7 @@ extension Host {
         throw HostError.dialFailed(
             peer,
             attempts: waits.map {
-                (address: $0.address, reason: "failed before, not dialled again for \($0.wait ?? .zero)")
+                (address: $0.address, reason: "in backoff after a failure for another \($0.wait ?? .zero)")
             }
         )
     }
@@ -106,7 +106,7 @@ extension Host {
         return .waited(number)
     }
 
-    /// Dials one address; gives the reason when it fails.
+    /// Dials one address and turns an error into its reason.
     private func attempt(_ address: Multiaddr, expecting peer: PeerID) async -> DialEvent {
         do {
             return .connected(try await dial(address, expecting: peer))
@@ -115,11 +115,11 @@ extension Host {
         }
     }
 
-    /// Dials one address, and takes note of what becomes of it.
+    /// Dials one address and updates its backoff.
     ///
     /// - Parameters:
     ///   - address: An IP or DNS address with a TCP port.
-    ///   - expectedPeer: Who must answer; anybody but this host itself if `nil`.
+    ///   - expectedPeer: The peer that must answer; `nil` for any peer but this host.
     func dial(_ address: Multiaddr, expecting expectedPeer: PeerID?) async throws -> Connection {
         resources.count { $0.dialsStarted += 1 }
         let place = address.withoutPeerID
@@ -137,8 +137,8 @@ extension Host {
         }
     }
 
-    /// Whether a dial failed for a reason that speaks against the address: not a limit of this host, and not that
-    /// another peer lives there than the one that was looked for.
+    /// Whether the failure of a dial counts against the address. A limit of this host or another peer at the address
+    /// does not.
     private static func isFault(ofAddress error: any Error) -> Bool {
         switch error {
         case HostError.notRunning, HostError.tooManyConnections, HostError.unexpectedPeer, HostError.selfDial: false
@@ -183,22 +183,22 @@ extension Host {
         }
     }
 
-    /// Why a dial failed, in a few words.
+    /// A short reason for a failed dial.
     package static func describe(_ error: any Error) -> String {
         switch error {
         case let error as NIOConnectionError:
             error.connectionErrors.first.map { describe($0.error) }
-                ?? (error.dnsAError ?? error.dnsAAAAError).map { "the name cannot be resolved: \($0)" } ?? "\(error)"
+                ?? (error.dnsAError ?? error.dnsAAAAError).map { "cannot resolve the name: \($0)" } ?? "\(error)"
         case let error as IOError where error.errnoCode == ECONNREFUSED: "connection refused"
-        case let error as IOError where error.errnoCode == EHOSTUNREACH: "no route to the host"
-        case let error as IOError where error.errnoCode == ENETUNREACH: "the network is unreachable"
-        case ChannelError.connectTimeout(let time): "no answer within \(time.nanoseconds / 1_000_000) ms"
+        case let error as IOError where error.errnoCode == EHOSTUNREACH: "no route to host"
+        case let error as IOError where error.errnoCode == ENETUNREACH: "network unreachable"
+        case ChannelError.connectTimeout(let time): "timed out after \(time.nanoseconds / 1_000_000) ms"
         default: "\(error)"
         }
     }
 }
 
-/// What happens while a peer's addresses are tried.
+/// An event while a peer's addresses are dialled.
 private enum DialEvent: Sendable {
     case connected(Connection)
     case failed(Multiaddr, reason: String)

@@ -7,12 +7,12 @@ import NIOPosix
 import Synchronization
 
 extension Host {
-    /// The addresses under which others reach this host, with the ports that were actually bound.
+    /// The reachable addresses of this host with the bound ports.
     ///
-    /// `0.0.0.0` and `::` stand for the addresses of all interfaces; loopback addresses are left out if
-    /// there are others. Empty before ``start()``.
+    /// `0.0.0.0` and `::` expand to the addresses of all interfaces. Loopback addresses are omitted if there are
+    /// others. Empty before ``start()``.
     ///
-    /// The machine is asked for its interfaces at most every ten seconds.
+    /// Reads the interfaces at most every ten seconds.
     public var listenAddresses: [Multiaddr] {
         let now = ContinuousClock.now
         let (bound, cached) = state.withLock { ($0.bound, $0.reachable) }
@@ -29,8 +29,8 @@ extension Host {
 
     /// Binds the listen addresses and begins to accept connections.
     ///
-    /// - Throws: ``HostError/cannotListen(_:reason:)`` or ``HostError/unsupportedAddress(_:)``; nothing is
-    ///   bound then.
+    /// - Throws: ``HostError/cannotListen(_:reason:)`` or ``HostError/unsupportedAddress(_:)``. On an error no address
+    ///   stays bound.
     public func start() async throws {
         var servers: [any Channel] = []
         var bound: [Multiaddr] = []
@@ -76,7 +76,7 @@ extension Host {
                 }
             }
         if ip.bytes.count == 16 {
-            // So that an IPv4 socket can have the same port.
+            // Lets an IPv4 socket use the same port.
             let option = ChannelOptions.Types.SocketOption(level: .ipv6, name: .ipv6_v6only)
             bootstrap = bootstrap.serverChannelOption(option, value: 1)
         }
@@ -89,7 +89,7 @@ extension Host {
 
     private static func reason(of error: IOError) -> String {
         switch error.errnoCode {
-        case EADDRINUSE: "the address is in use by another program"
+        case EADDRINUSE: "address in use by another program"
         case EADDRNOTAVAIL: "no interface of this machine has the address"
         case EACCES: "no permission to use the port"
         default: error.description
@@ -118,14 +118,14 @@ extension Host {
             state.withLock { $0.table.endInbound(channel) }
             if case .failure(let error) = result {
                 logger.debug(
-                    "handshake of an accepted connection failed",
+                    "inbound handshake failed",
                     metadata: ["address": "\(remoteAddress)", "error": "\(error)"]
                 )
             }
         }
     }
 
-    /// Adds to a fresh channel what makes it a connection. To be called on its event loop.
+    /// Adds the upgrade handlers to a fresh channel. Must be called on its event loop.
     func upgrade(
         _ channel: any Channel,
         role: YamuxSession.Role,
@@ -153,7 +153,7 @@ extension Host {
         do {
             let options = channel.syncOptions
             try options?.setOption(.tcpOption(.tcp_nodelay), value: 1)
-            // Small buffers to begin with: an idle node may have a thousand connections.
+            // Small buffers at first, because an idle node may have a thousand connections.
             try options?.setOption(
                 .recvAllocator,
                 value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 2048, maximum: 65536)

@@ -4,25 +4,24 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A libp2p node over TCP: listens, dials, secures and multiplexes connections, and opens and accepts
-/// streams on them.
+/// A libp2p node over TCP. It listens, dials, secures and multiplexes connections, and opens and accepts streams.
 ///
-/// Answers identify and ping by itself. It must be ended by ``shutdown()``.
+/// It answers identify and ping. ``shutdown()`` must end it.
 public final class Host: Sendable {
     struct State {
         var table: ConnectionTable
         var backoff = DialBackoff()
         var servers: [any Channel] = []
         var bound: [Multiaddr] = []
-        /// What the bound addresses stood for when the machine was last asked.
+        /// The cached result of ``Host/listenAddresses``.
         var reachable: (addresses: [Multiaddr], expiry: ContinuousClock.Instant)?
         var isStarted = false
         var subscribers: [UInt64: AsyncStream<HostEvent>.Continuation] = [:]
         var nextSubscriber: UInt64 = 0
 
-        /// Events come in the order in which the table changes, so this is called within the lock. A task that is
-        /// resumed by it may just be being cancelled by another thread, which must therefore not wait for the lock:
-        /// nothing is done when a subscription ends, and whoever has gone is noticed here.
+        // Called under the lock, so that events come in the order of the table's changes. A task that an event
+        // resumes may be in the middle of its cancellation on another thread, which must not wait for the lock.
+        // So the end of a subscription does nothing, and `publish` removes ended subscriptions.
         mutating func publish(_ event: HostEvent) {
             for (id, subscriber) in subscribers {
                 if case .terminated = subscriber.yield(event) { subscribers[id] = nil }
@@ -30,7 +29,7 @@ public final class Host: Sendable {
         }
     }
 
-    /// How many events wait for a slow subscriber before the oldest are dropped.
+    /// The number of events that a slow subscriber may lag behind before it loses the oldest.
     static let eventBuffer = 1024
 
     let configuration: HostConfiguration
@@ -44,10 +43,10 @@ public final class Host: Sendable {
     let state: Mutex<State>
 
     /// - Parameters:
-    ///   - configuration: What to listen on, and the limits.
+    ///   - configuration: The listen addresses and limits.
     ///   - keyPair: The identity of this node.
-    ///   - group: Whose event loops do the work; it must outlive the host.
-    ///   - logger: Where to tell what happens.
+    ///   - group: The event loops; they must outlive the host.
+    ///   - logger: The logger.
     public init(configuration: HostConfiguration, keyPair: KeyPair, group: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
         self.keyPair = keyPair
@@ -62,28 +61,28 @@ public final class Host: Sendable {
     /// The id of this node.
     public var peerID: PeerID { keyPair.peerID }
 
-    /// The peers to which there is a connection.
+    /// The connected peers.
     public var connectedPeers: [PeerID] { state.withLock { Array($0.table.connections.keys) } }
 
-    /// Whether there is a connection to a peer.
+    /// Whether a peer is connected.
     public func isConnected(to peer: PeerID) -> Bool {
         state.withLock { $0.table.connections[peer] != nil }
     }
 
-    /// The addresses at which a connected peer is, as this node sees it.
+    /// The remote addresses of the connections to a peer.
     public func remoteAddresses(of peer: PeerID) -> [Multiaddr] {
         state.withLock { $0.table.connections[peer]?.map(\.remoteAddress) ?? [] }
     }
 
-    /// How many handlers of streams and exchanges of identify run.
+    /// The number of running stream handlers and identify exchanges.
     package var runningTaskCount: Int { tasks.count }
 
-    /// What a connected peer told of itself; `nil` before it did.
+    /// The identify message of a connected peer; `nil` before it came.
     public func identifyInfo(of peer: PeerID) -> IdentifyInfo? {
         state.withLock { $0.table.identified[peer] }
     }
 
-    /// The addresses from which connected peers see this host, those that most peers name first, and how many do. Each
+    /// The addresses under which connected peers see this host, with the number of peers, the most frequent first. Each
     /// peer has one vote.
     public var observedAddresses: [(address: Multiaddr, peers: Int)] {
         let addresses = state.withLock { $0.table.identified.values.compactMap(\.observedAddress) }
@@ -92,8 +91,8 @@ public final class Host: Sendable {
             .map { (address: $0.key, peers: $0.value) }
     }
 
-    /// What happens from now on. Each access is a subscription of its own; a subscriber that falls behind by
-    /// more than 1024 events loses the oldest.
+    /// The events from now on. Each access is a new subscription. A subscriber that lags by more than 1024 events loses
+    /// the oldest.
     public var events: AsyncStream<HostEvent> {
         let (stream, continuation) = AsyncStream.makeStream(
             of: HostEvent.self,
@@ -109,31 +108,31 @@ public final class Host: Sendable {
         return stream
     }
 
-    /// Accepts a protocol, before or after the start; peers that are connected already are told by identify push.
+    /// Accepts a protocol, before or after the start. Connected peers learn of it by identify push.
     ///
     /// - Parameters:
-    ///   - protocolID: The name by which peers ask for it, at most 1023 bytes.
-    ///   - handler: Called with each stream. When it returns, the stream ends as if dropped.
+    ///   - protocolID: The protocol's name, at most 1023 bytes.
+    ///   - handler: Called with each stream. When it returns, the stream is dropped.
     public func setHandler(for protocolID: String, _ handler: @escaping @Sendable (MuxedStream) async -> Void) {
         guard handlers.set(handler, for: protocolID) else { return }
         pushIdentify()
     }
 
-    /// Makes sure that there is a connection to a peer.
+    /// Connects to a peer unless it is connected.
     ///
-    /// Dials of the same peer under way are joined rather than repeated. An address that failed is not dialled again
-    /// for 250 ms, and after each further failure for twice as long, at most 30 s.
+    /// Joins a dial of the same peer in flight. The backoff of an address is 250 ms after the first failure and doubles
+    /// with each further one, up to 30 s.
     ///
     /// - Throws: ``HostError``, or `CancellationError`.
     public func connect(to peer: PeerInfo) async throws {
         _ = try await connection(to: peer)
     }
 
-    /// Connects to whoever listens at an address. An address that failed a short while ago is dialled nevertheless.
+    /// Connects to the peer at an address, also to one in backoff.
     ///
-    /// - Parameter address: The address; if it ends in `/p2p/ID`, that peer must be the one that answers.
+    /// - Parameter address: The address; if it ends in `/p2p/ID`, the peer must have that id.
     /// - Returns: The id that the peer proved in the handshake.
-    /// - Throws: ``HostError``, or what the handshake says.
+    /// - Throws: ``HostError``, or the error of the handshake.
     public func connect(to address: Multiaddr) async throws -> PeerID {
         if let id = address.peerID {
             _ = try await connection(to: PeerInfo(id: id, addresses: [address]), isPersistent: true)
@@ -142,10 +141,10 @@ public final class Host: Sendable {
         return try await dial(address, expecting: nil).remotePeer
     }
 
-    /// Opens a stream, on an existing connection or a new one.
+    /// Opens a stream on an existing or a new connection.
     ///
     /// - Parameters:
-    ///   - peer: The peer, and where to find it if there is no connection.
+    ///   - peer: The peer, with addresses in case it is not connected.
     ///   - protocols: The acceptable protocols, the preferred one first.
     /// - Throws: ``HostError``, ``StreamError``, ``MultistreamError``, ``YamuxError``, or `CancellationError`.
     public func openStream(to peer: PeerInfo, protocols: [String]) async throws -> MuxedStream {
@@ -153,20 +152,20 @@ public final class Host: Sendable {
         do {
             return try await connection.openStream(protocols: protocols)
         } catch YamuxError.goingAway, YamuxError.streamIDsExhausted, StreamError.connectionClosed {
-            // It ended as it was chosen. Another one will do, a new one if need be.
+            // The connection ended just now. Use another or a new one.
             let other = try await self.connection(to: peer, otherThan: connection)
             return try await other.openStream(protocols: protocols)
         }
     }
 
-    /// Closes all connections with a peer.
+    /// Closes all connections to a peer.
     public func disconnect(from peer: PeerID) {
         let connections = state.withLock { $0.table.connections[peer] ?? [] }
         for connection in connections { connection.close(reason: "disconnected") }
     }
 
-    /// Ends the host: says goodbye to all peers, closes all connections, and waits for the handlers to end,
-    /// at most ``HostConfiguration/shutdownTimeout``; then they are cancelled.
+    /// Ends the host: sends a go-away to all peers, closes all connections, and waits for the handlers, at most
+    /// ``HostConfiguration/shutdownTimeout``; then it cancels them.
     public func shutdown() async {
         let (connections, pending, servers) = state.withLock { state in
             let (connections, pending) = state.table.close()
@@ -175,7 +174,7 @@ public final class Host: Sendable {
         }
         for server in servers { try? await server.close() }
         for channel in pending { channel.close(promise: nil) }
-        for connection in connections { connection.close(reason: "the host shuts down") }
+        for connection in connections { connection.close(reason: "host shutting down") }
         for channel in connections.map(\.channel) + pending { try? await channel.closeFuture.get() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { [tasks] in await tasks.waitUntilIdle() }
@@ -184,7 +183,7 @@ public final class Host: Sendable {
             group.cancelAll()
         }
         tasks.cancelAll()
-        // A handler may hold whatever holds this host.
+        // Breaks reference cycles: a handler may hold the owner of this host.
         handlers.removeAll()
         let subscribers = state.withLock { state in
             defer { state.subscribers = [:] }
@@ -195,7 +194,7 @@ public final class Host: Sendable {
 
     // MARK: Connections
 
-    /// Takes a connection into the table, on its event loop and before anything is received on it.
+    /// Adds a connection to the table, on its event loop and before it receives anything.
     func register(_ connection: Connection) throws {
         let excess = try state.withLock { state in
             if try state.table.add(connection) { state.publish(.connected(connection.remotePeer)) }
@@ -204,7 +203,7 @@ public final class Host: Sendable {
             }
             return state.table.trim(sparing: connection)
         }
-        for unused in excess { unused.close(reason: "unused, and there are too many connections") }
+        for unused in excess { unused.close(reason: "trimmed: unused above the high-water mark") }
         resources.count { counters in
             counters.connectionsTrimmed += excess.count
             if connection.isInbound {
@@ -214,7 +213,7 @@ public final class Host: Sendable {
             }
         }
         logger.debug(
-            "connected",
+            "peer connected",
             metadata: [
                 "peer": "\(connection.remotePeer)", "address": "\(connection.remoteAddress)",
                 "inbound": "\(connection.isInbound)",
@@ -235,6 +234,6 @@ public final class Host: Sendable {
         state.withLock { state in
             if state.table.remove(connection) { state.publish(.disconnected(connection.remotePeer)) }
         }
-        logger.debug("disconnected", metadata: ["peer": "\(connection.remotePeer)"])
+        logger.debug("peer disconnected", metadata: ["peer": "\(connection.remotePeer)"])
     }
 }

@@ -1,31 +1,31 @@
 import Multiformats
 
-/// What goes wrong when a ``Host`` listens, dials or opens a stream.
+/// An error from listening, dialling or opening a stream.
 public enum HostError: Error, Sendable, CustomStringConvertible {
     /// A listen address could not be bound.
     case cannotListen(Multiaddr, reason: String)
-    /// An address is not one that this host can listen on or dial: IP or DNS, and TCP.
+    /// The host cannot listen on or dial such an address; it needs IP or DNS, and TCP.
     case unsupportedAddress(Multiaddr)
-    /// None of a peer's addresses could be dialled.
+    /// All dials to a peer's addresses failed.
     case dialFailed(PeerID, attempts: [(address: Multiaddr, reason: String)])
-    /// A peer without addresses, to which there is no connection.
+    /// The peer is not connected and has no known address.
     case noAddresses(PeerID)
-    /// The peer that answered is another one than the expected.
+    /// Another peer than the expected one answered.
     case unexpectedPeer(expected: PeerID, found: PeerID)
-    /// The peer that answered, or the one to dial, is this host itself.
+    /// The address belongs to this host itself.
     case selfDial
-    /// The handshakes took too long.
+    /// The handshake timed out.
     case handshakeTimeout(Duration)
-    /// The connection ended during the handshakes.
+    /// The connection closed during the handshake.
     case closedDuringHandshake
-    /// The limit on connections is reached.
+    /// The limit of connections is reached.
     case tooManyConnections(limit: Int)
-    /// The connection was closed, for this reason.
+    /// The connection was closed.
     case connectionClosed(reason: String)
     /// The host is not started, or was shut down.
     case notRunning
 
-    /// What was expected and what came, for people.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
         case .cannotListen(let address, let reason): "cannot listen on \(address): \(reason)"
@@ -34,47 +34,47 @@ public enum HostError: Error, Sendable, CustomStringConvertible {
         case .dialFailed(let peer, let attempts):
             "cannot reach peer \(peer): "
                 + attempts.map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
-        case .noAddresses(let peer): "no address of peer \(peer) is known"
+        case .noAddresses(let peer): "no known address of peer \(peer)"
         case .unexpectedPeer(let expected, let found): "expected peer \(expected), found \(found)"
-        case .selfDial: "the address leads to this node itself"
-        case .handshakeTimeout(let timeout): "the handshake did not end within \(timeout)"
-        case .closedDuringHandshake: "the peer closed the connection during the handshake"
-        case .tooManyConnections(let limit): "the limit of \(limit) connections is reached"
-        case .connectionClosed(let reason): "the connection is closed: \(reason)"
-        case .notRunning: "the host is not running"
+        case .selfDial: "address belongs to this node itself"
+        case .handshakeTimeout(let timeout): "handshake timed out after \(timeout)"
+        case .closedDuringHandshake: "peer closed the connection during the handshake"
+        case .tooManyConnections(let limit): "connection limit of \(limit) reached"
+        case .connectionClosed(let reason): "connection closed: \(reason)"
+        case .notRunning: "host not running"
         }
     }
 }
 
-/// What goes wrong on a ``MuxedStream``.
+/// An error on a ``MuxedStream``.
 public enum StreamError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The remote side, or this one, reset the stream.
+    /// Either side reset the stream.
     case reset
-    /// The stream was closed on this side.
+    /// The stream was closed locally.
     case closed
-    /// The connection below ended.
+    /// The underlying connection was closed.
     case connectionClosed(reason: String)
-    /// The wait was longer than allowed.
+    /// The operation timed out.
     case timeout(Duration)
-    /// A second read while one waits.
+    /// A second read while another one waits.
     case concurrentRead
-    /// This host holds as many bytes of streams as it may.
+    /// The host has reached its limit of buffered bytes.
     case overMemory
-    /// The stream ended within a message.
+    /// The stream ended inside a message.
     case unexpectedEnd
-    /// A message whose length prefix is malformed or exceeds the reader's bound.
+    /// The length prefix of a message is malformed or above the reader's limit.
     case invalidMessage(reason: String)
 
-    /// What was expected and what came, for people.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
-        case .reset: "the stream was reset"
-        case .closed: "the stream is closed on this side"
-        case .connectionClosed(let reason): "the connection of the stream is closed: \(reason)"
-        case .timeout(let timeout): "nothing happened on the stream within \(timeout)"
-        case .concurrentRead: "another read of the stream is waiting"
-        case .overMemory: "this node holds as many unsent and unread bytes as it may"
-        case .unexpectedEnd: "the stream ended within a message"
+        case .reset: "stream reset"
+        case .closed: "stream closed locally"
+        case .connectionClosed(let reason): "connection of the stream closed: \(reason)"
+        case .timeout(let timeout): "stream timed out after \(timeout)"
+        case .concurrentRead: "concurrent read of the stream"
+        case .overMemory: "limit of unsent and unread bytes reached"
+        case .unexpectedEnd: "stream ended inside a message"
         case .invalidMessage(let reason): reason
         }
     }

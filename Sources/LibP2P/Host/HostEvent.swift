@@ -1,11 +1,11 @@
 import Multiformats
 
-/// Something that happened to a ``Host``'s connections.
+/// An event on a ``Host``'s connections.
 public enum HostEvent: Equatable, Sendable {
-    /// The first connection with a peer was established.
+    /// The first connection to a peer was established.
     case connected(PeerID)
-    /// A peer told of itself, at the begin of a connection or on a change.
+    /// A peer identified itself, after connecting or on a change.
     case identified(PeerID, IdentifyInfo)
-    /// The last connection with a peer ended.
+    /// The last connection to a peer ended.
     case disconnected(PeerID)
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What all connections of a host share: the counters, and what is bounded over all of them.
+/// The counters and limits that all connections of a host share.
 final class HostResources: Sendable {
     private let counters = Mutex(HostStatistics())
     private let streams = Atomic<Int>(0)
@@ -21,10 +21,10 @@ final class HostResources: Sendable {
 
     // MARK: Streams of peers
 
-    /// How many streams of peers are open.
+    /// The number of open inbound streams.
     var inboundStreams: Int { streams.load(ordering: .relaxed) }
 
-    /// Takes a place for a stream of a peer; `false` if there is none.
+    /// Reserves a slot for an inbound stream. Returns `false` at the limit.
     func takeInboundStream() -> Bool {
         guard streams.wrappingAdd(1, ordering: .relaxed).newValue <= maxInboundStreams else {
             streams.wrappingSubtract(1, ordering: .relaxed)
@@ -37,13 +37,13 @@ final class HostResources: Sendable {
 
     // MARK: Memory
 
-    /// How many bytes wait on all connections to be read or to be sent.
+    /// The number of unread and unsent bytes of all connections.
     var bufferedBytes: Int { bytes.load(ordering: .relaxed) }
 
-    /// Whether more bytes than allowed wait.
+    /// Whether the limit of buffered bytes is exceeded.
     var isOverMemory: Bool { bufferedBytes > maxBufferedBytes }
 
-    /// Takes note that so many bytes more, or fewer, wait on a connection.
+    /// Adds the change of a connection's buffered bytes.
     func addBufferedBytes(_ difference: Int) {
         if difference != 0 { bytes.wrappingAdd(difference, ordering: .relaxed) }
     }

@@ -1,46 +1,46 @@
-/// What happened to a host since it was made. All numbers only grow.
+/// The counters of a host since its creation. All numbers only grow.
 public struct HostStatistics: Equatable, Sendable {
-    /// Connections that others made and whose handshakes succeeded.
+    /// Inbound connections whose handshake succeeded.
     public internal(set) var inboundConnectionsOpened = 0
-    /// Connections that this host made.
+    /// Outbound connections whose handshake succeeded.
     public internal(set) var outboundConnectionsOpened = 0
-    /// Connections of others that ended.
+    /// Inbound connections that ended.
     public internal(set) var inboundConnectionsClosed = 0
-    /// Connections of this host that ended.
+    /// Outbound connections that ended.
     public internal(set) var outboundConnectionsClosed = 0
-    /// Connections that were closed because nothing happened on them.
+    /// Connections that were closed as idle.
     public internal(set) var idleConnectionsClosed = 0
-    /// Unused connections that made room at the high-water mark.
+    /// Unused connections that were closed at the high-water mark.
     public internal(set) var connectionsTrimmed = 0
-    /// Connections of others that found no place, before any handshake.
+    /// Inbound connections that were closed at a limit, before any handshake.
     public internal(set) var connectionsRefused = 0
-    /// Connections that could not be accepted, for lack of descriptors for example.
+    /// Connections that could not be accepted, for example for lack of descriptors.
     public internal(set) var acceptFailures = 0
-    /// Handshakes that failed, in both directions, by reason.
+    /// Failed handshakes of both directions by reason.
     public internal(set) var handshakesFailed: [HandshakeFailure: Int] = [:]
-    /// Dials that were begun, one for each address.
+    /// Dials, one for each address.
     public internal(set) var dialsStarted = 0
-    /// Dials that yielded no connection.
+    /// Dials without a resulting connection.
     public internal(set) var dialsFailed = 0
-    /// Dials that were not even begun because the address failed a short while ago.
+    /// Dials that were skipped because the address was in backoff.
     public internal(set) var dialsHeldBack = 0
     /// Streams that peers opened.
     public internal(set) var inboundStreamsOpened = 0
     /// Streams that this host opened.
     public internal(set) var outboundStreamsOpened = 0
-    /// Streams of peers that were reset at once because there were too many.
+    /// Inbound streams that were reset at once at a limit.
     public internal(set) var streamsRefused = 0
-    /// Streams that were reset because too many of their bytes lay unread.
+    /// Streams that were reset because too many of their bytes were unread.
     public internal(set) var streamsOverMemory = 0
-    /// Peers that were disconnected because they misbehaved, by reason.
+    /// Misbehaving peers that were disconnected, by reason.
     public internal(set) var peersDropped: [DropReason: Int] = [:]
 }
 
-/// Why the handshakes of a connection failed.
+/// The reason of a failed handshake.
 public enum HandshakeFailure: String, CaseIterable, Sendable {
-    /// They did not end in time.
+    /// The handshake timed out.
     case timeout
-    /// The peer, or the network, ended the connection.
+    /// The peer or the network closed the connection.
     case closed
     /// There was no common security protocol or muxer, or the negotiation was malformed.
     case negotiation
@@ -48,35 +48,35 @@ public enum HandshakeFailure: String, CaseIterable, Sendable {
     case tls
     /// Noise failed, other than by the peer's identity.
     case noise
-    /// The peer did not prove an identity that can be used.
+    /// The peer did not prove a usable identity.
     case identity
-    /// Another peer answered than the expected one.
+    /// Another peer than the expected one answered.
     case unexpectedPeer
     /// The peer was this host itself.
     case selfDial
-    /// The limit on connections, in all or with the peer, was reached.
+    /// The limit of connections, in all or to the peer, was reached.
     case limit
-    /// Anything else, the host's own shutdown for example.
+    /// Any other reason, for example the host's own shutdown.
     case other
 }
 
-/// Why a peer was disconnected as one that misbehaves.
+/// The reason for disconnecting a misbehaving peer.
 public enum DropReason: String, CaseIterable, Sendable {
-    /// It broke the muxer's protocol.
+    /// The peer broke the muxer's protocol.
     case protocolViolation
-    /// It asked for more answers than it read.
+    /// The peer requested more answers than it read.
     case controlFlood
-    /// It went on opening streams beyond the limit.
+    /// The peer kept opening streams above the limit.
     case streamFlood
-    /// It answered no ping.
+    /// The peer did not answer a ping.
     case unresponsive
-    /// What it said of itself by identify was malformed or too long.
+    /// The peer's identify message was malformed or too long.
     case malformedIdentify
-    /// Its bytes failed authentication, or TLS or Noise broke otherwise.
+    /// The peer's bytes failed authentication, or TLS or Noise failed otherwise.
     case brokenSecurity
 }
 
 extension Host {
-    /// What happened since this host was made.
+    /// The counters since this host was created.
     public var statistics: HostStatistics { resources.statistics }
 }

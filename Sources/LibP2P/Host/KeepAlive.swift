@@ -1,33 +1,32 @@
 import NIOCore
 
-/// Sees to it that a dead or unused connection ends: a pure value, to which the time is told.
+/// The detection of dead and idle connections: a pure value, with time passed in.
 ///
-/// Ticks come when the previous one says. A connection on which something came in since the last tick lives; one that
-/// is silent is asked by a ping, and given up when nothing comes in within the time-out. One without streams is ended
-/// after the idle time-out.
+/// Each tick returns the time of the next. A connection that received bytes since the last tick is alive. A silent one
+/// is pinged, and is dead when nothing arrives within the time-out. One without streams ends after the idle time-out.
 struct KeepAlive {
-    /// What follows from a tick.
+    /// The result of a tick.
     enum Action: Equatable {
         /// Tick again after this time.
         case wait(TimeAmount)
         /// Send a ping, and tick again after this time.
         case ping(TimeAmount)
-        /// Close the connection: nobody used it.
+        /// Close the connection: it is idle.
         case closeIdle
         /// Close the connection: the peer is dead.
         case closeDead
     }
 
-    /// The time between two looks at a connection that lives.
+    /// The interval between two checks of a live connection.
     let interval: TimeAmount
-    /// The time for the answer to a ping.
+    /// The deadline of the answer to a ping.
     let timeout: TimeAmount
     /// How long a connection without streams is kept.
     let idleTimeout: TimeAmount
 
     private var hasReceived = false
     private var idleSince: NIODeadline?
-    /// When the peer must have answered, while it has not.
+    /// The deadline of the awaited answer.
     private var deadline: NIODeadline?
     private var ping: (value: UInt32, sent: NIODeadline)?
 
@@ -37,10 +36,10 @@ struct KeepAlive {
         self.idleTimeout = idleTimeout
     }
 
-    /// Something came in.
+    /// Records received bytes.
     mutating func received() { hasReceived = true }
 
-    /// A stream is used.
+    /// Records that a stream is open.
     mutating func used() { idleSince = nil }
 
     mutating func tick(now: NIODeadline, isUnused: Bool) -> Action {
@@ -63,12 +62,12 @@ struct KeepAlive {
         return .ping(min(interval, timeout))
     }
 
-    /// A ping goes out.
+    /// Records a sent ping.
     mutating func pinged(_ value: UInt32, now: NIODeadline) {
         ping = (value, now)
     }
 
-    /// An answer came; gives the round trip if it is the answer to the last ping.
+    /// Records an answer. Returns the round-trip time if it belongs to the last ping.
     mutating func ponged(_ value: UInt32, now: NIODeadline) -> TimeAmount? {
         guard let (expected, sent) = ping, value == expected else { return nil }
         ping = nil

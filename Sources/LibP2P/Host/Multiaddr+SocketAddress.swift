@@ -2,7 +2,7 @@ import Multiformats
 import NIOCore
 
 extension Multiaddr {
-    /// The address of a TCP socket; an IPv4 address in its IPv6 form becomes IPv4 again.
+    /// The address of a TCP socket. An IPv4-mapped address becomes IPv4.
     init?(socketAddress: SocketAddress) {
         guard let text = socketAddress.ipAddress, let port = socketAddress.port.flatMap(UInt16.init(exactly:)),
             let address = try? IPAddress(text)
@@ -10,10 +10,10 @@ extension Multiaddr {
         self.init(ip: address.unmapped, tcpPort: port)
     }
 
-    /// The addresses under which others reach a host that listens on `bound`.
+    /// The reachable addresses of a host that listens on `bound`.
     ///
-    /// An unspecified address stands for those of all interfaces of its family. Link-local addresses are
-    /// left out, since they mean nothing without an interface, and so are loopback addresses if there are others.
+    /// An unspecified address expands to those of all interfaces of its family. Link-local addresses are omitted, since
+    /// they mean nothing without an interface. Loopback addresses are omitted if there are others.
     static func reachable(bound: [Multiaddr], interfaces: [IPAddress]) -> [Multiaddr] {
         var addresses: [Multiaddr] = []
         for address in bound {

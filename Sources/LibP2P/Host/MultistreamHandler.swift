@@ -2,8 +2,7 @@ import NIOCore
 
 /// Negotiates one protocol of a connection, calls back with its name, and leaves the pipeline.
 ///
-/// The callback adds the chosen protocol's handlers behind this one; bytes that came after the negotiation
-/// are passed to them.
+/// The callback adds the handlers of the protocol behind this one. They receive the bytes after the negotiation.
 final class MultistreamHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -21,7 +20,7 @@ final class MultistreamHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// - Parameters:
     ///   - role: The side of the connection.
     ///   - protocols: The acceptable protocols, the preferred one first.
-    ///   - onSelected: Called on the event loop with this handler's context and the chosen protocol.
+    ///   - onSelected: Called on the event loop with this handler's context and the selected protocol.
     init(
         role: YamuxSession.Role,
         protocols: [String],

@@ -1,24 +1,24 @@
 import Multiformats
 import NIOCore
 
-/// One of the many streams of a connection with a peer, its protocol agreed upon.
+/// A stream of a connection to a peer, with a negotiated protocol.
 ///
-/// Reads and writes wait at most for the time-out that they are given, or the host's
-/// ``HostConfiguration/streamTimeout``; cancelling the task ends a wait too. A stream that is no longer
-/// referenced is reset, unless its writing side was closed: then what was written still goes out.
+/// A read or write waits at most for its time-out, by default the host's ``HostConfiguration/streamTimeout``, or until
+/// its task is cancelled. Dropping the last reference resets the stream, unless its writing side was closed: written
+/// bytes are then still sent.
 public final class MuxedStream: Sendable {
-    /// Who is at the other end, as proven by the connection's handshake.
+    /// The id of the peer, as proved in the handshake.
     public let remotePeer: PeerID
-    /// Where the other end is.
+    /// The address of the peer.
     public let remoteAddress: Multiaddr
-    /// The protocol that both sides agreed upon.
+    /// The negotiated protocol.
     public let protocolID: String
 
     private let eventLoop: any EventLoop
     private let core: NIOLoopBound<StreamCore>
     private let defaultTimeout: Duration
 
-    /// To be called on the connection's event loop.
+    /// Must be called on the connection's event loop.
     init(core: StreamCore, protocolID: String) {
         remotePeer = core.connection.remotePeer
         remoteAddress = core.connection.remoteAddress
@@ -33,23 +33,23 @@ public final class MuxedStream: Sendable {
         eventLoop.execute { core.value.abandon() }
     }
 
-    /// Reads what has come, or waits for it.
+    /// Reads received bytes, or waits for some.
     ///
     /// - Parameters:
-    ///   - limit: The most bytes to return, at least 1.
-    ///   - timeout: The longest wait; the host's ``HostConfiguration/streamTimeout`` by default.
-    /// - Returns: At least one byte, or `nil` at the end of what the remote side sends.
+    ///   - limit: The maximum number of bytes, at least 1.
+    ///   - timeout: The time-out; by default the host's ``HostConfiguration/streamTimeout``.
+    /// - Returns: At least one byte, or `nil` at the end of the stream.
     /// - Throws: ``StreamError``, or `CancellationError`.
     public func read(upTo limit: Int, timeout: Duration? = nil) async throws -> ByteBuffer? {
         try await read(.some(max(1, limit)), timeout: timeout)
     }
 
-    /// Reads a message that an unsigned varint of its length precedes.
+    /// Reads a message with a length prefix (an unsigned varint).
     ///
     /// - Parameters:
-    ///   - maxLength: The longest message to accept, in bytes, without its prefix.
-    ///   - timeout: The longest wait; the host's ``HostConfiguration/streamTimeout`` by default.
-    /// - Returns: The message, or `nil` if the remote side ended before it.
+    ///   - maxLength: The maximum length in bytes, without the prefix.
+    ///   - timeout: The time-out; by default the host's ``HostConfiguration/streamTimeout``.
+    /// - Returns: The message, or `nil` if the stream ends before it.
     /// - Throws: ``StreamError``, or `CancellationError`.
     public func readMessage(maxLength: Int, timeout: Duration? = nil) async throws -> ByteBuffer? {
         try await read(.message(maxLength), timeout: timeout)
@@ -62,10 +62,10 @@ public final class MuxedStream: Sendable {
         return try await waiter.wait()
     }
 
-    /// Writes bytes; returns when all stand in the stream's send queue, which is bounded.
+    /// Writes bytes. Returns when all are in the stream's send queue, which is bounded.
     ///
-    /// A write that ends by time-out or cancellation when a part of it was queued resets the stream, since
-    /// the remote side could make nothing of what follows.
+    /// A time-out or cancellation after a part was queued resets the stream, since the peer could not parse the bytes
+    /// after that part.
     ///
     /// - Throws: ``StreamError``, or `CancellationError`.
     public func write(_ bytes: ByteBuffer, timeout: Duration? = nil) async throws {
@@ -80,7 +80,7 @@ public final class MuxedStream: Sendable {
         }
     }
 
-    /// Writes a message behind an unsigned varint of its length; otherwise like ``write(_:timeout:)``.
+    /// Writes a message with a length prefix (an unsigned varint); otherwise like ``write(_:timeout:)``.
     public func writeMessage(_ message: ByteBuffer, timeout: Duration? = nil) async throws {
         var bytes = ByteBuffer()
         bytes.reserveCapacity(message.readableBytes + 9)
@@ -89,17 +89,17 @@ public final class MuxedStream: Sendable {
         try await write(bytes, timeout: timeout)
     }
 
-    /// Ends this side after what was written; the remote side may go on.
+    /// Ends this side after the written bytes. The peer may continue.
     public func closeWrite() {
         eventLoop.execute { [core] in core.value.closeWrite() }
     }
 
-    /// Ends this side after what was written, and drops what still comes.
+    /// Ends this side after the written bytes, and drops all further received bytes.
     public func close() {
         eventLoop.execute { [core] in core.value.close() }
     }
 
-    /// Ends both directions at once; bytes on their way are lost.
+    /// Ends both directions at once. Bytes in transit are lost.
     public func reset() {
         eventLoop.execute { [core] in core.value.reset() }
     }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The protocols that a host accepts, and what is done with their streams.
+/// The protocols that a host accepts, with their handlers.
 final class ProtocolHandlers: Sendable {
     typealias Handler = @Sendable (MuxedStream) async -> Void
 
@@ -13,18 +13,18 @@ final class ProtocolHandlers: Sendable {
         handlers.withLock { $0[protocolID] }
     }
 
-    /// Sets a protocol's handler; returns whether the protocol is new.
+    /// Sets the handler of a protocol. Returns whether the protocol is new.
     func set(_ handler: @escaping Handler, for protocolID: String) -> Bool {
         handlers.withLock { $0.updateValue(handler, forKey: protocolID) == nil }
     }
 
-    /// Takes all handlers back, and with them whatever they hold on to.
+    /// Removes all handlers with their references.
     func removeAll() {
         let removed = handlers.withLock { handlers in
             defer { handlers = [:] }
             return handlers
         }
-        // What the handlers held ends here, outside of the lock.
+        // The references end here, outside the lock.
         _ = removed
     }
 }

@@ -1,18 +1,18 @@
 import NIOCore
 
-/// A stream of a connection as its event loop sees it: the received bytes, and who waits to read or write.
+/// The state of a stream on its event loop: the received bytes, and the waiting reader and writers.
 ///
-/// Lives on the connection's event loop. ``MuxedStream`` is its face to the rest of the program.
+/// ``MuxedStream`` is its interface for the rest of the program.
 final class StreamCore {
-    /// What a reader waits for.
+    /// The kind of a read.
     enum Read {
-        /// Any bytes, at most so many.
+        /// At most this many bytes.
         case some(Int)
-        /// A message behind its length, at most so long.
+        /// A message with a length prefix, at most this long.
         case message(Int)
     }
 
-    /// How a stream's protocol is agreed upon.
+    /// The negotiation of a stream's protocol.
     enum Negotiation {
         case outbound(MultistreamDialer, Waiter<MuxedStream>)
         case inbound(MultistreamListener)
@@ -21,17 +21,17 @@ final class StreamCore {
     let id: UInt32
     let connection: YamuxHandler
     var negotiation: Negotiation?
-    /// Ends the negotiation, or the wait for the remote side's end after a close.
+    /// The deadline of the negotiation, or of the remote side's end after a close.
     var timer: Scheduled<Void>?
-    /// Why the stream, or this side of it, is of no more use.
+    /// The reason why the stream, or this side of it, is unusable.
     private(set) var failure: StreamError?
 
     private var inbound = ByteBuffer()
-    /// How many of the bytes in ``inbound`` were granted again already, for a message greater than the window.
+    /// The number of bytes in ``inbound`` that were granted again already, for a message larger than the window.
     private var granted = 0
-    /// How many of the bytes in ``inbound`` the connection knows of.
+    /// The number of bytes in ``inbound`` that the connection has counted.
     private var accounted = 0
-    /// Whether a place among the streams of peers is taken.
+    /// Whether the stream holds an inbound slot.
     private var holdsPlace: Bool
     private var isInboundFinished = false
     private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timer: Scheduled<Void>)?
@@ -48,14 +48,14 @@ final class StreamCore {
         holdsPlace = if case .inbound = negotiation { true } else { false }
     }
 
-    /// Gives the place among the streams of peers back. Called when the stream is over for the connection.
+    /// Releases the inbound slot. Called when the stream ends for the connection.
     func releasePlace() {
         guard holdsPlace else { return }
         holdsPlace = false
         connection.resources.releaseInboundStream()
     }
 
-    /// Tells the connection how many bytes wait to be read.
+    /// Updates the connection's count of unread bytes.
     private func account() {
         let difference = inbound.readableBytes - accounted
         guard difference != 0 else { return }
@@ -71,7 +71,7 @@ final class StreamCore {
             connection.resources.count { $0.streamsOverMemory += 1 }
             return reset()
         }
-        // A copy: a slice of a few bytes would keep all that was decrypted with it in memory.
+        // A copy: a slice of a few bytes would keep the whole decrypted buffer in memory.
         inbound.writeImmutableBuffer(bytes)
         serveReader()
         account()
@@ -82,7 +82,7 @@ final class StreamCore {
         serveReader()
     }
 
-    /// Ends the stream from below. Bytes that came before can still be read, except after a reset.
+    /// Fails the stream. Bytes received before stay readable, except after a reset.
     func fail(_ error: StreamError) {
         guard failure == nil else { return }
         failure = error
@@ -101,7 +101,7 @@ final class StreamCore {
         writers.removeAll()
     }
 
-    /// Both directions ended in order: what was received can still be read.
+    /// Records the orderly end of both directions. Received bytes stay readable.
     func ended() {
         releasePlace()
         timer?.cancel()
@@ -109,14 +109,14 @@ final class StreamCore {
         isWriteClosed = true
     }
 
-    /// Gives the waiting writers' bytes to the session as it has room. They are sent only when all is noted
-    /// down here, since that may make room and so lead back to here.
+    /// Passes the bytes of waiting writers to the session as far as it has room. Sends them only after all state is
+    /// updated, since sending may make room and re-enter this method.
     func pumpWriters() {
         while let writer = writers.first {
             if writer.waiter.isResumed {
                 writers.removeFirst()
                 writer.timer.cancel()
-                // What of it was sent cannot be taken back, and the rest will not follow.
+                // The part that was sent cannot be revoked, and the rest will not follow.
                 if writer.isBegun { return reset() }
                 continue
             }
@@ -173,7 +173,7 @@ final class StreamCore {
         pumpWriters()
     }
 
-    /// Ends this side, drops what still comes, and does not wait for the other side's end longer than the linger.
+    /// Ends this side, drops all further bytes, and waits for the remote side's end at most for the linger time.
     func close() {
         guard failure == nil else { return }
         closeWrite()
@@ -197,14 +197,14 @@ final class StreamCore {
         fail(.reset)
     }
 
-    /// Nobody holds the stream any more. What was written and ended in order still goes out.
+    /// Handles the loss of the last reference. Written bytes of an orderly end are still sent.
     func abandon() {
         if isWriteClosed { close() } else { reset() }
     }
 
     // MARK: Reading
 
-    /// Resumes the reader if there is what it waits for.
+    /// Resumes the reader if its read can complete.
     private func serveReader() {
         guard let (read, waiter, timer) = reader, !waiter.isResumed else { return }
         let saved = inbound
@@ -218,13 +218,13 @@ final class StreamCore {
         reader = nil
         timer.cancel()
         if !waiter.resume(result), case .success(.some) = result {
-            // The reader was cancelled in this moment: the next one gets the bytes.
+            // The reader was cancelled just now: the next one gets the bytes.
             granted += saved.readableBytes - inbound.readableBytes
             inbound = saved
         }
     }
 
-    /// What a read yields now, which is `nil` at the end; an outer `nil` when it has to wait.
+    /// The result of a read now, `nil` at the end of the stream. An outer `nil` means that the read must wait.
     private func take(_ read: Read) throws -> ByteBuffer?? {
         if isReadClosed { throw StreamError.closed }
         let before = inbound.readableBytes
@@ -259,14 +259,14 @@ final class StreamCore {
         if isInboundFinished { return .some(nil) }
         if let failure { throw failure }
         if case .message = read {
-            // The message may be greater than the window; its reader's bound holds instead.
+            // The message may be larger than the window, so its reader's limit applies instead.
             connection.consume(before - granted, of: id)
             granted = before
         }
         return nil
     }
 
-    /// Grants the remote side the window of `count` bytes that were taken, unless that was done before.
+    /// Grants the remote side the window of `count` taken bytes, unless it was granted before.
     private func grant(_ count: Int) {
         let ahead = min(granted, count)
         granted -= ahead

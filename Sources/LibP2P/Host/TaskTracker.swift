@@ -1,6 +1,6 @@
 import Synchronization
 
-/// The tasks that a host started and has to see ended: stream handlers and identify exchanges.
+/// The running tasks of a host: stream handlers and identify exchanges.
 final class TaskTracker: Sendable {
     private struct State {
         var tasks: [UInt64: Task<Void, Never>] = [:]
@@ -12,10 +12,10 @@ final class TaskTracker: Sendable {
 
     private let state = Mutex(State())
 
-    /// How many tasks have not ended.
+    /// The number of running tasks.
     var count: Int { state.withLock { $0.running.count } }
 
-    /// Starts a task; after ``cancelAll()`` it does nothing and returns `false`.
+    /// Starts a task. After ``cancelAll()`` it does nothing and returns `false`.
     @discardableResult
     func start(_ operation: @escaping @Sendable () async -> Void) -> Bool {
         let id = state.withLock { state -> UInt64? in
@@ -37,7 +37,7 @@ final class TaskTracker: Sendable {
         return true
     }
 
-    /// Starts no more tasks and cancels those that run.
+    /// Rejects further tasks and cancels the running ones.
     func cancelAll() {
         let tasks = state.withLock { state in
             state.isClosed = true
@@ -46,7 +46,7 @@ final class TaskTracker: Sendable {
         for task in tasks { task.cancel() }
     }
 
-    /// Waits until no task runs, or the waiting task is cancelled.
+    /// Waits until no task runs, or until the waiting task is cancelled.
     func waitUntilIdle() async {
         let waiter = Waiter<Void>()
         let isIdle = state.withLock { state in

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// A task that waits for something that happens on an event loop.
+/// A task that waits for an event of an event loop.
 ///
-/// It is resumed exactly once: by the first of success, failure, and the cancellation of the task. Whoever
-/// resumes it learns whether it came first, so that nothing is handed to a task that has gone.
+/// It is resumed exactly once: by the first of success, failure, and cancellation of the task. Each attempt to resume
+/// it returns whether it was the first, so that no value is lost to a cancelled task.
 final class Waiter<Value: Sendable>: Sendable {
     private enum State {
         case idle
@@ -14,7 +14,7 @@ final class Waiter<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.idle)
 
-    /// Whether somebody was resumed already, or will be as soon as he waits.
+    /// Whether the waiter was resumed, or will be as soon as it waits.
     var isResumed: Bool {
         state.withLock { state in
             switch state {
@@ -26,7 +26,7 @@ final class Waiter<Value: Sendable>: Sendable {
 
     /// Ends the wait.
     ///
-    /// - Returns: Whether this call ended it; `false` when another did before.
+    /// - Returns: Whether this call ended it; `false` after an earlier one.
     @discardableResult
     func resume(_ result: Result<Value, any Error>) -> Bool {
         let (isFirst, continuation) = state.withLock {
@@ -46,7 +46,7 @@ final class Waiter<Value: Sendable>: Sendable {
         return isFirst
     }
 
-    /// Waits to be resumed; ends with `CancellationError` when the task is cancelled. To be called once.
+    /// Waits to be resumed. Throws `CancellationError` when the task is cancelled. Call it once.
     func wait() async throws -> Value {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in

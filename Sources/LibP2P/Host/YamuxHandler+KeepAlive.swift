@@ -1,8 +1,8 @@
 import NIOCore
 
-/// How a connection is seen to live, to be used, and to behave.
+/// The keep-alive of a connection.
 extension YamuxHandler {
-    /// Begins to look after the connection, by a ping that tells the round trip.
+    /// Begins the keep-alive with a ping that measures the round-trip time.
     func beginKeepAlive() {
         scheduleTick(in: keepAlive.interval)
         ping()
@@ -22,13 +22,13 @@ extension YamuxHandler {
             scheduleTick(in: delay)
         case .closeIdle:
             resources.count { $0.idleConnectionsClosed += 1 }
-            close(reason: "no stream was in use")
+            close(reason: "idle")
         case .closeDead:
-            drop(.unresponsive, "the peer answers no ping")
+            drop(.unresponsive, "ping timed out")
         }
     }
 
-    /// Tells the host whether streams are in use.
+    /// Updates the connection's activity for the host.
     func usageChanged() {
         activity.setStreams(streams.count + runningHandlers)
     }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// The streams of a connection until their protocol is agreed upon.
+/// The streams of a connection until their protocol is negotiated.
 extension YamuxHandler {
     func accept(_ id: UInt32) {
         guard runningHandlers < settings.maxInboundStreamsPerConnection, resources.takeInboundStream() else {
@@ -51,7 +51,7 @@ extension YamuxHandler {
         for action in actions {
             switch action {
             case .send(var bytes):
-                // A negotiation is smaller than any queue: who fills it does not read the answers.
+                // A negotiation is smaller than any queue. A full queue means that the peer does not read the answers.
                 guard (try? session.write(&bytes, to: stream.id)) == true else { return stream.reset() }
             case .selected(let protocolID, let leftover):
                 consumed -= leftover.readableBytes
@@ -72,7 +72,7 @@ extension YamuxHandler {
         stream.timer?.cancel()
         stream.timer = nil
         if leftover.readableBytes > 0 { stream.receive(leftover) }
-        // Without an owner from here on, the stream is reset.
+        // If the waiter is gone, dropping `muxed` resets the stream.
         let muxed = MuxedStream(core: stream, protocolID: protocolID)
         switch negotiation {
         case .outbound(_, let waiter): waiter.resume(.success(muxed))

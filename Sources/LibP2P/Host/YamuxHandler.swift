@@ -2,13 +2,13 @@ import Multiformats
 import NIOCore
 internal import NIOSSL
 
-/// The end of a connection's pipeline: feeds the yamux session, hands its streams to the program, and
-/// sees to it that a dead or idle connection ends.
+/// The last handler of a connection's pipeline. It drives the yamux session, passes its streams to the program, and
+/// ends dead or idle connections.
 final class YamuxHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// The most bytes of one write: the plaintext of one Noise message, so that each is full.
+    /// The maximum size of one write in bytes: the plaintext of a full Noise message.
     private static let maxWriteSize = NoiseHandler.maximumPlaintextLength
 
     let remotePeer: PeerID
@@ -23,13 +23,13 @@ final class YamuxHandler: ChannelInboundHandler {
     let handlers: ProtocolHandlers
     let tasks: TaskTracker
     private(set) var context: ChannelHandlerContext?
-    /// Handlers of inbound streams that have not returned; a peer that opens and resets streams is bounded by it.
+    /// The number of running inbound stream handlers. It bounds a peer that opens and resets streams.
     var runningHandlers = 0
-    /// Received bytes of all streams that nobody has read.
+    /// The number of unread bytes of all streams.
     private(set) var unreadBytes = 0
-    /// What the host was told of this connection's memory.
+    /// The number of buffered bytes last reported to the host.
     private var publishedBytes = 0
-    /// How many refused streams the host was told of.
+    /// The number of refused streams last reported to the host.
     private var publishedRefusals = 0
     private var isPumping = false
     private var isReading = false
@@ -105,7 +105,7 @@ final class YamuxHandler: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         switch error {
         case is NoiseError: drop(.brokenSecurity, "\(error)")
-        case NIOSSLError.uncleanShutdown: close(reason: "the peer closed it")
+        case NIOSSLError.uncleanShutdown: close(reason: "peer closed the connection")
         case is NIOSSLError, is BoringSSLError: drop(.brokenSecurity, "\(error)")
         default: close(reason: "\(error)")
         }
@@ -113,8 +113,8 @@ final class YamuxHandler: ChannelInboundHandler {
 
     // MARK: For streams
 
-    /// Gives bytes of a stream to the session, whether there was room for all, without sending them yet; `nil` when
-    /// the stream cannot be written to.
+    /// Queues bytes of a stream in the session without sending them. Returns whether all fitted, or `nil` when the
+    /// stream is not writable.
     func send(_ bytes: inout ByteBuffer, on id: UInt32) -> Bool? {
         try? session.write(&bytes, to: id)
     }
@@ -133,18 +133,18 @@ final class YamuxHandler: ChannelInboundHandler {
 
     func isOpen(_ id: UInt32) -> Bool { streams[id] != nil }
 
-    /// Whether so many bytes more may wait to be read, by the bounds of this connection and of the host.
+    /// Whether `count` more unread bytes are within the limits of this connection and of the host.
     func hasRoom(for count: Int) -> Bool {
         count == 0 || unreadBytes + count <= settings.maxUnreadBytesPerConnection && !resources.isOverMemory
     }
 
-    /// Takes note that so many bytes more, or fewer, wait to be read.
+    /// Adds the change of the unread bytes.
     func addUnread(_ difference: Int) {
         unreadBytes += difference
         publish()
     }
 
-    /// Tells the host what it counts over all connections.
+    /// Reports counts to the host.
     private func publish() {
         let bytes = closeReason == nil ? unreadBytes + session.queuedBytes : 0
         resources.addBufferedBytes(bytes - publishedBytes)
@@ -166,7 +166,7 @@ final class YamuxHandler: ChannelInboundHandler {
 
     // MARK: For the host
 
-    /// Opens a stream and agrees upon the first of `protocols` that the peer supports.
+    /// Opens a stream and negotiates the first of `protocols` that the peer supports.
     func openStream(protocols: [String], waiter: Waiter<MuxedStream>) {
         if let closeReason {
             waiter.resume(.failure(StreamError.connectionClosed(reason: closeReason)))
@@ -186,13 +186,13 @@ final class YamuxHandler: ChannelInboundHandler {
         }
     }
 
-    /// Tells the peer that no more streams are opened; the open ones may end.
+    /// Sends a go-away: no more streams can be opened, the open ones may end.
     func goAway() {
         session.goAway(.normal)
         pump()
     }
 
-    /// Says goodbye, as far as the peer takes it at once, and closes the connection.
+    /// Sends a go-away, as far as the peer accepts it at once, and closes the connection.
     func close(reason: String) {
         guard closeReason == nil, let context else { return }
         closeReason = reason
@@ -228,23 +228,23 @@ final class YamuxHandler: ChannelInboundHandler {
             }
         }
         publish()
-        if session.hasReceivedGoAway, streams.isEmpty { close(reason: "the peer goes away") }
+        if session.hasReceivedGoAway, streams.isEmpty { close(reason: "peer sent go-away") }
     }
 
     // MARK: Sending
 
-    /// Sends what the session has while the connection takes it.
+    /// Sends queued bytes of the session while the channel is writable.
     func pump() {
-        // What a read causes leaves together after it; and `pump` may come back here through a writer.
+        // Bytes that a read causes leave together after it. A writer may re-enter `pump`.
         guard !isReading, !isPumping, let context else { return }
         isPumping = true
         defer {
             isPumping = false
             publish()
         }
-        // Again after each flush: the channel may tell within it that it can take more, which is missed here.
+        // Repeat after each flush: the channel may become writable during it, which is not signalled here.
         while session.hasOutbound, context.channel.isWritable {
-            // TLS keeps what is written until the flush, and the channel cannot tell before it that it is full.
+            // TLS keeps written bytes until the flush, and the channel cannot report before it that it is full.
             var unflushed = 0
             while context.channel.isWritable, unflushed < Self.maxWriteSize,
                 let bytes = session.nextOutbound(maxBytes: Self.maxWriteSize)
@@ -257,7 +257,7 @@ final class YamuxHandler: ChannelInboundHandler {
         }
     }
 
-    /// Sends a ping and takes its time.
+    /// Sends a ping and records its time.
     func ping() {
         keepAlive.pinged(session.ping(), now: .now())
         pump()
@@ -266,7 +266,7 @@ final class YamuxHandler: ChannelInboundHandler {
     func connectionEnded() {
         nextTick?.cancel()
         nextTick = nil
-        let reason = closeReason ?? "the peer closed it"
+        let reason = closeReason ?? "peer closed the connection"
         closeReason = reason
         let ended = streams.values
         streams.removeAll()

@@ -4,14 +4,14 @@ import NIOCore
 import Synchronization
 
 extension Host {
-    /// Sets the handlers of the protocols that every host answers.
+    /// Sets the handlers of identify and ping.
     func setStandardHandlers() {
         _ = handlers.set({ await Ping.respond(on: $0) }, for: Ping.protocolID)
         _ = handlers.set({ [weak self] in await self?.answerIdentify(on: $0) }, for: IdentifyInfo.protocolID)
         _ = handlers.set({ [weak self] in await self?.receivePush(on: $0) }, for: IdentifyInfo.pushProtocolID)
     }
 
-    /// What this host says of itself to a peer that it sees at `observedAddress`.
+    /// The identify message of this host for a peer at `observedAddress`.
     private func ownInfo(observedAddress: Multiaddr) -> IdentifyInfo {
         var info = IdentifyInfo()
         info.publicKey = keyPair.publicKey.protobuf
@@ -43,7 +43,7 @@ extension Host {
         }
     }
 
-    /// Disconnects a peer that says things of itself which cannot be read.
+    /// Disconnects a peer whose identify message is malformed.
     private func dropIfMalformed(_ error: any Error, _ peer: PeerID) {
         switch error {
         case StreamError.invalidMessage, is IdentifyError: break
@@ -53,7 +53,7 @@ extension Host {
         for connection in connections { connection.drop(.malformedIdentify, "identify: \(error)") }
     }
 
-    /// Asks a freshly connected peer who it is.
+    /// Requests the identify message of a newly connected peer.
     func identify(_ connection: Connection) async {
         do {
             let stream = try await connection.openStream(protocols: [IdentifyInfo.protocolID])
@@ -62,7 +62,7 @@ extension Host {
             update(connection.remotePeer) { $0 = message }
         } catch {
             logger.debug(
-                "peer does not identify itself",
+                "identify failed",
                 metadata: ["peer": "\(connection.remotePeer)", "error": "\(error)"]
             )
             dropIfMalformed(error, connection.remotePeer)
@@ -87,7 +87,7 @@ extension Host {
         }
     }
 
-    /// Tells the connected peers that take it what has changed.
+    /// Pushes changes to the connected peers that support it.
     func pushIdentify() {
         let connections = state.withLock { state in
             state.table.connections.compactMap { peer, connections in

@@ -3,27 +3,27 @@ import Multiformats
 import NIOCore
 internal import SwiftProtobuf
 
-/// What a peer says of itself by identify (libp2p/specs, identify/README.md).
+/// The content of an identify message (libp2p/specs, identify/README.md).
 public struct IdentifyInfo: Equatable, Sendable {
-    /// The protocol by which a peer asks.
+    /// The protocol that requests a message.
     public static let protocolID = "/ipfs/id/1.0.0"
-    /// The protocol by which a peer tells of changes.
+    /// The protocol that pushes changes.
     public static let pushProtocolID = "/ipfs/id/push/1.0.0"
-    /// The longest message in bytes, without its length prefix.
+    /// The maximum length of a message in bytes, without its length prefix.
     public static let maxMessageLength = 8 * 1024
 
-    /// The most listen addresses that are kept; more are left out.
+    /// The maximum number of listen addresses; more are dropped.
     static let maxListenAddresses = 64
-    /// The most protocols that are kept; more are left out.
+    /// The maximum number of protocols; more are dropped.
     static let maxProtocols = 256
 
-    /// The public key in its protobuf form; empty when the peer does not tell.
+    /// The public key in its protobuf form; empty when the peer omits it.
     public var publicKey: [UInt8] = []
-    /// Where the peer listens. Entries that are no multiaddr are left out.
+    /// The listen addresses of the peer, without malformed entries.
     public var listenAddresses: [Multiaddr] = []
     /// The protocols that the peer accepts.
     public var protocols: [String] = []
-    /// The address from which the peer sees this node.
+    /// The address under which the peer sees this node.
     public var observedAddress: Multiaddr?
     /// The name and version of the network.
     public var protocolVersion: String = ""
@@ -49,7 +49,7 @@ public struct IdentifyInfo: Equatable, Sendable {
 
     package init() {}
 
-    /// The message, without as many of the last addresses, then protocols, as exceed the limit.
+    /// The encoded message. Drops the last addresses, then the last protocols, as far as it exceeds the limit.
     package func encoded() throws -> ByteBuffer {
         var message = IdentifyMessage()
         message.publicKey = Data(publicKey)
@@ -66,7 +66,7 @@ public struct IdentifyInfo: Equatable, Sendable {
         return ByteBuffer(bytes: bytes)
     }
 
-    /// Takes over what a push tells; what it leaves out stays as it was.
+    /// Merges a push. Fields that it omits stay unchanged.
     package mutating func merge(push: IdentifyInfo) {
         if !push.publicKey.isEmpty { publicKey = push.publicKey }
         if !push.listenAddresses.isEmpty { listenAddresses = push.listenAddresses }
@@ -77,8 +77,8 @@ public struct IdentifyInfo: Equatable, Sendable {
     }
 }
 
-/// A peer's message about itself that is no such message.
+/// An error from decoding an identify message.
 public struct IdentifyError: Error, Equatable, CustomStringConvertible {
-    /// What was expected.
-    public var description: String { "expected an identify message, found bytes that are none" }
+    /// What was expected and what was found.
+    public var description: String { "expected an identify message, found other bytes" }
 }

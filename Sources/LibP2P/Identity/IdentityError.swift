@@ -1,36 +1,35 @@
-/// Why a key could not be read, kept or used.
+/// An error from reading, storing or using a key.
 public enum IdentityError: Error, Hashable, Sendable {
-    /// The bytes are not a serialised public key; with what is wrong about them.
+    /// The bytes are not a serialised public key.
     case malformedPublicKey(reason: String)
-    /// Signatures of this type of key cannot be verified here.
+    /// The library cannot verify signatures of this type of key.
     case unsupportedKeyType(PublicKey.KeyType)
-    /// The text is not a private key in PKCS#8 PEM; with what was expected and what came.
+    /// The text is not a private key in PKCS#8 PEM.
     case malformedPrivateKey(reason: String)
-    /// The private key is not an Ed25519 key, but has this algorithm (an object identifier).
+    /// The private key is not an Ed25519 key; its algorithm is this object identifier.
     case unexpectedAlgorithm(String)
     /// A file operation failed.
     case file(path: String, operation: String, reason: String)
-    /// The file was read, but holds no key that can be used.
+    /// The file holds no usable key.
     indirect case unusableKeyFile(path: String, cause: IdentityError)
 }
 
 extension IdentityError: CustomStringConvertible {
-    /// One line that says what was expected and what came.
+    /// One line with what was expected and what was found.
     public var description: String {
         switch self {
         case .malformedPublicKey(let reason):
             "malformed public key: \(reason)"
         case .unsupportedKeyType(let type):
-            "unsupported key type \(type): signatures are verified for Ed25519, ECDSA and RSA keys, "
-                + "the cryptographic library has nothing for others"
+            "unsupported key type \(type), expected Ed25519, ECDSA or RSA"
         case .malformedPrivateKey(let reason):
-            "not a PKCS#8 private key in PEM: \(reason)"
+            "expected a PKCS#8 private key in PEM: \(reason)"
         case .unexpectedAlgorithm(let identifier):
-            "private key of algorithm \(identifier), expected Ed25519 (\(PrivateKeyDER.ed25519Name))"
+            "expected an Ed25519 private key (\(PrivateKeyDER.ed25519Name)), found algorithm \(identifier)"
         case .file(let path, let operation, let reason):
             "cannot \(operation) \(path): \(reason)"
         case .unusableKeyFile(let path, let cause):
-            "\(path): \(cause); restore the file, or remove it to be given a new identity"
+            "\(path): \(cause). Restore the file, or remove it to create a new identity"
         }
     }
 }

@@ -1,13 +1,13 @@
 import Glibc
 
-/// Keeps a node's private key in `<data directory>/private.key`, so that its peer id survives a restart.
+/// The file with a node's private key, `<data directory>/private.key`, which preserves the peer id across restarts.
 public struct IdentityFile: Sendable {
     /// The directory that holds the file.
     public let directory: String
     /// The file with the key, in PKCS#8 PEM.
     public let path: String
 
-    /// The file in `dataDirectory`; nothing is touched yet.
+    /// The file in `dataDirectory`. The file system is not accessed yet.
     public init(dataDirectory: String) {
         var directory = dataDirectory
         while directory.utf8.count > 1, directory.hasSuffix("/") { directory.removeLast() }
@@ -15,13 +15,12 @@ public struct IdentityFile: Sendable {
         self.path = directory == "/" ? "/private.key" : directory + "/private.key"
     }
 
-    /// Reads the key, or makes one if there is no file.
+    /// Reads the key, or creates one if the file does not exist.
     ///
-    /// A new file has mode 0600 and appears at once with all of its content; a missing data directory is made with
-    /// mode 0700.
+    /// A new file has mode 0600 and is written atomically. A missing data directory is created with mode 0700.
     ///
     /// - Throws: ``IdentityError/file(path:operation:reason:)`` or ``IdentityError/unusableKeyFile(path:cause:)``. A
-    ///   file that holds no usable key is never overwritten.
+    ///   file without a usable key is never overwritten.
     public func loadOrCreate() throws(IdentityError) -> KeyPair {
         if let key = try load() { return key }
         let key = KeyPair()
@@ -30,7 +29,7 @@ public struct IdentityFile: Sendable {
         return key
     }
 
-    /// Reads the key; nil if there is no file.
+    /// Reads the key. Returns `nil` if the file does not exist.
     ///
     /// - Throws: as ``loadOrCreate()``.
     public func load() throws(IdentityError) -> KeyPair? {
@@ -69,13 +68,13 @@ public struct IdentityFile: Sendable {
 
     private func store(_ key: KeyPair) throws(IdentityError) {
         let temporary = path + ".tmp"
-        // Whatever an interrupted start left behind is replaced; O_EXCL then keeps to a file of our own making.
+        // Replaces the leftover of an interrupted start. O_EXCL then ensures that the file is new.
         _ = unlink(temporary)
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("create", temporary) }
         do throws(IdentityError) {
             defer { _ = close(descriptor) }
-            // The mode given to open is subject to the umask, which could take rights from the owner as well.
+            // The umask applies to the mode of open, and could even remove rights of the owner.
             guard fchmod(descriptor, 0o600) == 0 else { throw failure("create", temporary) }
             try write(Array(key.pem.utf8), to: descriptor, temporary)
             guard fsync(descriptor) == 0 else { throw failure("write", temporary) }
@@ -88,8 +87,8 @@ public struct IdentityFile: Sendable {
             _ = unlink(temporary)
             throw error
         }
-        // The name itself is durable once the directory is. Not every file system can do this, and the key is in
-        // place already, so a failure is none of ours.
+        // The name is durable after this. Not every file system supports it, and the key is in place already, so that a
+        // failure is ignored.
         let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard parent >= 0 else { return }
         _ = fsync(parent)
@@ -108,7 +107,7 @@ public struct IdentityFile: Sendable {
         }
     }
 
-    /// Makes a directory where there is none, and before it those that it lies in (with the usual mode 0755).
+    /// Creates a missing directory and its missing parents (with the usual mode 0755).
     private func createDirectory(_ directory: String, mode: mode_t) throws(IdentityError) {
         if mkdir(directory, mode) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, let slash = directory.lastIndex(of: "/"), slash != directory.startIndex else {
@@ -118,7 +117,7 @@ public struct IdentityFile: Sendable {
         guard mkdir(directory, mode) == 0 || errno == EEXIST else { throw failure("create directory", directory) }
     }
 
-    /// The error of the system call that has just failed.
+    /// The error of the last system call.
     private func failure(_ operation: String, _ path: String) -> IdentityError {
         .file(path: path, operation: operation, reason: String(cString: strerror(errno)))
     }

@@ -2,18 +2,18 @@ import Crypto
 internal import FoundationEssentials
 import Multiformats
 
-/// The Ed25519 key that a node proves its identity with.
+/// The Ed25519 key pair that proves a node's identity.
 public struct KeyPair: Sendable {
     private static let beginLine = "-----BEGIN PRIVATE KEY-----"
     private static let endLine = "-----END PRIVATE KEY-----"
-    /// Far above the 119 characters of the one key that is accepted, so that others can be named.
+    /// Far above the 119 characters of an Ed25519 key, so that errors can name other keys.
     static let maximumPEMLength = 16 * 1024
 
     private let key: Curve25519.Signing.PrivateKey
-    /// The public half.
+    /// The public key.
     public let publicKey: PublicKey
 
-    /// A new key.
+    /// Generates a key pair.
     public init() {
         self.init(Curve25519.Signing.PrivateKey())
     }
@@ -23,52 +23,54 @@ public struct KeyPair: Sendable {
         self.publicKey = PublicKey(ed25519: key.publicKey)
     }
 
-    /// The key of a 32-byte seed (RFC 8032, section 5.1.5).
+    /// The key pair of a 32-byte seed (RFC 8032, section 5.1.5).
     ///
     /// - Throws: ``IdentityError/malformedPrivateKey(reason:)`` for another length.
     public init(seed: [UInt8]) throws(IdentityError) {
         guard let key = try? Curve25519.Signing.PrivateKey(rawRepresentation: seed) else {
-            throw .malformedPrivateKey(reason: "seed of \(seed.count) bytes, expected \(PrivateKeyDER.keyLength)")
+            throw .malformedPrivateKey(
+                reason: "expected a seed of \(PrivateKeyDER.keyLength) bytes, found \(seed.count)"
+            )
         }
         self.init(key)
     }
 
-    /// The id of the node that has this key.
+    /// The id of the node with this key.
     public var peerID: PeerID { publicKey.peerID }
 
     /// The Ed25519 signature of `message`, 64 bytes.
     ///
-    /// - Throws: what the cryptographic library throws when it cannot sign, which has no regular cause.
+    /// - Throws: the cryptographic library's error, which has no regular cause.
     public func sign(_ message: [UInt8]) throws -> [UInt8] {
         Array(try key.signature(for: message))
     }
 
-    /// The private key as PKCS#8 in PEM, with a line end at the end.
+    /// The private key as PKCS#8 in PEM, with a final line break.
     public var pem: String {
         let der = PrivateKeyDER.encode(key: Array(key.rawRepresentation))
         return "\(Self.beginLine)\n\(Data(der).base64EncodedString())\n\(Self.endLine)\n"
     }
 
-    /// Reads PKCS#8 in PEM: one `PRIVATE KEY` block with nothing but white space around it.
+    /// Parses PKCS#8 in PEM: one `PRIVATE KEY` block with nothing but white space around it.
     ///
     /// - Throws: ``IdentityError/malformedPrivateKey(reason:)`` or ``IdentityError/unexpectedAlgorithm(_:)``.
     public init(pem: String) throws(IdentityError) {
         guard pem.utf8.count <= Self.maximumPEMLength else {
-            throw .malformedPrivateKey(reason: "longer than \(Self.maximumPEMLength) bytes")
+            throw .malformedPrivateKey(reason: "more than \(Self.maximumPEMLength) bytes")
         }
         var lines = pem.split(whereSeparator: \.isNewline).map { String($0.trimming(while: \.isWhitespace)) }
             .filter { !$0.isEmpty }
         guard let first = lines.first else { throw .malformedPrivateKey(reason: "empty") }
         guard first == Self.beginLine else {
-            // Anything but a heading may be the secret itself, which has no place in an error.
-            let found = first.hasPrefix("-----BEGIN ") ? "\"\(first.prefix(40))\"" : "something else"
-            throw .malformedPrivateKey(reason: "begins with \(found), expected \"\(Self.beginLine)\"")
+            // Any other text may be the secret itself, so the error must not contain it.
+            let found = first.hasPrefix("-----BEGIN ") ? "\"\(first.prefix(40))\"" : "other text"
+            throw .malformedPrivateKey(reason: "expected \"\(Self.beginLine)\", found \(found)")
         }
         guard lines.popLast() == Self.endLine else {
-            throw .malformedPrivateKey(reason: "does not end in \"\(Self.endLine)\"")
+            throw .malformedPrivateKey(reason: "expected \"\(Self.endLine)\" at the end")
         }
         guard let der = Data(base64Encoded: lines.dropFirst().joined()) else {
-            throw .malformedPrivateKey(reason: "the block is not base64")
+            throw .malformedPrivateKey(reason: "expected base64 in the block")
         }
         try self.init(seed: PrivateKeyDER.decode(Array(der)))
     }
@@ -83,11 +85,11 @@ extension Substring {
 }
 
 extension KeyPair: CustomStringConvertible {
-    /// The peer id: the private half does not belong into a log.
+    /// The peer id. The private key must not appear in a log.
     public var description: String { "KeyPair(\(peerID))" }
 }
 
 extension KeyPair: CustomReflectable {
-    /// Only the public half.
+    /// Only the public key.
     public var customMirror: Mirror { Mirror(self, children: ["publicKey": publicKey]) }
 }

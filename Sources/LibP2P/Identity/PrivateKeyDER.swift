@@ -24,7 +24,7 @@ enum PrivateKeyDER {
         var body = try take(Tag.sequence, from: &rest, "PrivateKeyInfo")
         try expectEnd(rest, "PrivateKeyInfo")
         let version = try take(Tag.integer, from: &body, "version")
-        guard version.elementsEqual([0]) else { throw .malformedPrivateKey(reason: "version is not 0") }
+        guard version.elementsEqual([0]) else { throw .malformedPrivateKey(reason: "expected version 0") }
         var algorithm = try take(Tag.sequence, from: &body, "algorithm")
         let identifier = try take(Tag.objectIdentifier, from: &algorithm, "algorithm identifier")
         guard identifier.elementsEqual(ed25519Identifier) else { throw .unexpectedAlgorithm(name(of: identifier)) }
@@ -34,12 +34,12 @@ enum PrivateKeyDER {
         let key = try take(Tag.octetString, from: &wrapped, "CurvePrivateKey")
         try expectEnd(wrapped, "CurvePrivateKey")
         guard key.count == keyLength else {
-            throw .malformedPrivateKey(reason: "key of \(key.count) bytes, expected \(keyLength)")
+            throw .malformedPrivateKey(reason: "expected a key of \(keyLength) bytes, found \(key.count)")
         }
         return Array(key)
     }
 
-    /// Everything that is written here is shorter than 128 bytes, so a length is one byte.
+    /// All encoded elements are shorter than 128 bytes, so a length takes one byte.
     private static func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
         [tag, UInt8(truncatingIfNeeded: content.count)] + content
     }
@@ -49,24 +49,24 @@ enum PrivateKeyDER {
         from rest: inout ArraySlice<UInt8>,
         _ field: String
     ) throws(IdentityError) -> ArraySlice<UInt8> {
-        guard rest.first == tag else { throw .malformedPrivateKey(reason: "\(field) is missing") }
+        guard rest.first == tag else { throw .malformedPrivateKey(reason: "missing \(field)") }
         var content = rest.dropFirst()
         guard var length = content.popFirst().map(Int.init) else {
-            throw .malformedPrivateKey(reason: "\(field) has no length")
+            throw .malformedPrivateKey(reason: "missing length of \(field)")
         }
         if length >= 0x80 {
-            // Keys of other algorithms are longer; they are read so far that the algorithm can be named.
+            // Keys of other algorithms are longer. They are parsed as far as their algorithm, for the error.
             let count = length - 0x80
             guard (1...2).contains(count), count <= content.count else {
-                throw .malformedPrivateKey(reason: "\(field) has an impossible length")
+                throw .malformedPrivateKey(reason: "invalid length of \(field)")
             }
             length = content.prefix(count).reduce(0) { $0 << 8 | Int($1) }
             content = content.dropFirst(count)
             guard length >= (count == 1 ? 0x80 : 0x100) else {
-                throw .malformedPrivateKey(reason: "\(field) has a length that is not DER")
+                throw .malformedPrivateKey(reason: "length of \(field) not in DER")
             }
         }
-        guard length <= content.count else { throw .malformedPrivateKey(reason: "\(field) is cut short") }
+        guard length <= content.count else { throw .malformedPrivateKey(reason: "truncated \(field)") }
         rest = content.dropFirst(length)
         return content.prefix(length)
     }
@@ -75,7 +75,7 @@ enum PrivateKeyDER {
         guard rest.isEmpty else { throw .malformedPrivateKey(reason: "\(rest.count) bytes after \(field)") }
     }
 
-    /// The dotted form of an object identifier, as far as it can be read.
+    /// The dotted form of an object identifier, as far as it is readable.
     private static func name(of identifier: ArraySlice<UInt8>) -> String {
         var arcs: [UInt64] = []
         var arc: UInt64 = 0

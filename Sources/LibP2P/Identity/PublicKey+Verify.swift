@@ -3,26 +3,25 @@ internal import CryptoExtras
 internal import FoundationEssentials
 
 extension PublicKey {
-    /// Whether `signature` was made over `message` with the private half of this key.
+    /// Whether `signature` of `message` was made with the private half of this key.
     ///
-    /// Ed25519 (RFC 8032); ECDSA with SHA-256 on P-256, P-384 and P-521, whose signatures are in DER; RSA of 2048 bits
-    /// or more with SHA-256 and the padding of PKCS#1 v1.5.
+    /// Ed25519 (RFC 8032); ECDSA with SHA-256 on P-256, P-384 and P-521 with signatures in DER; RSA of 2048 bits or
+    /// more with SHA-256 and the padding of PKCS#1 v1.5.
     ///
-    /// - Throws: ``IdentityError/unsupportedKeyType(_:)`` for secp256k1, which the cryptographic library does not have,
-    ///   ``IdentityError/malformedPublicKey(reason:)`` if the data turns out to be no key. A signature that is no
-    ///   signature at all is merely not valid.
+    /// - Throws: ``IdentityError/unsupportedKeyType(_:)`` for secp256k1, which the cryptographic library lacks;
+    ///   ``IdentityError/malformedPublicKey(reason:)`` if the data is no key. A malformed signature is merely invalid.
     public func verify(signature: [UInt8], of message: [UInt8]) throws(IdentityError) -> Bool {
         switch type {
         case .ed25519:
             guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: data) else {
-                throw .malformedPublicKey(reason: "not a point of Ed25519")
+                throw .malformedPublicKey(reason: "expected a point of Ed25519")
             }
             return key.isValidSignature(signature, for: message)
         case .ecdsa:
             return try verifyECDSA(signature, SHA256.hash(data: message))
         case .rsa:
             guard let key = try? _RSA.Signing.PublicKey(derRepresentation: data) else {
-                throw .malformedPublicKey(reason: "not a SubjectPublicKeyInfo of an RSA key of 2048 bits or more")
+                throw .malformedPublicKey(reason: "expected a SubjectPublicKeyInfo of an RSA key of 2048 bits or more")
             }
             let value = _RSA.Signing.RSASignature(rawRepresentation: signature)
             return key.isValidSignature(value, for: SHA256.hash(data: message), padding: .insecurePKCS1v1_5)
@@ -44,6 +43,6 @@ extension PublicKey {
             guard let value = try? P521.Signing.ECDSASignature(derRepresentation: signature) else { return false }
             return key.isValidSignature(value, for: digest)
         }
-        throw .malformedPublicKey(reason: "not a SubjectPublicKeyInfo of P-256, P-384 or P-521")
+        throw .malformedPublicKey(reason: "expected a SubjectPublicKeyInfo of P-256, P-384 or P-521")
     }
 }

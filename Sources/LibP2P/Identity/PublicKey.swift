@@ -3,9 +3,9 @@ internal import FoundationEssentials
 import Multiformats
 internal import SwiftProtobuf
 
-/// The public half of a node's identity (libp2p/specs, peer-ids).
+/// The public key of a node (libp2p/specs, peer-ids).
 public struct PublicKey: Hashable, Sendable {
-    /// The kinds of key that a node may have.
+    /// The types of keys.
     public enum KeyType: Int, Sendable {
         /// RSA; the data is a SubjectPublicKeyInfo in DER.
         case rsa = 0
@@ -17,30 +17,30 @@ public struct PublicKey: Hashable, Sendable {
         case ecdsa = 3
     }
 
-    /// The longest serialised key that is read, in bytes: twice what an RSA key of 8192 bits takes.
+    /// The maximum length of a serialised key in bytes: twice that of an RSA key of 8192 bits.
     public static let maximumProtobufLength = 2048
 
-    /// The kind of key.
+    /// The type of the key.
     public let type: KeyType
-    /// The key in the encoding of its kind.
+    /// The key in the encoding of its type.
     public let data: [UInt8]
 
-    /// An Ed25519 key that is known to have 32 bytes.
+    /// An Ed25519 key, whose length the library has checked.
     init(ed25519 key: Curve25519.Signing.PublicKey) {
         type = .ed25519
         data = Array(key.rawRepresentation)
     }
 
-    /// Reads a serialised key; the key itself is checked only as far as its length is fixed.
+    /// Parses a serialised key. Checks the key itself only as far as its length is fixed.
     ///
     /// - Throws: ``IdentityError/malformedPublicKey(reason:)``.
     public init(protobuf bytes: some Collection<UInt8>) throws(IdentityError) {
         guard bytes.count <= Self.maximumProtobufLength else {
             let limit = Self.maximumProtobufLength
-            throw .malformedPublicKey(reason: "\(bytes.count) bytes, at most \(limit) are accepted")
+            throw .malformedPublicKey(reason: "expected at most \(limit) bytes, found \(bytes.count)")
         }
         guard let message = try? ProtoPublicKey(serializedBytes: Array(bytes)) else {
-            throw .malformedPublicKey(reason: "not a protobuf of a known type and data")
+            throw .malformedPublicKey(reason: "expected a protobuf with a known type and data")
         }
         switch message.type {
         case .rsa: type = .rsa
@@ -55,25 +55,27 @@ public struct PublicKey: Hashable, Sendable {
             case .secp256k1: data.count == 33
             case .rsa, .ecdsa: !data.isEmpty
             }
-        guard isSound else { throw .malformedPublicKey(reason: "\(data.count) bytes for a key of type \(type)") }
+        guard isSound else {
+            throw .malformedPublicKey(reason: "unexpected length of \(data.count) bytes for a key of type \(type)")
+        }
     }
 
-    /// The serialised key: the type, then the data, each exactly once, so that equal keys have equal bytes.
+    /// The serialised key: type and data, each exactly once, so that equal keys have equal bytes.
     public var protobuf: [UInt8] {
-        // Both fields have numbers below 16, so a tag takes one byte: (number << 3) | wire type.
+        // Both field numbers are below 16, so a tag takes one byte: (number << 3) | wire type.
         var bytes: [UInt8] = [1 << 3 | 0, UInt8(truncatingIfNeeded: type.rawValue), 2 << 3 | 2]
         Varint.append(UInt64(data.count), to: &bytes)
         return bytes + data
     }
 
-    /// The id of the node that has this key.
+    /// The id of the node with this key.
     public var peerID: PeerID {
         PeerID(publicKeyProtobuf: protobuf)
     }
 }
 
 extension PublicKey.KeyType: CustomStringConvertible {
-    /// The name in common use.
+    /// The common name of the type.
     public var description: String {
         switch self {
         case .rsa: "RSA"

@@ -1,18 +1,18 @@
 import Multiformats
 
-/// The user inbound event by which a channel handler tells that the connection is secured from here on.
+/// The user inbound event of a security handler after its handshake.
 ///
-/// Whoever adds the next handlers does so while the event passes: data that came along with the end of the handshake
-/// follows right after it.
+/// The next handlers must be added while the event passes: data that came with the end of the handshake follows at
+/// once.
 public struct SecurityEstablished: Hashable, Sendable {
-    /// Who is at the other end.
+    /// The peer.
     public let remotePeer: PeerID
-    /// The key that proved it.
+    /// The public key of the peer.
     public let remotePublicKey: PublicKey
-    /// The stream multiplexer that the handshake agreed upon; nil if it is to be negotiated as usual.
+    /// The muxer that the handshake selected; `nil` if it is still to be negotiated.
     public let earlyMuxer: String?
 
-    /// A connection to the node that has this key.
+    /// Creates an event for a peer with this key.
     public init(remotePublicKey: PublicKey, earlyMuxer: String?) {
         self.remotePeer = remotePublicKey.peerID
         self.remotePublicKey = remotePublicKey

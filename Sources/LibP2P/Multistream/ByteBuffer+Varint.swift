@@ -1,10 +1,10 @@
 import NIOCore
 
-/// A length prefix that is no valid unsigned varint, or more than the reader allows.
+/// An error in the length prefix of a message.
 enum MessageLengthError: Error, Equatable, CustomStringConvertible {
-    /// The prefix takes more than the nine bytes that the multiformats varint allows.
+    /// The prefix is longer than the nine bytes of a multiformats varint.
     case malformed
-    /// The announced length exceeds the reader's bound.
+    /// The length exceeds the reader's limit.
     case tooLong(length: UInt64, limit: Int)
 
     var description: String {
@@ -18,10 +18,10 @@ enum MessageLengthError: Error, Equatable, CustomStringConvertible {
 }
 
 extension ByteBuffer {
-    /// Reads one message that an unsigned varint of its length precedes.
+    /// Reads one message with a length prefix (an unsigned varint).
     ///
-    /// - Parameter maxLength: The greatest length to accept, in bytes, without the prefix.
-    /// - Returns: The message, or `nil` and an unmoved reader index while it is incomplete.
+    /// - Parameter maxLength: The maximum length in bytes, without the prefix.
+    /// - Returns: The message, or `nil` with an unmoved reader index while it is incomplete.
     mutating func readLengthPrefixed(maxLength: Int) throws(MessageLengthError) -> ByteBuffer? {
         var length: UInt64 = 0
         var prefixSize = 0

@@ -2,17 +2,17 @@ import NIOCore
 
 /// Names and limits of multistream-select 1.0.0 (libp2p/specs, connections/README.md).
 package enum Multistream {
-    /// The line with which both sides begin.
+    /// The first line of both sides.
     static let header = "/multistream/1.0.0"
-    /// A listener's refusal of a proposal.
+    /// The listener's answer to an unsupported proposal.
     static let notAvailable = "na"
     /// A dialer's request for the names of all protocols.
     static let list = "ls"
-    /// The longest line, its newline included. Go's implementation refuses anything longer, so that no
-    /// longer name can be in use, and a negotiation never holds more than this in memory.
+    /// The maximum length of a line, including its newline. Go's implementation rejects longer lines, so that no longer
+    /// name is in use. A negotiation never holds more than this in memory.
     static let maxLineLength = 1024
-    /// How many lines after the header a listener answers before it gives up on a dialer that never
-    /// proposes what it has; dialers know of a handful of protocols for one purpose.
+    /// The number of lines after the header that a listener answers before it gives up on a dialer. A dialer knows few
+    /// protocols for one purpose.
     package static let maxAttempts = 32
 
     /// Appends `line` as a message: its length with the newline, its text, the newline.
@@ -22,7 +22,7 @@ package enum Multistream {
         buffer.writeInteger(UInt8(ascii: "\n"))
     }
 
-    /// Takes the next complete line, without its newline, off the front of `buffer`.
+    /// Takes the next complete line, without its newline, from the front of `buffer`.
     static func readLine(from buffer: inout ByteBuffer) throws(MultistreamError) -> String? {
         let message: ByteBuffer?
         do {
@@ -38,30 +38,30 @@ package enum Multistream {
     }
 }
 
-/// What a negotiation asks of whoever drives it.
+/// An action for the driver of a negotiation.
 package enum MultistreamAction: Equatable {
     /// Send these bytes to the remote side.
     case send(ByteBuffer)
-    /// Both sides agree. `leftover` is what came after the negotiation: the protocol's first bytes.
+    /// Both sides agree. `leftover` has the bytes after the negotiation, the first of the protocol.
     case selected(protocolID: String, leftover: ByteBuffer)
-    /// The negotiation is over without agreement.
+    /// The negotiation failed.
     case failed(MultistreamError)
 }
 
-/// Why a multistream-select negotiation found no protocol.
+/// An error of a multistream-select negotiation.
 public enum MultistreamError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// A line that is too long, has a malformed length prefix, or does not end in a newline.
+    /// The line is too long, has a malformed length prefix, or lacks its newline.
     case malformedLine(reason: String)
     /// The remote side does not speak multistream-select 1.0.0.
     case unexpectedHeader(String)
-    /// The remote side answered with something that is neither `na` nor the proposed protocol.
+    /// The answer is neither `na` nor the proposed protocol.
     case unexpectedAnswer(String, proposed: String)
-    /// The remote side refused every proposed protocol.
+    /// The remote side rejected every proposal.
     case noneSupported([String])
-    /// The remote side made too many proposals, none of which is supported here.
+    /// The remote side made too many unsupported proposals.
     case tooManyAttempts(Int)
 
-    /// What was expected and what came, for people.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
         case .malformedLine(let reason):

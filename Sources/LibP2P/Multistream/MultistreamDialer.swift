@@ -1,9 +1,9 @@
 import NIOCore
 
-/// The dialer's half of multistream-select: proposes protocols in order of preference.
+/// The dialer's side of multistream-select: proposes protocols in order of preference.
 ///
-/// The header and the first proposal leave together, before the listener has said anything, which saves
-/// a round trip; the listener's header and answer may come in any segmentation.
+/// Header and first proposal are sent together before the listener has sent anything, which saves a round trip. The
+/// listener's header and answer may arrive in any segmentation.
 package struct MultistreamDialer {
     private enum State {
         case idle
@@ -22,7 +22,7 @@ package struct MultistreamDialer {
         self.protocols = protocols
     }
 
-    /// Begins the negotiation. To be called once, before ``receive(_:)``.
+    /// Begins the negotiation. Call it once, before ``receive(_:)``.
     package mutating func start() -> [MultistreamAction] {
         guard case .idle = state else { return [] }
         guard let first = protocols.first else { return fail(.noneSupported([])) }
@@ -33,7 +33,7 @@ package struct MultistreamDialer {
         return [.send(bytes)]
     }
 
-    /// Takes bytes from the listener. After the end of the negotiation they are no longer this type's matter.
+    /// Receives bytes from the listener. After the end of the negotiation the driver must pass on the bytes elsewhere.
     package mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
         if case .finished = state { return [] }
         var bytes = bytes
@@ -47,7 +47,7 @@ package struct MultistreamDialer {
         return actions
     }
 
-    /// Handles one line; `nil` when there is none or the negotiation is over.
+    /// Handles one line. Returns `nil` without a complete line or after the negotiation.
     private mutating func step() throws(MultistreamError) -> [MultistreamAction]? {
         switch state {
         case .idle, .finished:

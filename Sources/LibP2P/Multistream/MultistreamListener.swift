@@ -1,9 +1,9 @@
 import NIOCore
 
-/// The listener's half of multistream-select: accepts the first proposal that it supports.
+/// The listener's side of multistream-select: accepts the first supported proposal.
 ///
-/// What a dialer sends behind a proposal, before it is accepted, is kept as leftover bytes: a dialer that
-/// is sure of its protocol need not wait for the answer.
+/// Bytes behind a proposal become leftover bytes, because a dialer that is sure of its protocol need not wait for the
+/// answer.
 package struct MultistreamListener {
     private enum State {
         case awaitingHeader
@@ -19,22 +19,22 @@ package struct MultistreamListener {
 
     /// - Parameters:
     ///   - supported: The protocols to accept.
-    ///   - maxAttempts: How many lines to answer before giving up.
+    ///   - maxAttempts: The number of lines to answer before giving up.
     package init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts) {
         self.supported = supported
         self.maxAttempts = maxAttempts
     }
 
-    /// Begins the negotiation. To be called once, before ``receive(_:)``.
+    /// Begins the negotiation. Call it once, before ``receive(_:)``.
     ///
-    /// The header leaves at once, since a dialer may wait for it before it proposes.
+    /// The header is sent at once, because a dialer may wait for it before it proposes.
     package func start() -> [MultistreamAction] {
         var bytes = ByteBuffer()
         Multistream.write(Multistream.header, to: &bytes)
         return [.send(bytes)]
     }
 
-    /// Takes bytes from the dialer. After the end of the negotiation they are no longer this type's matter.
+    /// Receives bytes from the dialer. After the end of the negotiation the driver must pass on the bytes elsewhere.
     package mutating func receive(_ bytes: ByteBuffer) -> [MultistreamAction] {
         if case .finished = state { return [] }
         var bytes = bytes
@@ -50,7 +50,7 @@ package struct MultistreamListener {
         return actions
     }
 
-    /// Handles one line; `nil` when there is none or the negotiation is over.
+    /// Handles one line. Returns `nil` without a complete line or after the negotiation.
     private mutating func step() throws(MultistreamError) -> [MultistreamAction]? {
         switch state {
         case .finished:
@@ -84,7 +84,7 @@ package struct MultistreamListener {
         return [.send(bytes)]
     }
 
-    /// The answer to `ls`: one message that holds a message for each name, and a newline.
+    /// The answer to `ls`: one message that contains a message for each name, and a newline.
     private func writeList(to bytes: inout ByteBuffer) {
         var names = ByteBuffer()
         for name in supported.sorted() { Multistream.write(name, to: &names) }

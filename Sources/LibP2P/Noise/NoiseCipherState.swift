@@ -1,9 +1,9 @@
 import Crypto
 package import FoundationEssentials
 
-/// A key and the number of messages that were protected with it (Noise, section 5.1; ChaChaPoly, section 12.3).
+/// A key and the number of messages encrypted with it (Noise, section 5.1; ChaChaPoly, section 12.3).
 public struct NoiseCipherState: Sendable {
-    /// The bytes that protection adds to a message.
+    /// The length of an authentication tag in bytes.
     public static let tagLength = 16
 
     private let key: SymmetricKey
@@ -15,7 +15,7 @@ public struct NoiseCipherState: Sendable {
         self.nonce = nonce
     }
 
-    /// Protects one message and moves on to the next nonce.
+    /// Encrypts one message and increments the nonce.
     ///
     /// - Throws: ``NoiseError/nonceExhausted``.
     package mutating func encrypt(
@@ -32,8 +32,8 @@ public struct NoiseCipherState: Sendable {
         }
     }
 
-    /// Checks and reveals one message, the tag being its last 16 bytes, and moves on to the next nonce. After an error
-    /// the nonce is what it was.
+    /// Decrypts one message, whose last 16 bytes are the tag, and increments the nonce. An error leaves the nonce
+    /// unchanged.
     ///
     /// - Throws: ``NoiseError/messageTooShort(expected:actual:)``, ``NoiseError/authenticationFailed``,
     ///   ``NoiseError/nonceExhausted``.
@@ -53,7 +53,7 @@ public struct NoiseCipherState: Sendable {
         return plaintext
     }
 
-    /// Four zero bytes, then the counter with its lowest byte first.
+    /// Four zero bytes, then the counter in little-endian order.
     private func currentNonce() throws(NoiseError) -> ChaChaPoly.Nonce {
         guard nonce < .max else { throw .nonceExhausted }
         var bytes = [UInt8](repeating: 0, count: 4)

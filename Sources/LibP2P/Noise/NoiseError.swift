@@ -1,69 +1,69 @@
 import Multiformats
 
-/// Why a Noise connection could not be made or kept up.
+/// An error of a Noise connection.
 public enum NoiseError: Error, Hashable, Sendable {
-    /// A message that is not protected was shorter than its fixed parts.
+    /// A cleartext message is shorter than its fixed parts.
     case messageTooShort(expected: Int, actual: Int)
-    /// A frame was longer than what can come at this point.
+    /// A frame is longer than allowed at this point.
     case messageTooLong(limit: Int, actual: Int)
-    /// A message did not have the authentication tag that it should have: it was changed, or made with another key.
+    /// The authentication tag of a message does not match: it was changed, or encrypted with another key.
     case authenticationFailed
-    /// A Diffie-Hellman key of the other end was unusable (its result would be zero).
+    /// A Diffie-Hellman key of the remote is unusable (its shared secret would be zero).
     case invalidKey
-    /// All nonces of a direction have been used: 2^64 - 1 messages.
+    /// All nonces of a direction are used: 2^64 - 1 messages.
     case nonceExhausted
-    /// The handshake payload was not what it should be; with what is wrong about it.
+    /// The handshake payload is malformed.
     case malformedPayload(reason: String)
-    /// The key that the other end showed cannot be used.
+    /// The remote's identity key is unusable.
     case unusableIdentity(IdentityError)
-    /// The signature by the other end's identity key does not cover its Noise key.
+    /// The remote's identity key did not sign its Noise key.
     case invalidSignature
-    /// Another node answered than the one that was to be reached.
+    /// Another peer than the expected one answered.
     case unexpectedPeer(expected: PeerID, actual: PeerID)
-    /// A message came or was asked for when it was not its turn.
+    /// A message was received or requested out of turn.
     case outOfTurn
-    /// Own key material could not be used; with what the cryptographic library says.
+    /// The node's own key is unusable.
     case localKeyFailure(reason: String)
-    /// The connection ended before the handshake did.
+    /// The connection closed during the handshake.
     case connectionClosed
-    /// More was written before the end of the handshake than is kept for later.
+    /// More bytes were written before the end of the handshake than the buffer holds.
     case tooMuchBuffered(limit: Int)
-    /// The connection failed earlier, for a reason that was reported then.
+    /// The connection failed earlier; that error was reported then.
     case failedBefore
 }
 
 extension NoiseError: CustomStringConvertible {
-    /// One line that says what was expected and what came.
+    /// One line with what was expected and what was found.
     public var description: String {
         switch self {
         case .messageTooShort(let expected, let actual):
-            "noise: message of \(actual) bytes, expected at least \(expected)"
+            "noise: expected a message of at least \(expected) bytes, found \(actual)"
         case .messageTooLong(let limit, let actual):
-            "noise: message of \(actual) bytes, at most \(limit) are accepted here"
+            "noise: expected a message of at most \(limit) bytes, found \(actual)"
         case .authenticationFailed:
             "noise: message failed authentication"
         case .invalidKey:
-            "noise: the remote's Diffie-Hellman key is unusable"
+            "noise: unusable Diffie-Hellman key of the remote"
         case .nonceExhausted:
-            "noise: all nonces are used up"
+            "noise: nonces exhausted"
         case .malformedPayload(let reason):
             "noise: malformed handshake payload: \(reason)"
         case .unusableIdentity(let error):
-            "noise: the remote's identity: \(error)"
+            "noise: unusable identity of the remote: \(error)"
         case .invalidSignature:
             "noise: the remote's identity key did not sign its noise key"
         case .unexpectedPeer(let expected, let actual):
-            "noise: expected peer \(expected), but \(actual) answered"
+            "noise: expected peer \(expected), found \(actual)"
         case .outOfTurn:
             "noise: handshake message out of turn"
         case .localKeyFailure(let reason):
-            "noise: own key cannot be used: \(reason)"
+            "noise: unusable own key: \(reason)"
         case .connectionClosed:
             "noise: connection closed during the handshake"
         case .tooMuchBuffered(let limit):
             "noise: more than \(limit) bytes written before the end of the handshake"
         case .failedBefore:
-            "noise: the connection failed before"
+            "noise: connection failed before"
         }
     }
 }

@@ -1,11 +1,11 @@
 import NIOCore
 
-/// Cuts a stream of bytes into frames: a length of two bytes, the higher first, then that many bytes.
+/// Splits a stream of bytes into frames: a length of two bytes in big-endian order, then that many bytes.
 ///
-/// It keeps no more than what was appended and not yet taken; whoever takes all frames after each ``append(_:)`` keeps
-/// less than one frame.
+/// It keeps the appended bytes that were not taken: less than one frame, if all frames are taken after each
+/// ``append(_:)``.
 package struct NoiseFrameDecoder: Sendable {
-    /// The longest frame, as far as its length can tell.
+    /// The maximum frame length that the prefix can express.
     package static let maximumFrameLength = Int(UInt16.max)
     private static let lengthSize = 2
 
@@ -13,12 +13,12 @@ package struct NoiseFrameDecoder: Sendable {
 
     package init() {}
 
-    /// The number of bytes that are kept.
+    /// The number of buffered bytes.
     package var bufferedByteCount: Int { buffer.readableBytes }
 
     package mutating func append(_ bytes: ByteBuffer) {
         if buffer.readableBytes == 0 {
-            // The usual case costs no copy.
+            // The common case copies nothing.
             buffer = bytes
         } else {
             buffer.discardReadBytes()
@@ -26,7 +26,7 @@ package struct NoiseFrameDecoder: Sendable {
         }
     }
 
-    /// The next frame without its length; nil if it has not arrived completely.
+    /// The next frame without its length; `nil` while it is incomplete.
     ///
     /// - Throws: ``NoiseError/messageTooLong(limit:actual:)`` as soon as the length is known to exceed `limit`.
     package mutating func next(limit: Int = maximumFrameLength) throws(NoiseError) -> ByteBuffer? {

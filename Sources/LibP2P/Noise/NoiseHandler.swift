@@ -3,25 +3,24 @@ internal import FoundationEssentials
 import Multiformats
 import NIOCore
 
-/// Secures a channel by Noise: runs the handshake as soon as the channel is active, then protects what is written and
-/// reveals what is read.
+/// Secures a channel by Noise: runs the handshake when the channel becomes active, then encrypts writes and decrypts
+/// reads.
 ///
-/// When the handshake is done it fires the user inbound event ``SecurityEstablished``. When anything fails it fires a
-/// ``NoiseError`` as a caught error and closes the channel. There is no deadline here: whoever adds the handler
-/// watches the time until the event.
+/// After the handshake it fires the user inbound event ``SecurityEstablished``. On a failure it fires a ``NoiseError``
+/// as a caught error and closes the channel. It has no deadline; the owner must limit the time until the event.
 public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
-    /// Frames, in pieces as they arrive.
+    /// Frames in arbitrary segments.
     public typealias InboundIn = ByteBuffer
-    /// What the other end sent, revealed.
+    /// Decrypted data.
     public typealias InboundOut = ByteBuffer
-    /// What is to be sent.
+    /// Data to encrypt.
     public typealias OutboundIn = ByteBuffer
     /// Frames.
     public typealias OutboundOut = ByteBuffer
 
-    /// The longest piece of data that fits into one frame with its tag, in bytes; longer writes are split.
+    /// The maximum length of plaintext that fits one frame with its tag, in bytes. Longer writes are split.
     public static let maximumPlaintextLength = NoiseFrameDecoder.maximumFrameLength - NoiseCipherState.tagLength
-    /// The most bytes that are kept of what is written before the end of the handshake.
+    /// The maximum number of bytes that are buffered before the end of the handshake.
     public static let maximumEarlyWrites = 64 * 1024
 
     private enum Phase {
@@ -38,17 +37,17 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
     /// A handler for one connection.
     ///
     /// - Parameters:
-    ///   - keyPair: this end's identity.
-    ///   - role: which end this is.
-    ///   - expectedPeer: who the other end must be; nil for anybody.
-    ///   - muxers: the stream multiplexers to offer within the handshake, the preferred first.
+    ///   - keyPair: the identity of this end.
+    ///   - role: the role of this end.
+    ///   - expectedPeer: the expected peer; `nil` for any.
+    ///   - muxers: the muxers to offer within the handshake, the preferred one first.
     public init(keyPair: KeyPair, role: NoiseRole, expectedPeer: PeerID?, muxers: [String]) {
         handshake = NoiseHandshake(role: role, keyPair: keyPair, expectedPeer: expectedPeer, muxers: muxers)
     }
 
-    // MARK: Life of the channel
+    // MARK: Channel life cycle
 
-    /// Begins the handshake if the channel is active already.
+    /// Begins the handshake if the channel is already active.
     public func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { start(context) }
     }
@@ -59,7 +58,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelActive()
     }
 
-    /// Reports a handshake that did not come to its end.
+    /// Reports an incomplete handshake.
     public func channelInactive(context: ChannelHandlerContext) {
         if phase == .idle || phase == .handshake {
             fail(.connectionClosed, context)
@@ -69,7 +68,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelInactive()
     }
 
-    /// Fails what was written and not sent.
+    /// Fails unsent writes.
     public func handlerRemoved(context: ChannelHandlerContext) {
         phase = .closed
         failEarlyWrites(ChannelError.ioOnClosedChannel)
@@ -97,12 +96,12 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Inbound
 
-    /// Takes the handshake forward, then reveals data.
+    /// Continues the handshake, then decrypts data.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard phase != .closed else { return }
         decoder.append(unwrapInboundIn(data))
         do throws(NoiseError) {
-            // What is fired here may close the channel or remove this handler, so the phase is asked each time.
+            // Firing may close the channel or remove this handler, so check the phase each time.
             while phase == .handshake, let frame = try decoder.next(limit: NoiseHandshake.maximumMessageLength) {
                 try proceed(frame, context)
             }
@@ -131,7 +130,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
             )
             context.fireUserInboundEventTriggered(event)
         case .reject(let reply, let error):
-            // Closing at once could discard the message that tells the other end who called.
+            // Closing at once could discard the message that tells the remote the id of this node.
             phase = .closed
             failEarlyWrites(error)
             let written = context.writeAndFlush(wrapOutboundOut(frame(reply, context)))
@@ -161,7 +160,7 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     // MARK: Outbound
 
-    /// Protects data, or keeps it until the handshake is done.
+    /// Encrypts data, or buffers it until the handshake is done.
     public func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let plaintext = unwrapOutboundIn(data)
         switch phase {

@@ -1,24 +1,24 @@
 import Crypto
 import Multiformats
 
-/// The handshake of libp2p's Noise (libp2p/specs, noise) without any I/O: messages in, messages out.
+/// The handshake of libp2p's Noise (libp2p/specs, noise) without I/O: messages in, messages out.
 ///
-/// The initiator takes its first message from ``start()``; after that, each message of the other end goes to
-/// ``receive(_:)``. Messages are without their frame's length.
+/// The initiator takes its first message from ``start()``. Each message of the remote goes to ``receive(_:)``. Messages
+/// exclude their frame's length.
 public struct NoiseHandshake: Sendable {
-    /// What follows from a message of the other end.
+    /// The result of a message of the remote.
     public enum Step: Sendable {
-        /// The handshake goes on with this message to the other end.
+        /// The handshake continues with this message to the remote.
         case reply([UInt8])
-        /// The handshake is done, once the message, if any, has been sent.
+        /// The handshake is complete after this message, if any, was sent.
         case complete(reply: [UInt8]?, session: NoiseSession)
-        /// The other end proved to be somebody else than was expected. It still gets the message, so that it learns who
-        /// called: that is how nodes find out each other's id. Then the connection is to be closed.
+        /// The remote is another peer than expected. It still gets the message, so that it learns the id of this node:
+        /// in this way nodes discover each other's id. Then the connection must be closed.
         case reject(reply: [UInt8], error: NoiseError)
     }
 
-    /// The longest handshake message that is accepted, in bytes. One with an RSA key of 8192 bits and its signature
-    /// takes less than 3 KiB.
+    /// The maximum length of a handshake message in bytes. One with an RSA key of 8192 bits and its signature takes
+    /// less than 3 KiB.
     public static let maximumMessageLength = 8 * 1024
 
     private let keyPair: KeyPair
@@ -27,15 +27,15 @@ public struct NoiseHandshake: Sendable {
     private let staticPublicKey: Curve25519.KeyAgreement.PublicKey
     private var pattern: NoisePattern
 
-    /// A handshake that has not begun.
+    /// Creates a handshake.
     ///
     /// - Parameters:
-    ///   - role: which end this is.
-    ///   - keyPair: this end's identity.
-    ///   - expectedPeer: who the other end must be; nil for anybody.
-    ///   - muxers: the stream multiplexers to offer, the preferred first.
-    ///   - staticKey: this end's Noise key.
-    ///   - ephemeralKey: a key for this handshake alone; never to be used twice.
+    ///   - role: the role of this end.
+    ///   - keyPair: the identity of this end.
+    ///   - expectedPeer: the expected peer; `nil` for any.
+    ///   - muxers: the muxers to offer, the preferred one first.
+    ///   - staticKey: the Noise key of this end.
+    ///   - ephemeralKey: a key for this handshake alone; never reuse it.
     public init(
         role: NoiseRole,
         keyPair: KeyPair,
@@ -51,23 +51,23 @@ public struct NoiseHandshake: Sendable {
         self.pattern = NoisePattern(role: role, staticKey: staticKey, ephemeralKey: ephemeralKey)
     }
 
-    /// The message that the initiator begins with; nil for the responder, which waits.
+    /// The first message of the initiator; `nil` for the responder.
     ///
-    /// - Throws: ``NoiseError/outOfTurn`` when called twice.
+    /// - Throws: ``NoiseError/outOfTurn`` on a second call.
     public mutating func start() throws(NoiseError) -> [UInt8]? {
         pattern.role == .initiator ? try pattern.write(payload: []) : nil
     }
 
-    /// Takes the other end's next message.
+    /// Processes the next message of the remote.
     ///
-    /// - Throws: ``NoiseError``. The handshake has then failed for good, and there is nothing to send.
+    /// - Throws: ``NoiseError``. The handshake has then failed, and there is nothing to send.
     public mutating func receive(_ message: [UInt8]) throws(NoiseError) -> Step {
         guard message.count <= Self.maximumMessageLength else {
             throw .messageTooLong(limit: Self.maximumMessageLength, actual: message.count)
         }
         let payload = try pattern.read(message)
         guard let remoteStaticKey = pattern.remoteStaticKey else {
-            // The first message: its payload is neither protected nor of any use.
+            // The payload of the first message is unprotected, so it is ignored.
             return .reply(try pattern.write(payload: ownPayload()))
         }
         let remote = try NoisePayload(serialized: payload, verifiedFor: remoteStaticKey)

@@ -1,15 +1,15 @@
 import Crypto
 internal import FoundationEssentials
 
-/// Which end of a connection this is.
+/// The role of an end of a connection.
 public enum NoiseRole: Hashable, Sendable {
-    /// The one that dialled: it sends the first message.
+    /// The end that dialled; it sends the first message.
     case initiator
-    /// The one that was dialled.
+    /// The end that accepted.
     case responder
 }
 
-/// The handshake pattern XX with 25519, ChaChaPoly and SHA-256, whatever its payloads mean (Noise, section 7.5):
+/// The handshake pattern XX with 25519, ChaChaPoly and SHA-256, with opaque payloads (Noise, section 7.5):
 ///
 ///     -> e
 ///     <- e, ee, s, es
@@ -20,7 +20,7 @@ struct NoisePattern: Sendable {
 
     private static let keyLength = 32
 
-    /// The messages in their order.
+    /// The next message.
     private enum Turn: Sendable {
         case first, second, third, done
 
@@ -59,7 +59,7 @@ struct NoisePattern: Sendable {
 
     var isDone: Bool { turn == .done }
 
-    /// What both ends agree upon, once the handshake is done.
+    /// The handshake hash, equal at both ends.
     var handshakeHash: [UInt8] { symmetric.hash }
 
     mutating func write(payload: [UInt8]) throws(NoiseError) -> [UInt8] {
@@ -82,7 +82,7 @@ struct NoisePattern: Sendable {
         return message
     }
 
-    /// The payload of `message`. After an error the handshake is over.
+    /// The payload of `message`. An error ends the handshake.
     mutating func read(_ message: [UInt8]) throws(NoiseError) -> [UInt8] {
         guard let sender = turn.sender, sender != role else { throw .outOfTurn }
         var rest = message[...]
@@ -103,7 +103,7 @@ struct NoisePattern: Sendable {
         return payload
     }
 
-    /// The states for what this end sends and receives from here on.
+    /// The cipher states for both directions.
     func split() throws(NoiseError) -> (sending: NoiseCipherState, receiving: NoiseCipherState) {
         guard isDone else { throw .outOfTurn }
         let (initiator, responder) = symmetric.split()
@@ -140,8 +140,8 @@ struct NoisePattern: Sendable {
 
     private mutating func mix(_ own: PrivateKey, _ remote: PublicKey?) throws(NoiseError) {
         guard let remote, let secret = try? own.sharedSecretFromKeyAgreement(with: remote) else { throw .invalidKey }
-        // A remote key of low order makes the secret zero whatever the own key is (RFC 7748, section 6.1), and the
-        // library does not look.
+        // A remote key of low order makes the secret zero for any own key (RFC 7748, section 6.1), and the library does
+        // not check this.
         guard secret.withUnsafeBytes({ $0.reduce(0, |) }) != 0 else { throw .invalidKey }
         symmetric.mixKey(secret)
     }

@@ -3,9 +3,9 @@ internal import FoundationEssentials
 import Multiformats
 internal import SwiftProtobuf
 
-/// What a node says about itself inside of the handshake (libp2p/specs, noise, "The libp2p Handshake Payload").
+/// The handshake payload of a node (libp2p/specs, noise, "The libp2p Handshake Payload").
 package struct NoisePayload: Hashable, Sendable {
-    /// Lists of more multiplexers than this are taken for none.
+    /// Longer lists of muxers count as empty.
     static let maximumMuxerCount = 100
     private static let signaturePrefix = Array("noise-libp2p-static-key:".utf8)
 
@@ -28,13 +28,13 @@ package struct NoisePayload: Hashable, Sendable {
         }
     }
 
-    /// Reads the statement of the other end and checks that it is about `staticKey`.
+    /// Parses the statement of the remote and verifies that it is about `staticKey`.
     package init(
         serialized: [UInt8],
         verifiedFor staticKey: Curve25519.KeyAgreement.PublicKey
     ) throws(NoiseError) {
         guard let message = try? ProtoNoiseHandshakePayload(serializedBytes: serialized) else {
-            throw .malformedPayload(reason: "not the expected protobuf")
+            throw .malformedPayload(reason: "expected a protobuf of the payload")
         }
         guard message.hasIdentityKey else { throw .malformedPayload(reason: "no identity key") }
         guard message.hasIdentitySig else { throw .malformedPayload(reason: "no signature") }

@@ -1,23 +1,22 @@
 import Multiformats
 
-/// The outcome of a handshake: who is at the other end, and the keys of both directions.
+/// The result of a handshake: the peer, and the keys of both directions.
 public struct NoiseSession: Sendable {
-    /// The state that protects what is sent.
+    /// The cipher state for sending.
     public var sending: NoiseCipherState
-    /// The state that reveals what is received.
+    /// The cipher state for receiving.
     public var receiving: NoiseCipherState
-    /// The identity key of the other end; it signed the key that the handshake was made with.
+    /// The identity key of the peer, which signed its Noise key.
     public let remotePublicKey: PublicKey
-    /// The stream multiplexers that the other end offers, the preferred first; empty if it named none.
+    /// The muxers that the peer offers, the preferred one first; empty if it offers none.
     public let remoteMuxers: [String]
-    /// The multiplexer that both ends agree upon without further ado: the first of the initiator's that the responder
-    /// has as well (libp2p/specs, inlined-muxer-negotiation). Nil if an end named none or none is common: it is then
-    /// negotiated by multistream-select.
+    /// The muxer that both ends selected in the handshake: the first of the initiator's that the responder supports
+    /// (libp2p/specs, inlined-muxer-negotiation). `nil` without a common one: multistream-select then negotiates it.
     public let earlyMuxer: String?
     /// The hash of the whole handshake, equal at both ends (Noise, section 11.2).
     public let handshakeHash: [UInt8]
 
-    /// The id of the other end.
+    /// The id of the peer.
     public var remotePeer: PeerID { remotePublicKey.peerID }
 
     static func earlyMuxer(initiator: [String], responder: [String]) -> String? {

@@ -13,7 +13,7 @@ struct NoiseSymmetricState: Sendable {
         chainingKey = hash
     }
 
-    /// The bytes that protection adds to what is sent at this point.
+    /// The number of bytes that encryption adds at this point.
     var overhead: Int { cipher == nil ? 0 : NoiseCipherState.tagLength }
 
     mutating func mixHash(_ data: some Sequence<UInt8>) {
@@ -41,7 +41,7 @@ struct NoiseSymmetricState: Sendable {
         return plaintext
     }
 
-    /// The states for the messages of the initiator and of the responder.
+    /// The cipher states for messages of the initiator and of the responder.
     func split() -> (initiator: NoiseCipherState, responder: NoiseCipherState) {
         let (first, second) = deriveKeys(from: [])
         return (

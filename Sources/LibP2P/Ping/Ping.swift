@@ -1,13 +1,13 @@
 import Multiformats
 import NIOCore
 
-/// Whether a peer answers, and how fast (libp2p/specs, ping/ping.md).
+/// The ping protocol (libp2p/specs, ping/ping.md).
 enum Ping {
     static let protocolID = "/ipfs/ping/1.0.0"
-    /// The size of a question and its answer in bytes.
+    /// The size of a request and of its answer in bytes.
     static let size = 32
 
-    /// Sends back each 32 bytes that come, until the remote side ends the stream or falls silent.
+    /// Returns each 32 bytes until the remote side ends the stream or times out.
     static func respond(on stream: MuxedStream) async {
         do {
             while let bytes = try await read(from: stream) { try await stream.write(bytes) }
@@ -17,7 +17,7 @@ enum Ping {
         }
     }
 
-    /// Reads 32 bytes; `nil` at the end of the stream.
+    /// Reads 32 bytes. Returns `nil` at the end of the stream.
     static func read(from stream: MuxedStream) async throws -> ByteBuffer? {
         var bytes = ByteBuffer()
         while bytes.readableBytes < size {
@@ -31,18 +31,19 @@ enum Ping {
     }
 }
 
-/// A peer that answers a ping with other bytes than it was sent.
+/// An error for an answer with other bytes than the request.
 public struct PingMismatch: Error, CustomStringConvertible {
-    /// What was expected and what came, for people.
-    public var description: String { "ping: expected the bytes that were sent, found others" }
+    /// What was expected and what was found.
+    public var description: String { "ping: expected the sent bytes, found others" }
 }
 
 extension Host {
-    /// Asks a peer for an answer, over a connection or a new one.
+    /// Pings a peer over an existing or a new connection.
     ///
-    /// - Parameter peer: The peer, and where to find it if there is no connection.
-    /// - Returns: The time from question to answer.
-    /// - Throws: ``PingMismatch`` or ``StreamError`` for a wrong or missing answer, or why there is no stream.
+    /// - Parameter peer: The peer, with addresses in case it is not connected.
+    /// - Returns: The round-trip time.
+    /// - Throws: ``PingMismatch`` or ``StreamError`` for a wrong or missing answer, or the error of the stream's
+    ///   opening.
     public func ping(_ peer: PeerInfo) async throws -> Duration {
         let stream = try await openStream(to: peer, protocols: [Ping.protocolID])
         defer { stream.close() }

@@ -3,16 +3,16 @@ internal import FoundationEssentials
 internal import SwiftASN1
 internal import X509
 
-/// The self-signed certificate by which a node proves its identity (libp2p/specs, tls/tls.md).
+/// The self-signed certificate that proves a node's identity (libp2p/specs, tls/tls.md).
 package struct TLSCertificate: Sendable {
-    /// The longest certificate that is read, in bytes: an RSA key of 8192 bits on either level takes less than 6 KiB.
+    /// The maximum length of a certificate in bytes. RSA keys of 8192 bits for both keys take less than 6 KiB.
     static let maximumLength = 16 * 1024
-    /// The validity: wide, because nothing but the keys counts, and the clocks of nodes may be wrong. In seconds
-    /// since 1970: the begin of 2000, and that of 4096.
+    /// The validity in seconds since 1970: from the start of 2000 to that of 4096. It is wide, because only the keys
+    /// matter, and clocks of nodes may be wrong.
     static let validity = 946_684_800.0...67_090_118_400.0
 
-    /// Extensions that may be critical because they say nothing against this use of the certificate: key usage,
-    /// subject alternative name, basic constraints, extended key usage.
+    /// Extensions that may be critical because they do not restrict this use of the certificate: key usage, subject
+    /// alternative name, basic constraints, extended key usage.
     private static let harmlessExtensions: Set<ASN1ObjectIdentifier> = [
         [2, 5, 29, 15], [2, 5, 29, 17], [2, 5, 29, 19], [2, 5, 29, 37],
     ]
@@ -22,7 +22,7 @@ package struct TLSCertificate: Sendable {
     /// Its private key in PKCS#8 DER.
     let privateKey: [UInt8]
 
-    /// A new certificate, with a P-256 key of its own, that vouches for `identity`.
+    /// Creates a certificate with a new P-256 key, signed for `identity`.
     package init(identity: KeyPair) throws(TLSError) {
         do {
             let key = P256.Signing.PrivateKey()
@@ -60,11 +60,11 @@ package struct TLSCertificate: Sendable {
     /// The identity key that a peer's certificate proves.
     ///
     /// - Parameters:
-    ///   - der: The certificate, the only one that the peer showed.
-    ///   - now: The time, in seconds since 1970.
+    ///   - der: The peer's only certificate.
+    ///   - now: The time in seconds since 1970.
     package static func identity(provenBy der: [UInt8], now: Double) throws(TLSError) -> PublicKey {
         guard der.count <= maximumLength else {
-            throw .malformedCertificate(reason: "\(der.count) bytes, at most \(maximumLength) are accepted")
+            throw .malformedCertificate(reason: "expected at most \(maximumLength) bytes, found \(der.count)")
         }
         let certificate: Certificate
         let keyInfo: ArraySlice<UInt8>
@@ -110,16 +110,16 @@ package struct TLSCertificate: Sendable {
         return signedKey
     }
 
-    /// The bytes of the certificate's key exactly as they stand in it, since it is these that were signed
-    /// (RFC 5280, section 4.1): after version, serial number, algorithm, issuer, validity and subject.
+    /// The bytes of the certificate's key exactly as encoded in it, since the signature covers these bytes (RFC 5280,
+    /// section 4.1): after version, serial number, algorithm, issuer, validity and subject.
     private static func subjectPublicKeyInfo(of certificate: ASN1Node) throws -> ArraySlice<UInt8> {
         guard case .constructed(let parts) = certificate.content, let body = parts.first(where: { _ in true }),
             case .constructed(let fields) = body.content
-        else { throw TLSError.malformedCertificate(reason: "not a sequence") }
+        else { throw TLSError.malformedCertificate(reason: "expected a sequence") }
         let version = ASN1Identifier(tagWithNumber: 0, tagClass: .contextSpecific)
         let position = fields.first(where: { _ in true })?.identifier == version ? 6 : 5
         guard let field = fields.dropFirst(position).first(where: { _ in true }) else {
-            throw TLSError.malformedCertificate(reason: "no key")
+            throw TLSError.malformedCertificate(reason: "expected a key")
         }
         return field.encodedBytes
     }

@@ -2,12 +2,11 @@ import NIOCore
 internal import NIOSSL
 import Synchronization
 
-/// What all TLS connections of a host share: one certificate, made when the first connection needs it, and the
-/// settings that it goes into.
+/// The certificate and settings that all TLS connections of a host share. They are created with the first connection.
 final class TLSContexts: Sendable {
-    /// The application protocol that stands for a muxer that is negotiated afterwards.
+    /// The ALPN protocol that stands for "negotiate the muxer afterwards".
     static let plainProtocol = "libp2p"
-    /// How long a connection that is closed here waits for the peer to agree.
+    /// How long a locally closed connection waits for the peer's close notification, in milliseconds.
     private static let closeTimeout = 500
 
     private struct Pair {
@@ -20,7 +19,7 @@ final class TLSContexts: Sendable {
     private let pair = Mutex<Pair?>(nil)
 
     /// - Parameters:
-    ///   - identity: The key that the certificate is to prove.
+    ///   - identity: The key that the certificate proves.
     ///   - muxers: The muxers to offer within the handshake, the preferred one first
     ///     (libp2p/specs, connections/inlined-muxer-negotiation.md).
     init(identity: KeyPair, muxers: [String]) {
@@ -28,7 +27,7 @@ final class TLSContexts: Sendable {
         applicationProtocols = muxers + [Self.plainProtocol]
     }
 
-    /// The context of one role; made if it is the first time.
+    /// The context of a role, created on first use.
     func context(_ role: YamuxSession.Role) throws(TLSError) -> NIOSSLContext {
         do {
             let pair = try pair.withLock { pair in
@@ -62,8 +61,8 @@ final class TLSContexts: Sendable {
         var configuration = configuration
         configuration.minimumTLSVersion = .tlsv13
         configuration.applicationProtocols = applicationProtocols
-        // Both ends must show a certificate; ``TLSPeerHandler`` looks at it. No authority is trusted, and the
-        // system's list of them is not even read.
+        // Both ends must present a certificate, which ``TLSPeerHandler`` verifies. No authority is trusted, and the
+        // system's list of them is not read.
         configuration.certificateVerification = .noHostnameVerification
         configuration.trustRoots = .certificates([])
         configuration.verifySignatureAlgorithms = [

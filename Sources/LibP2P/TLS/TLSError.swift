@@ -1,55 +1,55 @@
-/// Why a TLS connection could not be made, or a peer's certificate proves no identity.
+/// An error of a TLS connection or of a peer's certificate.
 public enum TLSError: Error, Hashable, Sendable {
-    /// The peer showed so many certificates; exactly one is expected.
+    /// The peer presented this many certificates instead of one.
     case certificateCount(Int)
-    /// The bytes are no certificate, or one of a kind that cannot be read; with what is wrong about them.
+    /// The certificate is malformed or of an unsupported kind.
     case malformedCertificate(reason: String)
-    /// The certificate is not yet, or no longer, valid by this machine's clock.
+    /// The certificate is not valid at this machine's time.
     case outsideValidity
-    /// The certificate was not signed with its own key.
+    /// The certificate is not signed with its own key.
     case invalidSelfSignature
-    /// The certificate has an extension that must be understood, and is not: its object identifier.
+    /// The certificate has an unknown critical extension with this object identifier.
     case unknownCriticalExtension(String)
-    /// The certificate has no libp2p extension, or more than one.
+    /// The certificate does not have exactly one libp2p extension.
     case extensionCount(Int)
-    /// The libp2p extension is not what it should be; with what is wrong about it.
+    /// The libp2p extension is malformed.
     case malformedExtension(reason: String)
-    /// The identity key in the certificate cannot be used.
+    /// The identity key in the certificate is unusable.
     case unusableIdentity(IdentityError)
     /// The identity key did not sign the certificate's key.
     case invalidSignature
-    /// The handshake ended without a certificate that was looked at.
+    /// The handshake ended without a verified certificate.
     case noCertificate
-    /// Own key material could not be used; with what the library says.
+    /// The node's own key or certificate is unusable.
     case localFailure(reason: String)
 }
 
 extension TLSError: CustomStringConvertible {
-    /// One line that says what was expected and what came.
+    /// One line with what was expected and what was found.
     public var description: String {
         switch self {
         case .certificateCount(let count):
-            "tls: the peer shows \(count) certificates, expected exactly one"
+            "tls: expected one certificate of the peer, found \(count)"
         case .malformedCertificate(let reason):
-            "tls: the peer's certificate cannot be read: \(reason)"
+            "tls: malformed certificate of the peer: \(reason)"
         case .outsideValidity:
-            "tls: the peer's certificate is not valid at this time; check the clocks of both machines"
+            "tls: peer's certificate not valid at this time: check the clocks of both machines"
         case .invalidSelfSignature:
-            "tls: the peer's certificate is not signed with its own key"
+            "tls: peer's certificate not signed with its own key"
         case .unknownCriticalExtension(let identifier):
-            "tls: the peer's certificate has the unknown critical extension \(identifier)"
+            "tls: unknown critical extension \(identifier) in the peer's certificate"
         case .extensionCount(let count):
-            "tls: the peer's certificate has \(count) libp2p extensions, expected one"
+            "tls: expected one libp2p extension in the peer's certificate, found \(count)"
         case .malformedExtension(let reason):
-            "tls: the libp2p extension of the peer's certificate is malformed: \(reason)"
+            "tls: malformed libp2p extension in the peer's certificate: \(reason)"
         case .unusableIdentity(let error):
-            "tls: the peer's identity: \(error)"
+            "tls: unusable identity of the peer: \(error)"
         case .invalidSignature:
-            "tls: the peer's identity key did not sign its certificate's key"
+            "tls: peer's identity key did not sign its certificate's key"
         case .noCertificate:
-            "tls: the handshake ended without a certificate of the peer"
+            "tls: handshake ended without a certificate of the peer"
         case .localFailure(let reason):
-            "tls: own certificate cannot be used: \(reason)"
+            "tls: unusable own certificate: \(reason)"
         }
     }
 }

@@ -3,10 +3,10 @@ import NIOCore
 internal import NIOSSL
 internal import NIOTLS
 
-/// Stands behind the TLS handler: looks at the peer's certificate, tells by ``SecurityEstablished`` who the peer is
-/// once the handshake is done, and leaves the pipeline.
+/// Verifies the peer's certificate behind the TLS handler, fires ``SecurityEstablished`` after the handshake, and
+/// leaves the pipeline.
 ///
-/// An error of the handshake that a certificate caused is replaced by what is wrong about the certificate.
+/// A handshake error that a certificate caused is replaced by the error of the certificate.
 final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -19,7 +19,7 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
         self.now = now
     }
 
-    /// Adds the TLS handler and this one to a pipeline, right behind `position`. To be called on its event loop.
+    /// Adds the TLS handler and this one to a pipeline, right behind `position`. Must be called on its event loop.
     static func add(
         role: YamuxSession.Role,
         contexts: TLSContexts,
@@ -48,7 +48,7 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
                 throw .certificateCount(certificates.count)
             }
             guard let der = try? certificate.toDERBytes() else {
-                throw .malformedCertificate(reason: "it has no DER form")
+                throw .malformedCertificate(reason: "no DER encoding")
             }
             result = .success(try TLSCertificate.identity(provenBy: der, now: now()))
         } catch {
@@ -64,7 +64,7 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
-        // A resumed session would come without a certificate; it is refused.
+        // A resumed session would come without a certificate, so it is rejected.
         guard case .success(let key)? = verdict else {
             context.fireErrorCaught(TLSError.noCertificate)
             return

@@ -1,11 +1,11 @@
 internal import SwiftASN1
 
-/// What the libp2p extension of a certificate holds: the identity key, and its signature of the certificate's key
-/// (libp2p/specs, tls/tls.md, "libp2p Public Key Extension").
+/// The libp2p extension of a certificate: the identity key, and its signature of the certificate's key (libp2p/specs,
+/// tls/tls.md, "libp2p Public Key Extension").
 ///
 ///     SignedKey ::= SEQUENCE { publicKey OCTET STRING, signature OCTET STRING }
 package struct TLSSignedKey: Hashable, Sendable {
-    /// The extension's name.
+    /// The extension's object identifier.
     static let identifier: ASN1ObjectIdentifier = [1, 3, 6, 1, 4, 1, 53594, 1, 1]
     private static let signaturePrefix = Array("libp2p-tls-handshake:".utf8)
 
@@ -19,12 +19,12 @@ package struct TLSSignedKey: Hashable, Sendable {
         self.signature = signature
     }
 
-    /// What an identity key signs to vouch for a certificate's key, which is given in DER.
+    /// The bytes that an identity key signs to certify a certificate's key, which is given in DER.
     static func signedBytes(subjectPublicKeyInfo: some Collection<UInt8>) -> [UInt8] {
         signaturePrefix + subjectPublicKeyInfo
     }
 
-    /// Reads the extension's value.
+    /// Parses the extension's value.
     package init(der: ArraySlice<UInt8>) throws(TLSError) {
         do {
             self = try DER.sequence(try DER.parse(der), identifier: .sequence) { nodes in

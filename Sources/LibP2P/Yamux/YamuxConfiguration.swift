@@ -1,31 +1,32 @@
 /// The limits of a yamux session.
 package struct YamuxConfiguration: Equatable {
-    /// The window with which each stream begins, by the specification: 256 KiB.
+    /// The initial window of each stream by the specification: 256 KiB.
     package static let initialWindow = 256 * 1024
 
-    /// The most streams that the remote side may have open at once; what exceeds it is reset.
+    /// The maximum number of open inbound streams; more are reset.
     package var maxInboundStreams = 256
-    /// The most opened streams that the remote side has not yet acknowledged
-    /// (libp2p/specs yamux/README.md, "ACK backlog").
+    /// The maximum number of opened streams that the remote side has not acknowledged yet (libp2p/specs
+    /// yamux/README.md, "ACK backlog").
     package var maxUnacknowledgedStreams = 256
-    /// How many bytes of a stream the remote side may have sent before this side took them: the bound of
-    /// what a stream holds in memory. At least ``initialWindow``; the excess is granted when it opens.
+    /// The receive window of a stream in bytes, which bounds its memory. At least ``initialWindow``; the excess is
+    /// granted when the stream opens.
     package var receiveWindow = YamuxConfiguration.initialWindow
-    /// How far the receive window of a stream grows whose reader keeps up and whose sender has to wait for it.
+    /// The maximum receive window of a stream whose reader keeps up and whose sender waits for it.
     package var maxReceiveWindow = 1024 * 1024
-    /// By how many bytes all windows of a session together may have grown.
+    /// The maximum growth of all windows of a session in bytes.
     package var maxWindowGrowth = 4 * 1024 * 1024
-    /// How many bytes of a stream may wait to be sent.
+    /// The maximum number of queued bytes of a stream.
     package var maxQueuedBytesPerStream = 64 * 1024
-    /// How many bytes of all streams may wait to be sent; beyond it no stream takes more.
+    /// The maximum number of queued bytes of all streams. Above it no stream accepts more.
     package var maxQueuedBytes = 4 * 1024 * 1024
-    /// The most bytes of data in a sent frame. With 16 KiB a stream waits no longer than that for each
-    /// other stream, and the header costs less than a thousandth.
+    /// The maximum number of data bytes in a sent frame. With 16 KiB a stream waits only that long for each other
+    /// stream, and the header costs less than a thousandth.
     package var maxFrameSize = 16 * 1024
-    /// How many answers (pings and resets) may wait to be sent. A peer that asks for more without reading
-    /// them is flooding; at 12 bytes each this holds 12 KiB.
+    /// The maximum number of queued answers (pings and resets). A peer that requests more without reading them is
+    /// flooding. At 12 bytes each they take 12 KiB.
     package var maxQueuedControlFrames = 1024
-    /// How many streams beyond the limit a peer may open in a row before the session ends. Each costs it a reset.
+    /// The number of streams in a row that a peer may open above the limit before the session ends. Each causes a
+    /// reset.
     package var maxRefusedStreams = 4096
 
     package init() {}

@@ -1,12 +1,12 @@
-/// Why a session says that it goes away (hashicorp yamux spec.md, "Go Away").
+/// The reason in a go-away frame (hashicorp yamux spec.md, "Go Away").
 public enum YamuxGoAwayReason: Equatable, Sendable {
     /// An orderly end.
     case normal
-    /// The receiver of this broke the protocol.
+    /// The remote side broke the protocol.
     case protocolError
-    /// The sender of this cannot go on.
+    /// The sender has an internal error.
     case internalError
-    /// A code that the specification does not name.
+    /// A code outside the specification.
     case unknown(UInt32)
 
     init(code: UInt32) {
@@ -28,36 +28,36 @@ public enum YamuxGoAwayReason: Equatable, Sendable {
     }
 }
 
-/// What goes wrong in a yamux session.
+/// An error of a yamux session.
 public enum YamuxError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// The remote side broke the protocol; the session is over.
+    /// The remote side broke the protocol. The session has ended.
     case protocolViolation(String)
-    /// The remote side asked for more answers than it read; the session is over.
+    /// The remote side requested more answers than it read. The session has ended.
     case controlFlood(limit: Int)
-    /// The remote side went on opening streams beyond the limit; the session is over.
+    /// The remote side kept opening streams above the limit. The session has ended.
     case streamFlood(limit: Int)
-    /// Too many opened streams still wait for the remote side's acknowledgement.
+    /// Too many opened streams are unacknowledged.
     case tooManyUnacknowledgedStreams(limit: Int)
-    /// One side said that it goes away, so that no stream can be opened.
+    /// One side sent a go-away, so that no stream can be opened.
     case goingAway
-    /// All stream ids of this side have been used.
+    /// All stream ids of this side are used.
     case streamIDsExhausted
-    /// No stream has this id, or it can no longer be written to.
+    /// The stream does not exist, or is no longer writable.
     case streamNotWritable(UInt32)
 
-    /// What was expected and what came, for people.
+    /// What was expected and what was found.
     public var description: String {
         switch self {
         case .protocolViolation(let reason): "yamux: protocol violation: \(reason)"
         case .controlFlood(let limit):
-            "yamux: the peer asks for more answers than it reads: \(limit) wait"
+            "yamux: control flood: \(limit) unread answers"
         case .streamFlood(let limit):
-            "yamux: the peer opened \(limit) streams in a row beyond the limit"
+            "yamux: stream flood: \(limit) streams in a row above the limit"
         case .tooManyUnacknowledgedStreams(let limit):
-            "yamux: \(limit) opened streams still wait for the peer's acknowledgement"
-        case .goingAway: "yamux: the session goes away, no stream can be opened"
-        case .streamIDsExhausted: "yamux: all stream ids have been used, a new connection is needed"
-        case .streamNotWritable(let id): "yamux: stream \(id) cannot be written to"
+            "yamux: \(limit) opened streams unacknowledged by the peer"
+        case .goingAway: "yamux: session is going away, cannot open a stream"
+        case .streamIDsExhausted: "yamux: stream ids exhausted: open a new connection"
+        case .streamNotWritable(let id): "yamux: stream \(id) not writable"
         }
     }
 }

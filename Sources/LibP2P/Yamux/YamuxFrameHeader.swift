@@ -2,7 +2,7 @@ import NIOCore
 
 /// The twelve bytes before each frame (hashicorp yamux spec.md, "Framing").
 struct YamuxFrameHeader: Equatable {
-    /// What a frame carries.
+    /// The type of a frame.
     enum Kind: UInt8 {
         case data = 0
         case windowUpdate = 1
@@ -10,7 +10,7 @@ struct YamuxFrameHeader: Equatable {
         case goAway = 3
     }
 
-    /// The marks of a stream's begin and end; a ping uses `syn` for the question and `ack` for the answer.
+    /// The flags for a stream's start and end. A ping uses `syn` for the request and `ack` for the answer.
     struct Flags: OptionSet, Equatable {
         let rawValue: UInt16
         static let syn = Flags(rawValue: 1)
@@ -31,7 +31,7 @@ struct YamuxFrameHeader: Equatable {
     /// Data: the bytes that follow. Window update: the increment. Ping: an opaque value. Go-away: the reason.
     var length: UInt32
 
-    /// Takes a header off the front of `buffer`; `nil` while it is incomplete.
+    /// Takes a header from the front of `buffer`. Returns `nil` while it is incomplete.
     static func read(from buffer: inout ByteBuffer) throws(YamuxError) -> YamuxFrameHeader? {
         guard buffer.readableBytes >= size,
             let (version, kind, flags, streamID, length) = buffer.readMultipleIntegers(

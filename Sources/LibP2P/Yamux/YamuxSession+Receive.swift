@@ -1,9 +1,9 @@
 import NIOCore
 
 extension YamuxSession {
-    /// Takes bytes from the connection, in whatever segments they came.
+    /// Receives bytes from the connection in any segmentation.
     ///
-    /// The bytes of a data frame are handed on as they come: nothing is held here but an incomplete header.
+    /// The bytes of a data frame are passed on as they come. Only an incomplete header is buffered.
     package mutating func receive(_ bytes: ByteBuffer) {
         guard failure == nil else { return }
         var bytes = bytes
@@ -17,11 +17,11 @@ extension YamuxSession {
         } catch {
             fail(error)
         }
-        // A copy of the few bytes left, not a slice, which would keep all the input in memory.
+        // A copy of the few remaining bytes: a slice would keep the whole input in memory.
         input = input.readableBytes == 0 ? ByteBuffer() : ByteBuffer(bytes: input.readableBytesView)
     }
 
-    /// Handles a header or a part of a body; `false` when more bytes are needed.
+    /// Handles a header or a part of a body. Returns `false` when more bytes are needed.
     private mutating func receiveNext() throws(YamuxError) -> Bool {
         if let body { return receiveBody(body) }
         guard let header = try YamuxFrameHeader.read(from: &input) else { return false }
@@ -41,7 +41,7 @@ extension YamuxSession {
                 part.readableBytes > 0
             else { return false }
             current.remaining -= part.readableBytes
-            // The stream may have been reset or closed for reading since the frame began.
+            // The stream may have been reset, or closed for reading, since the frame began.
             if let id = current.streamID, let stream = streams[id] {
                 if stream.isDiscarding {
                     consume(part.readableBytes, of: id)
@@ -63,17 +63,17 @@ extension YamuxSession {
         let length = Int(header.length)
         let isLiving = try receiveFlags(header)
         guard isLiving, var stream = streams[header.streamID] else {
-            // Bytes on their way when the stream was reset: at most a window of them.
+            // Bytes in transit at the time of a reset: at most one window.
             let window = max(configuration.receiveWindow, configuration.maxReceiveWindow)
             guard length <= window else {
-                throw .protocolViolation("a data frame of \(length) bytes exceeds any stream's window of \(window)")
+                throw .protocolViolation("data frame of \(length) bytes exceeds any stream's window of \(window)")
             }
             body = Body(streamID: nil, remaining: length, finishes: false)
             return
         }
         guard length <= stream.receiveWindow else {
             throw .protocolViolation(
-                "a data frame of \(length) bytes on stream \(header.streamID) exceeds its window of "
+                "data frame of \(length) bytes on stream \(header.streamID) exceeds its window of "
                     + "\(stream.receiveWindow)"
             )
         }
@@ -89,19 +89,19 @@ extension YamuxSession {
         guard try receiveFlags(header), var stream = streams[header.streamID] else { return }
         stream.sendWindow += Int(header.length)
         guard stream.sendWindow <= Int(UInt32.max) else {
-            throw .protocolViolation("the window of stream \(header.streamID) exceeds 32 bits")
+            throw .protocolViolation("window of stream \(header.streamID) exceeds 32 bits")
         }
         streams[header.streamID] = stream
         schedule(header.streamID)
         if header.flags.contains(.fin) { receiveFinish(header.streamID) }
     }
 
-    /// Applies SYN, ACK and RST; FIN is left to the caller, since data of the same frame precede it.
+    /// Applies SYN, ACK and RST. The caller applies FIN after the data of the same frame.
     ///
-    /// - Returns: Whether the stream lives, so that the frame concerns it.
+    /// - Returns: Whether the stream exists, so that the frame applies to it.
     private mutating func receiveFlags(_ header: YamuxFrameHeader) throws(YamuxError) -> Bool {
         let id = header.streamID
-        guard id != 0 else { throw .protocolViolation("a \(header.kind) frame on stream 0") }
+        guard id != 0 else { throw .protocolViolation("\(header.kind) frame on stream 0") }
         if header.flags.contains(.syn) { try receiveOpening(id) }
         guard let stream = streams[id] else { return false }
         if header.flags.contains(.ack), !stream.isAcknowledged {
@@ -118,8 +118,8 @@ extension YamuxSession {
 
     private mutating func receiveOpening(_ id: UInt32) throws(YamuxError) {
         let isRemoteID = (id % 2 == 1) == (role == .listener)
-        guard isRemoteID else { throw .protocolViolation("the peer opened stream \(id), whose id is not its own") }
-        guard streams[id] == nil else { throw .protocolViolation("the peer opened stream \(id) twice") }
+        guard isRemoteID else { throw .protocolViolation("peer opened stream \(id) with an id of this side") }
+        guard streams[id] == nil else { throw .protocolViolation("peer opened stream \(id) twice") }
         guard !hasSentGoAway, inboundCount < configuration.maxInboundStreams else {
             refuse(id)
             return
@@ -146,7 +146,7 @@ extension YamuxSession {
     }
 
     private mutating func receivePing(_ header: YamuxFrameHeader) throws(YamuxError) {
-        guard header.streamID == 0 else { throw .protocolViolation("a ping on stream \(header.streamID)") }
+        guard header.streamID == 0 else { throw .protocolViolation("ping on stream \(header.streamID)") }
         if header.flags.contains(.syn) {
             queueControl(YamuxFrameHeader(kind: .ping, flags: .ack, streamID: 0, length: header.length))
         } else if header.flags.contains(.ack) {
@@ -155,7 +155,7 @@ extension YamuxSession {
     }
 
     private mutating func receiveGoAway(_ header: YamuxFrameHeader) throws(YamuxError) {
-        guard header.streamID == 0 else { throw .protocolViolation("a go-away on stream \(header.streamID)") }
+        guard header.streamID == 0 else { throw .protocolViolation("go-away on stream \(header.streamID)") }
         hasReceivedGoAway = true
         events.append(.goingAway(YamuxGoAwayReason(code: header.length)))
     }

@@ -1,39 +1,39 @@
 import NIOCore
 
-/// Many streams over one connection: `/yamux/1.0.0` (hashicorp yamux spec.md, libp2p/specs yamux/README.md).
+/// Multiplexes streams over one connection: `/yamux/1.0.0` (hashicorp yamux spec.md, libp2p/specs yamux/README.md).
 ///
-/// A pure state machine. Bytes from the connection go into ``receive(_:)``; what that means for the streams
-/// comes out of ``nextEvent()``, to be asked until it answers `nil`, after every call. Bytes for the
-/// connection come out of ``nextOutbound(maxBytes:)``, which is asked only while the connection can take
-/// more: so its back-pressure reaches each stream's queue, and a frame is cut no sooner than it can leave.
+/// A pure state machine. Bytes from the connection go into ``receive(_:)``. After every call, ``nextEvent()`` returns
+/// the resulting events until it returns `nil`. ``nextOutbound(maxBytes:)`` returns bytes for the connection; it is
+/// called only while the connection is writable. So back-pressure reaches each stream's queue, and a frame is built
+/// only when it can be sent.
 ///
-/// Streams with something to send take turns, a frame each.
+/// Streams with something to send take turns of one frame.
 package struct YamuxSession {
-    /// The side of the connection, which says whose stream ids are odd.
+    /// The role of this side, which decides whose stream ids are odd.
     package enum Role: Equatable {
         case dialer
         case listener
     }
 
-    /// Something that the driver has to know of.
+    /// An event for the driver.
     package enum Event: Equatable {
         /// The remote side opened a stream.
         case opened(UInt32)
-        /// Bytes came. They count against the window until ``YamuxSession/consume(_:of:)``.
+        /// Received bytes. They count against the window until ``YamuxSession/consume(_:of:)``.
         case data(UInt32, ByteBuffer)
         /// The remote side ended its direction of a stream.
         case finished(UInt32)
-        /// The remote side reset a stream, which is forgotten thereby.
+        /// The remote side reset a stream, which no longer exists.
         case reset(UInt32)
-        /// A stream whose queue was full has room again.
+        /// A stream with a full queue has room again.
         case writable(UInt32)
-        /// Both directions of a stream ended in order; it is forgotten.
+        /// Both directions of a stream ended; it no longer exists.
         case closed(UInt32)
         /// The answer to a ping.
         case pong(UInt32)
-        /// The remote side goes away: no more streams can be opened; the open ones may end in peace.
+        /// The remote side sent a go-away: no more streams can be opened, the open ones may end.
         case goingAway(YamuxGoAwayReason)
-        /// The session is over; a go-away is ready to be sent, after which the connection is to be closed.
+        /// The session has failed. A go-away is queued; after sending it the driver must close the connection.
         case failed(YamuxError)
     }
 
@@ -43,38 +43,38 @@ package struct YamuxSession {
     var streams: [UInt32: YamuxStream] = [:]
     /// The streams with a frame to send, in the order of their turns.
     var round = CircularBuffer<UInt32>()
-    /// Frames of the session itself and resets, which go first.
+    /// Frames of the session itself and resets; they are sent first.
     var controlFrames = CircularBuffer<YamuxFrameHeader>()
     var events = CircularBuffer<Event>()
     var inboundCount = 0
-    /// How many streams were refused since one was accepted.
+    /// The number of refused streams since the last accepted one.
     var refusedInARow = 0
-    /// How many streams were refused in all.
+    /// The number of refused streams.
     var refusedCount = 0
-    /// The bytes of all streams that wait to be sent.
+    /// The number of queued bytes of all streams.
     var queuedBytes = 0
-    /// Whether a writer was turned away because of ``YamuxConfiguration/maxQueuedBytes``.
+    /// Whether ``YamuxConfiguration/maxQueuedBytes`` has stopped a writer.
     var isQueueFull = false
-    /// By how many bytes the windows of the open streams have grown.
+    /// The growth of the windows of all open streams in bytes.
     var windowGrowth = 0
-    /// The time of a ping and its answer, as far as the driver knows it; windows grow only then.
+    /// The round-trip time of a ping, if the driver knows it. Without it windows do not grow.
     var roundTripTime: TimeAmount?
     var unacknowledgedCount = 0
     var hasSentGoAway = false
     var hasReceivedGoAway = false
     var failure: YamuxError?
 
-    /// The beginning of a frame header whose rest has not come.
+    /// An incomplete frame header.
     var input = ByteBuffer()
-    /// The data frame whose bytes are coming in.
+    /// The data frame that is being received.
     var body: Body?
 
     private var nextStreamID: UInt32
     private var nextPing: UInt32 = 0
 
-    /// The rest of a data frame.
+    /// The remainder of a data frame.
     struct Body {
-        /// `nil` when the bytes belong to no living stream and are dropped.
+        /// `nil` when the bytes belong to no open stream and are dropped.
         var streamID: UInt32?
         var remaining: Int
         var finishes: Bool
@@ -86,15 +86,15 @@ package struct YamuxSession {
         nextStreamID = role == .dialer ? 1 : 2
     }
 
-    /// How many streams are open or half open, by either side.
+    /// The number of open and half-open streams of both sides.
     package var streamCount: Int { streams.count }
 
-    /// Takes the next event, in the order in which they happened.
+    /// Takes the next event, in order.
     package mutating func nextEvent() -> Event? {
         events.popFirst()
     }
 
-    /// Opens a stream and returns its id. It may be written to at once.
+    /// Opens a stream and returns its id. It is writable at once.
     package mutating func openStream() throws(YamuxError) -> UInt32 {
         if let failure { throw failure }
         guard !hasReceivedGoAway, !hasSentGoAway else { throw .goingAway }
@@ -109,9 +109,9 @@ package struct YamuxSession {
         return id
     }
 
-    /// Queues as much of `bytes` for a stream as its queue has room for, and takes that off their front.
+    /// Queues as much of `bytes` as the stream's queue has room for, and removes that from their front.
     ///
-    /// - Returns: Whether all was taken. If not, ``Event/writable(_:)`` says when to try the rest.
+    /// - Returns: Whether all were queued. If not, ``Event/writable(_:)`` says when to retry.
     package mutating func write(_ bytes: inout ByteBuffer, to id: UInt32) throws(YamuxError) -> Bool {
         guard let stream = streams[id], !stream.isFinishRequested else { throw .streamNotWritable(id) }
         let ownRoom = max(0, configuration.maxQueuedBytesPerStream - stream.queuedBytes)
@@ -126,11 +126,11 @@ package struct YamuxSession {
         return bytes.readableBytes == 0
     }
 
-    /// Says that `count` received bytes of a stream were taken, so that the remote side may send more.
+    /// Records that `count` received bytes of a stream were consumed, so that the remote side may send more.
     ///
-    /// A window update goes out when half the window was consumed, so that a steady reader never stalls
-    /// the sender and an update is worth its frame. If the next one is due within four round trips, the window is
-    /// what holds the sender back, and is doubled within the limits.
+    /// A window update is sent when half the window was consumed, so that a steady reader never stalls the sender and
+    /// an update is worth its frame. If the next one is due within four round trips, the window limits the sender, and
+    /// is doubled within the limits.
     ///
     /// - Parameter now: The time; without it windows do not grow.
     package mutating func consume(_ count: Int, of id: UInt32, now: NIODeadline? = nil) {
@@ -160,24 +160,24 @@ package struct YamuxSession {
         stream.pendingIncrement += growth
     }
 
-    /// Ends this side's direction of a stream after what is queued.
+    /// Ends this side's direction of a stream after its queue.
     package mutating func finish(_ id: UInt32) {
         guard streams[id]?.isFinishRequested == false else { return }
         streams[id]?.isFinishRequested = true
         schedule(id)
     }
 
-    /// Drops what still comes on a stream. The remote side is granted window as if it was read, so that it can
-    /// come to its end; who does not want to wait for that resets the stream.
+    /// Drops further bytes of a stream. The remote side gets window updates as if they were read, so that it can reach
+    /// its end. To stop it sooner, reset the stream.
     package mutating func stopReading(_ id: UInt32) {
         streams[id]?.isDiscarding = true
     }
 
-    /// Ends both directions of a stream at once and forgets it.
+    /// Ends both directions of a stream at once and removes it.
     package mutating func reset(_ id: UInt32) {
         guard let stream = streams[id] else { return }
         forget(id)
-        // The remote side has not heard of a stream whose first frame is still here.
+        // The remote side does not know a stream whose first frame was not sent.
         guard !stream.pendingFlags.contains(.syn) else { return }
         queueControl(YamuxFrameHeader(kind: .windowUpdate, flags: .rst, streamID: id, length: 0))
     }
@@ -190,7 +190,7 @@ package struct YamuxSession {
         return value
     }
 
-    /// Announces that this side goes away: it opens no stream, and resets those that the remote side opens.
+    /// Announces that this side goes away: it opens no stream and resets new ones of the remote side.
     package mutating func goAway(_ reason: YamuxGoAwayReason) {
         guard !hasSentGoAway else { return }
         hasSentGoAway = true
@@ -214,7 +214,7 @@ package struct YamuxSession {
         schedule(id)
     }
 
-    /// Gives a stream a turn if it has a frame to send.
+    /// Schedules a stream if it has a frame to send.
     mutating func schedule(_ id: UInt32) {
         guard let stream = streams[id], !stream.isScheduled, stream.hasFrameToSend else { return }
         streams[id]?.isScheduled = true
@@ -228,7 +228,7 @@ package struct YamuxSession {
         windowGrowth -= stream.windowGrowth
         wakeWriters()
         if !stream.isAcknowledged { unacknowledgedCount -= 1 }
-        // Ids of the remote side may come again: its openings and resets must not pile up turns here.
+        // The remote side may reuse ids: its openings and resets must not accumulate turns here.
         if stream.isScheduled, let turn = round.firstIndex(of: id) { round.remove(at: turn) }
     }
 
@@ -238,7 +238,7 @@ package struct YamuxSession {
         events.append(.closed(id))
     }
 
-    /// Calls back the writers that the bound of the whole session turned away, once half of it is free again.
+    /// Wakes the writers that the limit of the session has stopped, once half of it is free again.
     mutating func wakeWriters() {
         guard isQueueFull, queuedBytes <= configuration.maxQueuedBytes / 2 else { return }
         isQueueFull = false
@@ -257,7 +257,7 @@ package struct YamuxSession {
         controlFrames.append(frame)
     }
 
-    /// Ends the session: forgets all streams and leaves only a go-away to send.
+    /// Ends the session: removes all streams and leaves only a go-away to send.
     mutating func fail(_ error: YamuxError) {
         guard failure == nil else { return }
         failure = error

@@ -1,55 +1,54 @@
 import NIOCore
 
-/// What a session knows about one of its streams: windows, the queue of unsent bytes, and which of its
-/// directions are still open.
+/// The state of one stream of a session: windows, the queue of unsent bytes, and the open directions.
 struct YamuxStream {
     let isInbound: Bool
-    /// Whether the remote side has acknowledged a stream that this side opened.
+    /// Whether the remote side has acknowledged this side's opening of the stream.
     var isAcknowledged: Bool
 
     // Receiving
 
-    /// How many bytes the remote side may still send.
+    /// The number of bytes that the remote side may still send.
     var receiveWindow: Int
-    /// The window to which ``receiveWindow`` returns once all is consumed; it grows with the connection's bandwidth
-    /// and delay.
+    /// The value of ``receiveWindow`` when all bytes are consumed. It grows with the connection's bandwidth-delay
+    /// product.
     var receiveWindowTarget: Int
-    /// By how much the window has grown.
+    /// The growth of the window in bytes.
     var windowGrowth = 0
-    /// When window was granted last.
+    /// The time of the last window update.
     var lastGrant: NIODeadline?
-    /// Received bytes that were consumed, but not yet granted again.
+    /// The number of consumed bytes that were not granted again yet.
     var consumed = 0
     var isReceiveFinished = false
-    /// Whether nobody reads any more, so that what still comes is dropped.
+    /// Whether received bytes are dropped, because no reader is left.
     var isDiscarding = false
 
     // Sending
 
-    /// How many bytes this side may still send.
+    /// The number of bytes that this side may still send.
     var sendWindow = YamuxConfiguration.initialWindow
     var queue = CircularBuffer<ByteBuffer>()
     var queuedBytes = 0
-    /// Whether a writer was turned away, so that it must be told when there is room.
+    /// Whether a stopped writer waits for room.
     var isWriterWaiting = false
-    /// Whether the end is to be sent after the queue.
+    /// Whether to send the end after the queue.
     var isFinishRequested = false
     var isFinishSent = false
-    /// The window increment to send next.
+    /// The next window increment to send.
     var pendingIncrement = 0
-    /// SYN or ACK, to send with the next frame, which is a window update.
+    /// SYN or ACK for the next frame, which is a window update.
     var pendingFlags: YamuxFrameHeader.Flags = []
-    /// Whether the stream stands in the session's round of streams with something to send.
+    /// Whether the stream is in the session's round.
     var isScheduled = false
 
-    /// Whether there is a frame to send now.
+    /// Whether the stream has a frame to send now.
     var hasFrameToSend: Bool {
         if pendingIncrement > 0 || !pendingFlags.isEmpty { return true }
         if queuedBytes > 0 { return sendWindow > 0 }
         return isFinishRequested && !isFinishSent
     }
 
-    /// Whether both directions have ended and nothing is left to send.
+    /// Whether both directions have ended and nothing remains to be sent.
     var isClosed: Bool { isReceiveFinished && isFinishSent }
 
     mutating func enqueue(_ bytes: ByteBuffer) {
@@ -58,7 +57,7 @@ struct YamuxStream {
         queue.append(bytes)
     }
 
-    /// Whether a writer was turned away, and may now come back since at most `limit` bytes are queued.
+    /// Whether a stopped writer may continue, since at most `limit` bytes are queued.
     mutating func becomesWritable(below limit: Int) -> Bool {
         guard isWriterWaiting, queuedBytes <= limit else { return false }
         isWriterWaiting = false
@@ -80,7 +79,7 @@ struct YamuxStream {
             dequeue(size, into: &buffer)
             sendWindow -= size
         } else if isFinishRequested, !isFinishSent {
-            // A frame of its own: some implementations take FIN before the data of the same frame.
+            // A separate frame, because some implementations handle FIN before the data of the same frame.
             YamuxFrameHeader(kind: .windowUpdate, flags: .fin, streamID: id, length: 0).write(to: &buffer)
             isFinishSent = true
         }

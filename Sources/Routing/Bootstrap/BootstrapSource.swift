@@ -1,22 +1,21 @@
 import Multiformats
 
-/// Where a node learns of its first peers.
+/// A source of addresses of the first peers.
 public protocol BootstrapSource: Sendable {
-    /// The addresses that are known now, in no particular order; asked again whenever peers are sought. They may
-    /// include this node's own.
+    /// The present addresses, in no particular order. Called again for each attempt. They may include this node's own.
     func addresses() async throws -> [Multiaddr]
 }
 
-/// Addresses that were given once and for all; names among them are resolved each time.
+/// Fixed addresses. Names among them are resolved each time.
 public struct StaticBootstrap: BootstrapSource {
     private let peers: [Multiaddr]
 
-    /// Makes a source of these addresses.
+    /// Creates a source of these addresses.
     public init(_ peers: [Multiaddr]) {
         self.peers = peers
     }
 
-    /// The addresses, each name replaced by the addresses that it has now.
+    /// The addresses, with each name replaced by its present addresses.
     public func addresses() async throws -> [Multiaddr] {
         var result: [Multiaddr] = []
         var failure: (any Error)?
@@ -39,20 +38,20 @@ public struct StaticBootstrap: BootstrapSource {
     }
 }
 
-/// The A and AAAA records of a name, such as a headless service, each a node whose router has the same port as ours.
+/// The A and AAAA records of a name, such as a headless service. Each is a node with the same router port as this one.
 public struct DNSBootstrap: BootstrapSource {
     private let domain: String
     private let port: UInt16
 
-    /// Makes a source.
+    /// Creates a source.
     ///
-    /// - Parameter port: the port of every node's router.
+    /// - Parameter port: the router port of all nodes.
     public init(domain: String, port: UInt16) {
         self.domain = domain
         self.port = port
     }
 
-    /// The addresses that the name has now.
+    /// The present addresses of the name.
     public func addresses() async throws -> [Multiaddr] {
         try await DNSResolver.addresses(of: domain).map { Multiaddr(ip: $0, tcpPort: port) }
     }

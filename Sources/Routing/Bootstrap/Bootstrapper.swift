@@ -5,18 +5,18 @@ import Multiformats
 import ServiceLifecycle
 import Synchronization
 
-/// Brings the node into the network and back into it: dials peers from a source until it knows somebody, and looks
-/// at the source again now and then, so that networks that were apart find each other.
+/// Joins the network, and rejoins it: dials peers of a source until one is known. Later it checks the source at
+/// intervals, so that separated networks find each other.
 public final class Bootstrapper: Service {
-    /// How often peers are sought.
+    /// The intervals and limits of bootstrapping.
     public struct Configuration: Sendable {
-        /// The longest wait between two tries while nobody is known; each is drawn from its upper half.
+        /// The maximum pause between attempts while no peer is known. Each pause is drawn from its upper half.
         public var lonelyInterval: Duration = .milliseconds(800)
-        /// The wait between two looks at the source while somebody is known.
+        /// The pause between checks of the source while a peer is known.
         public var interval: Duration = .seconds(30)
-        /// How many peers are dialled in one try.
+        /// The maximum number of dials per attempt.
         public var dials = 3
-        /// How many dials may be under way: one that hangs does not hold the next try up.
+        /// The maximum number of dials in flight. A dial that hangs does not delay the next attempt.
         public var maximumDials = 12
 
         /// The defaults.
@@ -34,11 +34,11 @@ public final class Bootstrapper: Service {
         var hasTried = false
         var saidAlone = false
         var failure: String?
-        /// The addresses that are being dialled.
+        /// The addresses with a dial in flight.
         var dialled: Set<Multiaddr> = []
     }
 
-    /// Makes a bootstrapper; without a source the node waits for others to come.
+    /// Creates a bootstrapper. Without a source the node waits for other nodes to connect.
     public init(
         source: (any BootstrapSource)?,
         host: Host,
@@ -53,7 +53,7 @@ public final class Bootstrapper: Service {
         self.logger = logger
     }
 
-    /// Ready once the source was tried. A node that is alone can serve its own content and says that it is alone.
+    /// Ready after the first attempt. A node without peers serves its own content and reports that it is alone.
     public var readiness: Readiness {
         let peers = node.routingTableSize
         if peers > 0 { return .ready("\(peers) peers") }
@@ -63,7 +63,7 @@ public final class Bootstrapper: Service {
         }
     }
 
-    /// Seeks peers until the task is cancelled or the service shuts down.
+    /// Bootstraps until the task is cancelled or the service shuts down.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
@@ -76,7 +76,7 @@ public final class Bootstrapper: Service {
         }
     }
 
-    /// Waits for the next try: long while somebody is known, but not past the moment when nobody is any more.
+    /// Waits for the next attempt: a long pause while a peer is known, which ends when the last peer is lost.
     private func pause() async throws {
         let lonely = configuration.lonelyInterval
         let next = ContinuousClock.now + configuration.interval
@@ -85,7 +85,7 @@ public final class Bootstrapper: Service {
         } while node.routingTableSize > 0 && ContinuousClock.now < next
     }
 
-    /// Looks at the source and begins to dial some of those that are not connected.
+    /// Reads the source and starts dials to some of the unconnected addresses.
     private func seek(_ group: inout DiscardingTaskGroup) async {
         do {
             let candidates = try await source?.addresses() ?? []
@@ -103,7 +103,7 @@ public final class Bootstrapper: Service {
         }
     }
 
-    /// Those of the candidates that there is neither a connection nor a dial to.
+    /// The candidates without a connection or a dial in flight.
     private func unknown(_ candidates: [Multiaddr], _ state: State) -> [Multiaddr] {
         let connectedPeers = Set(host.connectedPeers)
         let connected = Set(connectedPeers.flatMap { host.remoteAddresses(of: $0) }.map(\.withoutPeerID))
@@ -115,7 +115,7 @@ public final class Bootstrapper: Service {
         }
     }
 
-    /// A random choice, so that not every node dials the same first few.
+    /// A random choice, so that nodes do not all dial the same first few.
     static func choice(
         of candidates: [Multiaddr],
         count: Int,
@@ -124,7 +124,7 @@ public final class Bootstrapper: Service {
         Array(candidates.shuffled(using: &generator).prefix(max(0, count)))
     }
 
-    /// Dials, and joins the network through whoever answers.
+    /// Dials an address, and joins the network through the peer.
     private func dial(_ address: Multiaddr) async {
         let wasAlone = node.routingTableSize == 0
         var failure: String?
@@ -135,7 +135,7 @@ public final class Bootstrapper: Service {
             let reason = Host.describe(error)
             failure = "\(address): \(reason)"
             logger.debug(
-                "a peer to start from could not be reached",
+                "bootstrap peer unreachable",
                 metadata: ["address": "\(address)", "reason": "\(reason)"]
             )
         }
@@ -147,7 +147,7 @@ public final class Bootstrapper: Service {
         if isLast { note(failure) }
     }
 
-    /// Waits until a peer that was connected to has passed its check, then learns of the others from it.
+    /// Waits until a connected peer has passed its check, then looks up the others through it.
     private func join() async {
         let deadline = ContinuousClock.now + configuration.lonelyInterval
         while node.routingTableSize == 0, !host.connectedPeers.isEmpty, ContinuousClock.now < deadline {
@@ -168,7 +168,7 @@ public final class Bootstrapper: Service {
         if becameAlone {
             var metadata: Logger.Metadata = [:]
             if let failure { metadata["reason"] = "\(failure)" }
-            logger.info("no other node is in reach; serving what is held here and looking on", metadata: metadata)
+            logger.info("no other node reachable, serving local content", metadata: metadata)
         } else if joined {
             logger.info("joined the network", metadata: ["peers": "\(peers)"])
         }

@@ -1,15 +1,15 @@
 import Multiformats
 
-/// Several sources as one: what any of them knows.
+/// The addresses of several sources.
 public struct CombinedBootstrap: BootstrapSource {
     private let sources: [any BootstrapSource]
 
-    /// Makes a source of these sources.
+    /// Creates a source from others.
     public init(_ sources: [any BootstrapSource]) {
         self.sources = sources
     }
 
-    /// None of the sources knows an address, and at least one of them failed.
+    /// No source has an address, and at least one has failed.
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
@@ -19,7 +19,7 @@ public struct CombinedBootstrap: BootstrapSource {
         case failure(any Error)
     }
 
-    /// The addresses of all sources, asked at the same time; a source that fails hides none of the others.
+    /// The addresses of all sources, which are read concurrently. A failing source does not affect the others.
     public func addresses() async throws -> [Multiaddr] {
         let answers = await withTaskGroup(of: Answer.self) { group in
             for source in sources {

@@ -3,9 +3,9 @@ import Multiformats
 import NIOPosix
 import Synchronization
 
-/// Looks names up as the machine is set up to do it.
+/// Resolves names with the machine's configuration.
 package enum DNSResolver {
-    /// A name that could not be resolved.
+    /// A name that cannot be resolved.
     package struct Failure: Error, CustomStringConvertible {
         let name: String
         let reason: String
@@ -13,10 +13,9 @@ package enum DNSResolver {
         package var description: String { "cannot resolve \(name): \(reason)" }
     }
 
-    /// The addresses of a name, sorted, IPv4 and IPv6.
+    /// The IPv4 and IPv6 addresses of a name, sorted.
     ///
-    /// The C library cannot be interrupted; when the deadline passes it is left to end on its thread, and its answer
-    /// is dropped.
+    /// The C library cannot be interrupted. After the deadline its thread continues, and its result is dropped.
     package static func addresses(of name: String, deadline: Duration = .seconds(5)) async throws -> [IPAddress] {
         let answer = SingleAnswer<[IPAddress]>()
         return try await withThrowingTaskGroup(of: [IPAddress].self) { group in
@@ -38,7 +37,7 @@ package enum DNSResolver {
             }
             group.addTask {
                 try await Task.sleep(for: deadline)
-                throw Failure(name: name, reason: "no answer within \(deadline)")
+                throw Failure(name: name, reason: "timed out after \(deadline)")
             }
             defer { group.cancelAll() }
             return try await group.next() ?? []
@@ -76,7 +75,7 @@ package enum DNSResolver {
     }
 }
 
-/// A continuation that is resumed by whoever comes first.
+/// A continuation that the first caller resumes.
 private final class SingleAnswer<Value: Sendable>: Sendable {
     private enum State {
         case waiting

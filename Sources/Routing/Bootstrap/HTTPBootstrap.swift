@@ -3,25 +3,25 @@ import HTTPClient
 import Multiformats
 import NIOCore
 
-/// A URL at which nodes tell of themselves, such as `/id` of another node.
+/// A URL with the ids and addresses of nodes, such as `/id` of another node.
 public struct HTTPBootstrap: BootstrapSource {
-    /// The files by which an `https` URL is trusted, and by which this node proves who it is; each is PEM.
+    /// The PEM files with the trusted authorities for an `https` URL, and with this node's credentials.
     public struct TLSFiles: Hashable, Sendable {
-        /// The authorities; those of the system when `nil`.
+        /// The authorities; the system's if `nil`.
         public var authority: String?
         /// The certificate of this node.
         public var certificate: String?
         /// The key of that certificate.
         public var key: String?
 
-        /// Names the files.
+        /// Creates a set of files.
         public init(authority: String? = nil, certificate: String? = nil, key: String? = nil) {
             self.authority = authority
             self.certificate = certificate
             self.key = key
         }
 
-        /// Reads all of them anew.
+        /// Reads the files.
         func read() throws -> TLSSettings {
             var settings = TLSSettings()
             settings.authorities = try bytes(authority)
@@ -38,15 +38,15 @@ public struct HTTPBootstrap: BootstrapSource {
 
         private struct NoFile: Error, CustomStringConvertible {
             let path: String
-            var description: String { "there is no file \(path)" }
+            var description: String { "file \(path) not found" }
         }
     }
 
-    /// The URL could not be used.
+    /// An error of the URL.
     struct Failure: Error, CustomStringConvertible {
         let url: HTTPURL
         let reason: String
-        var description: String { "cannot learn of peers from \(url): \(reason)" }
+        var description: String { "cannot get peers from \(url): \(reason)" }
     }
 
     private let url: HTTPURL
@@ -54,23 +54,23 @@ public struct HTTPBootstrap: BootstrapSource {
     private let client: HTTPClient
     private static let timeout = Duration.seconds(5)
 
-    /// Makes a source.
+    /// Creates a source.
     ///
-    /// - Parameter port: The port of the router where an address tells none.
+    /// - Parameter port: The router port for addresses without one.
     public init(url: HTTPURL, tls: TLSFiles = TLSFiles(), port: UInt16, group: any EventLoopGroup) {
         self.url = url
         self.port = port
         client = HTTPClient(url: url, group: group, keepsConnection: false) { try tls.read() }
     }
 
-    /// Finds out whether TLS files can be used.
+    /// Checks whether TLS files are usable.
     ///
-    /// - Throws: What is wrong with them.
+    /// - Throws: The fault of a file.
     public static func check(_ files: TLSFiles) throws {
         try HTTPClient.check(try files.read())
     }
 
-    /// What the URL tells now.
+    /// The present addresses in the document.
     public func addresses() async throws -> [Multiaddr] {
         do {
             let request = HTTPRequest(
@@ -79,7 +79,7 @@ public struct HTTPBootstrap: BootstrapSource {
             )
             let response = try await client.send(request, timeout: Self.timeout)
             guard response.status == 200 else {
-                throw Failure(url: url, reason: "the answer is \(response.status), not 200")
+                throw Failure(url: url, reason: "expected status 200, got \(response.status)")
             }
             return try PeerDocument.addresses(in: response.body, port: port)
         } catch let error as CancellationError {

@@ -2,35 +2,36 @@ import Kubernetes
 import LibP2P
 import Multiformats
 
-/// The elected leader: the address that stands in the Lease. The leader itself waits for the others to come.
+/// The address of the elected leader, from the Lease. The leader itself waits for other nodes to connect.
 public struct LeaderBootstrap: BootstrapSource {
     private let status: @Sendable () -> LeaderElector.Status
     private let patience: Duration
 
-    /// Makes a source.
+    /// Creates a source.
     ///
     /// - Parameters:
-    ///   - status: What is known of the election.
-    ///   - patience: How long a question waits for the first holder to be known.
+    ///   - status: The state of the election.
+    ///   - patience: How long to wait for the first holder.
     public init(patience: Duration = .seconds(3), status: @escaping @Sendable () -> LeaderElector.Status) {
         self.status = status
         self.patience = patience
     }
 
-    /// The leader is not known, or cannot be dialled.
+    /// The leader is unknown or has no valid address.
     enum Failure: Error, CustomStringConvertible {
         case unknown(reason: String)
         case noAddress(holder: String)
 
         var description: String {
             switch self {
-            case .unknown(let reason): "the leader is not known: \(reason)"
-            case .noAddress(let holder): "the holder of the Lease, '\(holder.prefix(200))', is no multiaddr of a node"
+            case .unknown(let reason): "leader unknown: \(reason)"
+            case .noAddress(let holder):
+                "expected a node's multiaddr as holder of the Lease, got '\(holder.prefix(200))'"
             }
         }
     }
 
-    /// The leader's address, or none when this node leads.
+    /// The leader's address; none when this node leads.
     public func addresses() async throws -> [Multiaddr] {
         let deadline = ContinuousClock.now + patience
         var status = status()
@@ -49,11 +50,11 @@ public struct LeaderBootstrap: BootstrapSource {
         return [address]
     }
 
-    /// The address by which a node stands in the Lease, or `nil` while it has none that others can reach.
+    /// The address of this node for the Lease, or `nil` while no other node can reach it.
     ///
     /// - Parameters:
-    ///   - ip: The IP address that others use, when it is known better than from the machine's interfaces.
-    ///   - acceptsLoopback: Whether an address of this machine alone will do.
+    ///   - ip: The IP address for other nodes, if it is known better than from the machine's interfaces.
+    ///   - acceptsLoopback: Whether a loopback address is acceptable.
     public static func identity(of host: Host, ip: IPAddress?, acceptsLoopback: Bool) -> Multiaddr? {
         identity(among: host.listenAddresses, id: host.peerID, ip: ip, acceptsLoopback: acceptsLoopback)
     }

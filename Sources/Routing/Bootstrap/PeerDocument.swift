@@ -2,21 +2,21 @@ import FoundationEssentials
 import Multiformats
 import StructuredText
 
-/// How nodes tell of themselves over HTTP: `[{"ID": "…", "Addrs": ["…"]}]`.
+/// The ids and addresses of nodes in JSON: `[{"ID": "…", "Addrs": ["…"]}]`.
 ///
-/// Spegel v0.7.4 sends one such object without the array, and older versions a bare multiaddr; both are read.
+/// Spegel v0.7.4 sends one such object without the array, and older versions a bare multiaddr. Both are supported.
 enum PeerDocument {
-    /// The most addresses that are taken from one document.
+    /// The maximum number of addresses from one document.
     static let limit = 1024
 
-    /// What came is no such document.
+    /// An error from parsing a document.
     struct Malformed: Error, CustomStringConvertible {
         let description = "expected [{\"ID\": \"…\", \"Addrs\": [\"…\"]}]"
     }
 
-    /// The addresses in a document, with the id of their peer where it is told.
+    /// The addresses in a document, with the id of their peer if it is present.
     ///
-    /// - Parameter port: the port of the router where an address has none.
+    /// - Parameter port: the router port for addresses without one.
     static func addresses(in body: [UInt8], port: UInt16) throws(Malformed) -> [Multiaddr] {
         let text = String(decoding: body.prefix(Multiaddr.maximumTextLength), as: UTF8.self)
         if let address = try? Multiaddr(text.split(whereSeparator: \.isWhitespace).joined(separator: " ")) {
@@ -36,7 +36,7 @@ enum PeerDocument {
         return found
     }
 
-    /// The document in which a node tells of itself, in an array or, as v0.7.4 has it, alone.
+    /// The document of this node, in an array or, as in v0.7.4, without one.
     static func json(id: PeerID, addresses: [Multiaddr], isArray: Bool) -> [UInt8] {
         let peer = JSONValue.object([
             "ID": .string("\(id)"),
@@ -44,7 +44,7 @@ enum PeerDocument {
         ])
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        // Texts alone: this cannot fail.
+        // Encoding cannot fail: it has texts only.
         return (try? encoder.encode(isArray ? .array([peer]) : peer)).map(Array.init) ?? []
     }
 

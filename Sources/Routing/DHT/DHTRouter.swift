@@ -6,9 +6,9 @@ import Multiformats
 import NIOCore
 import ServiceLifecycle
 
-/// Finds the holders of keys in the Kademlia DHT of the cluster.
+/// A router over the Kademlia DHT of the cluster.
 public final class DHTRouter: Router, Service {
-    /// How long a peer may leave a stream of the DHT idle before it is closed.
+    /// How long a peer may leave a DHT stream idle before it is closed.
     private static let idleStreamTimeout = Duration.seconds(60)
 
     private let host: Host
@@ -21,12 +21,12 @@ public final class DHTRouter: Router, Service {
     private let zones: PeerZones
     private let logger: Logger
 
-    /// Makes a router over a host that is not started yet.
+    /// Creates a router over a host that has not started yet.
     ///
     /// - Parameters:
-    ///   - protocolPrefix: what stands before `/kad/1.0.0` and `/records/1.0.0` in the names of the protocols.
-    ///   - registryPort: the port of this node's registry, and so of every other's.
-    ///   - zones: where the zones of peers are noted that tell them by identify.
+    ///   - protocolPrefix: the prefix of `/kad/1.0.0` and `/records/1.0.0` in the names of the protocols.
+    ///   - registryPort: the registry port of all nodes.
+    ///   - zones: the table for zones of peers that announce theirs by identify.
     public init(
         host: Host,
         protocolPrefix: String,
@@ -61,12 +61,12 @@ public final class DHTRouter: Router, Service {
         )
     }
 
-    /// How many peers are in the routing table, and how many records are held for others.
+    /// The number of peers in the routing table, and of records held for others.
     public var counts: (peers: Int, records: Int) {
         (node.routingTableSize, node.recordCount)
     }
 
-    /// As the bootstrapper sees it.
+    /// The readiness of the bootstrapper.
     public var readiness: Readiness { bootstrapper.readiness }
 
     /// The peers in the routing table.
@@ -81,43 +81,43 @@ public final class DHTRouter: Router, Service {
         }
     }
 
-    /// What the node of the DHT has done since the start.
+    /// The counters of the DHT node.
     public var statistics: KademliaStatistics { node.statistics }
 
-    /// The keys that this node provides, and the records of them that wait to be sent.
+    /// The number of own keys, and of their records that wait to be sent.
     public var ownCounts: (keys: Int, pendingRecords: Int) {
         (node.providedKeyCount, node.pendingRecordCount)
     }
 
-    /// Looks a key up and tells who was asked; for people.
+    /// Looks up a key with a trace of all requests, for debugging.
     ///
     /// - Returns: `nil` if the router does not run.
     public func trace(key: String) async -> SearchSummary? {
         await node.trace(Key(key))
     }
 
-    /// Where the registry of a peer is expected; `nil` when no address of it is known.
+    /// The expected registry of a peer; `nil` without a known address.
     public func provider(_ peer: PeerInfo) -> Provider? {
         known.provider(peer)
     }
 
-    /// Runs the node of the DHT until the task is cancelled or the service shuts down. The host must have started.
+    /// Runs the DHT node until the task is cancelled or the service shuts down. The host must have started.
     ///
-    /// At a graceful shutdown the records of this node are taken back first.
+    /// A graceful shutdown first withdraws the records of this node.
     public func run() async throws {
         host.setHandler(for: protocolID) { [node, logger] stream in
             await Self.serve(stream, node: node, logger: logger)
         }
         host.setHandler(for: recordsProtocolID) { [node, logger] stream in
-            await Self.takeRecords(from: stream, node: node, logger: logger)
+            await Self.receiveRecords(from: stream, node: node, logger: logger)
         }
         defer { transport.streams.close() }
-        // Listened to before anybody is dialled, so that no peer is missed.
+        // Subscribed before the first dial, so that no peer is missed.
         let events = host.events
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.follow(events) }
             group.addTask { await self.node.run() }
-            // Ends at a graceful shutdown, and by nothing else.
+            // Ends only at a graceful shutdown.
             group.addTask { try await self.bootstrapper.run() }
             let result = await group.nextResult()
             if Task.isShuttingDownGracefully { await node.leave() }
@@ -126,12 +126,12 @@ public final class DHTRouter: Router, Service {
         }
     }
 
-    /// The holders of a key, as the DHT finds them.
+    /// The providers of a key in the DHT.
     public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
         providers(of: key, limit: limit) {}
     }
 
-    /// The holders of a key that the DHT finds; it looks for no more than so many keys at a time.
+    /// The providers of a key in the DHT. The DHT limits the number of concurrent lookups.
     public func providers(
         of key: String,
         limit: Int,
@@ -140,40 +140,40 @@ public final class DHTRouter: Router, Service {
         node.findProviders(Key(key), limit: limit, began: began) { [known] in known.provider($0) }
     }
 
-    /// The holders of a key, where the DHT need not ask for them.
+    /// The providers of a key, if the DHT needs no lookup for it.
     public func knownProviders(of key: String, limit: Int) -> [Provider]? {
         node.findProvidersHere(Key(key), limit: limit)?.compactMap(known.provider)
     }
 
-    /// Has the DHT provide the keys.
+    /// Adds the keys to the DHT.
     public func advertise(_ keys: [String]) async {
         node.provide(keys.map { Key($0) })
     }
 
-    /// Has the DHT provide the keys no longer.
+    /// Removes the keys from the DHT.
     public func withdraw(_ keys: [String]) async {
         node.stopProviding(keys.map { Key($0) })
     }
 
-    /// Has the DHT drop the record, and not offer the peer for the key for a while.
+    /// Drops the record, and excludes the peer for the key for a while.
     public func reportMissing(_ provider: Provider, of key: String) {
         guard let id = try? PeerID(provider.peerID) else { return }
         node.reportMissing(id, for: Key(key))
     }
 
-    /// Has the DHT drop the record, and not offer the peer for the key for a good while.
+    /// Drops the record, and excludes the peer for the key for a longer time.
     public func reportCorrupt(_ provider: Provider, of key: String) {
         guard let id = try? PeerID(provider.peerID) else { return }
         node.reportCorrupt(id, for: Key(key))
     }
 
-    /// Has the DHT offer the peer last, and check it.
+    /// Moves the peer to the end of the offered ones, and checks it.
     public func reportUnreachable(_ provider: Provider) {
         guard let id = try? PeerID(provider.peerID) else { return }
         node.reportUnreachable(id)
     }
 
-    /// Tells the DHT of the peers that speak its protocol.
+    /// Reports the peers that support the DHT protocol to the DHT node.
     private func follow(_ events: AsyncStream<HostEvent>) async {
         for peer in host.connectedPeers {
             if let info = host.identifyInfo(of: peer) { identified(peer, info) }
@@ -183,7 +183,7 @@ public final class DHTRouter: Router, Service {
             case .identified(let peer, let info):
                 identified(peer, info)
             case .disconnected(let peer):
-                // It may have restarted without its records; when it comes back it is a new peer.
+                // It may have restarted without its records. On its return it counts as a new peer.
                 node.peerGone(peer)
             case .connected:
                 continue
@@ -194,14 +194,14 @@ public final class DHTRouter: Router, Service {
     private func identified(_ peer: PeerID, _ info: IdentifyInfo) {
         guard info.protocols.contains(protocolID) else { return }
         zones.note(Zone(protocols: info.protocols), of: "\(peer)")
-        // The address that it was met at comes first: others it may only claim.
+        // The address of its connection comes first: it only claims the others.
         let proven = Set(host.remoteAddresses(of: peer).compactMap(\.ipAddress))
         let isProven = { (address: Multiaddr) in address.ipAddress.map(proven.contains) ?? false }
         let addresses = info.listenAddresses.filter(isProven) + info.listenAddresses.filter { !isProven($0) }
         node.peerAppeared(PeerInfo(id: peer, addresses: addresses))
     }
 
-    /// Answers the requests on one stream, one after another.
+    /// Handles the requests on one stream in order.
     private static func serve(_ stream: MuxedStream, node: KademliaNode, logger: Logger) async {
         do {
             while let bytes = try await stream.readMessage(
@@ -215,7 +215,7 @@ public final class DHTRouter: Router, Service {
             stream.close()
         } catch {
             logger.debug(
-                "a stream of the DHT ended early",
+                "DHT stream closed early",
                 metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
             )
             stream.reset()
@@ -224,23 +224,23 @@ public final class DHTRouter: Router, Service {
 }
 
 extension DHTRouter {
-    /// A peer of the routing table, for people.
+    /// A peer of the routing table, for the debug pages.
     public struct KnownPeer: Hashable, Sendable {
-        /// Its id, in text.
+        /// The peer id as text.
         public var id: String
-        /// Where it is reached, as multiaddrs.
+        /// The multiaddrs.
         public var addresses: [String]
-        /// The leading bits of the key space that it shares with this node.
+        /// The number of leading bits of its position that it shares with this node.
         public var bucket: Int
-        /// How long ago it was heard of.
+        /// The time since it was last seen.
         public var idle: Duration
     }
 
-    /// How long a peer may take to send its records.
+    /// The deadline for a peer to send its records.
     private static let recordsTimeout = Duration.seconds(10)
 
-    /// Takes the one message of a stream of the records protocol.
-    private static func takeRecords(from stream: MuxedStream, node: KademliaNode, logger: Logger) async {
+    /// Receives the one message of a stream of the records protocol.
+    private static func receiveRecords(from stream: MuxedStream, node: KademliaNode, logger: Logger) async {
         do {
             if let bytes = try await stream.readMessage(
                 maxLength: RecordUpdate.maximumSize,
@@ -251,7 +251,7 @@ extension DHTRouter {
             stream.close()
         } catch {
             logger.debug(
-                "records could not be taken",
+                "record update failed",
                 metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
             )
             stream.reset()
@@ -260,11 +260,11 @@ extension DHTRouter {
 }
 
 extension Provider {
-    /// Where the registry of a peer is: at the addresses of its router, at the port that all registries have.
+    /// Creates a provider from the addresses of a peer's router and the registry port of all nodes.
     init?(_ info: PeerInfo, registryPort: UInt16) {
         var seen: Set<IPAddress> = []
         let usable = info.addresses.compactMap(\.ipAddress).filter { !$0.isUnspecified && seen.insert($0).inserted }
-        // What only works on the peer's own machine or link comes last.
+        // Addresses that work only on the peer's own machine or link come last.
         let ordered = usable.filter { !$0.isLocal } + usable.filter(\.isLocal)
         let addresses = ordered.compactMap { try? SocketAddress(ipAddress: "\($0)", port: Int(registryPort)) }
         guard !addresses.isEmpty else { return nil }

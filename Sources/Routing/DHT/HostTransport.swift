@@ -3,12 +3,12 @@ import LibP2P
 import Multiformats
 import NIOCore
 
-/// Carries the messages of the DHT over streams of a libp2p host.
+/// The DHT's transport over streams of a libp2p host.
 struct HostTransport: KademliaTransport {
     let host: Host
     let protocolID: String
     let recordsProtocolID: String
-    /// What requests leave behind for the next ones.
+    /// Idle streams for reuse.
     let streams = StreamPool()
 
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message {
@@ -16,7 +16,7 @@ struct HostTransport: KademliaTransport {
             do {
                 return try await exchange(message, over: used, with: peer)
             } catch StreamError.reset, StreamError.connectionClosed, StreamError.closed, is NoReply {
-                // The peer ended it as it was chosen, which says nothing of the peer.
+                // The peer closed it just now, which does not count against the peer.
                 try Task.checkCancellation()
             }
         }
@@ -24,7 +24,7 @@ struct HostTransport: KademliaTransport {
         return try await exchange(message, over: stream, with: peer)
     }
 
-    /// Sends a request and reads the answer. Then the stream waits for the next one.
+    /// Sends a request and reads the reply. Then the stream is kept for the next one.
     private func exchange(_ message: Message, over stream: MuxedStream, with peer: PeerInfo) async throws -> Message {
         do {
             try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
@@ -41,7 +41,7 @@ struct HostTransport: KademliaTransport {
     }
 
     func send(_ update: RecordUpdate, to peer: PeerInfo) async throws {
-        // Only a peer that agrees to the records protocol is sent one of its messages.
+        // Only a peer that supports the records protocol gets one of its messages.
         try await withStream(to: peer, protocols: [recordsProtocolID, protocolID]) { stream in
             guard stream.protocolID == recordsProtocolID else {
                 for message in update.messages {
@@ -51,12 +51,12 @@ struct HostTransport: KademliaTransport {
             }
             try await stream.writeMessage(ByteBuffer(bytes: update.encoded()))
             stream.closeWrite()
-            // The peer's clean end says that it has taken the message; a reset is thrown.
+            // The peer's orderly end means that it has accepted the message; a reset throws.
             _ = try await stream.read(upTo: 1)
         }
     }
 
-    /// Opens a stream and closes it in the end, or resets it when something went wrong.
+    /// Opens a stream and closes it at the end, or resets it after an error.
     private func withStream<Result: Sendable>(
         to peer: PeerInfo,
         protocols: [String],
@@ -74,9 +74,9 @@ struct HostTransport: KademliaTransport {
     }
 }
 
-/// A peer closed the stream instead of answering.
+/// An error for a peer that closed the stream instead of replying.
 struct NoReply: Error, CustomStringConvertible {
     let peer: PeerID
 
-    var description: String { "\(peer) closed the stream without an answer" }
+    var description: String { "\(peer) closed the stream without a reply" }
 }

@@ -1,7 +1,6 @@
 import Multiformats
 
-/// What is kept of streams on which nothing is under way: which peer's they are, and until when. A value without a
-/// clock; times are those of any clock that does not go back.
+/// The idle streams of all peers, each with its expiry. A value without a clock: the time is passed in.
 struct IdleStreams<Stream> {
     private struct Idle {
         var stream: Stream
@@ -15,16 +14,16 @@ struct IdleStreams<Stream> {
     private(set) var count = 0
 
     /// - Parameters:
-    ///   - lifetime: how long a stream is kept.
-    ///   - perPeer: the most that are kept of one peer.
-    ///   - inAll: the most that are kept.
+    ///   - lifetime: how long to keep a stream.
+    ///   - perPeer: the maximum number of streams of one peer.
+    ///   - inAll: the maximum number of streams.
     init(lifetime: Duration, perPeer: Int, inAll: Int) {
         self.lifetime = lifetime
         self.perPeer = perPeer
         self.inAll = inAll
     }
 
-    /// Takes out the stream of a peer that was used last, unless its time has passed.
+    /// Takes the last used stream of a peer that has not expired.
     mutating func take(_ peer: PeerID, now: Duration) -> Stream? {
         guard let last = streams[peer]?.last, last.expires > now else { return nil }
         streams[peer]?.removeLast()
@@ -33,9 +32,9 @@ struct IdleStreams<Stream> {
         return last.stream
     }
 
-    /// Keeps a stream.
+    /// Adds a stream.
     ///
-    /// - Returns: whether there was room for it.
+    /// - Returns: `false` at a limit.
     mutating func put(_ stream: Stream, of peer: PeerID, now: Duration) -> Bool {
         guard count < inAll, streams[peer]?.count ?? 0 < perPeer else { return false }
         streams[peer, default: []].append(Idle(stream: stream, expires: now + lifetime))
@@ -43,11 +42,11 @@ struct IdleStreams<Stream> {
         return true
     }
 
-    /// Takes out what was kept for its whole time.
+    /// Takes all expired streams.
     mutating func expire(now: Duration) -> [Stream] {
         var expired: [Stream] = []
         for (peer, idle) in streams {
-            // Those that were put in first stand first.
+            // The oldest come first.
             let old = idle.prefix { $0.expires <= now }
             guard !old.isEmpty else { continue }
             expired += old.map(\.stream)
@@ -57,7 +56,7 @@ struct IdleStreams<Stream> {
         return expired
     }
 
-    /// Takes out all.
+    /// Takes all streams.
     mutating func removeAll() -> [Stream] {
         let all = streams.values.flatMap { $0.map(\.stream) }
         streams = [:]

@@ -1,8 +1,7 @@
 import Multiformats
 import Synchronization
 
-/// The providers that peers were made into lately, since to write a peer id and its addresses out anew for each request
-/// is dearer than to look them up.
+/// A cache of providers by peer. Encoding a peer id and its addresses anew for each request costs more than a lookup.
 final class KnownProviders: Sendable {
     private struct Entry {
         var info: PeerInfo
@@ -14,17 +13,17 @@ final class KnownProviders: Sendable {
     private let entries = Mutex<[PeerID: Entry]>([:])
 
     /// - Parameters:
-    ///   - registryPort: the port of all registries.
-    ///   - limit: how many are kept at most; one more, and all are forgotten.
+    ///   - registryPort: the registry port of all nodes.
+    ///   - limit: the maximum number of entries. Above it, the cache is cleared.
     init(registryPort: UInt16, limit: Int = 1024) {
         self.registryPort = registryPort
         self.limit = limit
     }
 
-    /// How many are kept.
+    /// The number of entries.
     var count: Int { entries.withLock(\.count) }
 
-    /// Where the registry of a peer is; `nil` when no address of it is known.
+    /// The registry of a peer; `nil` without a known address.
     func provider(_ info: PeerInfo) -> Provider? {
         entries.withLock { entries in
             if let entry = entries[info.id], entry.info == info { return entry.provider }

@@ -2,11 +2,11 @@ import LibP2P
 import Multiformats
 import Synchronization
 
-/// Keeps streams whose last request was answered for the next one to the same peer. That saves the round trip in which
-/// the protocol is agreed upon, and the peer a task for each request.
+/// A pool of idle streams for further requests to the same peer. This saves the round trip of the protocol negotiation,
+/// and the peer a task for each request.
 ///
-/// The other side ends a stream that is idle for a minute; here it is a few seconds, so that no connection is held by a
-/// stream that nobody uses.
+/// The other side closes a stream that is idle for a minute. Here the limit is a few seconds, so that no unused stream
+/// keeps a connection open.
 final class StreamPool: Sendable {
     private struct State {
         var idle = IdleStreams<MuxedStream>(lifetime: .seconds(5), perPeer: 4, inAll: 64)
@@ -19,13 +19,13 @@ final class StreamPool: Sendable {
     private let state = Mutex(State())
     private let start = ContinuousClock.now
 
-    /// A stream to a peer that may serve for another request. The peer may have ended it meanwhile.
+    /// Takes an idle stream to a peer. The peer may have closed it meanwhile.
     func take(_ peer: PeerID) -> MuxedStream? {
         let now = ContinuousClock.now - start
         return state.withLock { $0.idle.take(peer, now: now) }
     }
 
-    /// Keeps a stream on which nothing is under way, or closes it.
+    /// Returns an idle stream to the pool, or closes it.
     func put(_ stream: MuxedStream) {
         let now = ContinuousClock.now - start
         let isKept = state.withLock { state in
@@ -36,7 +36,7 @@ final class StreamPool: Sendable {
         if !isKept { stream.close() }
     }
 
-    /// Closes all streams that are kept, and keeps no more.
+    /// Closes all streams and the pool.
     func close() {
         let (streams, sweeper) = state.withLock { state in
             state.isClosed = true
@@ -47,7 +47,7 @@ final class StreamPool: Sendable {
         for stream in streams { stream.close() }
     }
 
-    /// Closes what is too old, for as long as there is anything.
+    /// Closes expired streams while there are any.
     private func sweep() -> Task<Void, Never> {
         Task { [weak self] in
             while (try? await Task.sleep(for: Self.sweepInterval)) != nil {
@@ -56,7 +56,7 @@ final class StreamPool: Sendable {
         }
     }
 
-    /// - Returns: whether some are left.
+    /// - Returns: whether any streams remain.
     private func closeExpired() -> Bool {
         let now = ContinuousClock.now - start
         let (expired, isEmpty) = state.withLock { state in

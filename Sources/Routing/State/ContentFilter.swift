@@ -1,40 +1,40 @@
 import ContentStore
 import OCI
 
-/// Which images this node shares, in both directions: what it advertises, and what it answers and looks up.
+/// The images that this node shares. The filter applies to advertising, serving and lookups.
 public struct ContentFilter: Hashable, Sendable {
-    /// The registries whose images are shared; `nil` shares those of all.
+    /// The registries whose images are shared; `nil` for all.
     public var registries: Set<RegistryName>?
-    /// Images whose `REGISTRY/REPOSITORY[:TAG]` one of these finds are not shared.
+    /// Patterns of images that are not shared, matched with `REGISTRY/REPOSITORY[:TAG]`.
     public var excluded: [ReferencePattern]
-    /// Whether tags are shared; digests always are.
+    /// Whether tags are shared. Digests always are.
     public var sharesTags: Bool
 
-    /// Makes a filter.
+    /// Creates a filter.
     public init(registries: Set<RegistryName>? = nil, excluded: [ReferencePattern] = [], sharesTags: Bool = true) {
         self.registries = registries
         self.excluded = excluded
         self.sharesTags = sharesTags
     }
 
-    /// What the name of an image says of its content.
+    /// What the name of an image implies for its content.
     enum Verdict: Hashable {
-        /// It may be shared.
+        /// The content may be shared.
         case shared
-        /// It may not, unless another image names it that is shared.
+        /// The content must not be shared, unless a shared image references it as well.
         case withheld
-        /// Nothing: the name is no reference. Imported images have such names, and so has, beside others, each image
-        /// that a kubelet pulls.
+        /// Nothing: the name is not a reference. Imported images have such names. So has each image that a kubelet
+        /// pulls, in addition to others.
         case unsaid
     }
 
-    /// Whether content is shared wherever it comes from.
+    /// Whether content of any origin is shared.
     var sharesAllContent: Bool {
         registries == nil && excluded.isEmpty
     }
 
-    /// Whether what a request asks for is answered. Where it does not name a registry, only its kind is looked at:
-    /// whoever asks for a digest then knows the content already.
+    /// Whether a request is served. Without a registry in it, only its kind is checked: a client that asks for a digest
+    /// knows the content already.
     public func allows(_ request: DistributionRequest) -> Bool {
         var tag: Tag?
         if case .tag(let asked) = request.target {
@@ -45,26 +45,26 @@ public struct ContentFilter: Hashable, Sendable {
         return allows(registry, request.repository, tag)
     }
 
-    /// Whether content that was pulled from a repository may be shared. containerd's label names the host of the
-    /// registry without its port.
+    /// Whether content that was pulled from a repository may be shared. containerd's label has the registry's host
+    /// without its port.
     func allows(_ source: ContentSource) -> Bool {
         guard let registries else { return allows(source.registry, source.repository, nil) }
         let meant = registries.filter { $0 == source.registry || $0.host == source.registry.text }
         return !meant.isEmpty && meant.allSatisfy { allows($0, source.repository, nil) }
     }
 
-    /// What the name of an image says of its content.
+    /// What the name of an image implies for its content.
     func verdict(ofImage name: String) -> Verdict {
         guard let reference = try? Reference(name) else { return .unsaid }
         return allows(reference.registry, reference.repository, reference.tag) ? .shared : .withheld
     }
 
-    /// The tag name under which an image is advertised, or `nil` when it is not.
+    /// The tag name to advertise for an image, or `nil`.
     func tagName(ofImage name: String) -> String? {
         guard sharesTags, let reference = try? Reference(name),
             allows(reference.registry, reference.repository, reference.tag)
         else { return nil }
-        // With a digest beside it the tag is not what the name stands for.
+        // Next to a digest, the tag does not determine the content.
         return reference.digest == nil ? reference.tagName : nil
     }
 

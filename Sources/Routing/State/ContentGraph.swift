@@ -2,45 +2,45 @@ import ContentStore
 import OCI
 import Synchronization
 
-/// What names what in a store: indexes their manifests, manifests their configuration and layers.
+/// The references between content in a store: from indexes to manifests, from manifests to configurations and layers.
 struct ContentGraph {
-    /// How patiently documents are read, so that one that hangs holds up nothing but what it names.
+    /// The limits for reading documents. A document that hangs affects only the content that it references.
     struct Limits: Sendable {
-        /// How long one document may take.
+        /// The deadline of one document.
         var document: Duration = .seconds(5)
-        /// How long all may take; what has not been read then is left for the next time.
+        /// The deadline of all documents. The rest is left for the next time.
         var all: Duration = .seconds(60)
-        /// How many are read at a time.
+        /// The number of concurrent reads.
         var width = 8
-        /// How many may be read that are not within reach as files. The gRPC library gives a connection up on which
-        /// 200 calls are reset within some seconds, as servers in Go do with calls that they answer quickly; each
-        /// document takes two calls.
+        /// The maximum number of documents to read that are not accessible as files. The gRPC library closes a
+        /// connection on which 200 calls are reset within some seconds, which servers in Go do after a quick response.
+        /// Each document takes two calls.
         var streamed = 100
     }
 
-    /// A manifest or an index that was read.
+    /// A manifest or an index.
     struct Document {
         var mediaType: MediaType
-        /// What it names of all that is held.
+        /// The held content that it references.
         var children: [Child]
-        /// How many layers of images it names, and how many of these are held.
+        /// The number of image layers that it references, and the number of held ones among them.
         var layers = 0
         var heldLayers = 0
     }
 
-    /// A piece of content that a document names.
+    /// A piece of content that a document references.
     struct Child: Hashable, Sendable {
         var digest: Digest
         var mediaType: MediaType
-        /// Whether it is a manifest or an index: by its type, or because an index names it, whatever its type says.
+        /// Whether it is a manifest or an index: by its type, or because an index references it.
         var isDocument: Bool
     }
 
     private(set) var documents: [Digest: Document] = [:]
-    /// Few types stand for thousands of pieces of content; each is kept once.
+    /// The distinct media types. A few are shared by thousands of pieces of content.
     private var mediaTypes: Set<MediaType> = []
 
-    /// How many documents may still be read that are no files.
+    /// The number of documents that may still be read without a file.
     private final class Allowance: Sendable {
         private let left: Atomic<Int>
 
@@ -53,9 +53,9 @@ struct ContentGraph {
         }
     }
 
-    /// A document is left for another time: its type is found out when it is asked for.
+    /// A document that is left for later. Its type is then determined at the first request.
     private struct TooManyDocuments: Error, CustomStringConvertible {
-        var description: String { "there are too many documents to read through the store" }
+        var description: String { "too many documents to read through the store" }
     }
 
     private struct Reading: Sendable {
@@ -66,8 +66,8 @@ struct ContentGraph {
     /// Reads all documents below the roots.
     ///
     /// - Parameters:
-    ///   - held: the digest as it is kept for held content, `nil` for what is not held.
-    ///   - report: told of each document that could not be read; the walk goes on without it.
+    ///   - held: returns the stored digest of held content, and `nil` for missing content.
+    ///   - report: called for each unreadable document; the walk continues without it.
     static func read(
         _ store: any ContentStore,
         roots: [Descriptor],
@@ -83,7 +83,7 @@ struct ContentGraph {
         var level = roots.compactMap { root in
             held(root.digest).map { Child(digest: $0, mediaType: graph.kept(root.mediaType), isDocument: true) }
         }
-        // Level by level: an index, its manifests, and what odd nesting there is.
+        // By level: an index, its manifests, and any odd nesting.
         while true {
             try Task.checkCancellation()
             level = level.filter { $0.isDocument && seen.insert($0.digest).inserted }
@@ -116,7 +116,7 @@ struct ContentGraph {
         allowance: Allowance
     ) async -> Outcome<Manifest> {
         do {
-            // A file is read at once: no call, nothing to wait for.
+            // A file is read at once: there is no call to wait for.
             if let file = try store.openFile(digest) {
                 return .found(try Manifest(json: file.readAll(limit: Manifest.maximumSize)))
             }
@@ -152,7 +152,7 @@ struct ContentGraph {
         mediaTypes.insert(mediaType).memberAfterInsert
     }
 
-    /// Visits all that is held from a root on, itself included, each piece once in the life of `visited`.
+    /// Visits all held content from a root on, including the root, each piece once per `visited`.
     func walk(from root: Descriptor, visited: inout Set<Digest>, visit: (Digest, MediaType) -> Void) {
         var pending = [Child(digest: root.digest, mediaType: root.mediaType, isDocument: true)]
         while let child = pending.popLast() {
@@ -163,7 +163,7 @@ struct ContentGraph {
         }
     }
 
-    /// Whether an image is held without any of the layers that its manifests name, though not without all else.
+    /// Whether an image has none of the layers that its manifests reference, but other content.
     func lacksAllLayers(below root: Digest) -> Bool {
         var layers = 0
         var pending = [root]
@@ -171,7 +171,7 @@ struct ContentGraph {
         while let digest = pending.popLast() {
             guard let document = documents[digest], visited.insert(digest).inserted else { continue }
             guard document.heldLayers == 0 else { return false }
-            // Of a platform that was not pulled, the configuration may be missing as well.
+            // The configuration of a platform that was not pulled may be missing as well.
             if !document.children.isEmpty { layers += document.layers }
             pending += document.children.filter(\.isDocument).map(\.digest)
         }

@@ -1,10 +1,10 @@
 import ContentStore
 import OCI
 
-/// What a store holds, put in order: each piece of content with what is known of it, the tags, and the keys to share.
+/// The content of a store: metadata of each piece, the tags, and the keys to share.
 ///
-/// Built by walking from the images down through indexes and manifests. Content that no image names is part of it
-/// too: it may belong to a pull that is not finished, or to an image that was imported without a name.
+/// Built by a walk from the images through indexes and manifests. It includes content without an image, which may
+/// belong to an unfinished pull, or to an image that was imported without a name.
 struct ContentInventory {
     var contents: [Digest: ContentIndex.Entry] = [:]
     var tags: [String: Descriptor] = [:]
@@ -12,9 +12,9 @@ struct ContentInventory {
     var withheld: Set<Digest> = []
     /// The names of the shared images that are references.
     var images: Set<String> = []
-    /// How many shared pieces of content come from which registry; `nil` stands for those of which nobody knows.
+    /// The number of shared pieces of content by registry; `nil` for an unknown registry.
     var contentsByRegistry: [RegistryName?: Int] = [:]
-    /// How many images are held without any of their layers.
+    /// The number of images without any of their layers.
     var imagesWithoutLayers = 0
 
     /// The keys to advertise: tag names and digests.
@@ -27,7 +27,7 @@ struct ContentInventory {
 
     /// Reads a store in full.
     ///
-    /// - Parameter report: told of each document that could not be read; the walk goes on without it.
+    /// - Parameter report: called for each unreadable document; the walk continues without it.
     static func read(
         _ store: any ContentStore,
         filter: ContentFilter,
@@ -55,7 +55,7 @@ struct ContentInventory {
         return inventory
     }
 
-    /// Enters the images, and what their content is; gives what they name, by what they say of it.
+    /// Adds the images and the types of their content. Returns the referenced content by its verdict.
     private mutating func add(
         _ images: [StoredImage],
         graph: ContentGraph,
@@ -78,7 +78,7 @@ struct ContentInventory {
         return named
     }
 
-    /// Decides for each piece of content whether it is shared.
+    /// Decides for each piece of content whether to share it.
     private mutating func share(
         _ held: [StoredContent],
         named: [ContentFilter.Verdict: Set<Digest>],
@@ -97,7 +97,7 @@ struct ContentInventory {
                 } else if !content.sources.isEmpty {
                     source != nil
                 } else {
-                    // Where it comes from cannot be told. What no image names may belong to a pull of anything.
+                    // The origin is unknown. Content without an image may belong to any pull.
                     unsaid.contains(content.digest)
                 }
             if isShared {

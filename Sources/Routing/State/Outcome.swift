@@ -1,10 +1,10 @@
-/// What became of asking a store for one thing.
+/// The outcome of one request to a store.
 enum Outcome<Value: Sendable>: Sendable {
     case found(Value)
     case absent
     case failed(any Error)
 
-    /// Asks, for as long as the limit at most. The question must heed cancellation.
+    /// Runs a request with a deadline. The request must support cancellation.
     static func of(within limit: Duration, _ ask: @Sendable @escaping () async throws -> Value?) async -> Outcome {
         await withTaskGroup(of: Outcome.self) { group in
             group.addTask {
@@ -25,14 +25,14 @@ enum Outcome<Value: Sendable>: Sendable {
     }
 }
 
-/// One thing took longer than the rest can wait for it.
+/// An error for a request that exceeds its deadline.
 struct TookTooLong: Error, CustomStringConvertible {
     let limit: Duration
 
-    var description: String { "no answer within \(limit)" }
+    var description: String { "timed out after \(limit)" }
 }
 
-/// Does the same with each item, some at a time; gives the results in the order in which they come.
+/// Applies a function to each item, some concurrently. Returns the results in order of completion.
 func concurrently<Item: Sendable, Result: Sendable>(
     _ items: [Item],
     width: Int,

@@ -2,11 +2,11 @@ import ContentStore
 import OCI
 import Synchronization
 
-/// Changes that wait to be acted on: each once, however often it was told, and no more than a bound.
+/// The bounded set of changes to handle, each once.
 final class PendingChanges: Sendable {
-    /// Beyond so many single changes it is cheaper to read everything.
+    /// The number of single changes above which reading everything is cheaper.
     static let limit = 128
-    /// How long after its commit content is looked at again whose origin was not known.
+    /// When to check content of unknown origin again after its commit.
     static let recheckDelays: [Duration] = [.milliseconds(200), .seconds(1), .seconds(5)]
 
     private struct Recheck {
@@ -17,7 +17,8 @@ final class PendingChanges: Sendable {
     private struct State {
         var changes: Set<StoreChange> = []
         var fullDue: ContinuousClock.Instant?
-        /// When to look for what was collected after a deletion: next, and after the last deletion.
+        /// When to look for garbage-collected content after a deletion: the next time, and the time after the last
+        /// deletion.
         var collectionDue: ContinuousClock.Instant?
         var lastCollectionDue: ContinuousClock.Instant?
         var rechecks: [Recheck] = []
@@ -28,9 +29,9 @@ final class PendingChanges: Sendable {
     private let signal: AsyncStream<Void>.Continuation
     private let recheckSignal: AsyncStream<Void>.Continuation
 
-    /// One element whenever something waits; ends when the listener is cancelled.
+    /// An element whenever a change is pending. Ends when the listener is cancelled.
     let signals: AsyncStream<Void>
-    /// One element whenever something is to be looked at again later.
+    /// An element whenever a recheck is due later.
     let recheckSignals: AsyncStream<Void>
 
     init() {
@@ -41,7 +42,7 @@ final class PendingChanges: Sendable {
     func add(_ change: StoreChange) {
         state.withLock { state in
             if state.changes.contains(.unknown) || state.changes.count >= Self.limit {
-                // A deletion is kept: it asks for another reading later.
+                // Keep a deletion: it requires another full reading later.
                 let deletion = state.changes.first(where: \.isDeletion) ?? (change.isDeletion ? change : nil)
                 state.changes = [.unknown]
                 if let deletion { state.changes.insert(deletion) }
@@ -59,14 +60,14 @@ final class PendingChanges: Sendable {
         }
     }
 
-    // MARK: Reading everything
+    // MARK: Full readings
 
-    /// Sets when everything is to be read next.
+    /// Sets the time of the next full reading.
     func setFullDue(_ instant: ContinuousClock.Instant) {
         state.withLock { $0.fullDue = instant }
     }
 
-    /// Has everything read a while after a deletion, again and again as long as images are deleted.
+    /// Schedules a full reading some time after a deletion, repeatedly while images are deleted.
     func setCollectionDue(_ instant: ContinuousClock.Instant) {
         state.withLock { state in
             state.lastCollectionDue = instant
@@ -74,7 +75,7 @@ final class PendingChanges: Sendable {
         }
     }
 
-    /// Asks for everything to be read when it is time for that.
+    /// Adds a full reading if it is due.
     func addFullIfDue(now: ContinuousClock.Instant) {
         let isDue = state.withLock { state in
             var isDue = false
@@ -91,9 +92,9 @@ final class PendingChanges: Sendable {
         if isDue { add(.unknown) }
     }
 
-    // MARK: Looking again
+    // MARK: Rechecks
 
-    /// Has content looked at again soon, up to a number of times.
+    /// Schedules a recheck of content soon, up to a maximum number of times.
     func recheck(_ digest: Digest, now: ContinuousClock.Instant) {
         let waits = state.withLock { state in
             let attempt = state.attempts[digest] ?? 0
@@ -101,7 +102,7 @@ final class PendingChanges: Sendable {
                 state.attempts[digest] = nil
                 return false
             }
-            // Forgotten attempts only mean a few more.
+            // Dropped counts of attempts only cause a few more.
             if state.attempts.count >= 2 * Self.limit { state.attempts = [:] }
             state.attempts[digest] = attempt + 1
             state.rechecks.append(Recheck(due: now + Self.recheckDelays[attempt], digest: digest))
@@ -110,12 +111,12 @@ final class PendingChanges: Sendable {
         if waits { recheckSignal.yield() }
     }
 
-    /// When something is to be looked at again next.
+    /// The time of the next recheck.
     var nextRecheck: ContinuousClock.Instant? {
         state.withLock { $0.rechecks.map(\.due).min() }
     }
 
-    /// Adds what is to be looked at again now.
+    /// Adds the rechecks that are due.
     func addRechecks(now: ContinuousClock.Instant) {
         let due = state.withLock { state in
             let due = state.rechecks.filter { $0.due <= now }
@@ -125,7 +126,7 @@ final class PendingChanges: Sendable {
         for recheck in due { add(.contentAdded(recheck.digest)) }
     }
 
-    /// Forgets about content whose origin is known now.
+    /// Drops the rechecks of content whose origin is known now.
     func decided(_ digest: Digest) {
         state.withLock { _ = $0.attempts.removeValue(forKey: digest) }
     }

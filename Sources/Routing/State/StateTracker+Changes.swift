@@ -3,18 +3,18 @@ import Logging
 import OCI
 import Synchronization
 
-/// Acting on single changes, without reading everything.
+/// The handling of single changes without a full reading.
 extension StateTracker {
-    /// How many images or pieces of content are asked about at a time.
+    /// The number of concurrent requests about images or content.
     private static let width = 8
 
-    /// What a number of changes comes to.
+    /// The combined effect of several changes.
     private struct Edit {
         var added: Set<String> = []
         var removed: Set<String> = []
-        /// Content that is not shared, unless it is so already.
+        /// Content to withhold, unless it is already shared.
         var withheld: Set<Digest> = []
-        /// Shared content by the registry of the image that names it.
+        /// Shared content by the registry of the image that references it.
         var registries: [Digest: RegistryName] = [:]
     }
 
@@ -23,15 +23,15 @@ extension StateTracker {
         var outcome: Outcome<Value>
     }
 
-    /// Acts on changes. Each is asked about within a deadline; one that cannot be asked about holds up no other.
+    /// Handles changes. Each request to the store has a deadline, so that one that hangs does not delay the others.
     ///
-    /// - Returns: whether all could be asked about.
+    /// - Returns: whether all requests succeeded.
     func apply(_ changes: Set<StoreChange>, pending: PendingChanges) async -> Bool {
         var names: [String] = []
         var digests: [Digest] = []
         for change in changes {
             switch change {
-            // A change says where to look: what was deleted may be there again.
+            // A change says only where to look: a deleted image may exist again.
             case .imageUpdated(let name), .imageDeleted(let name): names.append(name)
             case .contentAdded(let digest): digests.append(digest)
             case .unknown: continue
@@ -77,7 +77,7 @@ extension StateTracker {
                 let source = content.sources.first(where: filter.allows)
                 guard source != nil || filter.sharesAllContent else {
                     edit.withheld.insert(digest)
-                    // containerd says where content comes from some time after it was committed.
+                    // containerd sets the source labels some time after the commit.
                     if content.sources.isEmpty {
                         pending.recheck(digest, now: .now)
                     } else {
@@ -114,7 +114,7 @@ extension StateTracker {
             let outcome = await Outcome.of(within: configuration.itemDeadline) { try await store.resolve(name) }
             return Answer(subject: name, outcome: outcome)
         }
-        // What the names of a reference say goes before names that say nothing, whichever came first.
+        // Names that are references come before other names, in any order of arrival.
         let verdicts = answers.map { ($0, filter.verdict(ofImage: $0.subject)) }
         for (answer, verdict) in verdicts.filter({ $0.1 != .unsaid }) + verdicts.filter({ $0.1 == .unsaid }) {
             switch answer.outcome {
@@ -159,11 +159,11 @@ extension StateTracker {
         return isClear
     }
 
-    /// What is held of an image; `nil` when that could not be asked.
+    /// The held content of an image; `nil` when the store did not answer.
     private func contents(of root: Descriptor) async -> (found: [Digest: ContentIndex.Entry], isClear: Bool)? {
         var isClear = true
         let limits = ContentGraph.Limits(document: configuration.itemDeadline, all: configuration.documentsDeadline)
-        // Whatever it names is asked about afterwards, all at once.
+        // The content that it references is requested afterwards, all at once.
         let graph = try? await ContentGraph.read(store, roots: [root], limits: limits, held: { $0 }) { digest, error in
             isClear = false
             reportUnreadable(digest, error)
@@ -195,6 +195,6 @@ extension StateTracker {
     }
 
     private func reportUnasked(_ subject: String, _ error: any Error) {
-        logger.debug("could not ask the store", metadata: ["about": "\(subject)", "reason": "\(error)"])
+        logger.debug("content store request failed", metadata: ["about": "\(subject)", "reason": "\(error)"])
     }
 }

@@ -5,23 +5,23 @@ import OCI
 import ServiceLifecycle
 import Synchronization
 
-/// Keeps the index and the router in step with the store: at start, on each change, and now and then in full.
+/// Keeps the index and the router in step with the store: at start, on each change, and in full at intervals.
 ///
-/// A store that cannot be reached is waited for; what was known before stays served and advertised meanwhile.
+/// While the store is unavailable, known content stays served and advertised.
 public final class StateTracker: Service {
-    /// How often and how patiently the store is read.
+    /// The intervals and deadlines of reading the store.
     public struct Configuration: Sendable {
-        /// How long after the last full reading the next one comes, changes or not.
+        /// The interval from one full reading to the next, with or without changes.
         public var fullInterval: Duration = .seconds(300)
-        /// How long changes are gathered before they are acted on.
+        /// How long to gather changes before handling them.
         public var coalescingDelay: Duration = .milliseconds(20)
-        /// How long after an image was deleted the store is read again; garbage collection tells nobody.
+        /// The delay of a full reading after an image was deleted, because garbage collection sends no event.
         public var collectionDelay: Duration = .seconds(2)
-        /// The first and the longest wait before a store that failed is asked again.
+        /// The first and the maximum delay before a retry after a failure.
         public var retryDelay: (first: Duration, longest: Duration) = (.milliseconds(250), .seconds(10))
-        /// How long one image or piece of content may hold up the rest.
+        /// The deadline of a request about one image or piece of content.
         public var itemDeadline: Duration = .seconds(5)
-        /// How long all documents together may take in a full reading; the rest is left for the next one.
+        /// The deadline of reading all documents in a full reading. The rest is left for the next one.
         public var documentsDeadline: Duration = .seconds(60)
 
         /// The defaults.
@@ -44,19 +44,19 @@ public final class StateTracker: Service {
         var contentsByRegistry: [RegistryName?: Int] = [:]
         var imagesWithoutLayers = 0
         var synchronised = false
-        /// How many pieces of content are shared from their files while the store has never been read.
-        var contentsAtHand = 0
+        /// The number of pieces of content that are shared from their files while the store has never been read.
+        var contentsOnDisk = 0
         var failure: (text: String, since: ContinuousClock.Instant)?
         var outages = 0
         var lastComparison: TrackerSnapshot.Comparison?
         var retryDelay: Duration?
-        /// Since when a change is being acted on.
+        /// The start time of the change in progress.
         var busySince: SuspendingClock.Instant?
-        /// What waits to be acted on while the store is followed.
+        /// The pending changes while the store is followed.
         var pending: PendingChanges?
     }
 
-    /// Makes a tracker; it works while ``run()`` does.
+    /// Creates a tracker. It works while ``run()`` does.
     public init(
         store: any ContentStore,
         index: ContentIndex,
@@ -73,31 +73,31 @@ public final class StateTracker: Service {
         self.logger = logger
     }
 
-    /// Ready once the store was read in full for the first time.
+    /// Ready after the first full reading.
     public var readiness: Readiness {
         state.withLock { state in
             if state.synchronised { return .ready("\(state.advertised.count) keys advertised") }
             guard let failure = state.failure else { return .notReady("reading the content store") }
-            let atHand =
-                state.contentsAtHand > 0 ? "; \(state.contentsAtHand) pieces of content are shared meanwhile" : ""
-            return .notReady("the content store cannot be read: \(failure.text)\(atHand)")
+            let onDisk =
+                state.contentsOnDisk > 0 ? "; sharing \(state.contentsOnDisk) pieces of content on disk" : ""
+            return .notReady("content store unavailable: \(failure.text)\(onDisk)")
         }
     }
 
-    /// When the tracker last took up something new to do, or now while it has nothing to do.
+    /// When the tracker last began new work; now while it is idle.
     public var lastMove: SuspendingClock.Instant {
         state.withLock { $0.busySince ?? .now }
     }
 
-    /// The keys that are advertised.
+    /// The advertised keys.
     public var advertisedKeys: Set<String> {
         state.withLock { $0.advertised }
     }
 
-    /// The full names of the images that are shared, by tag or digest.
+    /// The full names of the shared images, by tag or digest.
     public var imageNames: Set<String> { state.withLock { $0.images } }
 
-    /// What is known and advertised now.
+    /// The present state.
     public var snapshot: TrackerSnapshot {
         let state = self.state.withLock { $0 }
         let store: TrackerSnapshot.Store =
@@ -117,7 +117,7 @@ public final class StateTracker: Service {
         )
     }
 
-    /// Follows the store until the task is cancelled or the service shuts down; then all keys are withdrawn.
+    /// Follows the store until the task is cancelled or the service shuts down. Then it withdraws all keys.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             await withTaskGroup(of: Void.self) { group in
@@ -148,8 +148,8 @@ public final class StateTracker: Service {
         }
     }
 
-    /// The file of some content is not what its digest says: the content is taken back at once. The store no longer shows
-    /// it, so a reading of everything, soon after, does the rest, for the tags that stand for it.
+    /// Withdraws content with a digest mismatch at once. The store no longer lists it, so a full reading soon after
+    /// handles the tags that reference it.
     private func withdrawFaulty(_ digest: Digest) async {
         index.remove(digest)
         let (wasAdvertised, pending) = state.withLock { ($0.advertised.remove(digest.text) != nil, $0.pending) }
@@ -157,7 +157,7 @@ public final class StateTracker: Service {
         pending?.setCollectionDue(.now + configuration.collectionDelay)
     }
 
-    /// The wait before the next try; it doubles until the store was read again.
+    /// The delay before the next retry. It doubles until the store was read again.
     private func takeRetryDelay() -> Duration {
         state.withLock { state in
             let delay = state.retryDelay ?? configuration.retryDelay.first
@@ -166,7 +166,7 @@ public final class StateTracker: Service {
         }
     }
 
-    /// Watches the store from before it is first read, so that nothing falls between. Returns by throwing only.
+    /// Watches the store from before the first reading, so that no change is missed. Ends only by throwing.
     private func follow() async throws {
         let pending = PendingChanges()
         state.withLock { $0.pending = pending }
@@ -201,9 +201,9 @@ public final class StateTracker: Service {
         }
     }
 
-    /// Reads everything, then acts on changes as they come.
+    /// Reads everything, then handles changes as they come.
     private func work(off pending: PendingChanges) async throws {
-        // A store whose watch begins by saying that anything may have changed is so read only once.
+        // A watch often begins with an unknown change. Both together cause only one reading.
         pending.add(.unknown)
         for await _ in pending.signals {
             try await Task.sleep(for: configuration.coalescingDelay)
@@ -215,7 +215,7 @@ public final class StateTracker: Service {
                 pending.setFullDue(.now + configuration.fullInterval)
             } else if !changes.isEmpty, await !apply(changes, pending: pending) {
                 try Task.checkCancellation()
-                // Something could not be asked. If it is the store as a whole, the next reading finds out.
+                // A request failed. If the whole store is down, the next reading finds out.
                 pending.setFullDue(.now + configuration.collectionDelay)
             }
             if changes.contains(where: \.isDeletion) {
@@ -225,7 +225,7 @@ public final class StateTracker: Service {
         try Task.checkCancellation()
     }
 
-    /// Reads everything, and brings index and router to it.
+    /// Reads everything, and updates index and router.
     private func synchronise() async throws {
         let clock = ContinuousClock()
         let start = clock.now
@@ -248,7 +248,7 @@ public final class StateTracker: Service {
             state.contentsByRegistry = inventory.contentsByRegistry
             state.imagesWithoutLayers = inventory.imagesWithoutLayers
             state.synchronised = true
-            state.contentsAtHand = 0
+            state.contentsOnDisk = 0
             state.failure = nil
             state.retryDelay = nil
             state.lastComparison = TrackerSnapshot.Comparison(
@@ -275,51 +275,51 @@ public final class StateTracker: Service {
     }
 
     func reportUnreadable(_ digest: Digest, _ error: any Error) {
-        logger.debug("a manifest could not be read", metadata: ["digest": "\(digest)", "reason": "\(error)"])
+        logger.debug("manifest unreadable", metadata: ["digest": "\(digest)", "reason": "\(error)"])
     }
 
     private func storeFailed(_ error: any Error) async {
         let text = "\(error)"
-        let (isNews, wasRead) = state.withLock { state in
-            let isNews = state.failure == nil
+        let (isNew, wasRead) = state.withLock { state in
+            let isNew = state.failure == nil
             state.failure = (text, state.failure?.since ?? .now)
-            if isNews { state.outages += 1 }
-            return (isNews, state.synchronised)
+            if isNew { state.outages += 1 }
+            return (isNew, state.synchronised)
         }
-        // Once for each outage; an admin needs the fact, not a line for each attempt.
+        // Warns once for each outage. An admin needs the fact, not a line for each attempt.
         logger.log(
-            level: isNews ? .warning : .debug,
-            "the content store cannot be followed; trying again until it can",
+            level: isNew ? .warning : .debug,
+            "content store unavailable, retrying",
             metadata: ["reason": "\(text)"]
         )
-        if isNews, !wasRead { await shareContentAtHand() }
+        if isNew, !wasRead { await shareContentOnDisk() }
     }
 
-    /// Shares what can be served without the store: the content whose files are within reach. Nothing is known of its
-    /// origin, so it is not advertised where that matters; it is served all the same to whoever knows the digest.
-    private func shareContentAtHand() async {
+    /// Shares the content on disk, which needs no store. Its origin is unknown, so it is not advertised with a filter.
+    /// It is served to clients that know its digest.
+    private func shareContentOnDisk() async {
         guard filter.sharesAllContent else { return }
         do {
-            let contents = try await store.contentsAtHand()
+            let contents = try await store.contentsOnDisk()
             guard !contents.isEmpty else { return }
             let keys = Set(contents.map(\.digest.text))
             for content in contents { index.insert(content.digest, size: content.size, mediaType: nil) }
             state.withLock { state in
                 state.advertised.formUnion(keys)
-                state.contentsAtHand = contents.count
+                state.contentsOnDisk = contents.count
             }
             await router.advertise(keys.sorted())
             logger.info(
-                "sharing what lies in the content folder meanwhile",
+                "sharing the content folder until the content store is available",
                 metadata: ["contents": "\(contents.count)"]
             )
         } catch {
-            logger.debug("the content folder cannot be listed", metadata: ["reason": "\(error)"])
+            logger.debug("content folder unreadable", metadata: ["reason": "\(error)"])
         }
     }
 }
 
-/// A store's stream of changes ended although nobody wanted it to.
+/// An error for a stream of changes that ended unexpectedly.
 struct StoreWatchEnded: Error, CustomStringConvertible {
-    var description: String { "the store no longer tells of changes" }
+    var description: String { "watch of the store ended" }
 }

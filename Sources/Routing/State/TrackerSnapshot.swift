@@ -1,18 +1,18 @@
 import OCI
 
-/// What the state tracker knows at one moment, for whoever watches the node.
+/// The state of the state tracker at one moment.
 public struct TrackerSnapshot: Sendable {
-    /// How it stands with the store.
+    /// The state of the store.
     public enum Store: Hashable, Sendable {
-        /// It has not been read yet.
+        /// Not read yet.
         case starting
-        /// It is followed.
+        /// Followed.
         case followed
-        /// It cannot be followed: why, and since when. What was known before stays advertised.
+        /// Unavailable, with the reason and the start time. Content that was known before stays advertised.
         case away(reason: String, since: ContinuousClock.Instant)
     }
 
-    /// What is advertised of one registry.
+    /// The advertised content of one registry.
     public struct Advertised: Hashable, Sendable {
         /// Images by tag.
         public var tags = 0
@@ -20,43 +20,43 @@ public struct TrackerSnapshot: Sendable {
         public var digests = 0
         /// Pieces of content.
         public var contents = 0
-        /// Images, by whatever name.
+        /// Images by any name.
         public var images: Int { tags + digests }
     }
 
-    /// A reading of everything.
+    /// A full reading.
     public struct Comparison: Hashable, Sendable {
-        /// How long it took.
+        /// The duration.
         public var duration: Duration
-        /// When it ended.
+        /// The end time.
         public var end: ContinuousClock.Instant
-        /// When it ended, in seconds since 1970.
+        /// The end time in seconds since 1970.
         public var endTime: Double
     }
 
-    /// The most registries that are told apart; the others are added up under ``otherRegistries``.
+    /// The maximum number of registries to list. Others are added up under ``otherRegistries``.
     public static let maximumRegistries = 50
-    /// What stands for the registries beyond the most.
+    /// The name for all further registries.
     public static let otherRegistries = "other"
-    /// What stands for content of which nobody knows where it comes from.
+    /// The name for content of unknown origin.
     public static let unknownRegistry = "unknown"
 
-    /// How it stands with the store.
+    /// The state of the store.
     public var store: Store
-    /// How often the store was lost.
+    /// The number of outages.
     public var outages: Int
-    /// How many keys are advertised.
+    /// The number of advertised keys.
     public var keys: Int
-    /// What is advertised, by registry; bounded in number.
+    /// The advertised content by registry, bounded in number.
     public var registries: [String: Advertised]
-    /// How many pieces of content are held and not shared.
+    /// The number of held pieces of content that are not shared.
     public var withheldContents: Int
-    /// How many images are held without any of their layers, so that they cannot be shared whole.
+    /// The number of images without any of their layers, so that they cannot be shared as a whole.
     public var imagesWithoutLayers: Int
-    /// The last reading of everything.
+    /// The last full reading.
     public var lastComparison: Comparison?
 
-    /// Adds up what is advertised.
+    /// Counts the advertised content.
     static func registries(
         images: some Collection<String>,
         contents: [RegistryName?: Int],

@@ -1,36 +1,36 @@
-/// Numbers that were measured, and what they say together.
+/// A set of measured numbers with their statistics.
 public struct Distribution: Sendable {
     private var values: [Double] = []
 
-    /// Nothing measured yet.
+    /// An empty set.
     public init() {}
 
-    /// The given numbers.
+    /// A set of numbers.
     public init(_ values: some Sequence<Double>) {
         self.values = Array(values)
     }
 
-    /// Takes in one more number.
+    /// Adds a number.
     public mutating func add(_ value: Double) {
         values.append(value)
     }
 
-    /// How many numbers there are.
+    /// The number of numbers.
     public var count: Int { values.count }
 
-    /// Their sum.
+    /// The sum.
     public var sum: Double { values.reduce(0, +) }
 
-    /// Their mean; nil if there are none.
+    /// The mean; `nil` for an empty set.
     public var mean: Double? { values.isEmpty ? nil : sum / Double(values.count) }
 
-    /// The largest; nil if there are none.
+    /// The maximum; `nil` for an empty set.
     public var maximum: Double? { values.max() }
 
-    /// The smallest; nil if there are none.
+    /// The minimum; `nil` for an empty set.
     public var minimum: Double? { values.min() }
 
-    /// The smallest number that is not less than the given share of all of them (nearest rank); nil if there are none.
+    /// The percentile by the nearest rank; `nil` for an empty set.
     ///
     /// - Parameter share: from 0 to 1: 0.5 for the median, 0.99 for p99.
     public func percentile(_ share: Double) -> Double? {

@@ -1,9 +1,9 @@
 internal import Kademlia
 import Time
 
-/// What is to happen, in order of time; events of one time come in the order in which they were put in.
+/// Events in order of time, and of insertion for equal times.
 ///
-/// A binary heap of small entries; the events themselves stay where they are.
+/// A binary heap of small entries. The events themselves do not move.
 struct EventQueue<Event> {
     private struct Entry {
         let time: MonotonicTime
@@ -20,13 +20,13 @@ struct EventQueue<Event> {
     private var freeSlots: [Int32] = []
     private var nextSequence: UInt64 = 0
 
-    /// How many events wait.
+    /// The number of waiting events.
     var count: Int { heap.count }
 
-    /// When the next event is to happen.
+    /// The time of the next event.
     var nextTime: MonotonicTime? { heap.first?.time }
 
-    /// Puts in an event.
+    /// Adds an event.
     mutating func push(_ event: Event, at time: MonotonicTime) {
         let slot: Int32
         if let free = freeSlots.popLast() {
@@ -41,7 +41,7 @@ struct EventQueue<Event> {
         siftUp(heap.count - 1)
     }
 
-    /// Takes out the next event.
+    /// Removes the next event.
     mutating func pop() -> (time: MonotonicTime, event: Event)? {
         guard let first = heap.first, let last = heap.popLast() else { return nil }
         if !heap.isEmpty {

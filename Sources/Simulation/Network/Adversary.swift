@@ -1,9 +1,9 @@
 internal import Kademlia
 internal import Multiformats
 
-/// What the attackers of a network know together.
+/// The shared knowledge of a network's attackers.
 struct Adversary {
-    /// Peers in order of position.
+    /// Peers sorted by position.
     private struct Ring {
         let peers: [(position: KeySpacePosition, info: PeerInfo)]
 
@@ -11,7 +11,7 @@ struct Adversary {
             self.peers = peers.map { (KeySpacePosition(hashing: $0.id.bytes), $0) }.sorted { $0.position < $1.position }
         }
 
-        /// Peers close to a position. Those that share a long prefix with it stand together around its place.
+        /// Peers close to a position. Those that share a long prefix with it are adjacent.
         func closest(_ count: Int, to target: KeySpacePosition) -> [PeerInfo] {
             var (low, high) = (0, peers.count)
             while low < high {
@@ -27,7 +27,7 @@ struct Adversary {
     }
 
     private let accomplices: Ring
-    /// Ids without a node, many more than there are nodes, so that they are closer to any key than those.
+    /// Ids without a node. They are many more than the nodes, so that they are closer to any key.
     private let invented: Ring
 
     init(accomplices: [PeerInfo], invented: [PeerInfo]) {
@@ -35,12 +35,12 @@ struct Adversary {
         self.invented = Ring(invented)
     }
 
-    /// Half of them accomplices, half of them invented.
+    /// Half of them are accomplices, half are invented.
     private func falsePeers(near target: KeySpacePosition) -> [Message.Peer] {
         (invented.closest(10, to: target) + accomplices.closest(10, to: target)).map { Message.Peer($0) }
     }
 
-    /// What an attacker answers instead of what its machine does.
+    /// An attacker's reply in place of its machine's.
     func answer(of node: SimulatedNode, to message: Message, honest: Message) -> Message {
         var answer = honest
         let target = KeySpacePosition(hashing: message.key)
@@ -50,7 +50,7 @@ struct Adversary {
             answer.providerPeers = []
             answer.closerPeers = falsePeers(near: target)
         case (.falsePeers, .findNode):
-            // Others check by such a question that a node serves the protocol, so that one is answered well.
+            // Peers use this request to check that a node serves the protocol, so the attacker replies correctly.
             guard message.key != node.info.id.bytes else { break }
             answer.closerPeers = falsePeers(near: target)
         default: break

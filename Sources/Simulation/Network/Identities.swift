@@ -1,14 +1,14 @@
 internal import Kademlia
 internal import Multiformats
 
-/// The identities of simulated nodes: the number of a node is part of its id, so that no table is needed to find it.
+/// The identities of simulated nodes. A node's number is part of its id, so that no table is needed.
 struct Identities {
     let seed: UInt64
 
-    /// Numbers from here on are of peers that are only talked about.
+    /// The first number of an invented peer.
     static let firstInvented = 1 << 30
 
-    /// The peer of a number, below 2^31.
+    /// The peer with a number below 2^31.
     func peer(_ number: Int) -> PeerInfo {
         var digest: [UInt8] = []
         for word in 0..<4 {

@@ -2,30 +2,30 @@ internal import Kademlia
 internal import Multiformats
 import Time
 
-/// What lookups cost and brought.
+/// The cost and success of lookups.
 public struct LookupFigures: Sendable {
-    /// Lookups that were started.
+    /// The number of started lookups.
     public var count = 0
-    /// Those that found a provider which has the content.
+    /// The number of lookups that found a provider with the content.
     public var successes = 0
-    /// Of those that found it, the sequential hops; none when the own records had the answer.
+    /// The sequential hops of successful lookups; zero with a local record.
     public var hops = Distribution()
-    /// Messages of a lookup: requests, and as many answers where they came.
+    /// The messages of a lookup: requests and their replies.
     public var messages = Distribution()
-    /// Milliseconds of virtual time to the first provider that has the content.
+    /// The virtual time in milliseconds to the first provider with the content.
     public var latency = Distribution()
-    /// Providers offered before that which do not have the content.
+    /// The number of offered providers without the content before that.
     public var falseProviders = Distribution()
 
-    /// From 0 to 1; 1 if there was none.
+    /// The share of successful lookups, from 0 to 1; 1 without any.
     public var successRate: Double { count == 0 ? 1 : Double(successes) / Double(count) }
 }
 
-/// What all nodes sent in a stretch of virtual time.
+/// The messages of all nodes in a period of virtual time.
 public struct TrafficFigures: Sendable {
-    /// Messages a node and minute, over the nodes that were up at the end.
+    /// Messages per node and minute, for the nodes that were up at the end.
     public var messagesPerNodeMinute = 0.0
-    /// Kilobytes a node and minute.
+    /// Kilobytes per node and minute.
     public var kilobytesPerNodeMinute = 0.0
     /// Messages of all nodes.
     public var messages = 0
@@ -34,8 +34,8 @@ public struct TrafficFigures: Sendable {
 }
 
 extension SimulatedNetwork {
-    /// The figures of the lookups that were started from `first` on and before `end`, counted from 0 in order of start.
-    /// One whose provider is gone before it ended is left out, and so is one whose seeker is.
+    /// The figures of the lookups of a range, counted from 0 in order of start. Omits a lookup whose provider or seeker
+    /// went down before its end.
     public func lookupFigures(_ range: Range<Int>? = nil) -> LookupFigures {
         var figures = LookupFigures()
         for probe in probes[range ?? probes.indices] {
@@ -53,10 +53,10 @@ extension SimulatedNetwork {
         return figures
     }
 
-    /// How many lookups were started so far.
+    /// The number of started lookups.
     public var probeCount: Int { probes.count }
 
-    /// Lets time pass and gives what all nodes sent meanwhile.
+    /// Runs for some time and returns the traffic of all nodes.
     public func traffic(for duration: Duration, _ action: (SimulatedNetwork) -> Void = { _ in }) -> TrafficFigures {
         for index in nodes.indices { nodes[index].traffic = Traffic() }
         let start = now
@@ -76,12 +76,12 @@ extension SimulatedNetwork {
         return figures
     }
 
-    /// How many records each node that is up holds for others.
+    /// The number of records that each node that is up holds for others.
     public var recordsHeld: Distribution {
         Distribution(up.map { Double(nodes[Int($0)].machine.recordCount) })
     }
 
-    /// How many honest nodes hold the record of a key, its provider excepted.
+    /// The number of honest nodes, except the provider, with the record of a key.
     func holderCount(of key: SimulatedKey) -> Int {
         let provider = nodes[Int(key.provider)].info.id
         let question = Message(kind: .getProviders, key: key.key.bytes)
@@ -93,7 +93,7 @@ extension SimulatedNetwork {
         }
     }
 
-    /// How many connections each node that is up has.
+    /// The number of connections of each node that is up.
     public var connectionCounts: Distribution {
         Distribution(up.map { Double(nodes[Int($0)].connections.count) })
     }

@@ -1,41 +1,41 @@
 internal import Kademlia
 
-/// How the simulated network treats what is sent over it. Every node can reach every other; there is no NAT.
+/// The properties of the simulated network. Every node can reach every other; there is no NAT.
 public struct NetworkModel: Sendable {
-    /// The median time that a message is on its way, one way.
+    /// The median one-way latency of a message.
     public var medianLatency: Duration = .microseconds(250)
-    /// The sigma of the log-normal distribution around the median; 0.5 makes p99 3.2 times the median.
+    /// The sigma of the log-normal latency distribution; with 0.5, p99 is 3.2 times the median.
     public var latencySpread = 0.5
-    /// The share of messages that are lost and sent again, as TCP does, after ``retransmissionTimeout``, twice that and
-    /// so on. One that is lost six times in a row never arrives.
+    /// The share of lost messages. They are resent, as by TCP, after ``retransmissionTimeout``, twice that and so on.
+    /// After six losses in a row a message never arrives.
     public var loss = 0.001
-    /// The wait before a lost message is sent again for the first time.
+    /// The delay before the first retransmission.
     public var retransmissionTimeout: Duration = .milliseconds(200)
-    /// What a node can send, in bits per second; messages queue behind each other.
+    /// The uplink bandwidth of a node in bits per second. Messages queue for it.
     public var bandwidth = 1e9
-    /// The time a node takes for a message before it answers.
+    /// The time that a node takes to handle a message.
     public var handlingTime: Duration = .microseconds(100)
-    /// The round trips before the first message on a new connection: TCP, security, muxer and protocol.
+    /// The round trips before the first message of a new connection: TCP, security, muxer and protocol.
     public var handshakeRoundTrips = 4
-    /// After so long, a dial of a place where nobody answers has failed.
+    /// The time-out of a dial to an unreachable node.
     public var dialTimeout: Duration = .seconds(5)
-    /// An unused connection is closed after so long.
+    /// The time after which an unused connection is closed.
     public var idleTimeout: Duration = .seconds(900)
-    /// A connection on which nothing comes in is asked so often whether it lives.
+    /// The interval of keep-alive pings on a silent connection.
     public var keepAliveInterval: Duration = .seconds(30)
-    /// The time for the answer to that.
+    /// The deadline of the answer to such a ping.
     public var keepAliveTimeout: Duration = .seconds(10)
 
-    /// A local network: 0.5 ms there and back, 1 Gbit/s, a message in a thousand lost.
+    /// A local network: 0.5 ms round trip, 1 Gbit/s, one lost message in a thousand.
     public init() {}
 
-    /// The bytes around a message: TCP and IP headers, yamux and Noise frames, and its length.
+    /// The overhead of a message in bytes: TCP and IP headers, yamux and Noise frames, and its length.
     static let bytesAroundMessage = 110
-    /// The bytes of both sides that set up a connection and identify each other.
+    /// The bytes of both sides for the handshakes and identify of a connection.
     static let bytesOfHandshake = 2500
     private static let attempts = 6
 
-    /// How long a message of so many bytes is under way without waiting for others; nil if it never arrives.
+    /// The transit time of a message without queueing; `nil` if it never arrives.
     func transit(using random: inout SimulationRandom) -> Duration? {
         var delay = latency(using: &random)
         guard loss > 0 else { return delay }
@@ -48,20 +48,20 @@ public struct NetworkModel: Sendable {
         return nil
     }
 
-    /// One way, without losses.
+    /// The one-way latency without losses.
     func latency(using random: inout SimulationRandom) -> Duration {
         let median = medianLatency / .nanoseconds(1)
         return .nanoseconds(Int64(random.logNormal(median: median, sigma: latencySpread)))
     }
 
-    /// How long the handshakes of a new connection take.
+    /// The duration of the handshakes of a new connection.
     func handshake(using random: inout SimulationRandom) -> Duration {
         var time = Duration.zero
         for _ in 0..<(2 * handshakeRoundTrips) { time += transit(using: &random) ?? dialTimeout }
         return time
     }
 
-    /// How long it takes a node to put so many bytes on the wire.
+    /// The time to put a number of bytes on the wire.
     func transmission(bytes: Int) -> Duration {
         bandwidth > 0 ? .nanoseconds(Int64(Double(bytes) * 8e9 / bandwidth)) : .zero
     }

@@ -2,22 +2,22 @@ internal import Kademlia
 internal import Multiformats
 import Time
 
-/// How nodes come and go.
+/// Joining and leaving of nodes.
 extension SimulatedNetwork {
-    /// How a node goes.
+    /// The way in which a node leaves.
     public enum Departure: Sendable {
-        /// It takes its records back, and closes its connections.
+        /// It withdraws its records and closes its connections.
         case clean
-        /// As when its machine loses power: others find out by themselves.
+        /// It vanishes like after a power failure. Others find out by themselves.
         case vanishing
     }
 
-    /// How many nodes are up.
+    /// The number of nodes that are up.
     public var size: Int { up.count }
 
-    /// Starts nodes one after another at random moments, so many a second, each by way of nodes that are up already.
+    /// Starts nodes at random moments at a given rate, each by way of nodes that are up already.
     ///
-    /// It takes about `count / rate` seconds of virtual time, which this method lets pass.
+    /// Runs for about `count / rate` seconds of virtual time.
     public func form(_ count: Int, joinsPerSecond rate: Double = 100) {
         repeating(after: .seconds(60)) { network in
             network.closeIdleConnections()
@@ -34,7 +34,7 @@ extension SimulatedNetwork {
         while !isDone { run(for: .seconds(1)) }
     }
 
-    /// Starts a node that nobody knows yet.
+    /// Starts an unknown node.
     @discardableResult
     func start() -> Int32 {
         let number = Int32(nodes.count)
@@ -69,10 +69,10 @@ extension SimulatedNetwork {
         }
     }
 
-    /// How long a node that is told to stop has for taking its records back.
+    /// The time limit of a leaving node for withdrawing its records.
     private static let timeToLeave = Duration.seconds(2)
 
-    /// Ends a node that has taken its leave: its connections are closed, and others notice.
+    /// Ends a node after its departure: closes its connections, which others notice.
     func drop(_ node: Int32) {
         end(node)
         for peer in nodes[Int(node)].connections.keys.sorted() {
@@ -83,7 +83,7 @@ extension SimulatedNetwork {
 
     private func end(_ node: Int32) {
         nodes[Int(node)].isUp = false
-        // What it knew takes up memory.
+        // Releases the memory of its state.
         nodes[Int(node)].machine = makeMachine(nodes[Int(node)].info)
     }
 
@@ -91,7 +91,7 @@ extension SimulatedNetwork {
         KademliaMachine(localPeer: info.id, configuration: settings.kademlia, seed: random.next(), now: now)
     }
 
-    /// Looks at the bootstrap source, which names all nodes that are up, and dials some that are not known.
+    /// Reads the bootstrap source, which has all nodes that are up, and dials some unknown ones.
     func seek(_ node: Int32) {
         guard placeInUp[node] != nil else { return }
         for _ in 0..<settings.bootstrapDials {
@@ -105,11 +105,11 @@ extension SimulatedNetwork {
         queue.push(.seek(node), at: now + interval)
     }
 
-    // MARK: - Trouble
+    // MARK: - Faults
 
-    /// Replaces nodes at random moments by new ones with other ids and other content, until the network is dropped.
+    /// Replaces nodes at random moments by new ones with new ids and content, until the network is released.
     ///
-    /// - Parameter share: the share of all nodes that is replaced in a minute.
+    /// - Parameter share: the share of nodes to replace per minute.
     public func churn(share: Double, keysPerNode: Int, _ departure: Departure) {
         guard share > 0 else { return }
         let step: (SimulatedNetwork) -> Duration = { network in
@@ -122,12 +122,12 @@ extension SimulatedNetwork {
         }
     }
 
-    /// Puts each node on one of two sides, which means nothing until ``cut()``.
+    /// Assigns each node to one of two sides for ``cut()``.
     public func divide(share: Double) {
         for node in up.sorted() { nodes[Int(node)].side = random.unit() < share ? 1 : 0 }
     }
 
-    /// From now on the nodes of one side cannot reach those of the other.
+    /// Cuts the network: nodes of one side can no longer reach those of the other.
     public func cut() {
         isSplit = true
         for node in up.sorted() {
@@ -142,11 +142,11 @@ extension SimulatedNetwork {
         isSplit = false
     }
 
-    /// Turns nodes into attackers, all of which know each other.
+    /// Turns nodes into attackers that know each other.
     ///
     /// - Parameters:
-    ///   - share: the share of all nodes, which is divided evenly among the behaviours.
-    ///   - behaviours: what they do.
+    ///   - share: the share of all nodes, divided evenly among the behaviours.
+    ///   - behaviours: the behaviours.
     public func corrupt(share: Double, _ behaviours: [Behaviour]) {
         let chosen = up.sorted().shuffled(using: &random).prefix(Int((share * Double(size)).rounded()))
         for (index, node) in chosen.enumerated() { nodes[Int(node)].behaviour = behaviours[index % behaviours.count] }

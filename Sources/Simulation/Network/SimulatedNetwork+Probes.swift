@@ -2,35 +2,35 @@ internal import Kademlia
 internal import Multiformats
 import Time
 
-/// Content that one node provides.
+/// A key with its provider.
 struct SimulatedKey {
     let key: Key
     let provider: Int32
     let provided: MonotonicTime
 }
 
-/// A lookup whose outcome is measured: a node seeks a key that another provides.
+/// A measured lookup: a node seeks a key of another node.
 struct Probe {
     let node: Int32
     let key: Key
-    /// Nil for a key that nobody provides.
+    /// `nil` for a key without a provider.
     let provider: Int32?
     let started: MonotonicTime
-    /// When the first provider was found that has the content.
+    /// When the first provider with the content was found.
     var succeeded: MonotonicTime?
     /// When the search ended.
     var ended: MonotonicTime?
-    /// The providers found before that one.
+    /// The number of providers without the content before that.
     var falseProviders = 0
     var hops = 0
     var requests = 0
 }
 
-/// Keys, and lookups for them.
+/// Keys and measured lookups.
 extension SimulatedNetwork {
     // MARK: - Keys
 
-    /// Has a node provide so many keys that nobody else provides.
+    /// Makes a node provide a number of new keys.
     func provide(_ count: Int, by node: Int32) {
         guard count > 0, nodes[Int(node)].isUp else { return }
         let first = keys.count
@@ -43,9 +43,9 @@ extension SimulatedNetwork {
         withMachine(node) { $0.provide(added, now: now) }
     }
 
-    /// Has nodes provide keys, each its own.
+    /// Makes nodes provide keys of their own.
     ///
-    /// - Parameter providers: how many nodes do; nil for all.
+    /// - Parameter providers: the number of nodes; `nil` for all.
     public func provide(keysPerNode count: Int, providers: Int? = nil) {
         let all = up.sorted()
         let chosen = providers.map { Array(all.shuffled(using: &random).prefix($0)) } ?? all
@@ -54,11 +54,11 @@ extension SimulatedNetwork {
 
     // MARK: - Lookups
 
-    /// Has a node seek a key.
+    /// Makes a node look up a key.
     ///
     /// - Parameters:
-    ///   - provider: who provides it, if anybody does.
-    ///   - wanted: how many providers it asks for; nil for what the settings say.
+    ///   - provider: the provider, if there is one.
+    ///   - wanted: the number of providers to find; by default that of the settings.
     func probe(_ key: Key, of provider: Int32?, by node: Int32, wanted: Int? = nil) {
         let (index, limit) = (Int(node), wanted ?? settings.providersWanted)
         guard nodes[index].isUp else { return }
@@ -68,10 +68,10 @@ extension SimulatedNetwork {
         drain(node)
     }
 
-    /// A key and a node that may be expected to find it: the key was provided long enough ago by a node that is up, and
-    /// the other is up for as long. Nil if chance does not hit on such a pair.
+    /// A key and a node that is expected to find it: both the provider and the node have been up for long enough, and
+    /// the key was provided for as long. `nil` if no random try finds such a pair.
     ///
-    /// - Parameter isWanted: whether the provider and the seeker make a pair of interest.
+    /// - Parameter isWanted: whether a provider and a seeker qualify.
     func randomPair(
         age: Duration,
         isWanted: (SimulatedNode, SimulatedNode) -> Bool = { _, _ in true }
@@ -91,12 +91,12 @@ extension SimulatedNetwork {
         return nil
     }
 
-    /// Starts lookups of random keys by random nodes at random moments, and lets the time pass.
+    /// Starts lookups of random keys by random nodes at random moments, and runs meanwhile.
     ///
     /// - Parameters:
-    ///   - age: how long keys must have been provided, and nodes have been up.
-    ///   - wanted: how many providers a lookup asks for; nil for what the settings say.
-    ///   - isWanted: whether the provider and the seeker make a pair of interest.
+    ///   - age: the minimum time that keys were provided and nodes were up.
+    ///   - wanted: the number of providers to find; by default that of the settings.
+    ///   - isWanted: whether a provider and a seeker qualify.
     func probe(
         perSecond rate: Double,
         for duration: Duration,
@@ -110,15 +110,15 @@ extension SimulatedNetwork {
         }
     }
 
-    /// The same for keys that nobody provides.
+    /// Starts lookups of keys without a provider.
     func probeUnknown(perSecond rate: Double, for duration: Duration) {
         repeatedly(perSecond: rate, for: duration) { network in
             let node = network.up[network.random.below(network.up.count)]
-            network.probe(Key("nobody has this \(network.probeCount)"), of: nil, by: node)
+            network.probe(Key("missing \(network.probeCount)"), of: nil, by: node)
         }
     }
 
-    /// Seeks every key once, from a random node on the other side than its provider, and lets the time pass.
+    /// Looks up every key once, from a random node on the other side than its provider, and runs meanwhile.
     func probeEveryKey(within duration: Duration) {
         var next = 0
         repeatedly(perSecond: Double(keys.count) / (duration / .seconds(1)) * 1.2, for: duration) { network in
@@ -148,7 +148,7 @@ extension SimulatedNetwork {
 
     func found(_ provider: PeerInfo, _ search: KademliaMachine.SearchID, by node: Int32) {
         guard let probe = nodes[Int(node)].searches[search] else { return }
-        // The mirror asks the provider for the content: there and back.
+        // The mirror requests the content from the provider: one round trip.
         let latency = settings.model.latency(using: &random) + settings.model.latency(using: &random)
         if let sought = probes[probe].provider, provider.id == nodes[Int(sought)].info.id {
             if probes[probe].succeeded == nil { probes[probe].succeeded = now }
@@ -158,7 +158,7 @@ extension SimulatedNetwork {
         queue.push(.tried(provider, probe: probe), at: now + latency)
     }
 
-    /// A mirror has asked a provider for content that it does not have.
+    /// Handles a mirror's request to a provider that does not have the content.
     func tried(_ provider: PeerInfo, _ probe: Int) {
         let key = probes[probe].key
         withMachine(probes[probe].node) { $0.reportMissing(provider.id, for: key, now: now) }

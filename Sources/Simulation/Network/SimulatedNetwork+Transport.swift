@@ -2,15 +2,15 @@ internal import Kademlia
 internal import Multiformats
 import Time
 
-/// How messages get from node to node, or do not.
+/// The transport of messages between nodes.
 extension SimulatedNetwork {
-    /// What comes of wanting to send something to a peer.
+    /// The state of the path to a peer.
     private enum Path {
         /// The message may leave at this time.
         case open(to: Int32, from: MonotonicTime)
-        /// Nobody can be reached there; this is known at the given time.
+        /// The peer is unreachable, which is known at this time.
         case closed(known: MonotonicTime)
-        /// There is a connection, but nobody at its other end any more: the machine's own deadline ends the waiting.
+        /// There is a connection whose other end is gone. The machine's own deadline ends the wait.
         case dead
     }
 
@@ -45,7 +45,7 @@ extension SimulatedNetwork {
         }
     }
 
-    /// When so many bytes arrive that the node sends now; nil if they never do.
+    /// The arrival time of bytes that the node sends now; `nil` if they never arrive.
     private func arrival(of bytes: Int, from node: Int32, notBefore earliest: MonotonicTime) -> MonotonicTime? {
         let size = bytes + NetworkModel.bytesAroundMessage
         nodes[Int(node)].traffic.bytes += size
@@ -83,14 +83,14 @@ extension SimulatedNetwork {
         noteUse(of: sender, by: receiver)
         let peer = nodes[Int(sender)].info.id
         withMachine(receiver) { $0.handle(update, from: peer, now: now) }
-        // The end of the stream comes back: no message, but it takes its time.
+        // The end of the stream takes a latency to come back, but is no message.
         let latency = settings.model.latency(using: &random)
         queue.push(.sent(operation, sender), at: now + settings.model.handlingTime + latency)
     }
 
     // MARK: - Connections
 
-    /// Whether packets get from one node to the other now.
+    /// Whether packets from one node reach the other now.
     func canReach(_ receiver: Int32, from sender: Int32) -> Bool {
         nodes[Int(receiver)].isUp && (!isSplit || nodes[Int(receiver)].side == nodes[Int(sender)].side)
     }
@@ -107,7 +107,7 @@ extension SimulatedNetwork {
                 noteUse(of: receiver, by: node)
                 return .open(to: receiver, from: max(used, now))
             }
-            // The other side has given the connection up while it could not be told.
+            // The other side has dropped the connection while it was unreachable.
             nodes[Int(node)].connections[receiver] = nil
         }
         guard let established = connect(node, receiver) else {
@@ -116,9 +116,9 @@ extension SimulatedNetwork {
         return .open(to: receiver, from: established)
     }
 
-    /// Opens a connection; both sides identify each other once it stands.
+    /// Opens a connection. Both sides identify each other when it is established.
     ///
-    /// - Returns: when that is; nil if nobody can be reached.
+    /// - Returns: the time of that; `nil` if the peer is unreachable.
     func connect(_ node: Int32, _ peer: Int32) -> MonotonicTime? {
         nodes[Int(node)].traffic.dials += 1
         guard node != peer, canReach(peer, from: node) else { return nil }
@@ -138,7 +138,7 @@ extension SimulatedNetwork {
     func noteUse(of peer: Int32, by node: Int32) {
         guard let used = nodes[Int(node)].connections[peer], used < now else { return }
         nodes[Int(node)].connections[peer] = now
-        // While a node is cut off, its own end of the connection may be gone already.
+        // While a node is cut off, its own end of the connection may be closed already.
         if nodes[Int(peer)].connections[node] != nil { nodes[Int(peer)].connections[node] = now }
     }
 
@@ -148,9 +148,9 @@ extension SimulatedNetwork {
         withMachine(node) { $0.peerAppeared(info, now: now) }
     }
 
-    /// Ends a node's own side of a connection, and says so to its machine.
+    /// Closes a node's own side of a connection, and reports it to its machine.
     func disconnected(_ peer: Int32, from node: Int32) {
-        // Whoever became reachable again in the meantime answers the keep-alive.
+        // A peer that has become reachable again answers the keep-alive.
         guard nodes[Int(node)].connections[peer] != nil else { return }
         if canReach(peer, from: node), nodes[Int(peer)].connections[node] != nil { return }
         nodes[Int(node)].connections[peer] = nil
@@ -158,13 +158,13 @@ extension SimulatedNetwork {
         withMachine(node) { $0.peerGone(id, now: now) }
     }
 
-    /// Has a node find out by its keep-alive that nothing comes from a peer any more.
+    /// Schedules the node's detection of a lost peer by its keep-alive.
     func notice(lossOf peer: Int32, by node: Int32) {
         let wait = settings.model.keepAliveTimeout + settings.model.keepAliveInterval * random.unit()
         queue.push(.disconnected(peer, from: node), at: now + wait)
     }
 
-    /// Closes connections that were not used for long.
+    /// Closes connections that were unused for too long.
     func closeIdleConnections() {
         for node in up {
             let limit = now + (.zero - settings.model.idleTimeout)

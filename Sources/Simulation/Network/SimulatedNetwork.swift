@@ -4,23 +4,23 @@ import Time
 
 /// A network of real ``KademliaMachine`` values in virtual time.
 ///
-/// Whatever happens follows from the settings and the seed: the same seed gives the same run.
+/// The settings and the seed determine everything: the same seed gives the same run.
 public final class SimulatedNetwork {
-    /// What a network is made of.
+    /// The settings of a network.
     public struct Settings: Sendable {
-        /// What everything random follows from.
+        /// The seed of all randomness.
         public var seed: UInt64 = 1
         /// The settings of each node.
         public var kademlia = KademliaConfiguration()
-        /// How messages travel.
+        /// The transport of messages.
         public var model = NetworkModel()
-        /// The wait between two looks of a node at the bootstrap source, and while it knows nobody.
+        /// The interval at which a node reads the bootstrap source while it knows a peer.
         public var bootstrapInterval: Duration = .seconds(30)
-        /// The longest wait between two looks while a node knows nobody.
+        /// The maximum interval while a node knows no peer.
         public var lonelyInterval: Duration = .seconds(1)
-        /// How many unknown addresses of the source a node dials at each look.
+        /// The number of unknown addresses that a node dials each time.
         public var bootstrapDials = 3
-        /// The providers that a lookup asks for, as a mirror does by default.
+        /// The number of providers that a lookup finds, as in a mirror by default.
         public var providersWanted = 3
 
         /// The defaults of the program.
@@ -46,14 +46,14 @@ public final class SimulatedNetwork {
     public let settings: Settings
     /// The virtual time.
     public internal(set) var now = MonotonicTime.zero
-    /// How many events were handled.
+    /// The number of handled events.
     public internal(set) var eventCount = 0
 
     var nodes: [SimulatedNode] = []
     var queue = EventQueue<Event>()
     var random: SimulationRandom
     let identities: Identities
-    /// The numbers of the nodes that are up, in no particular order, and the place of each in it.
+    /// The numbers of the nodes that are up, in no particular order, and the index of each.
     var up: [Int32] = []
     var placeInUp: [Int32: Int] = [:]
     /// All keys that were ever provided.
@@ -62,7 +62,7 @@ public final class SimulatedNetwork {
     var isSplit = false
     var adversary: Adversary?
     var recurring: [(SimulatedNetwork) -> Duration?] = []
-    /// Timers that a machine wanted to fire again at once.
+    /// The number of timers that a machine set again for the same time.
     var stalledTimers = 0
 
     /// A network without nodes.
@@ -74,7 +74,7 @@ public final class SimulatedNetwork {
 
     // MARK: - Time
 
-    /// Lets time pass, with all that happens meanwhile.
+    /// Runs for some time.
     public func run(for duration: Duration) {
         let end = now + duration
         while let next = queue.nextTime, next <= end, let (time, event) = queue.pop() {
@@ -85,7 +85,7 @@ public final class SimulatedNetwork {
         now = end
     }
 
-    /// Does something after a while, and again after what it returns, until that is nil.
+    /// Runs an action after some time, and again after the returned time, until it returns `nil`.
     func repeating(after first: Duration, _ action: @escaping (SimulatedNetwork) -> Duration?) {
         recurring.append(action)
         queue.push(.recurring(recurring.count - 1), at: now + first)
@@ -115,7 +115,7 @@ public final class SimulatedNetwork {
 
     // MARK: - Machines
 
-    /// Gives a node's machine some input, then carries out what it wants. Nothing happens if the node is gone.
+    /// Passes an input to a node's machine, then carries out its actions. Does nothing if the node is down.
     func withMachine(_ node: Int32, _ input: (inout KademliaMachine) -> Void) {
         let index = Int(node)
         guard nodes[index].isUp else { return }
@@ -151,17 +151,17 @@ public final class SimulatedNetwork {
         queue.push(.timer(node), at: max(deadline, now))
     }
 
-    /// Inout, as otherwise the whole machine is copied.
+    /// `inout` avoids a copy of the whole machine.
     private func deadline(of machine: inout KademliaMachine) -> MonotonicTime? { machine.nextDeadline }
 
     private func fireTimer(of node: Int32) {
         let index = Int(node)
-        // Of several events only the one that was scheduled last counts.
+        // Only the last scheduled event counts.
         guard let timer = nodes[index].timer, timer <= now else { return }
         nodes[index].timer = nil
         withMachine(node) { $0.advance(to: now) }
         guard let next = nodes[index].timer, next <= now else { return }
-        // The machine has done what was due and still wants to be called: time must go on all the same.
+        // The machine has done its due work and sets the timer again. Time must go on all the same.
         stalledTimers += 1
         nodes[index].timer = now + .milliseconds(1)
         queue.push(.timer(node), at: now + .milliseconds(1))

@@ -2,62 +2,61 @@ internal import Kademlia
 internal import Multiformats
 import Time
 
-/// What a node does with the messages of others.
+/// A node's handling of others' messages.
 public enum Behaviour: String, Sendable, CaseIterable {
-    /// What the protocol says.
+    /// Follows the protocol.
     case honest
-    /// Takes everything and answers nothing.
+    /// Accepts everything and replies to nothing.
     case silent = "silence"
-    /// Answers every question for providers with peers that provide nothing.
+    /// Replies to each request for providers with peers that provide nothing.
     case falseProviders = "false providers"
-    /// Names its accomplices and peers that do not exist as the closest.
+    /// Names its accomplices and invented peers as the closest.
     case falsePeers = "false peers"
 
-    /// All but the honest one.
+    /// All dishonest behaviours.
     static let attacks: [Behaviour] = [.falseProviders, .falsePeers, .silent]
 }
 
-/// One node of the simulated network: the real state machine, and what surrounds it.
+/// A node of the simulated network: the real state machine and its surroundings.
 struct SimulatedNode {
     let info: PeerInfo
     let position: KeySpacePosition
     var machine: KademliaMachine
-    /// Whether it runs; also while it takes its leave.
+    /// Whether it runs, including its departure.
     var isUp = true
     var behaviour = Behaviour.honest
-    /// Nodes of different sides cannot reach each other while the network is split.
+    /// The side in a cut network. Nodes of different sides cannot reach each other.
     var side = 0
     /// When the node was started.
     let started: MonotonicTime
-    /// Whether it has looked up its neighbourhood, as it does once it knows somebody.
+    /// Whether it has looked up its neighbourhood, as it does when it knows a peer.
     var hasJoined = false
-    /// The first time for which a timer event is in the queue.
+    /// The time of its next timer event in the queue.
     var timer: MonotonicTime?
-    /// When everything that the node sends so far has left it.
+    /// When everything that the node has sent so far has left it.
     var uplinkFree = MonotonicTime.zero
-    /// The nodes it has a connection with, and when that was used last. A connection that is being made has a time that
-    /// is still to come.
+    /// The connected nodes with the time of the last use. A connection that is being established has a future time.
     var connections: [Int32: MonotonicTime] = [:]
-    /// The lookups for probes that are under way.
+    /// The searches of probes.
     var searches: [KademliaMachine.SearchID: Int] = [:]
-    /// The numbers of the keys it provides.
+    /// The numbers of its keys.
     var keys: [Int] = []
     var traffic = Traffic()
 }
 
-/// What one node has sent.
+/// The traffic sent by one node.
 struct Traffic {
     /// Requests for peers and providers.
     var requests = 0
-    /// Answers to those of others.
+    /// Replies to requests of others.
     var replies = 0
-    /// Messages with records, of however many.
+    /// Messages with any number of records.
     var updates = 0
     /// The records in them.
     var records = 0
-    /// Connections that it opened or tried to open.
+    /// Attempts to open a connection.
     var dials = 0
-    /// Bytes of all of it, with what surrounds messages on the wire.
+    /// All bytes on the wire, including overhead.
     var bytes = 0
 
     /// Messages of all kinds.

@@ -1,18 +1,18 @@
 internal import Kademlia
 internal import Multiformats
 
-/// How good the routing tables of a network are, compared with what somebody who sees all nodes would put into them.
+/// The quality of a network's routing tables, compared with tables built from knowledge of all nodes.
 public struct TableQuality: Sendable {
-    /// Of the K nodes closest to a node, the share that its table has; the mean over the nodes looked at.
+    /// The share of the K nodes closest to a node that its table has; the mean over the sample.
     public var closestKnown = 0.0
-    /// Of the places of a table's buckets that could be taken by nodes that are up, the share that is.
+    /// The share of the usable slots of a table's buckets that is filled.
     public var bucketFill = 0.0
-    /// Of the entries of a table, the share of nodes that are gone.
+    /// The share of a table's entries whose node is gone.
     public var dead = 0.0
 }
 
 extension SimulatedNetwork {
-    /// Looks at the tables of so many nodes, evenly spread over those that are up.
+    /// The quality of the tables of a sample, evenly spread over the nodes that are up.
     public func tableQuality(sample: Int = 200) -> TableQuality {
         let sorted = up.sorted()
         let step = max(1, sorted.count / max(1, sample))

@@ -2,26 +2,26 @@ internal import Glibc
 
 /// A diagram of a few series of points.
 public struct Plot: Sendable {
-    /// An axis: what it shows, and how.
+    /// An axis of a diagram.
     public struct Axis: Sendable {
-        /// How numbers become places.
+        /// The mapping of numbers to positions.
         public enum Scale: Sendable {
-            /// In proportion.
+            /// Proportional.
             case linear
-            /// By the logarithm; numbers below the smallest positive one shown are drawn at its place.
+            /// Logarithmic. Numbers below the smallest positive one are drawn at its position.
             case logarithmic
-            /// The places 0, 1, 2… have these names.
+            /// The positions 0, 1, 2… with names.
             case categories([String])
         }
 
-        /// What it shows, with the unit.
+        /// The label, with the unit.
         public var label: String
-        /// How.
+        /// The scale.
         public var scale: Scale
-        /// The part that is shown at least.
+        /// The range to show at least.
         public var range: ClosedRange<Double>?
 
-        /// An axis.
+        /// Creates an axis.
         public init(_ label: String, _ scale: Scale = .linear, range: ClosedRange<Double>? = nil) {
             self.label = label
             self.scale = scale
@@ -31,28 +31,28 @@ public struct Plot: Sendable {
 
     /// Points that belong together.
     public struct Series: Sendable {
-        /// What they are.
+        /// The name.
         public var name: String
-        /// From left to right.
+        /// The points from left to right.
         public var points: [(x: Double, y: Double)]
 
-        /// A series.
+        /// Creates a series.
         public init(_ name: String, _ points: [(x: Double, y: Double)]) {
             self.name = name
             self.points = points
         }
     }
 
-    /// What it is about.
+    /// The title.
     public var title: String
-    /// The axis to the right.
+    /// The horizontal axis.
     public var x: Axis
-    /// The axis upwards.
+    /// The vertical axis.
     public var y: Axis
-    /// At most four series.
+    /// The series, at most four.
     public var series: [Series]
 
-    /// A diagram.
+    /// Creates a diagram.
     public init(title: String, x: Axis, y: Axis, series: [Series]) {
         self.title = title
         self.x = x
@@ -61,12 +61,12 @@ public struct Plot: Sendable {
     }
 }
 
-/// From numbers to places along an axis, and the numbers that are written at it.
+/// The mapping of numbers to positions along an axis, with its tick marks.
 struct PlotScale {
     private let scale: Plot.Axis.Scale
     private let low: Double
     private let high: Double
-    /// The numbers with marks, and what is written there.
+    /// The numbers with tick marks, and their labels.
     let ticks: [(value: Double, text: String)]
 
     init(_ axis: Plot.Axis, values: [Double]) {
@@ -100,7 +100,7 @@ struct PlotScale {
         }
     }
 
-    /// From 0 at the axis's beginning to 1 at its end.
+    /// The position from 0 at the start of the axis to 1 at its end.
     func place(of value: Double) -> Double {
         let position: Double
         if case .logarithmic = scale {
@@ -111,7 +111,7 @@ struct PlotScale {
         return min(max((position - low) / (high - low), 0), 1)
     }
 
-    /// 1, 2 or 5 times a power of ten, such that four to eight steps make the range.
+    /// A step of 1, 2 or 5 times a power of ten, so that the range has four to eight steps.
     private static func step(for range: Double) -> Double {
         let base = power(exponent(of: range / 4))
         return [5, 2, 1].map { $0 * base }.first { range / $0 >= 3.9 } ?? base

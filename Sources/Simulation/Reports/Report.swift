@@ -1,43 +1,43 @@
-/// A table of results, and plots of them.
+/// A table of results with plots.
 public struct Report: Sendable {
-    /// One place of the table.
+    /// A cell of the table.
     public enum Cell: Sendable {
-        /// Words.
+        /// Text.
         case text(String)
         /// A whole number.
         case count(Int)
-        /// A number, with so many decimals; nil where there is none.
+        /// A number with a number of decimals; `nil` for none.
         case number(Double?, decimals: Int)
-        /// A share from 0 to 1, shown in percent with so many decimals.
+        /// A share from 0 to 1, shown in per cent with a number of decimals.
         case share(Double, decimals: Int)
     }
 
-    /// The name of its files, without an ending.
+    /// The name of its files without an extension.
     public var name: String
-    /// What it is about.
+    /// The title.
     public var title: String
     /// The names of the columns, with units.
     public var columns: [String]
     /// The rows, each with a cell for each column.
     public var rows: [[Cell]] = []
-    /// What is drawn, side by side.
+    /// The plots, side by side.
     public var plots: [Plot] = []
 
-    /// An empty table.
+    /// Creates an empty table.
     public init(name: String, title: String, columns: [String]) {
         self.name = name
         self.title = title
         self.columns = columns
     }
 
-    /// The table as comma-separated values (RFC 4180), the names of the columns first.
+    /// The table as comma-separated values (RFC 4180) with a header.
     public var csv: String {
         ([columns] + rows.map { $0.map(\.value) })
             .map { $0.map(Self.quoted).joined(separator: ",") + "\n" }
             .joined()
     }
 
-    /// The table for people, in columns.
+    /// The table as aligned text.
     public var text: String {
         let lines = [columns] + rows.map { $0.map(\.text) }
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
@@ -58,7 +58,7 @@ public struct Report: Sendable {
 }
 
 extension Report.Cell {
-    /// As it stands in a CSV file: a share as a number from 0 to 1.
+    /// The value for a CSV file: a share as a number from 0 to 1.
     var value: String {
         switch self {
         case .text(let text): text
@@ -68,7 +68,7 @@ extension Report.Cell {
         }
     }
 
-    /// As people read it.
+    /// The value for people.
     var text: String {
         switch self {
         case .text(let text): text
@@ -79,7 +79,7 @@ extension Report.Cell {
     }
 }
 
-/// A number with so many decimals, rounded half away from zero.
+/// A number with a number of decimals, rounded half away from zero.
 func decimal(_ number: Double, _ decimals: Int) -> String {
     var scale = 1.0
     for _ in 0..<decimals { scale *= 10 }

@@ -1,4 +1,4 @@
-/// Plots side by side as one SVG image, which can be read on light and on dark ground.
+/// Plots side by side as one SVG image for light and dark backgrounds.
 struct SVGFigure {
     /// The size of one plot, with its labels.
     private static let (width, height) = (440.0, 320.0)
@@ -111,6 +111,6 @@ struct SVGFigure {
 }
 
 extension Report {
-    /// The plots as an SVG image; nil if there are none.
+    /// The plots as an SVG image; `nil` without plots.
     public var svg: String? { plots.isEmpty ? nil : SVGFigure(plots: plots).text }
 }

@@ -1,28 +1,28 @@
 internal import Kademlia
 
-/// What lookups bring while nodes come and go.
+/// Lookups while nodes leave and join.
 public struct ChurnScenario: Scenario {
-    /// What the networks are made of.
+    /// The settings of the networks.
     public var settings: SimulatedNetwork.Settings
-    /// The size of the network, which stays the same.
+    /// The size of the network, which is constant.
     public var nodes = 1000
-    /// The shares of nodes that are replaced in a minute.
+    /// The shares of nodes that are replaced per minute.
     public var shares = [0, 0.01, 0.1]
-    /// How nodes go.
+    /// The way in which nodes leave.
     public var departure = SimulatedNetwork.Departure.vanishing
     /// The keys that each node provides.
     public var keysPerNode = 3
-    /// For how long nodes come and go, in minutes.
+    /// The duration of the churn in minutes.
     public var minutes = 15
-    /// Lookups in a minute.
+    /// The lookups per minute.
     public var lookupsPerMinute = 500
 
-    /// A scenario of the default numbers.
+    /// Creates a scenario with the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
         self.settings = settings
     }
 
-    /// Runs it.
+    /// Runs the scenario.
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "churn",

@@ -1,24 +1,24 @@
 internal import Kademlia
 
-/// What advertising costs as nodes hold more content, beside what one lookup for each key would.
+/// The cost of advertising as nodes hold more content, compared with one lookup for each key.
 public struct KeysScenario: Scenario {
-    /// What the networks are made of.
+    /// The settings of the networks.
     public var settings: SimulatedNetwork.Settings
     /// The size of the network.
     public var nodes = 1000
-    /// The keys of each node that provides any.
+    /// The number of keys of each provider.
     public var keysPerNode = [100, 1000, 10_000]
-    /// How many nodes provide keys; all records of all nodes need not fit into the memory of one machine.
+    /// The number of providers. The records of all nodes need not fit in the memory of one machine.
     public var providers = 20
-    /// Lookups of provided keys, and as many of keys that nobody provides.
+    /// Lookups of provided keys, and as many of missing keys.
     public var lookups = 1000
 
-    /// A scenario of the default numbers.
+    /// Creates a scenario with the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
         self.settings = settings
     }
 
-    /// Runs it.
+    /// Runs the scenario.
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "keys",
@@ -42,7 +42,7 @@ public struct KeysScenario: Scenario {
             network.report("advertised them again", to: progress)
 
             let found = network.figures(ofLookups: lookups, unknown: false)
-            // A lookup for a key that nobody provides goes to the end, as that for the holders of a key does.
+            // A lookup of a missing key runs to its end, like one for the holders of a key.
             let full = network.figures(ofLookups: lookups, unknown: true).messages.mean ?? 0
             let providing = Double(min(providers, nodes))
             func cost(_ before: AdvertisingCounts, _ after: AdvertisingCounts) -> Double {
@@ -76,7 +76,7 @@ public struct KeysScenario: Scenario {
     }
 }
 
-/// What nodes did to advertise their keys since they were started.
+/// The work of nodes to advertise their keys since their start.
 struct AdvertisingCounts {
     /// Lookups for regions of the key space.
     var lookups = 0
@@ -96,9 +96,9 @@ extension SimulatedNetwork {
         return counts
     }
 
-    /// Makes lookups within a minute, and gives their figures.
+    /// Runs lookups within a minute and returns their figures.
     ///
-    /// - Parameter unknown: whether they are for keys that nobody provides.
+    /// - Parameter unknown: whether the keys are missing.
     func figures(ofLookups count: Int, unknown: Bool, wanted: Int? = nil) -> LookupFigures {
         let first = probeCount
         let rate = Double(count) / 60

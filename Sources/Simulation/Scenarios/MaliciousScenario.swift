@@ -1,8 +1,8 @@
 internal import Kademlia
 
-/// What lookups of honest nodes bring while others attack.
+/// Lookups of honest nodes while others attack.
 public struct MaliciousScenario: Scenario {
-    /// What the networks are made of.
+    /// The settings of the networks.
     public var settings: SimulatedNetwork.Settings
     /// The size of the network.
     public var nodes = 1000
@@ -13,7 +13,7 @@ public struct MaliciousScenario: Scenario {
     /// Lookups for each attack and number of providers.
     public var lookups = 2000
 
-    /// A scenario of the default numbers.
+    /// Creates a scenario with the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
         self.settings = settings
     }
@@ -22,7 +22,7 @@ public struct MaliciousScenario: Scenario {
     static let attacks: [(name: String, behaviours: [Behaviour])] =
         [("none", [])] + Behaviour.attacks.map { ($0.rawValue, [$0]) } + [("all three", Behaviour.attacks)]
 
-    /// Runs it.
+    /// Runs the scenario.
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "malicious",

@@ -1,26 +1,26 @@
 internal import Kademlia
 
-/// What lookups bring while the network is cut in two, and after it is whole again.
+/// Lookups while the network is cut in two, and after it is healed.
 public struct PartitionScenario: Scenario {
-    /// What the network is made of.
+    /// The settings of the network.
     public var settings: SimulatedNetwork.Settings
     /// The size of the network.
     public var nodes = 1000
-    /// The share of nodes on the one side.
+    /// The share of nodes on one side.
     public var share = 0.5
-    /// For how long it is cut, in minutes.
+    /// The duration of the cut in minutes.
     public var minutes = 5
     /// The keys that each node provides.
     public var keysPerNode = 3
-    /// Lookups in half a minute, for keys of the other side and for those of the own, each.
+    /// Lookups in half a minute, for keys of each side.
     public var lookups = 200
 
-    /// A scenario of the default numbers.
+    /// Creates a scenario with the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
         self.settings = settings
     }
 
-    /// Runs it.
+    /// Runs the scenario.
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "partition",

@@ -1,19 +1,19 @@
 internal import Kademlia
 import Time
 
-/// A question about the network, answered by running it.
+/// An experiment with a simulated network.
 public protocol Scenario: Sendable {
-    /// What the network is made of.
+    /// The settings of the network.
     var settings: SimulatedNetwork.Settings { get set }
 
-    /// Runs it.
+    /// Runs the scenario.
     ///
-    /// - Parameter progress: is told, in a few words, what has been done.
+    /// - Parameter progress: called with a short text after each step.
     func run(progress: (String) -> Void) -> Report
 }
 
 extension Scenario {
-    /// A network of so many nodes that have had two minutes to find each other after the last one came.
+    /// A network of `count` nodes that had two minutes to find each other after the last one joined.
     func formedNetwork(_ count: Int, progress: (String) -> Void) -> SimulatedNetwork {
         let network = SimulatedNetwork(settings: settings)
         network.form(count)
@@ -24,7 +24,7 @@ extension Scenario {
 }
 
 extension SimulatedNetwork {
-    /// Says what was done, at what virtual time and after how many events.
+    /// Reports a step with the virtual time and the number of events.
     func report(_ text: String, to progress: (String) -> Void) {
         let seconds = (now - .zero) / .seconds(1)
         progress("\(text); virtual time \(decimal(seconds, 0)) s, \(eventCount) events")
@@ -33,12 +33,12 @@ extension SimulatedNetwork {
 }
 
 extension LookupFigures {
-    /// Column names that go with ``cells``.
+    /// The column names for ``cells``.
     static let columns = [
         "lookups", "found", "hops p50", "hops p99", "messages p50", "messages p99", "latency p50 ms", "latency p99 ms",
     ]
 
-    /// The figures as they stand in a table.
+    /// The figures as table cells.
     var cells: [Report.Cell] {
         [
             .count(count), .share(successRate, decimals: 2),

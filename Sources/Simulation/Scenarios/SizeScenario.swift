@@ -1,8 +1,8 @@
 internal import Kademlia
 
-/// What lookups and upkeep cost in networks of different sizes in which nothing goes wrong.
+/// The cost of lookups and upkeep in networks of different sizes without faults.
 public struct SizeScenario: Scenario {
-    /// What the networks are made of.
+    /// The settings of the networks.
     public var settings: SimulatedNetwork.Settings
     /// The sizes, in nodes.
     public var sizes = [10, 100, 1000, 10_000]
@@ -10,15 +10,15 @@ public struct SizeScenario: Scenario {
     public var keysPerNode = 10
     /// Lookups at each size.
     public var lookups = 5000
-    /// For how long the upkeep is measured: one round of refreshing and providing again.
+    /// The duration of measuring the upkeep: one round of refreshing and reproviding.
     public var upkeep: Duration = .seconds(600)
 
-    /// A scenario of the default sizes.
+    /// Creates a scenario with the default numbers.
     public init(settings: SimulatedNetwork.Settings = SimulatedNetwork.Settings()) {
         self.settings = settings
     }
 
-    /// Runs it.
+    /// Runs the scenario.
     public func run(progress: (String) -> Void) -> Report {
         var report = Report(
             name: "size",

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ConnectionTableTests {
     private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
 
-    @Test func theLongestUnusedMakeRoom() {
+    @Test func trimsLongestUnusedFirst() {
         let connections = [
             (isInUse: true, lastUse: at(1)), (isInUse: false, lastUse: at(5)), (isInUse: false, lastUse: at(3)),
             (isInUse: false, lastUse: at(4)),
@@ -16,7 +16,7 @@ import Testing
         #expect(ConnectionTrimming.excess(connections, limit: 4) == [])
         #expect(ConnectionTrimming.excess(connections, limit: 3) == [2])
         #expect(ConnectionTrimming.excess(connections, limit: 2) == [2, 3])
-        // Those in use stay, whatever the limit.
+        // Connections in use stay at any limit.
         #expect(ConnectionTrimming.excess(connections, limit: 0) == [2, 3, 1])
         #expect(ConnectionTrimming.excess([(isInUse: true, lastUse: at(1))], limit: 0) == [])
     }
@@ -28,7 +28,7 @@ import Testing
         return ConnectionTable(settings: configuration)
     }
 
-    @Test func oneMachineCannotTakeAllHandshakes() throws {
+    @Test func oneMachineCannotOccupyAllHandshakes() throws {
         var table = table(pending: 10, perAddress: 2)
         let (one, other) = (try IPAddress("198.51.100.1"), try IPAddress("198.51.100.2"))
         let channels = (0..<4).map { _ in EmbeddedChannel() }
@@ -43,7 +43,7 @@ import Testing
         #expect(table.pendingInboundCount == 3)
     }
 
-    @Test func loopbackIsBoundedInAllOnly() throws {
+    @Test func loopbackHasOnlyTheTotalLimit() throws {
         var table = table(pending: 3, perAddress: 1)
         let loopback = try IPAddress("127.0.0.1")
         for _ in 0..<3 { #expect(table.beginInbound(EmbeddedChannel(), from: loopback) == true) }

@@ -8,7 +8,7 @@ import Testing
         try texts.map { try Multiaddr($0) }
     }
 
-    @Test func familiesTakeTurnsFromIPv6On() throws {
+    @Test func alternatesFamiliesFromIPv6() throws {
         let given = try addresses(
             "/ip4/192.0.2.1/tcp/1",
             "/ip4/192.0.2.2/tcp/1",
@@ -26,7 +26,7 @@ import Testing
         #expect(DialRace.interleaved([]).isEmpty)
     }
 
-    @Test func theNextAddressWaitsForTheStagger() throws {
+    @Test func nextAddressWaitsForStagger() throws {
         let all = try addresses("/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/1", "/ip4/192.0.2.3/tcp/1")
         var race = DialRace(all)
         #expect(race.start() == [.dial(all[0]), .wait(1)])
@@ -38,17 +38,17 @@ import Testing
         #expect(race.failures.map(\.reason) == ["a", "c", "b"])
     }
 
-    @Test func aFailureBringsTheNextAddressAtOnce() throws {
+    @Test func failureStartsNextAddressAtOnce() throws {
         let all = try addresses("/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.2/tcp/1", "/ip4/192.0.2.3/tcp/1")
         var race = DialRace(all)
         _ = race.start()
         #expect(race.failed(all[0], reason: "") == [.dial(all[1]), .wait(2)])
-        // The wait that the failure overtook starts nothing.
+        // The wait that the failure has overtaken starts nothing.
         #expect(race.waited(1) == [])
         #expect(race.waited(2) == [.dial(all[2])])
     }
 
-    @Test func nothingToDialIsGivenUp() {
+    @Test func givesUpWithoutAddresses() {
         var race = DialRace([])
         #expect(race.start() == [.giveUp])
     }
@@ -57,7 +57,7 @@ import Testing
 @Suite struct DialBackoffTests {
     private let start = ContinuousClock.now
 
-    @Test func theWaitDoublesUpToItsMaximum() throws {
+    @Test func backoffDoublesUpToMaximum() throws {
         let address = try Multiaddr("/ip4/192.0.2.1/tcp/1")
         var backoff = DialBackoff()
         #expect(backoff.wait(for: address, now: start) == nil)
@@ -74,7 +74,7 @@ import Testing
         #expect(backoff.wait(for: address, now: start) == .milliseconds(250))
     }
 
-    @Test func theWaitIsSpread() throws {
+    @Test func backoffHasJitter() throws {
         let address = try Multiaddr("/ip4/192.0.2.1/tcp/1")
         for (jitter, milliseconds) in [(0.0, 187.5), (1.0, 312.5), (-5.0, 187.5), (5.0, 312.5)] {
             var backoff = DialBackoff()
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func theTableIsBounded() throws {
+    @Test func tableIsBounded() throws {
         var backoff = DialBackoff()
         for port in 1...UInt16(DialBackoff.capacity + 100) {
             backoff.failed(Multiaddr(ip: try IPAddress("192.0.2.1"), tcpPort: port), now: start, jitter: 0.5)
@@ -92,16 +92,16 @@ import Testing
         #expect(backoff.count == DialBackoff.capacity)
     }
 
-    @Test func aMachineThatLivesIsForgiven() throws {
-        let (lives, dead) = (try IPAddress("192.0.2.1"), try IPAddress("192.0.2.2"))
+    @Test func liveMachineLosesBackoff() throws {
+        let (alive, dead) = (try IPAddress("192.0.2.1"), try IPAddress("192.0.2.2"))
         var backoff = DialBackoff()
-        for machine in [lives, dead] {
+        for machine in [alive, dead] {
             for port in [1, 2] as [UInt16] {
                 backoff.failed(Multiaddr(ip: machine, tcpPort: port), now: start, jitter: 0.5)
             }
         }
-        backoff.forget(machine: lives)
-        #expect(backoff.wait(for: Multiaddr(ip: lives, tcpPort: 2), now: start) == nil)
+        backoff.forget(machine: alive)
+        #expect(backoff.wait(for: Multiaddr(ip: alive, tcpPort: 2), now: start) == nil)
         #expect(backoff.wait(for: Multiaddr(ip: dead, tcpPort: 2), now: start) != nil)
         #expect(backoff.count == 2)
     }

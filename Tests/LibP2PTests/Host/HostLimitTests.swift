@@ -12,7 +12,7 @@ private func dial(_ host: Host, from other: Host) async throws -> Connection {
     try await other.dial(try #require(host.listenAddresses.first), expecting: host.peerID)
 }
 
-/// Keeps handlers that read nothing until it is opened.
+/// Suspends handlers until it is opened.
 private final class Gate: Sendable {
     private let isOpen = Atomic(false)
 
@@ -24,15 +24,15 @@ private final class Gate: Sendable {
 }
 
 extension LoopbackTests {
-    /// What happens at each limit, and that it is counted.
+    /// The behaviour at each limit, and its counters.
     @Suite struct HostLimitTests {
-        /// What a client sends before it goes on a byte at a time.
+        /// The first bytes of a client that continues with a byte at a time.
         private static let beginnings: [(security: SecurityProtocol?, bytes: [UInt8])] = [
             (nil, []), (.tls, [0x16, 3, 1, 0x20, 0]), (.noise, [0x1F, 0xFF]),
         ]
 
         @Test(arguments: 0..<3)
-        func slowHandshakesEndAtTheDeadline(index: Int) async throws {
+        func slowHandshakeEndsAtDeadline(index: Int) async throws {
             let (security, bytes) = Self.beginnings[index]
             try await withHosts(1, configure: { $0.acceptTimeout = .milliseconds(400) }) { hosts in
                 let channel = try await connectPlainly(to: hosts[0].port)
@@ -43,7 +43,7 @@ extension LoopbackTests {
                 }
                 begin.writeBytes(bytes)
                 if begin.readableBytes > 0 { try await channel.writeAndFlush(begin) }
-                // A length that promises more, then a byte now and then.
+                // A length that announces more, then single bytes.
                 var next: UInt8 = 0x7F
                 let deadline = ContinuousClock.now + .seconds(20)
                 while channel.isActive, ContinuousClock.now < deadline {
@@ -57,9 +57,9 @@ extension LoopbackTests {
             }
         }
 
-        @Test func acceptingGoesOnAfterDescriptorsRanOut() async throws {
+        @Test func acceptsAgainAfterDescriptorsRanOut() async throws {
             try await withHosts(1) { hosts in
-                // The runtime opens what its timers need when it is first asked to sleep, and cannot do without.
+                // The runtime opens descriptors for its timers on the first sleep, and needs them.
                 try await Task.sleep(for: .milliseconds(1))
                 var limit = rlimit()
                 #expect(getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
@@ -82,11 +82,11 @@ extension LoopbackTests {
                 #expect(result == 0)
                 try await eventually { hosts[0].statistics.acceptFailures > 0 }
                 try await Task.sleep(for: .milliseconds(300))
-                // It paused between the attempts, rather than spinning.
+                // It paused between the attempts instead of spinning.
                 #expect(hosts[0].statistics.acceptFailures < 20)
                 for filler in fillers { close(filler) }
                 #expect(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
-                // The connection that waited is accepted, and so is another.
+                // The waiting connection is accepted, and another one, too.
                 try await eventually { hosts[0].state.withLock { $0.table.pendingInboundCount } == 1 }
                 let other = try await connectPlainly(to: hosts[0].port)
                 try await eventually { hosts[0].state.withLock { $0.table.pendingInboundCount } == 2 }
@@ -95,7 +95,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func connectionsWithOnePeerAreBounded() async throws {
+        @Test func limitsConnectionsToOnePeer() async throws {
             try await withHosts(2, configure: { $0.maxConnectionsPerPeer = 2 }) { hosts in
                 for _ in 0..<2 { _ = try await dial(hosts[0], from: hosts[1]) }
                 await #expect(throws: (any Error).self) { try await dial(hosts[0], from: hosts[1]) }
@@ -105,7 +105,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func connectionsInAllAreBounded() async throws {
+        @Test func limitsAllConnections() async throws {
             try await withHosts(3, configure: { $0.maxConnections = 1 }) { hosts in
                 _ = try await dial(hosts[0], from: hosts[1])
                 try await eventually { hosts[0].isConnected(to: hosts[1].peerID) }
@@ -116,7 +116,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func unusedConnectionsMakeRoomAtTheHighWaterMark() async throws {
+        @Test func trimsUnusedConnectionsAtHighWaterMark() async throws {
             try await withHosts(5, configure: { $0.connectionHighWaterMark = 2 }) { hosts in
                 let target = hosts[0]
                 target.setHandler(for: "/echo", echo)
@@ -132,7 +132,7 @@ extension LoopbackTests {
                     }
                 }
                 try await eventually { target.connectedPeers.count == 2 }
-                // The one in use and the newest.
+                // The one in use and the newest remain.
                 #expect(Set(target.connectedPeers) == [hosts[1].peerID, hosts[4].peerID])
                 #expect(target.statistics.connectionsTrimmed == 2)
                 try await stream.write(ByteBuffer(string: "still there"))
@@ -141,7 +141,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func streamsOfAllPeersAreBounded() async throws {
+        @Test func limitsStreamsOfAllPeers() async throws {
             try await withHosts(3, configure: { $0.maxInboundStreams = 2 }) { hosts in
                 let target = hosts[0]
                 target.setHandler(for: "/echo", echo)
@@ -168,7 +168,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [true, false])
-        func unreadBytesAreBounded(perConnection: Bool) async throws {
+        func limitsUnreadBytes(perConnection: Bool) async throws {
             let configure: (inout HostConfiguration) -> Void = {
                 if perConnection {
                     $0.maxUnreadBytesPerConnection = 100_000
@@ -190,14 +190,14 @@ extension LoopbackTests {
                         }
                     }
                     #expect(target.statistics.streamsOverMemory == 1)
-                    // The connection goes on, and what was held is free again.
+                    // The connection stays open, and the reset stream's bytes are free again.
                     #expect(try await peer.ping(target.info) > .zero)
                     try await eventually { target.resources.bufferedBytes == 0 }
                 }
             }
         }
 
-        @Test func unsentBytesOfAConnectionAreBounded() async throws {
+        @Test func limitsUnsentBytesOfConnection() async throws {
             try await withHosts(2, configure: { $0.maxQueuedBytesPerConnection = 100_000 }) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 let gate = Gate()
@@ -205,7 +205,7 @@ extension LoopbackTests {
                 defer { gate.open() }
                 let first = try await a.openStream(to: b.info, protocols: ["/sink"])
                 let second = try await a.openStream(to: b.info, protocols: ["/sink"])
-                // The window of each stream fills up, then its queue, up to the bound of all.
+                // The window of each stream fills up, then its queue, up to the limit of all.
                 let bytes = ByteBuffer(repeating: 0, count: 256 * 1024 + 60_000)
                 try await first.write(bytes)
                 await #expect(throws: StreamError.timeout(.milliseconds(500))) {
@@ -225,7 +225,7 @@ extension LoopbackTests {
         @Test(arguments: [
             [UInt8](repeating: 0x0A, count: IdentifyInfo.maxMessageLength + 1), [0xFF, 0xFF, 0xFF],
         ])
-        func malformedIdentifyEndsTheConnection(message: [UInt8]) async throws {
+        func malformedIdentifyEndsConnection(message: [UInt8]) async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 b.setHandler(for: IdentifyInfo.protocolID) { stream in
@@ -238,7 +238,7 @@ extension LoopbackTests {
             }
         }
 
-        /// Writes a hundred bytes as if a handler of the pipeline did.
+        /// Writes a hundred bytes like a handler of the pipeline.
         private func write(
             _ byte: UInt8,
             on channel: any Channel,
@@ -251,16 +251,16 @@ extension LoopbackTests {
         }
 
         @Test(arguments: SecurityProtocol.allCases)
-        func brokenFramesEndTheConnection(security: SecurityProtocol) async throws {
+        func brokenFramesEndConnection(security: SecurityProtocol) async throws {
             try await withHosts(2, configure: { $0.securities = [security] }) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
-                // Garbage within the secured connection.
+                // Garbage inside the secured connection.
                 var connection = try await dial(b, from: a)
                 try await eventually { b.isConnected(to: a.peerID) }
                 try await write(9, on: connection.channel) { try $0.context(handlerType: YamuxHandler.self) }
                 try await eventually { b.statistics.peersDropped[.protocolViolation] == 1 }
                 try await eventually { a.connectedPeers.isEmpty && b.connectedPeers.isEmpty }
-                // Garbage in its place.
+                // Garbage in place of it.
                 connection = try await dial(b, from: a)
                 try await eventually { b.isConnected(to: a.peerID) }
                 switch security {
@@ -274,7 +274,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func failedHandshakesAreCountedByReason() async throws {
+        @Test func countsFailedHandshakesByReason() async throws {
             try await withHosts(2) { hosts in
                 let (a, b) = (hosts[0], hosts[1])
                 let other = PeerInfo(id: KeyPair().peerID, addresses: b.listenAddresses)
@@ -295,7 +295,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func addressesThatFailedAreHeldBack() async throws {
+        @Test func doesNotDialAddressInBackoff() async throws {
             try await withHosts(1) { hosts in
                 let address = try Multiaddr("/ip4/127.0.0.1/tcp/1")
                 let peer = PeerInfo(id: KeyPair().peerID, addresses: [address])
@@ -306,18 +306,18 @@ extension LoopbackTests {
                 let started = hosts[0].statistics.dialsStarted
                 #expect(started == 4)
                 let error = await #expect(throws: HostError.self) { try await hosts[0].connect(to: peer) }
-                #expect("\(error.map(String.init(describing:)) ?? "")".contains("not dialled again"))
+                #expect("\(error.map(String.init(describing:)) ?? "")".contains("in backoff after a failure"))
                 #expect(hosts[0].statistics.dialsStarted == started && hosts[0].statistics.dialsHeldBack == 1)
             }
         }
 
-        @Test func openingsClosingsAndRoundTripsAreTold() async throws {
+        @Test func reportsOpenedAndClosedConnectionsAndRoundTrips() async throws {
             try await withHosts(3) { hosts in
                 let (a, b, c) = (hosts[0], hosts[1], hosts[2])
                 try await b.connect(to: a.info)
                 try await c.connect(to: a.info)
                 try await eventually { a.observedAddresses.reduce(0) { $0 + $1.peers } == 2 }
-                // Both dialled the listen address, so that is where they see this host.
+                // Both dialled the listen address, so they see this host there.
                 #expect(a.observedAddresses.map(\.address) == a.listenAddresses)
                 try await eventually {
                     a.connections(with: b.peerID).first?.roundTripTime ?? .zero > .zero

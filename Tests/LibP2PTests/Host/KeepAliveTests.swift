@@ -10,14 +10,14 @@ import Testing
         KeepAlive(interval: .seconds(30), timeout: .seconds(10), idleTimeout: .seconds(100))
     }
 
-    @Test func silentPeersArePingedAndGivenUp() {
+    @Test func pingsSilentPeerThenGivesUp() {
         var keepAlive = keepAlive()
         #expect(keepAlive.tick(now: at(30), isUnused: false) == .ping(.seconds(10)))
         #expect(keepAlive.tick(now: at(36), isUnused: false) == .wait(.seconds(4)))
         #expect(keepAlive.tick(now: at(40), isUnused: false) == .closeDead)
     }
 
-    @Test func anythingReceivedIsASignOfLife() {
+    @Test func receivedBytesProveLife() {
         var keepAlive = keepAlive()
         #expect(keepAlive.tick(now: at(30), isUnused: false) == .ping(.seconds(10)))
         keepAlive.received()
@@ -25,7 +25,7 @@ import Testing
         #expect(keepAlive.tick(now: at(71), isUnused: false) == .ping(.seconds(10)))
     }
 
-    @Test func unusedConnectionsEndAfterTheIdleTimeout() {
+    @Test func unusedConnectionEndsAfterIdleTimeout() {
         var keepAlive = keepAlive()
         for time in stride(from: Int64(0), to: 100, by: 20) {
             keepAlive.received()
@@ -34,11 +34,11 @@ import Testing
         #expect(keepAlive.tick(now: at(100), isUnused: true) == .closeIdle)
     }
 
-    @Test func useBeginsTheIdleTimeAnew() {
+    @Test func useRestartsIdleTime() {
         var keepAlive = keepAlive()
         keepAlive.received()
         _ = keepAlive.tick(now: at(0), isUnused: true)
-        // Used and left between two ticks.
+        // Used and released between two ticks.
         keepAlive.used()
         keepAlive.received()
         #expect(keepAlive.tick(now: at(100), isUnused: true) == .wait(.seconds(30)))
@@ -49,7 +49,7 @@ import Testing
         #expect(keepAlive.tick(now: at(340), isUnused: true) == .closeIdle)
     }
 
-    @Test func theRoundTripIsThatOfTheLastPing() {
+    @Test func roundTripIsThatOfLastPing() {
         var keepAlive = keepAlive()
         #expect(keepAlive.ponged(0, now: at(1)) == nil)
         keepAlive.pinged(7, now: at(1))

@@ -4,7 +4,7 @@ import Testing
 @testable import LibP2P
 
 @Suite struct IdentityFileTests {
-    /// Runs `body` with an empty directory that is gone afterwards.
+    /// Runs `body` with an empty directory and removes it.
     private func withDirectory(_ body: (String) throws -> Void) throws {
         var template = Array("/tmp/identity-XXXXXX".utf8CString)
         let made = mkdtemp(&template).map { String(cString: $0) }
@@ -34,7 +34,7 @@ import Testing
         fclose(file)
     }
 
-    @Test func identitySurvives() throws {
+    @Test func keepsIdentityAcrossRestarts() throws {
         try withDirectory { directory in
             let first = try IdentityFile(dataDirectory: directory).loadOrCreate()
             let second = try IdentityFile(dataDirectory: directory + "/").loadOrCreate()
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func makesTheDirectory() throws {
+    @Test func createsDirectory() throws {
         try withDirectory { directory in
             let file = IdentityFile(dataDirectory: directory + "/a/b")
             #expect(try file.load() == nil)
@@ -54,14 +54,14 @@ import Testing
         }
     }
 
-    @Test func readsAKeyThatWasMadeElsewhere() throws {
+    @Test func readsKeyOfAnotherProgram() throws {
         try withDirectory { directory in
             try write(KeyPairTests.rfcPEM, directory + "/private.key")
             #expect(try IdentityFile(dataDirectory: directory).loadOrCreate().pem == KeyPairTests.rfcPEM)
         }
     }
 
-    @Test func replacesWhatAnInterruptedStartLeft() throws {
+    @Test func replacesLeftoverOfInterruptedStart() throws {
         try withDirectory { directory in
             try write("half", directory + "/private.key.tmp")
             let pair = try IdentityFile(dataDirectory: directory).loadOrCreate()
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test(arguments: ["", "garbage", String(repeating: "x", count: 40000)])
-    func neverOverwritesAnUnusableFile(content: String) throws {
+    func neverOverwritesUnusableFile(content: String) throws {
         try withDirectory { directory in
             let file = IdentityFile(dataDirectory: directory)
             try write(content, file.path)
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func refusesADirectoryInPlaceOfTheFile() throws {
+    @Test func rejectsDirectoryInPlaceOfFile() throws {
         try withDirectory { directory in
             let file = IdentityFile(dataDirectory: directory)
             mkdir(file.path, 0o700)
@@ -95,8 +95,8 @@ import Testing
         }
     }
 
-    @Test func namesADirectoryThatCannotBeMade() throws {
-        // A file stands where the directory should be; this fails for the superuser as well.
+    @Test func errorNamesDirectoryThatCannotBeCreated() throws {
+        // A file is in the place of the directory. This fails for the superuser as well.
         try withDirectory { directory in
             try write("", directory + "/private.key")
             let error = #expect(throws: IdentityError.self) {
@@ -107,7 +107,7 @@ import Testing
     }
 
     @Test(.enabled(if: geteuid() != 0, "the superuser may write anywhere"))
-    func namesADirectoryThatCannotBeWritten() throws {
+    func errorNamesDirectoryThatIsNotWritable() throws {
         try withDirectory { directory in
             chmod(directory, 0o500)
             let error = #expect(throws: IdentityError.self) {

@@ -1,4 +1,4 @@
-/// Keys and signatures over the bytes of `message` that another library made (Python's cryptography 48), in hex.
+/// Keys, and signatures of the bytes of `message`, in hex, made with another library (Python's cryptography 48).
 enum KeyFixtures {
     static let rsa2048 =
         """

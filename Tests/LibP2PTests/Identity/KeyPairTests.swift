@@ -30,8 +30,8 @@ import Testing
         #expect(try KeyPair(pem: windows).pem == Self.rfcPEM)
     }
 
-    @Test func namesTheWrongAlgorithm() {
-        // A P-256 key's beginning is enough: id-ecPublicKey.
+    @Test func errorNamesWrongAlgorithm() {
+        // The beginning of a P-256 key suffices: id-ecPublicKey.
         let pem = """
             -----BEGIN PRIVATE KEY-----
             MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2
@@ -48,7 +48,7 @@ import Testing
         "-----BEGIN PRIVATE KEY-----\n????\n-----END PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END KEY-----",
     ])
-    func refusesOtherText(text: String) {
+    func rejectsOtherText(text: String) {
         #expect {
             try KeyPair(pem: text)
         } throws: { error in
@@ -56,14 +56,14 @@ import Testing
         }
     }
 
-    @Test func errorsDoNotQuoteWhatMayBeTheSecret() {
+    @Test func errorsDoNotQuotePossibleSecret() {
         let error = #expect(throws: IdentityError.self) {
             try KeyPair(pem: "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp")
         }
         #expect(error.map { "\($0)".contains("MC4C") } == false)
     }
 
-    @Test func refusesLongText() {
+    @Test func rejectsLongText() {
         #expect(throws: IdentityError.self) { try KeyPair(pem: String(repeating: "-", count: 20000)) }
     }
 
@@ -74,7 +74,7 @@ import Testing
         for count in 0..<sound.count {
             #expect(throws: IdentityError.self) { try PrivateKeyDER.decode(Array(sound.prefix(count))) }
         }
-        // The first 16 bytes are the structure: any other value there is an error.
+        // The first 16 bytes are structure: any change there is an error.
         for index in 0..<16 {
             for bit in 0..<8 {
                 var changed = sound
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test func randomDERDoesNotTrap() {
+    @Test func neverTrapsOnRandomDER() {
         var generator = NoiseTestGenerator()
         let sound = PrivateKeyDER.encode(key: [UInt8](0..<32))
         for _ in 0..<5000 {
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func descriptionHidesThePrivateHalf() throws {
+    @Test func descriptionHidesPrivateKey() throws {
         let pair = try KeyPair(pem: Self.rfcPEM)
         #expect("\(pair)" == "KeyPair(\(pair.peerID))")
         var dumped = ""

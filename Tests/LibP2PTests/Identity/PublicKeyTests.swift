@@ -5,7 +5,7 @@ import Testing
 @testable import LibP2P
 
 @Suite struct PublicKeyTests {
-    // libp2p/specs, peer-ids, test vectors; the ids as other implementations derive them.
+    // libp2p/specs, peer-ids, test vectors, with the ids of other implementations.
     static let ed25519 = "080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e"
     static let secp256k1 = "08021221037777e994e452c21604f91de093ce415f5432f701dd8cd1a7a6fea0e630bfca99"
     static let ecdsa =
@@ -25,7 +25,7 @@ import Testing
         #expect(key.peerID.description == id)
     }
 
-    @Test func fieldsInAnotherOrderGiveTheSameKey() throws {
+    @Test func fieldOrderDoesNotMatter() throws {
         let bytes = [UInt8](hex: Self.ed25519)
         let swapped = Array(bytes.dropFirst(2)) + bytes.prefix(2)
         let key = try PublicKey(protobuf: swapped)
@@ -40,12 +40,12 @@ import Testing
     @Test(arguments: [
         "", "08", "0801", "08011200", "0801121f" + String(repeating: "00", count: 31), "0805120100", "1220",
     ])
-    func refusesMalformed(hex: String) {
+    func rejectsMalformed(hex: String) {
         #expect(throws: IdentityError.self) { try PublicKey(protobuf: [UInt8](hex: hex)) }
     }
 
-    @Test func refusesLong() {
-        #expect(throws: IdentityError.malformedPublicKey(reason: "2049 bytes, at most 2048 are accepted")) {
+    @Test func rejectsLong() {
+        #expect(throws: IdentityError.malformedPublicKey(reason: "expected at most 2048 bytes, found 2049")) {
             try PublicKey(protobuf: [UInt8](repeating: 0, count: 2049))
         }
     }
@@ -78,7 +78,7 @@ import Testing
         #expect(throws: IdentityError.self) { try junk.verify(signature: signature, of: message) }
     }
 
-    @Test func namesUnsupportedTypes() throws {
+    @Test func errorNamesUnsupportedType() throws {
         let key = try PublicKey(protobuf: [UInt8](hex: Self.secp256k1))
         #expect(throws: IdentityError.unsupportedKeyType(.secp256k1)) { try key.verify(signature: [], of: []) }
     }
@@ -87,7 +87,7 @@ import Testing
         (KeyFixtures.rsa2048, KeyFixtures.rsa2048Signature), (KeyFixtures.p384, KeyFixtures.p384Signature),
         (KeyFixtures.p521, KeyFixtures.p521Signature),
     ])
-    func verifiesWhatAnotherLibrarySigned(key: String, signature: String) throws {
+    func verifiesSignaturesOfAnotherLibrary(key: String, signature: String) throws {
         let key = try PublicKey(protobuf: [UInt8](hex: key))
         let signature = [UInt8](hex: signature)
         let message = Array("message".utf8)
@@ -101,7 +101,7 @@ import Testing
         }
     }
 
-    @Test func refusesOtherPaddingAndShortRSAKeys() throws {
+    @Test func rejectsOtherPaddingAndShortRSAKeys() throws {
         let key = try PublicKey(protobuf: [UInt8](hex: KeyFixtures.rsa2048))
         let pss = [UInt8](hex: KeyFixtures.rsa2048PSSSignature)
         #expect(try !key.verify(signature: pss, of: Array("message".utf8)))
@@ -109,7 +109,7 @@ import Testing
         #expect(throws: IdentityError.self) { try short.verify(signature: pss, of: []) }
     }
 
-    @Test func namesTheCurvesThatAreSupported() throws {
+    @Test func errorNamesSupportedCurves() throws {
         let key = try PublicKey(protobuf: [UInt8](hex: KeyFixtures.ecdsaOnSecp256k1))
         let error = #expect(throws: IdentityError.self) { try key.verify(signature: [], of: []) }
         #expect("\(error.map(String.init(describing:)) ?? "")".contains("P-256, P-384 or P-521"))

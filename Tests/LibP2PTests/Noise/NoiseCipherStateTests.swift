@@ -6,7 +6,7 @@ import Testing
 @Suite struct NoiseCipherStateTests {
     private let key = SymmetricKey(data: [UInt8](0..<32))
 
-    @Test func theLastNonceIsNeverUsed() throws {
+    @Test func lastNonceIsNeverUsed() throws {
         var state = NoiseCipherState(key: key, nonce: .max - 1)
         let box = try state.encrypt([1, 2, 3] as [UInt8], authenticating: [UInt8]())
         #expect(state.nonce == .max)
@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    @Test func anErrorLeavesTheNonce() throws {
+    @Test func errorKeepsNonce() throws {
         var sender = NoiseCipherState(key: key)
         var receiver = sender
         let box = try sender.encrypt([1, 2, 3] as [UInt8], authenticating: [UInt8]())
@@ -37,7 +37,7 @@ import Testing
         #expect(receiver.nonce == 0)
         let plaintext = try receiver.decrypt(message, authenticating: [UInt8]())
         #expect(Array(plaintext) == [1, 2, 3])
-        #expect(throws: NoiseError.authenticationFailed, "a message is not taken twice") {
+        #expect(throws: NoiseError.authenticationFailed, "a message is not accepted twice") {
             try receiver.decrypt(message, authenticating: [UInt8]())
         }
     }

@@ -4,7 +4,7 @@ import Testing
 @testable import LibP2P
 
 @Suite struct NoiseFrameDecoderTests {
-    @Test func cutsAnywhere() throws {
+    @Test func decodesAnySegmentation() throws {
         var generator = NoiseTestGenerator()
         for _ in 0..<200 {
             let frames = (0..<5).map { _ in generator.bytes(Int.random(in: 0...300, using: &generator)) }
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func refusesALongFrameByItsLength() throws {
+    @Test func rejectsLongFrameByItsLength() throws {
         var decoder = NoiseFrameDecoder()
         decoder.append(ByteBuffer(bytes: [0x01]))
         let none = try decoder.next(limit: 255)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LibP2P
 
-/// Keeps what comes out of the inner end of a pipeline.
+/// Records the output at the inner end of a pipeline.
 private final class Recorder: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -51,7 +51,7 @@ private final class Recorder: ChannelInboundHandler {
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         }
 
-        /// Everything that was written and flushed, as one piece.
+        /// Everything written and flushed, as one buffer.
         func takeOutput() throws -> ByteBuffer {
             var all = ByteBuffer()
             while var next = try channel.readOutbound(as: ByteBuffer.self) { all.writeBuffer(&next) }
@@ -66,7 +66,7 @@ private final class Recorder: ChannelInboundHandler {
     private let alice = KeyPair()
     private let bob = KeyPair()
 
-    /// Carries bytes to and fro until both are silent, in pieces of at most `size`.
+    /// Passes bytes between both ends until both are silent, in pieces of at most `size`.
     private func pump(_ first: End, _ second: End, size: Int = .max) throws {
         var moved = true
         while moved {
@@ -100,7 +100,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(dialler.recorder.errors.isEmpty && listener.recorder.errors.isEmpty)
     }
 
-    @Test func longWritesAreSplit() throws {
+    @Test func splitsLongWrites() throws {
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob)
         try pump(dialler, listener)
@@ -126,7 +126,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(try dialler.takeOutput().readableBytes == 0)
     }
 
-    @Test func dataInTheSameReadAsTheLastMessageArrives() throws {
+    @Test func dataBehindLastMessageArrives() throws {
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob)
         try listener.channel.writeInbound(dialler.takeOutput())
@@ -134,14 +134,14 @@ private final class Recorder: ChannelInboundHandler {
         #expect(dialler.recorder.event != nil)
         dialler.write([42])
         dialler.write([43])
-        // The third handshake message and two frames, all at once.
+        // The third handshake message and two frames, all in one read.
         try listener.channel.writeInbound(dialler.takeOutput())
         #expect(listener.recorder.event != nil)
         #expect(listener.recorder.received == [42, 43])
         #expect(!listener.recorder.receivedBeforeEvent)
     }
 
-    @Test func earlyWritesWaitForTheHandshake() throws {
+    @Test func earlyWritesWaitForHandshake() throws {
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob)
         let written = dialler.channel.writeAndFlush(ByteBuffer(bytes: [9, 9]))
@@ -150,7 +150,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(listener.recorder.received == [9, 9])
     }
 
-    @Test func earlyWritesAreBounded() throws {
+    @Test func limitsEarlyWrites() throws {
         let dialler = try End(.initiator, alice)
         let limit = NoiseHandler.maximumEarlyWrites
         let kept = dialler.channel.writeAndFlush(ByteBuffer(repeating: 1, count: limit))
@@ -161,7 +161,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(throws: NoiseError.connectionClosed) { try kept.wait() }
     }
 
-    @Test func aDiallerThatFindsSomebodyElseStillTellsWhoItIs() throws {
+    @Test func diallerSendsItsIDToUnexpectedPeer() throws {
         let other = KeyPair().peerID
         let dialler = try End(.initiator, alice, expecting: other)
         let listener = try End(.responder, bob)
@@ -173,7 +173,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(dialler.recorder.wentInactive)
     }
 
-    @Test func aListenerRejectsAnUnexpectedPeer() throws {
+    @Test func listenerRejectsUnexpectedPeer() throws {
         let other = KeyPair().peerID
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob, expecting: other)
@@ -183,7 +183,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(listener.recorder.wentInactive)
     }
 
-    @Test func aChangedFrameEndsTheConnection() throws {
+    @Test func changedFrameEndsConnection() throws {
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob)
         try pump(dialler, listener)
@@ -198,7 +198,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(throws: (any Error).self) { try listener.channel.writeAndFlush(ByteBuffer(bytes: [1])).wait() }
     }
 
-    @Test func aFrameThatIsTooShortForItsTagEndsTheConnection() throws {
+    @Test func frameTooShortForTagEndsConnection() throws {
         let dialler = try End(.initiator, alice)
         let listener = try End(.responder, bob)
         try pump(dialler, listener)
@@ -206,7 +206,7 @@ private final class Recorder: ChannelInboundHandler {
         #expect(listener.recorder.errors == [.messageTooShort(expected: 16, actual: 0)])
     }
 
-    @Test func aLongHandshakeFrameIsRefusedByItsLength() throws {
+    @Test func rejectsLongHandshakeFrameByItsLength() throws {
         let listener = try End(.responder, bob)
         try listener.channel.writeInbound(ByteBuffer(bytes: [0xFF, 0xFF]))
         #expect(listener.recorder.errors == [.messageTooLong(limit: 8192, actual: 65535)])
@@ -214,20 +214,20 @@ private final class Recorder: ChannelInboundHandler {
         #expect(listener.recorder.wentInactive)
     }
 
-    @Test func aConnectionLostInTheHandshakeIsAnError() throws {
+    @Test func connectionLostInHandshakeIsAnError() throws {
         let dialler = try End(.initiator, alice)
         _ = try dialler.channel.finish(acceptAlreadyClosed: true)
         #expect(dialler.recorder.errors == [.connectionClosed])
     }
 
-    @Test func randomBytesNeverTrap() throws {
+    @Test func neverTrapsOnRandomBytes() throws {
         var generator = NoiseTestGenerator()
         for _ in 0..<100 {
             let role: NoiseRole = Bool.random(using: &generator) ? .initiator : .responder
             let end = try End(role, alice)
             for _ in 0..<5 where end.channel.isActive {
                 var bytes = generator.bytes(Int.random(in: 1...200, using: &generator))
-                // Short frames, so that they are complete and looked into.
+                // Short frames are complete, so that they are decoded.
                 bytes[0] = 0
                 try end.channel.writeInbound(ByteBuffer(bytes: bytes))
                 end.channel.embeddedEventLoop.run()

@@ -28,7 +28,7 @@ import Testing
         return session
     }
 
-    /// Runs a handshake; `change` may touch each message (1 to 3) on its way.
+    /// Runs a handshake; `change` may modify each message (1 to 3).
     private func run(
         _ initiator: NoiseHandshake,
         _ responder: NoiseHandshake,
@@ -49,7 +49,7 @@ import Testing
         return (initiatorStep, try responder.receive(message))
     }
 
-    @Test func bothEndsLearnEachOther() throws {
+    @Test func bothEndsLearnPeerIDs() throws {
         let ends = try run(handshake(.initiator, expecting: bob.peerID), handshake(.responder, expecting: alice.peerID))
         var initiator = try session(ends.initiator)
         var responder = try session(ends.responder)
@@ -80,20 +80,20 @@ import Testing
             (["/a"], [], nil), ([], [], nil), (["/x", "/b", "/a"], ["/a", "/b"], "/b"),
         ] as [([String], [String], String?)]
     )
-    func earlyMuxerIsTheInitiatorsFirstCommonOne(initiator: [String], responder: [String], expected: String?) throws {
+    func selectsInitiatorsFirstCommonMuxer(initiator: [String], responder: [String], expected: String?) throws {
         let ends = try run(handshake(.initiator, muxers: initiator), handshake(.responder, muxers: responder))
         #expect(try session(ends.initiator).earlyMuxer == expected)
         #expect(try session(ends.responder).earlyMuxer == expected)
         #expect(try session(ends.initiator).remoteMuxers == responder)
     }
 
-    @Test func tooManyMuxersAreTakenForNone() throws {
+    @Test func tooManyMuxersCountAsNone() throws {
         let many = (0...NoisePayload.maximumMuxerCount).map { "/\($0)" }
         let ends = try run(handshake(.initiator, muxers: ["/1"]), handshake(.responder, muxers: many))
         #expect(try session(ends.initiator).earlyMuxer == nil)
     }
 
-    @Test func unexpectedResponderIsToldAndThenRejected() throws {
+    @Test func rejectsUnexpectedResponderAfterLastMessage() throws {
         let other = KeyPair().peerID
         let ends = try run(handshake(.initiator, expecting: other), handshake(.responder))
         guard case .reject(_, let error) = ends.initiator else {
@@ -104,7 +104,7 @@ import Testing
         #expect(try session(ends.responder).remotePeer == alice.peerID)
     }
 
-    @Test func unexpectedInitiatorIsRejected() throws {
+    @Test func rejectsUnexpectedInitiator() throws {
         let other = KeyPair().peerID
         #expect(throws: NoiseError.unexpectedPeer(expected: other, actual: alice.peerID)) {
             try run(handshake(.initiator), handshake(.responder, expecting: other))
@@ -112,7 +112,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3])
-    func everyChangedByteIsNoticed(message: Int) throws {
+    func rejectsEveryChangedByte(message: Int) throws {
         let (initiator, responder) = (handshake(.initiator), handshake(.responder))
         var length = 0
         _ = try run(initiator, responder) { number, bytes in if number == message { length = bytes.count } }
@@ -120,7 +120,7 @@ import Testing
         for index in 0..<length {
             #expect(throws: NoiseError.self, "byte \(index)") {
                 try run(initiator, responder) { number, bytes in
-                    // Not the highest bit: that of a Curve25519 key is ignored (RFC 7748), though the hash covers it.
+                    // Not the highest bit: Curve25519 ignores it (RFC 7748), though the hash covers it.
                     if number == message { bytes[index] ^= 0x01 }
                 }
             }
@@ -128,7 +128,7 @@ import Testing
     }
 
     @Test(arguments: [1, 2, 3])
-    func everyTruncationIsNoticed(message: Int) throws {
+    func rejectsEveryTruncation(message: Int) throws {
         let (initiator, responder) = (handshake(.initiator), handshake(.responder))
         var length = 0
         _ = try run(initiator, responder) { number, bytes in if number == message { length = bytes.count } }
@@ -147,26 +147,26 @@ import Testing
         "ec" + String(repeating: "ff", count: 30) + "7f", "ed" + String(repeating: "ff", count: 30) + "7f",
         "ee" + String(repeating: "ff", count: 30) + "7f",
     ])
-    func refusesLowOrderKeys(key: String) {
+    func rejectsLowOrderKeys(key: String) {
         var responder = handshake(.responder)
         #expect(throws: NoiseError.invalidKey) { try responder.receive([UInt8](hex: key)) }
     }
 
-    @Test func refusesLongMessages() {
+    @Test func rejectsLongMessages() {
         var responder = handshake(.responder)
         #expect(throws: NoiseError.messageTooLong(limit: 8192, actual: 8193)) {
             try responder.receive([UInt8](repeating: 1, count: 8193))
         }
     }
 
-    @Test func refusesMessagesOutOfTurn() throws {
+    @Test func rejectsMessagesOutOfTurn() throws {
         var initiator = handshake(.initiator)
         #expect(throws: NoiseError.outOfTurn) { try initiator.receive([UInt8](repeating: 9, count: 96)) }
         _ = try initiator.start()
         #expect(throws: NoiseError.outOfTurn) { try initiator.start() }
     }
 
-    @Test func randomMessagesOnlyThrow() throws {
+    @Test func neverTrapsOnRandomMessages() throws {
         var generator = NoiseTestGenerator()
         for _ in 0..<200 {
             var initiator = handshake(.initiator)
@@ -176,7 +176,7 @@ import Testing
         }
     }
 
-    /// A responder that runs the pattern properly, but sends `payload` of its own making.
+    /// A responder that follows the pattern, but sends a payload of the test.
     private func initiatorStep(against payload: (Curve25519.KeyAgreement.PublicKey) throws -> [UInt8]) throws {
         let staticKey = Curve25519.KeyAgreement.PrivateKey()
         var responder = NoisePattern(role: .responder, staticKey: staticKey, ephemeralKey: .init())
@@ -198,7 +198,7 @@ import Testing
                 try payload(identity: bob.publicKey.protobuf, signature: bob.sign(Array(key.rawRepresentation)))
             }
         }
-        #expect(throws: NoiseError.invalidSignature, "signed by somebody else") {
+        #expect(throws: NoiseError.invalidSignature, "signed by another key") {
             try initiatorStep { key in
                 let signed = try NoisePayload(keyPair: bob, staticKey: key, muxers: [])
                 return payload(identity: alice.publicKey.protobuf, signature: signed.signature)
@@ -211,7 +211,7 @@ import Testing
         #expect(throws: NoiseError.malformedPayload(reason: "no signature")) {
             try initiatorStep { _ in Array(payload(identity: bob.publicKey.protobuf, signature: []).dropLast(2)) }
         }
-        #expect(throws: NoiseError.malformedPayload(reason: "not the expected protobuf")) {
+        #expect(throws: NoiseError.malformedPayload(reason: "expected a protobuf of the payload")) {
             try initiatorStep { _ in [0x0A, 0xFF] }
         }
         #expect(throws: NoiseError.unusableIdentity(.unsupportedKeyType(.secp256k1))) {

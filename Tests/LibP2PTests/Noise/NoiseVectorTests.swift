@@ -87,7 +87,7 @@ import Testing
     ]
 
     @Test(arguments: NoiseVectorTests.vectors)
-    func everyMessageIsAsPublished(vector: Vector) throws {
+    func everyMessageMatchesVector(vector: Vector) throws {
         func pattern(_ role: NoiseRole, _ staticKey: String, _ ephemeralKey: String) throws -> NoisePattern {
             try NoisePattern(
                 role: role,

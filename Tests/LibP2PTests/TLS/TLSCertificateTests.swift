@@ -20,13 +20,13 @@ import X509
         #expect(key.peerID.description == peer)
     }
 
-    @Test func specificationVectorWithAWrongSignatureIsRefused() {
+    @Test func rejectsSpecificationVectorWithWrongSignature() {
         #expect(throws: TLSError.invalidSignature) {
             try TLSCertificate.identity(provenBy: [UInt8](hex: TLSVectors.forged), now: now)
         }
     }
 
-    @Test func secp256k1IsRefusedByName() {
+    @Test func errorNamesSecp256k1() {
         let error = #expect(throws: TLSError.unusableIdentity(.unsupportedKeyType(.secp256k1))) {
             try TLSCertificate.identity(provenBy: [UInt8](hex: TLSVectors.secp256k1), now: now)
         }
@@ -41,7 +41,7 @@ import X509
         #expect(try TLSCertificate(identity: identity).privateKey != certificate.privateKey)
     }
 
-    @Test func validityIsChecked() throws {
+    @Test func rejectsCertificateOutsideValidity() throws {
         let certificate = try TLSCertificate(identity: KeyPair())
         for time in [0, TLSCertificate.validity.lowerBound - 1, TLSCertificate.validity.upperBound + 1, .infinity] {
             #expect(throws: TLSError.outsideValidity) {
@@ -53,7 +53,7 @@ import X509
         }
     }
 
-    @Test func everyChangedByteIsNoticed() throws {
+    @Test func rejectsEveryChangedByte() throws {
         let original = [UInt8](hex: TLSVectors.ed25519)
         for index in original.indices {
             var changed = original
@@ -64,7 +64,7 @@ import X509
         }
     }
 
-    @Test func everyTruncationIsNoticed() throws {
+    @Test func rejectsEveryTruncation() throws {
         let original = [UInt8](hex: TLSVectors.ecdsa)
         for count in original.indices {
             #expect(throws: TLSError.self) {
@@ -77,7 +77,7 @@ import X509
         }
     }
 
-    @Test func randomChangesNeverTrap() throws {
+    @Test func neverTrapsOnRandomChanges() throws {
         let seed = UInt64.random(in: .min ... .max)
         var generator = SeededGenerator(seed: seed)
         let vectors = [TLSVectors.ed25519, TLSVectors.ecdsa, TLSVectors.secp256k1].map { [UInt8](hex: $0) }
@@ -98,7 +98,7 @@ import X509
         }
     }
 
-    // MARK: Certificates that no node makes
+    // MARK: Certificates that no node creates
 
     /// A certificate with the given extensions, signed by `issuer`, or with its own key.
     private func certificate(
@@ -136,7 +136,7 @@ import X509
         )
     }
 
-    @Test func extensionsAreJudged() throws {
+    @Test func checksExtensions() throws {
         let identity = KeyPair()
         let key = P256.Signing.PrivateKey()
         func proven(of extensions: [Certificate.Extension]) throws -> PublicKey {
@@ -160,7 +160,7 @@ import X509
         }
     }
 
-    @Test func proofsOfOtherKeysAreRefused() throws {
+    @Test func rejectsProofsOfOtherKeys() throws {
         let identity = KeyPair()
         let (key, other) = (P256.Signing.PrivateKey(), P256.Signing.PrivateKey())
         #expect(throws: TLSError.invalidSignature) {

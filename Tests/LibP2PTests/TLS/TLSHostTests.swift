@@ -10,7 +10,7 @@ import Testing
 
 extension LoopbackTests {
     @Suite struct TLSHostTests {
-        /// Two hosts, of which the first dials, each with its own settings.
+        /// Two hosts with settings of their own; the first dials.
         private func withPair(
             _ dialer: @escaping (inout HostConfiguration) -> Void,
             _ listener: @escaping (inout HostConfiguration) -> Void = { _ in },
@@ -44,27 +44,27 @@ extension LoopbackTests {
         }
 
         @Test(arguments: SecurityProtocol.allCases)
-        func dialerForcesASecurityProtocol(security: SecurityProtocol) async throws {
+        func usesOnlySecurityProtocolOfDialer(security: SecurityProtocol) async throws {
             try await withPair({ $0.securities = [security] }) { dialer, listener in
                 try await expectAgreement(dialer, listener, security: security, early: true)
             }
         }
 
         @Test(arguments: SecurityProtocol.allCases)
-        func listenerForcesASecurityProtocol(security: SecurityProtocol) async throws {
+        func usesOnlySecurityProtocolOfListener(security: SecurityProtocol) async throws {
             try await withPair({ _ in }, { $0.securities = [security] }) { dialer, listener in
                 try await expectAgreement(dialer, listener, security: security, early: true)
             }
         }
 
-        @Test func tlsIsPreferred() async throws {
+        @Test func prefersTLS() async throws {
             try await withHosts(2) { hosts in
                 try await expectAgreement(hosts[0], hosts[1], security: .tls, early: true)
             }
         }
 
         @Test(arguments: SecurityProtocol.allCases, [true, false])
-        func muxerIsNegotiatedWhereOneSideDoesNotOfferItEarly(security: SecurityProtocol, isDialer: Bool) async throws {
+        func negotiatesMuxerWhenOneSideDoesNotOfferItEarly(security: SecurityProtocol, isDialer: Bool) async throws {
             let late: (inout HostConfiguration) -> Void = {
                 $0.securities = [security]
                 $0.offersEarlyMuxer = false
@@ -74,7 +74,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func hostsWithoutACommonProtocolPart() async throws {
+        @Test func failsWithoutCommonSecurityProtocol() async throws {
             try await withPair({ $0.securities = [.tls] }, { $0.securities = [.noise] }) { dialer, listener in
                 await #expect(throws: HostError.self) { try await dialer.connect(to: listener.info) }
                 try await eventually { listener.state.withLock { $0.table.pendingInboundCount } == 0 }
@@ -83,14 +83,14 @@ extension LoopbackTests {
         }
 
         @Test(arguments: SecurityProtocol.allCases)
-        func anotherPeerThanTheExpectedOneIsRefused(security: SecurityProtocol) async throws {
+        func rejectsUnexpectedPeer(security: SecurityProtocol) async throws {
             try await withPair({ $0.securities = [security] }) { dialer, listener in
                 let address = try #require(listener.listenAddresses.first)
                 let error = await #expect(throws: HostError.self) {
                     try await dialer.dial(address, expecting: KeyPair().peerID)
                 }
                 guard case .unexpectedPeer(_, found: listener.peerID)? = error else {
-                    Issue.record("expected the peer that answered to be named, found \(String(describing: error))")
+                    Issue.record("expected the error to name the peer, found \(String(describing: error))")
                     return
                 }
                 #expect(dialer.connectedPeers.isEmpty)
@@ -99,7 +99,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: SecurityProtocol.allCases)
-        func streamsCarryMebibytes(security: SecurityProtocol) async throws {
+        func streamsTransferMebibytes(security: SecurityProtocol) async throws {
             try await withPair({ $0.securities = [security] }) { dialer, listener in
                 listener.setHandler(for: "/echo", echo)
                 let stream = try await dialer.openStream(to: listener.info, protocols: ["/echo"])
@@ -116,7 +116,7 @@ extension LoopbackTests {
             }
         }
 
-        /// A TLS client of no libp2p, behind the negotiation of the security protocol.
+        /// A TLS client without libp2p, behind the negotiation of the security protocol.
         private func connect(
             to host: Host,
             _ configure: (inout TLSConfiguration) throws -> Void
@@ -143,7 +143,7 @@ extension LoopbackTests {
             return (channel, promise.futureResult)
         }
 
-        @Test func clientsWithoutCertificateAreRefused() async throws {
+        @Test func rejectsClientsWithoutCertificate() async throws {
             try await withHosts(1) { hosts in
                 let (channel, _) = try await connect(to: hosts[0]) { _ in }
                 try await channel.closeFuture.get()
@@ -151,7 +151,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func oldVersionsOfTLSAreRefused() async throws {
+        @Test func rejectsOldTLSVersions() async throws {
             try await withHosts(1) { hosts in
                 let (channel, _) = try await connect(to: hosts[0]) { $0.maximumTLSVersion = .tlsv12 }
                 try await channel.closeFuture.get()
@@ -160,7 +160,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [1, 2])
-        func chainsAreRefused(count: Int) async throws {
+        func rejectsCertificateChains(count: Int) async throws {
             try await withHosts(1) { hosts in
                 let own = try TLSCertificate(identity: KeyPair())
                 let certificate = try NIOSSLCertificate(bytes: own.der, format: .der)
@@ -169,7 +169,7 @@ extension LoopbackTests {
                     $0.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: own.privateKey, format: .der))
                 }
                 if count == 1 {
-                    // The listener goes on with the negotiation of the muxer.
+                    // The listener continues with the negotiation of the muxer.
                     #expect(String(buffer: try await answer.get()).contains(Multistream.header))
                     try? await channel.close()
                 } else {
@@ -181,7 +181,7 @@ extension LoopbackTests {
     }
 }
 
-/// Asks for TLS, drops the bytes with which a listener agrees, and begins with it.
+/// Proposes TLS, drops the listener's agreement, and begins the TLS handshake.
 private final class TLSBeginner: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -214,7 +214,7 @@ private final class TLSBeginner: ChannelInboundHandler {
     }
 }
 
-/// Keeps the first bytes that come through TLS.
+/// Collects the first bytes received through TLS.
 private final class AnswerCollector: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     private let first: EventLoopPromise<ByteBuffer>

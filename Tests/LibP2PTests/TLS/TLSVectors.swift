@@ -40,7 +40,7 @@ enum TLSVectors {
         9ec9204b3f774a08b70849646b6a1e6b8b27f93dc00ed58545d9fe022100b00dafa549d0f03547878338c7b15e750288\
         8f6d45db387e5ae6b5d46899cef0
         """
-    /// An ECDSA identity whose signature is not its own.
+    /// An ECDSA identity with a foreign signature.
     static let forged =
         """
         308201f73082019da0030201020204499602d2300a06082a8648ce3d040302302031123010060355040a13096c696270\

@@ -26,7 +26,7 @@ struct Arbitrary {
         return String((0..<int(count)).map { _ in element(of: characters) })
     }
 
-    /// Arbitrary bytes, read as UTF-8 with repairs: what a hostile client may send.
+    /// Arbitrary bytes, repaired to UTF-8, as a hostile client may send them.
     mutating func hostileText(upTo count: Int) -> String {
         let pieces = [
             "sha256:", "sha512:", "/v2/", "/manifests/", "/blobs/", "?ns=", "%2", "%zz", "@", ":", "/", "..", "\u{301}",

@@ -1,12 +1,12 @@
 public import Multiformats
 import Time
 
-/// What the table tells.
+/// Queries of the table.
 extension RoutingTable {
-    /// Whether the peer is in the table (waiting is not).
+    /// Whether the peer is in the table; replacements are not.
     public func contains(_ id: PeerID) -> Bool { find(id) != nil }
 
-    /// The peer as the table knows it.
+    /// The id and addresses of a peer in the table.
     public func info(of id: PeerID) -> PeerInfo? {
         find(id).map { buckets[$0.bucket].entries[$0.place].info }
     }
@@ -16,7 +16,7 @@ extension RoutingTable {
         buckets.flatMap { bucket in bucket.entries.lazy.map(\.info) }
     }
 
-    /// What the table knows of each of its peers, bucket by bucket.
+    /// All peers with their state, bucket by bucket.
     public var snapshot: [PeerSnapshot] {
         buckets.enumerated().flatMap { index, bucket in
             bucket.entries.map { PeerSnapshot(info: $0.info, bucket: index, lastSeen: $0.lastSeen) }
@@ -25,16 +25,16 @@ extension RoutingTable {
 
     /// A peer of the table.
     public struct PeerSnapshot: Hashable, Sendable {
-        /// Who it is, and where.
+        /// The id and addresses.
         public var info: PeerInfo
-        /// The leading bits that its position shares with the node's own.
+        /// The number of leading bits that its position shares with the node's own.
         public var bucket: Int
-        /// When it last answered or asked.
+        /// The time of its last reply or request.
         public var lastSeen: MonotonicTime
     }
 
-    /// How many leading bits the node's position shares with that of the K-th closest peer; zero if there are fewer.
-    /// So many bits has the region in which the node knows everybody, about.
+    /// The number of leading bits that the node's position shares with that of the K-th closest peer; zero with fewer
+    /// peers. This is about the prefix length of the region in which the node knows all peers.
     var neighbourhoodPrefix: Int {
         var found = 0
         for index in buckets.indices.reversed() {
@@ -47,12 +47,12 @@ extension RoutingTable {
     /// The `limit` peers of the table that are closest to a position, the closest first.
     public func closest(_ limit: Int, to target: KeySpacePosition) -> [PeerInfo] {
         guard limit > 0, !buckets.isEmpty else { return [] }
-        // Let c be the prefix that the target shares with this node. Closest are the peers of bucket c, which share
-        // more than c bits with the target; then those of all longer buckets, which share exactly c; then bucket
-        // c - 1, and so on down.
+        // Let c be the length of the prefix that the target shares with this node. The closest peers are those of
+        // bucket c, which share more than c bits with the target; then those of all deeper buckets, which share exactly
+        // c; then bucket c - 1, and so on.
         let shared = localPosition.commonPrefixLength(with: target)
         var result: [PeerInfo] = []
-        // Places are sorted, not peers, most of which are not among the closest.
+        // Sorts indices, not peers, because most peers are not among the closest.
         func append(_ range: Range<Int>) {
             var places: [(distance: KeySpaceDistance, bucket: Int, index: Int)] = []
             for bucket in range {
