@@ -194,9 +194,10 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(name: "DebugAPI", swiftSettings: strict),
         .target(
             name: "DebugPage",
-            dependencies: ["Monitoring"],
+            dependencies: ["DebugAPI"],
             resources: [
                 .embedInCode("Assets/page.css"), .embedInCode("Assets/page.js"), .embedInCode("Assets/icon.svg"),
             ],
@@ -210,7 +211,7 @@ let package = Package(
             dependencies: [
                 "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
                 "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
-                "NodeConfiguration", "Monitoring", "DebugPage",
+                "NodeConfiguration", "Monitoring", "DebugAPI", "DebugPage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -423,13 +424,14 @@ let package = Package(
         ),
         .testTarget(
             name: "DebugPageTests",
-            dependencies: ["DebugPage", "Monitoring", "StructuredText", "TestSupport"],
+            dependencies: ["DebugAPI", "DebugPage", "StructuredText", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "LibP2P",
+                "spegel", "ContainerdStore", "ContentStore", "DebugAPI", "DebugPage", "Files", "HTTPClient",
+                "Kubernetes", "LibP2P",
                 "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing", "StructuredText",
                 "TestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,4 +1,4 @@
-"""The page at /debug/web/ as a person sees it."""
+"""The page at /debug/web/ in a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECTIONS = ("node", "saved", "transfers", "peers", "images", "failures")
 
 
 def _throttled_get(node: Node, path: str, size: int, chunk: int, pause: float, done: threading.Event) -> None:
-    """A client that reads slowly, so that its transfer can be seen."""
+    """A client that reads slowly, so that the page shows its transfer."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.connect((node.host, node.registry_port))
@@ -35,14 +35,14 @@ def _only_own_requests(page, node: Node) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def some_traffic(cluster: Cluster) -> None:
-    """Node 3 has pulled the image once, and asked for something that nobody has."""
+    """Node 3 has pulled the image once, and has asked for an image that no node has."""
     third = cluster.nodes[2]
     third.pull(IMAGE, cluster.manifests[IMAGE])
     status, _, _ = third.ask("/v2/team/absent/manifests/1?ns=registry.example", port=third.registry_port)
     assert status == 404
 
 
-def test_the_page_tells_of_the_node(cluster: Cluster, open_page, shots: Path):
+def test_the_page_shows_the_node(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[2]
     page = open_page(node.page)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
@@ -55,14 +55,14 @@ def test_the_page_tells_of_the_node(cluster: Cluster, open_page, shots: Path):
         assert f"{other.host}:{other.registry_port}" in page.text("#peers")
     assert page.evaluate("document.querySelectorAll('#peers tbody tr').length") == 2
     page.wait_for("/\\d ms/.test(document.querySelector('#peers').innerText)", "round-trip times are measured")
-    # Of the other nodes only the first was told its zone.
+    # Of the other nodes only the first has a zone.
     zones = {peer["peer"]: peer["zone"] for peer in status["peers"]["list"]}
     assert status["node"]["zone"] == "zone-3" and set(zones.values()) == {"zone-1", None}
     assert "zone-3" in page.text("#node") and "Zone" in page.text("#peers thead")
     cells = page.evaluate(
         "Array.from(document.querySelectorAll('#peers tbody tr'), row => row.lastElementChild.innerText.trim()).join()")
     assert sorted(cells.split(",")) == ["zone-1", "–"]
-    assert "28.3 MB" in page.text("#saved") and "left to the source" in page.text("#saved")
+    assert "28.3 MB" in page.text("#saved") and "left to upstream" in page.text("#saved")
     assert page.evaluate("document.querySelectorAll('#saved svg path').length") == 6
     _only_own_requests(page, node)
     # The first node holds the images.
@@ -80,7 +80,7 @@ def test_it_is_light_and_fast(cluster: Cluster, open_page):
     assert len(own) >= 3, own
     weight = sum(own.values())
     assert weight < 100_000, own
-    # Where the machine is busy with something else, one of a few goes shows it.
+    # On a busy machine the fastest of a few loads counts.
     times = []
     for _ in range(5):
         page.open(node.page)
@@ -93,12 +93,12 @@ def test_it_is_complete_without_its_script(cluster: Cluster, open_page):
     node = cluster.nodes[2]
     page = open_page(node.page, script=False)
     text = page.text()
-    for word in ("This node", "Ready", "Other nodes", "from other nodes, not from the source"):
+    for word in ("This node", "Ready", "Peers", "from peers instead of upstream"):
         assert word in text
     page.open(f"{node.page}?reference={reference(IMAGE)}")
     assert "held in the cluster" in page.text("#result") and "layer" in page.text("#result")
     page.submit(lambda: page.click("button.second"))
-    assert "All digests are right." in page.text("#result")
+    assert "All digests match." in page.text("#result")
     assert page.evaluate("location.pathname") == "/debug/web/pull"
 
 
@@ -106,7 +106,7 @@ def test_it_updates_by_itself(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[1]
     page = open_page(node.page)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
-    assert "Nothing is being sent." in page.text("#transfers")
+    assert "No transfer is in flight." in page.text("#transfers")
     requests = len([address for address in page.requests if not address.endswith("/events")])
     layer = cluster.manifests[IMAGE]
     _, resolved = node.json(f"/debug/api/resolve?reference={reference(IMAGE)}")
@@ -136,7 +136,7 @@ def test_it_updates_by_itself(cluster: Cluster, open_page, shots: Path):
         done.set()
         for reader in readers:
             reader.join()
-    page.wait_for("document.querySelector('#transfers').innerText.includes('Nothing')", "the transfers are over")
+    page.wait_for("document.querySelector('#transfers').innerText.includes('No transfer')", "the transfers are over")
     assert len([address for address in page.requests if not address.endswith("/events")]) == requests
 
 
@@ -152,13 +152,13 @@ def test_a_search_shows_who_holds_what(cluster: Cluster, open_page, shots: Path)
     assert text.count(holder) == 6 and "6 of 6 pieces of content" in text and "ms" in text
     assert page.evaluate("location.search") == f"?reference={reference(IMAGE)}"
     page.screenshot(shots / "search-light.png")
-    # A search leads here from elsewhere too.
+    # A link of another page leads to a search too.
     again = open_page(f"{node.page}?reference={reference(IMAGE)}")
     assert holder in again.text("#result")
-    # What nobody has, and what is no name.
-    page.evaluate("document.getElementById('reference').value = 'nobody/has:this'")
+    # An image that no node has, and a text that is no name.
+    page.evaluate("document.getElementById('reference').value = 'absent/image:1'")
     page.click("#search button")
-    page.wait_for("document.getElementById('result').innerText.includes('Nobody holds it')", "there is no holder")
+    page.wait_for("document.getElementById('result').innerText.includes('No node holds it')", "there is no holder")
     page.evaluate("document.getElementById('reference').value = '<b>x</b>'")
     page.click("#search button")
     page.wait_for("document.querySelector('#result [role=alert]')", "it is no name")
@@ -179,7 +179,7 @@ def test_a_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
     page.wait_for("document.querySelector('#result svg.waterfall, #result [role=alert]')", "the pull is shown")
     text = page.text("#result")
     assert page.evaluate("document.querySelectorAll('#result svg.waterfall').length") == 5, text
-    assert "All digests are right." in text and "28.3 MB" in text and "first byte after" in text
+    assert "All digests match." in text and "28.3 MB" in text and "first byte after" in text
     assert page.evaluate("document.querySelectorAll('#result rect.bar-hit').length") >= 3
     page.screenshot(shots / "pull-light.png")
     # Nothing of it is kept.
@@ -248,7 +248,7 @@ def test_subscribers_are_bounded(cluster: Cluster):
                     break
             statuses.append(int(answer.split(b" ", 2)[1]))
         assert statuses == [200] * 16 + [429] * 4
-        # What Prometheus asks for is answered all the same.
+        # The node still answers Prometheus.
         assert node.ask("/metrics")[0] == 200
     finally:
         for one in connections:
@@ -275,7 +275,7 @@ def test_the_keyboard_is_enough(cluster: Cluster, open_page):
             " seen: e.getBoundingClientRect().left >= 0}))(document.activeElement)")
         assert focus["outline"] != "none" and focus["width"] >= 2 and focus["seen"], focus
         order.append(focus["name"])
-    assert order[:4] == ["Skip to the content", "reference", "Look up", "Test pull"], order
+    assert order[:4] == ["Skip to content", "reference", "Look up", "Test pull"], order
     assert IMAGE in order[4:], order
     # A live page leaves the focus where it is.
     page.settle(2.5)
@@ -285,7 +285,7 @@ def test_the_keyboard_is_enough(cluster: Cluster, open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_read_it(cluster: Cluster, open_page, shots: Path, scheme: str):
+def test_it_is_accessible(cluster: Cluster, open_page, shots: Path, scheme: str):
     node = cluster.nodes[0]
     page = open_page(f"{node.page}?reference={reference(IMAGE)}", dark=scheme == "dark")
     assert page.evaluate("document.documentElement.lang") == "en" and page.evaluate("document.title")
@@ -355,16 +355,16 @@ def test_nothing_sticks_out_of_a_narrow_screen(cluster: Cluster, open_page, shot
 
 
 def test_it_shows_what_came_from_the_source(cluster: Cluster, open_page, shots: Path):
-    """Comes late: the node holds something from now on."""
+    """Comes late: from now on the node holds an image."""
     node = cluster.nodes[2]
     data = os.urandom(9_000_000)
     path = f"/v2/team/new/blobs/sha256:{hashlib.sha256(data).hexdigest()}?ns=registry.example"
     assert node.ask(path, port=node.registry_port)[0] == 404
     page = open_page(node.page, dark=True)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
-    # As if the client had got it from there.
+    # As if the client had pulled it from there.
     make_layout(node.folder / "store", {"registry.example/team/new:1": [data]})
-    page.wait_for("document.querySelector('#saved').innerText.includes('9 MB')", "what came is told")
+    page.wait_for("document.querySelector('#saved').innerText.includes('9 MB')", "the bytes are shown")
     _, status = node.json("/debug/api/status")
     assert status["totals"]["sourceBytes"] == len(data)
     assert sum(period["sourceBytes"] for period in status["history"]["minutes"]) == len(data)
@@ -384,15 +384,15 @@ def test_it_can_be_turned_off(spegel_binary: Path, tmp_path: Path):
         node.stop()
 
 
-def test_failures_are_told_with_their_reasons(cluster: Cluster, open_page, shots: Path):
+def test_failures_have_their_reasons(cluster: Cluster, open_page, shots: Path):
     """Comes last: it takes a node away."""
     node = cluster.nodes[2]
     page = open_page(node.page)
-    assert "Nothing has failed since the start." in page.text("#failures")
+    assert "No failure since the start." in page.text("#failures")
     cluster.nodes[1].kill()
     status, report = node.json(f"/debug/api/pull?reference={reference(OTHER_IMAGE)}", method="POST")
     assert status == 200 and not report["complete"] and report["error"], report
-    page.wait_for("document.querySelector('#failures tbody tr')", "the failure is told")
+    page.wait_for("document.querySelector('#failures tbody tr')", "the failure is shown")
     row = page.text("#failures tbody tr")
     assert "connect_failed" in row and OTHER_IMAGE.rsplit(":", 1)[0] in row
     assert f"{cluster.nodes[1].host}:{node.registry_port}" in row

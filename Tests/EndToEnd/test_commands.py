@@ -357,7 +357,7 @@ def test_pull_through_the_mirror(spegel_binary: Path, lab: Lab, nodes: list[Node
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
-    """What docs/api.md says that a node tells, as far as the commands read it."""
+    """A node whose documents have only the members that the commands read (docs/api.md)."""
 
     answers = {
         "/debug/api/status": (200, {
@@ -372,6 +372,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
                           "size": 5, "heldHere": False, "lookup": {"outcome": "found", "milliseconds": 2, "hops": 0},
                           "holders": [{"peer": "12D3KooB", "registries": ["10.0.0.2:5000"]}]}]}),
         "/debug/api/resolve?reference=a%20b": (400, {"error": "'a b' is no image"}),
+        "/debug/api/resolve?reference=newer": (200, {"image": "newer", "holders": []}),
     }
 
     def do_GET(self):
@@ -395,7 +396,7 @@ def test_status_and_resolve_read_what_a_node_tells(spegel_binary: Path):
             status = _spegel(spegel_binary, "status", address)
             assert status.returncode == 1, "the node is not ready"
             assert "ready     NO: no peers" in status.stdout and "STALLED   the router" in status.stdout
-            assert "saved     5.00 MB came from other nodes, 3 requests (75 % of 4)" in status.stdout
+            assert "saved     5.00 MB from peers in 3 requests (75 % of 4)" in status.stdout
             told = _spegel(spegel_binary, "status", address, "--output=json")
             assert json.loads(told.stdout) == _Page.answers["/debug/api/status"][1]
             resolve = _spegel(spegel_binary, "resolve", "docker.io/a/b:1", address)
@@ -403,6 +404,9 @@ def test_status_and_resolve_read_what_a_node_tells(spegel_binary: Path):
             assert re.search(r"^tag +sha256:a{12} +5 B +found in 2.00 ms +10.0.0.2:5000$", resolve.stdout, re.M)
             refused = _spegel(spegel_binary, "resolve", "a b", address)
             assert (refused.returncode, refused.stderr) == (1, "spegel: 'a b' is no image.\n")
+            unreadable = _spegel(spegel_binary, "resolve", "newer", address)
+            assert unreadable.returncode == 1
+            assert "found a document without 'reference'. The node may run another version" in unreadable.stderr
         finally:
             server.shutdown()
             thread.join()
@@ -415,7 +419,7 @@ def test_status_says_why_a_node_does_not_tell(spegel_binary: Path, lab: Lab):
     assert off.returncode == 1 and "it runs with --debug-web-enabled=false" in off.stderr
     wrong = _spegel(spegel_binary, "status", "--address=127.0.0.1:5000", node=node)
     assert wrong.returncode == 1
-    assert "http://127.0.0.1:5000 is a node's registry: name its --metrics-addr" in wrong.stderr
+    assert "expected the metrics address of a node, got its registry, http://127.0.0.1:5000." in wrong.stderr
     node.spegel.close()
     gone = _spegel(spegel_binary, "resolve", "docker.io/a/b:1", node=node)
     assert gone.returncode == 1

@@ -1,4 +1,4 @@
-"""What a node tells of itself: metrics, health, logs, the debug pages, its settings."""
+"""What a node tells of itself: metrics, health, logs, the API of the page, its settings."""
 
 from __future__ import annotations
 
@@ -78,34 +78,42 @@ def test_metrics(lab: Lab, nodes: list[Node]):
         assert checked.returncode == 0 and not checked.stdout + checked.stderr, (checked.stdout, checked.stderr)
 
 
-def test_debug_pages(lab: Lab, nodes: list[Node]):
+def test_debug_api(lab: Lab, nodes: list[Node]):
     one, two, _ = nodes
     image = lab.push("lab/app")
     lab.share(image, [one])
     digest = image.manifest_digests()[0]
     tag = f"{registry.NAME}/{image.repository}:{image.tag}"
 
-    peers = _debug(one, "/debug/peers")
+    status = _debug(one, "/debug/api/status")
+    peers = status["peers"]["list"]
     assert {peer["peer"] for peer in peers} == {node.spegel.peer_id() for node in nodes[1:]}
     assert all(peer["connected"] and peer["inRoutingTable"] and peer["addresses"] for peer in peers)
+    for peer in peers:
+        assert peer["bucket"] >= 0 and peer["idleMilliseconds"] >= 0, peer
+        assert {connection["muxer"] for connection in peer["connections"]} == {"/yamux/1.0.0"}, peer
     for key in (digest, tag):
-        held = _debug(one, f"/debug/content?key={quote(key)}")
-        assert held["held"] and held["advertised"] and held["digest"] == digest and held["size"] > 100
-        assert not _debug(two, f"/debug/content?key={quote(key)}")["held"]
-        resolved = _debug(two, f"/debug/resolve?key={quote(key)}")
-        assert [found["peer"] for found in resolved["providers"]] == [one.spegel.peer_id()]
-        assert resolved["outcome"] in ("local", "found") and resolved["milliseconds"] < 5000
-    state = _debug(one, "/debug/state")
-    assert state["peer"] == one.spegel.peer_id() and state["ready"]["ready"] and state["stalls"] == []
-    assert state["store"]["contents"] >= 3 and state["router"]["connectedPeers"] == 2
+        [held] = _debug(one, f"/debug/api/resolve?reference={quote(key)}&follow=false")["contents"]
+        assert held["heldHere"] and held["advertised"] and held["digest"] == digest and held["size"] > 100
+        [resolved] = _debug(two, f"/debug/api/resolve?reference={quote(key)}&follow=false")["contents"]
+        assert resolved["key"] == key and not resolved["heldHere"]
+        assert [holder["peer"] for holder in resolved["holders"]] == [one.spegel.peer_id()]
+        assert all(holder["addresses"] and holder["registries"] for holder in resolved["holders"])
+        lookup = resolved["lookup"]
+        assert lookup["outcome"] in ("local", "found") and lookup["milliseconds"] < 5000
+    assert status["node"]["peer"] == one.spegel.peer_id() and status["node"]["ready"]
+    assert status["node"]["stalls"] == [] and status["router"]["ready"] and status["router"]["handledMessages"] > 0
+    assert status["store"]["contents"] >= 3 and status["peers"]["connected"] == 2
 
-    assert one.spegel.request("GET", "/debug/content", port=METRICS_PORT).status == 400
-    assert one.spegel.request("GET", "/debug/state").status == 404, "not on the registry's port"
+    assert one.spegel.request("GET", "/debug/api/resolve", port=METRICS_PORT).status == 400
+    assert one.spegel.request("GET", "/debug/api/status").status == 404, "not on the registry's port"
+    for path in ("state", "peers", f"content?key={quote(tag)}", f"resolve?key={quote(tag)}"):
+        assert one.spegel.request("GET", f"/debug/{path}", port=METRICS_PORT).status == 404, path
     one.spegel.process.stop()
     one.spegel.options["debug-web-enabled"] = "false"
     one.spegel.start()
     one.spegel.wait_until_ready()
-    assert one.spegel.request("GET", "/debug/state", port=METRICS_PORT).status == 404
+    assert one.spegel.request("GET", "/debug/api/status", port=METRICS_PORT).status == 404
     assert one.spegel.request("GET", "/metrics", port=METRICS_PORT).status == 200
 
 

@@ -107,8 +107,8 @@ class Node:
 
     def in_flight(self) -> dict[str, float]:
         """What it is busy with for clients and other nodes."""
-        state = json.loads(self._get("/debug/state"))["registry"]
-        gauges = {name: state[name] for name in ("requestsInFlight", "mirrorsInFlight")}
+        registry = json.loads(self._get("/debug/api/status"))["registry"]
+        gauges = {name: registry[name] for name in ("requestsInFlight", "mirrorsInFlight")}
         gauges["http_requests_inflight"] = self.metrics().get('http_requests_inflight{handler="/v2/*"}', 0)
         return gauges
 

@@ -7,7 +7,7 @@ import Testing
 struct LivenessTests {
     let start = SuspendingClock.now
 
-    @Test func aPartIsStuckOnceItsDeadlineHasPassed() {
+    @Test func aPartIsStalledAfterItsDeadline() {
         var liveness = Liveness()
         liveness.watch("a", deadline: .seconds(10), now: start)
         liveness.watch("b", deadline: .seconds(60), now: start)
@@ -18,7 +18,7 @@ struct LivenessTests {
         #expect(liveness.stalls(now: start + .seconds(61)).map(\.part) == ["a", "b"])
     }
 
-    @Test func aPartThatMovesAgainIsNotStuck() {
+    @Test func aHeartbeatEndsAStall() {
         var liveness = Liveness()
         liveness.watch("a", deadline: .seconds(10), now: start)
         liveness.beat("a", at: start + .seconds(30))
@@ -29,7 +29,7 @@ struct LivenessTests {
         #expect(liveness.stalls(now: start + .seconds(41)).count == 1)
     }
 
-    @Test func onlyWhatIsWatchedCounts() {
+    @Test func partsThatAreNotWatchedAreIgnored() {
         var liveness = Liveness()
         liveness.beat("stranger", at: start)
         #expect(liveness.stalls(now: start + .seconds(1000)).isEmpty)
@@ -38,7 +38,7 @@ struct LivenessTests {
         #expect(liveness.stalls(now: start + .seconds(1000)).isEmpty)
     }
 
-    @Test func aMonitorAsksThoseWhoKnowThemselves() async throws {
+    @Test func aMonitorPollsParts() async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let monitor = LivenessMonitor(group: group)
         monitor.watch("early", deadline: .milliseconds(1), lastMove: { .now })

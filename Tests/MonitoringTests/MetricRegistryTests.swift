@@ -14,7 +14,7 @@ struct MetricRegistryTests {
 
     func lines() -> [String] { registry.text.split(separator: "\n").map(String.init) }
 
-    @Test func whatNobodyHasCountedIsNotShown() {
+    @Test func aMetricWithoutSamplesIsNotOnThePage() {
         #expect(registry.text.isEmpty)
     }
 
@@ -30,7 +30,7 @@ struct MetricRegistryTests {
         )
     }
 
-    @Test func aCounterNeverGoesBack() {
+    @Test func aCounterNeverDecreases() {
         let counter = Counter(label: "a_total", dimensions: [("kind", "x"), ("name", "n")], factory: registry)
         counter.increment(by: 5)
         counter.increment(by: -3)
@@ -65,7 +65,7 @@ struct MetricRegistryTests {
         )
     }
 
-    @Test func whatWasNotAnnouncedOrIsOfAnotherKindGoesNowhere() {
+    @Test func unknownMetricsAndWrongKindsAreIgnored() {
         Counter(label: "unknown_total", factory: registry).increment()
         Counter(label: "b", factory: registry).increment()
         Meter(label: "a_total", factory: registry).set(1)
@@ -73,12 +73,12 @@ struct MetricRegistryTests {
         #expect(registry.text.isEmpty)
     }
 
-    @Test func labelsAreBoundedWhateverIsCounted() {
+    @Test func labelsAreBounded() {
         var generator = SeededGenerator()
         let seed = generator.seed
         for index in 0..<(MetricFamily.maximumSeries * 2) {
             let kind = Bool.random(using: &generator) ? "x" : "\(generator.next())"
-            let dimensions = [("kind", kind), ("name", "\(index)"), ("nobody", "\(index)")]
+            let dimensions = [("kind", kind), ("name", "\(index)"), ("unknown", "\(index)")]
             Counter(label: "a_total", dimensions: dimensions, factory: registry).increment()
         }
         let samples = lines().dropFirst(2)
@@ -89,7 +89,7 @@ struct MetricRegistryTests {
         #expect(kinds.isSubset(of: ["x", "other"]), "seed \(seed)")
     }
 
-    @Test func whatIsAskedForIsShownAndBounded() {
+    @Test func collectedMetricsAreBounded() {
         registry.collect { metrics in
             metrics.set("d_bytes", [("name", "x")], to: 1)
             metrics.set("d_bytes", [("name", "x")], to: 2)

@@ -23,7 +23,7 @@ struct RepetitionLimiterTests {
         #expect(limiter.admit("m", details: 1, now: .seconds(61)).isWritten)
     }
 
-    @Test func aWindowThatNobodyHasEndedEndsWithTheNextLine() {
+    @Test func theNextLineEndsAWindowWhoseTimeIsOver() {
         var limiter = RepetitionLimiter(limits: limits)
         _ = limiter.admit("m", details: 1, now: .zero)
         _ = limiter.admit("m", details: 1, now: .seconds(1))
@@ -40,7 +40,7 @@ struct RepetitionLimiterTests {
         #expect(limiter.finish(now: .seconds(5)).map(\.count) == [7])
     }
 
-    @Test func whatIsKeptIsBoundedAndNoLineIsLost() {
+    @Test func memoryIsBoundedAndEachLineCounts() {
         var generator = SeededGenerator()
         let seed = generator.seed
         var limiter = RepetitionLimiter(limits: limits)

@@ -1,4 +1,6 @@
 import ContentStore
+import DebugAPI
+import HTTPClient
 import LibP2P
 import Logging
 import Monitoring
@@ -13,12 +15,12 @@ import Testing
 
 @testable import spegel
 
-/// The page costs something only while somebody looks.
+/// The page and its API over HTTP. They cost nothing without a reader.
 struct DebugPagesTests {
-    /// How often those who listen are told.
+    /// The time between two events.
     private static let interval = Duration.milliseconds(20)
 
-    /// How often the node was asked how it is, which each report of it does once.
+    /// The number of calls for the node's readiness, which each status makes once.
     final class Reports: Sendable {
         private let number = Atomic(0)
 
@@ -26,14 +28,14 @@ struct DebugPagesTests {
 
         func add() { number.add(1, ordering: .relaxed) }
 
-        /// Whether so many more come in time.
+        /// Whether a number of calls follow in time.
         func grow(by more: Int) async throws -> Bool {
             let goal = count + more
             for _ in 0..<2000 where count < goal { try await Task.sleep(for: .milliseconds(5)) }
             return count >= goal
         }
 
-        /// Whether there is a time of 25 intervals without any.
+        /// Whether 25 intervals pass without a call.
         func cease() async throws -> Bool {
             for _ in 0..<20 {
                 let before = count
@@ -44,7 +46,7 @@ struct DebugPagesTests {
         }
     }
 
-    /// The report of a node of which nothing runs.
+    /// The report of a node that does not run.
     private func nodeReport(_ folder: TemporaryFolder, readiness: @escaping @Sendable () -> Readiness) throws
         -> NodeReport
     {
@@ -128,14 +130,57 @@ struct DebugPagesTests {
         return client
     }
 
-    /// Whether a client is told of the node in time.
-    private func isTold(_ client: PlainConnection) async -> Bool {
+    /// Whether a client gets a status in time.
+    private func getsStatus(_ client: PlainConnection) async -> Bool {
         var text = ""
         for _ in 0..<200 where !text.contains("event: status") { text += await client.receive(for: .milliseconds(50)) }
         return text.hasPrefix("HTTP/1.1 200 ") && text.contains("event: status")
     }
 
-    @Test func reportsAreMadeOnlyWhileSomebodyListens() async throws {
+    private func api(_ port: Int) throws -> NodeAPI {
+        NodeAPI(url: try #require(HTTPURL("http://127.0.0.1:\(port)")))
+    }
+
+    @Test func commandsReadWhatANodeSends() async throws {
+        try await withPages { port, _ in
+            let status = try await api(port).status()
+            #expect(status.document.node.version == Version.text && status.document.node.registry == ":5000")
+            #expect(status.document.node.isReady && status.document.store.state == .starting)
+            #expect(String(decoding: status.bytes, as: UTF8.self).hasPrefix(#"{"failures":[],"history":"#))
+
+            let report = try await api(port).resolve("alpine:3").document
+            #expect(report.name == "docker.io/library/alpine:3" && report.contents.map(\.kind) == [.tag])
+            #expect(report.contents.first?.isHeldHere == false && report.contents.first?.holders == [])
+            let error = await #expect(throws: NodeAPI.Failure.self) { try await api(port).resolve("a b") }
+            #expect(error?.description.hasPrefix("'a b' is neither an image nor a digest") == true)
+        }
+    }
+
+    @Test func aLookupCanBeWithoutFollowing() async throws {
+        try await withPages { port, _ in
+            let client = try PlainConnection(port: port)
+            func ask(_ query: String) async throws -> String {
+                try await client.ask("GET /debug/api/resolve?\(query) HTTP/1.1\r\nHost: x\r\n\r\n")
+            }
+            let digest = "sha256:" + String(repeating: "a", count: 64)
+            let answer = try await ask("reference=\(digest)&follow=false")
+            #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.contains(#""kind":"content""#))
+            #expect(try await ask("reference=\(digest)&follow=no").hasPrefix("HTTP/1.1 400 "))
+            #expect(try await ask("follow=false").hasPrefix("HTTP/1.1 400 "))
+        }
+    }
+
+    @Test func theOlderPathsAreGone() async throws {
+        try await withPages { port, _ in
+            let client = try PlainConnection(port: port)
+            for path in ["state", "peers", "content?key=a", "resolve?key=a"] {
+                let answer = try await client.ask("GET /debug/\(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                #expect(answer.hasPrefix("HTTP/1.1 404 "), "\(path)")
+            }
+        }
+    }
+
+    @Test func statusIsCollectedOnlyForReaders() async throws {
         try await withPages { port, reports in
             try await Task.sleep(for: Self.interval * 25)
             #expect(reports.count == 0)
@@ -143,14 +188,14 @@ struct DebugPagesTests {
             let page = try listen(port, "/debug/web/events")
             #expect(try await reports.grow(by: 5))
             let program = try listen(port, "/debug/api/events")
-            #expect(await isTold(program))
+            #expect(await getsStatus(program))
             page.close()
-            // The other still listens.
+            // The other client still reads.
             #expect(try await reports.grow(by: 20))
             program.close()
             #expect(try await reports.cease())
 
-            // A look at the page itself is one report and no more.
+            // The page itself collects the status once.
             let before = reports.count
             let look = try PlainConnection(port: port)
             #expect(try await look.ask("GET /debug/web/ HTTP/1.1\r\nHost: x\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
@@ -159,13 +204,12 @@ struct DebugPagesTests {
         }
     }
 
-    /// What a listener took is free again when it has gone.
-    @Test func thoseWhoLeaveMakeRoom() async throws {
+    @Test func aClientThatLeavesMakesRoomForAnother() async throws {
         try await withPages { port, reports in
             var clients: [PlainConnection] = []
             for _ in 0..<16 {
                 let client = try listen(port, "/debug/api/events")
-                #expect(await isTold(client))
+                #expect(await getsStatus(client))
                 clients.append(client)
             }
             let late = try PlainConnection(port: port)
@@ -174,13 +218,13 @@ struct DebugPagesTests {
             for client in clients { client.close() }
             #expect(try await reports.cease())
             late.send(request)
-            #expect(await isTold(late))
+            #expect(await getsStatus(late))
             late.close()
             #expect(try await reports.cease())
         }
     }
 
-    @Test func roundTripsAreMeasuredOnlyWhenSomebodyLooks() async throws {
+    @Test func roundTripsAreMeasuredOnlyForReaders() async throws {
         let pings = Mutex<[PeerID]>([])
         let peers = (0..<20).map { _ in KeyPair().peerID }
         let roundTrips = RoundTrips { peer in
@@ -193,7 +237,7 @@ struct DebugPagesTests {
         for _ in 0..<2000 where roundTrips.current(of: peers).isEmpty { try await Task.sleep(for: .milliseconds(5)) }
         #expect(roundTrips.current(of: peers) == Dictionary(uniqueKeysWithValues: peers.map { ($0, .milliseconds(3)) }))
         try await Task.sleep(for: .milliseconds(200))
-        // However often somebody looked meanwhile.
+        // One measurement, however many reads.
         #expect(pings.withLock { $0 }.count == peers.count)
         #expect(Set(pings.withLock { $0 }) == Set(peers))
     }

@@ -1,11 +1,12 @@
 import ContentStore
-import DebugPage
+import DebugAPI
 import OCI
+import Synchronization
 import Testing
 
 @testable import spegel
 
-/// Who holds an image, and test pulls, against a registry that is made up.
+/// Lookups and test pulls of images, against a registry in memory.
 struct ImageInspectionTests {
     /// An image of an index, two manifests, a configuration and two layers.
     private struct Image: Sendable {
@@ -62,10 +63,9 @@ struct ImageInspectionTests {
         ImageResolver(
             lookUp: { key in
                 let isThere = image.contents[key] != nil && !hidden.contains(key)
-                return ImageReport.Lookup(
-                    outcome: isThere ? "found" : "missed",
-                    duration: .milliseconds(1),
-                    holders: isThere ? [ImageReport.Holder(peerID: "one", registries: ["10.0.0.2:5000"])] : []
+                return (
+                    ImageReport.Lookup(outcome: isThere ? "found" : "missed", duration: .milliseconds(1)),
+                    isThere ? [ImageReport.Holder(peerID: "one", registries: ["10.0.0.2:5000"])] : []
                 )
             },
             held: { ImageResolver.Held(isHeld: here.contains($0), isAdvertised: false) },
@@ -90,7 +90,7 @@ struct ImageInspectionTests {
                 == ["docker.io/library/test:1", image.index, image.foreign, image.own, image.config] + image.layers
         )
         #expect(report.contents[0].digest == image.index)
-        #expect(report.contents.map { $0.lookup.holders.count } == [1, 1, 0, 1, 1, 1, 1])
+        #expect(report.contents.map { $0.holders.count } == [1, 1, 0, 1, 1, 1, 1])
         #expect(report.contents[3].platform == ImageDocument.ownPlatform && report.contents[5].size == 3)
     }
 
@@ -99,12 +99,34 @@ struct ImageInspectionTests {
         let manifest = await resolver(image).resolve(.digest(try Digest(image.own)), as: image.own)
         #expect(manifest.contents.map(\.kind) == [.manifest, .config, .layer, .layer])
         #expect(manifest.contents.map(\.depth) == [0, 1, 1, 1])
-        // What is no manifest is all that there is to say.
+        // A layer refers to nothing.
         let layer = await resolver(image).resolve(.digest(try Digest(image.layers[0])), as: "x")
         #expect(layer.contents.map(\.kind) == [.content] && layer.error == nil)
     }
 
-    @Test func whatNobodyHasEndsThere() async throws {
+    @Test func withoutFollowingNothingIsRead() async throws {
+        let image = try Image()
+        let lookups = Mutex<[String]>([])
+        let resolver = ImageResolver(
+            lookUp: { key in
+                lookups.withLock { $0.append(key) }
+                let holder = ImageReport.Holder(peerID: "one", registries: [])
+                return (ImageReport.Lookup(outcome: "found", duration: .milliseconds(1)), [holder])
+            },
+            held: { _ in ImageResolver.Held(isHeld: false, isAdvertised: false) },
+            read: { _, _ in
+                Issue.record("a document is read")
+                throw ImageResolver.Unreadable(description: "absent")
+            }
+        )
+        let tag = await resolver.resolve(.image(image.reference), as: "test:1", follows: false)
+        #expect(tag.contents.map(\.kind) == [.tag] && tag.contents[0].holders.map(\.peerID) == ["one"])
+        let digest = await resolver.resolve(.digest(try Digest(image.own)), as: image.own, follows: false)
+        #expect(digest.contents.map(\.kind) == [.content] && digest.error == nil)
+        #expect(lookups.withLock { $0 } == ["docker.io/library/test:1", image.own])
+    }
+
+    @Test func contentWithoutAHolderEndsTheReport() async throws {
         let image = try Image()
         let missing = await resolver(image, hidden: ["docker.io/library/test:1"]).resolve(
             .image(image.reference),
@@ -169,13 +191,13 @@ struct ImageInspectionTests {
             if key == image.layers[1] { answer.size = 77 }
         }.pull(image.reference, as: "x")
         #expect(
-            wrong.error == "the size is wrong" && wrong.steps.contains { $0.key == image.layers[1] && $0.error != nil }
+            wrong.error == "size mismatch" && wrong.steps.contains { $0.key == image.layers[1] && $0.error != nil }
         )
         let corrupt = await pull(image) { answer, key in
             guard key == image.layers[1], let other = try? Digest(image.layers[0]) else { return }
             answer.digest = other
         }.pull(image.reference, as: "x")
-        #expect(corrupt.error == "the digest is wrong" && !corrupt.isComplete)
+        #expect(corrupt.error == "digest mismatch" && !corrupt.isComplete)
         let absent = await pull(image).pull(try Reference("docker.io/library/test:2"), as: "x")
         #expect(absent.error?.contains("404") == true && absent.steps.count == 1)
     }

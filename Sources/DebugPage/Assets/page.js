@@ -1,4 +1,4 @@
-// Keeps the page up to date while it is looked at, and shows what is searched for without going to another page.
+// Keeps the page up to date while it is visible, and shows the result of a search in place.
 
 const live = document.getElementById("live");
 const form = document.getElementById("search");
@@ -19,14 +19,14 @@ function listen() {
     live.classList.add("on");
     for (const [id, html] of Object.entries(JSON.parse(event.data))) {
       const place = document.getElementById(id);
-      // Whoever is in the middle of something keeps it.
+      // A section with the focus stays, so that the keyboard keeps its place.
       if (place && !place.contains(document.activeElement)) place.innerHTML = html;
     }
   });
   source.addEventListener("error", () => {
     live.classList.remove("on");
-    say("Not connected, trying again");
-    // After an answer other than a stream the browser does not try again by itself.
+    say("Disconnected, reconnecting");
+    // After a response that is no stream the browser does not reconnect by itself.
     if (source?.readyState === EventSource.CLOSED) {
       source = undefined;
       setTimeout(listen, 5000);
@@ -45,10 +45,10 @@ document.addEventListener("visibilitychange", () => (document.hidden ? stop() : 
 window.addEventListener("pagehide", stop);
 window.addEventListener("pageshow", listen);
 
-let asked = 0;
+let latest = 0;
 
 async function show(words, request) {
-  const mine = ++asked;
+  const mine = ++latest;
   result.setAttribute("aria-busy", "true");
   const note = document.createElement("p");
   note.className = "empty";
@@ -58,9 +58,9 @@ async function show(words, request) {
   try {
     html = await (await fetch(request)).text();
   } catch {
-    note.textContent = "The node does not answer.";
+    note.textContent = "The node does not respond. Check that it is running, then try again.";
   }
-  if (mine !== asked) return;
+  if (mine !== latest) return;
   if (html !== undefined) result.innerHTML = html;
   result.removeAttribute("aria-busy");
 }

@@ -1,10 +1,10 @@
-/// A piece of HTML. Text and the values of attributes are escaped whatever they hold; names are known when the program
-/// is compiled. There is no other way to make one, so nothing from outside becomes a tag.
+/// A piece of HTML. It escapes all text and all values of attributes; the names are compiled in. There is no other way to
+/// make one, so text from outside never becomes markup.
 struct HTML: Hashable, Sendable {
     /// The markup.
     private(set) var text = ""
 
-    /// Nothing.
+    /// An empty piece.
     init() {}
 
     /// A text, escaped.
@@ -14,7 +14,7 @@ struct HTML: Hashable, Sendable {
 
     /// An element with its content.
     ///
-    /// - Parameter attributes: Their values; an attribute whose value is `nil` is left out.
+    /// - Parameter attributes: the values by name. An attribute whose value is `nil` is left out.
     init(
         _ name: StaticString,
         _ attributes: KeyValuePairs<StaticString, String?> = [:],
@@ -42,7 +42,7 @@ struct HTML: Hashable, Sendable {
         return sum
     }
 
-    /// HTML, "Void elements": those that have no end tag.
+    /// Whether an element has no end tag (HTML, "Void elements").
     private static func isVoid(_ name: StaticString) -> Bool {
         switch "\(name)" {
         case "input", "link", "meta", "br": true
@@ -50,7 +50,7 @@ struct HTML: Hashable, Sendable {
         }
     }
 
-    /// What could end a text or a quoted value. Control characters, which HTML does not allow, become U+FFFD.
+    /// Escapes what could end a text or a quoted value. Control characters, which HTML does not allow, become U+FFFD.
     private static func escape(_ text: some StringProtocol, into result: inout String) {
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -62,7 +62,7 @@ struct HTML: Hashable, Sendable {
             case "\t", "\n": result.unicodeScalars.append(scalar)
             default:
                 let isControl = scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-                // What turns the direction of writing around could make a name look like another.
+                // A change of direction could make one name look like another.
                 let isDirection = (0x202A...0x202E).contains(scalar.value) || (0x2066...0x2069).contains(scalar.value)
                 result.unicodeScalars.append(isControl || isDirection ? "\u{FFFD}" : scalar)
             }
@@ -70,7 +70,7 @@ struct HTML: Hashable, Sendable {
     }
 }
 
-/// Puts pieces of HTML and texts together.
+/// A result builder that joins pieces of HTML and texts.
 @resultBuilder
 enum HTMLBuilder {
     static func buildExpression(_ piece: HTML) -> HTML { piece }

@@ -1,6 +1,6 @@
-import Monitoring
+import DebugAPI
 
-/// Numbers, sizes and times as people read them. One way everywhere, whatever the language of the machine.
+/// Numbers, sizes and times for the page, in English.
 enum Words {
     /// `1.2 GB`: powers of a thousand.
     static func bytes(_ count: some BinaryInteger) -> String {
@@ -55,7 +55,7 @@ enum Words {
         "\(count(number)) \(number == 1 ? one : many)"
     }
 
-    /// The first characters of a digest, which are enough to tell it from others; other texts whole.
+    /// The first characters of a digest, which identify it. Other texts stay whole.
     static func key(_ key: String) -> String {
         guard let colon = key.firstIndex(of: ":"), ["sha256", "sha512"].contains(key[..<colon]),
             !key.contains("/")
@@ -69,7 +69,7 @@ enum Words {
         id.count > 20 ? "\(id.prefix(6))…\(id.suffix(8))" : id
     }
 
-    /// `14:05:09`, of the clock of the world (UTC).
+    /// `14:05:09`, in UTC.
     static func clock(_ time: Double) -> String {
         guard time.isFinite, time >= 0, time < 1e11 else { return "" }
         let seconds = Int(time) % 86_400
@@ -77,7 +77,7 @@ enum Words {
             .joined(separator: ":")
     }
 
-    /// Three digits that matter, at most: `1.25`, `12.5`, `125`.
+    /// At most three significant digits: `1.3`, `12.5`, `125`.
     private static func short(_ value: Double) -> String {
         decimals(value, value < 9.95 ? 1 : value < 99.5 ? 1 : 0)
     }

@@ -1,3 +1,5 @@
+import DebugAPI
+
 extension ImageReport {
     var html: HTML {
         HTML("h3") { name }
@@ -7,23 +9,23 @@ extension ImageReport {
                 ? HTML()
                 : Table(
                     columns: ["Content", "Size", "Held by", "Lookup"],
-                    caption: "Who holds \(name)",
+                    caption: "Nodes that hold \(name)",
                     rows: contents.map(row)
                 ).html)
             + trace
     }
 
     private var summary: String {
-        let held = contents.filter { $0.isHeldHere || !$0.lookup.holders.isEmpty }.count
-        let nodes = Set(contents.flatMap { $0.lookup.holders.map(\.peerID) }).count
-        let what = contents.count == 1 ? "It is" : "\(held) of \(contents.count) pieces of content are"
-        let here = contents.filter(\.isHeldHere).count
-        let holders = Words.count(nodes, "other node", "other nodes")
+        let held = contents.filter { $0.isHeldHere || !$0.holders.isEmpty }.count
+        let time = "The lookup took \(Words.time(duration))."
         guard held > 0 else {
-            return "Nobody holds it: containerd would go to the source. Looked for \(Words.time(duration))."
+            return "No node holds it: containerd would pull it from the upstream registry. \(time)"
         }
-        let who = nodes == 0 ? "this node alone" : holders + (here > 0 ? " and this one" : "")
-        return "\(what) held in the cluster, by \(who). Looked for \(Words.time(duration))."
+        let peers = Set(contents.flatMap { $0.holders.map(\.peerID) }).count
+        let isHere = contents.contains { $0.isHeldHere }
+        let nodes = (isHere ? ["this node"] : []) + (peers > 0 ? [Words.count(peers, "peer", "peers")] : [])
+        let what = contents.count == 1 ? "It is" : "\(held) of \(contents.count) pieces of content are"
+        return "\(what) held in the cluster, by \(nodes.joined(separator: " and ")). \(time)"
     }
 
     private func row(_ content: Content) -> [HTML] {
@@ -37,14 +39,14 @@ extension ImageReport {
             HTML("span", ["class": "number"]) { content.size.map { Words.bytes($0) } ?? "–" },
             holders(content),
             HTML("span", ["class": "number"]) { Words.time(content.lookup.duration) }
-                + HTML("div", ["class": "note"]) { content.lookup.words(isHeldHere: content.isHeldHere) },
+                + HTML("div", ["class": "note"]) { content.lookupWords },
         ]
     }
 
     private func holders(_ content: Content) -> HTML {
-        let holders = content.lookup.holders
+        let holders = content.holders
         guard content.isHeldHere || !holders.isEmpty else {
-            return HTML("span", ["class": "chip bad"]) { "nobody" }
+            return HTML("span", ["class": "chip bad"]) { "no node" }
         }
         let shown = holders.prefix(6)
         return HTML("ul", ["class": "chips"]) {
@@ -61,22 +63,22 @@ extension ImageReport {
         }
     }
 
-    /// Who was asked, where the records held here were not enough.
+    /// The requests to peers, which a lookup sends if the provider records on this node are not enough.
     private var trace: HTML {
         let traced = contents.filter { !$0.lookup.requests.isEmpty }
         guard !traced.isEmpty else {
             return contents.isEmpty
                 ? HTML()
                 : HTML("p", ["class": "note"]) {
-                    "No other node had to be asked: all records of a small cluster are held here."
+                    "The lookup sent no request: this node has the provider records of a small cluster."
                 }
         }
         return HTML("details") {
-            HTML("summary") { "Who was asked" }
+            HTML("summary") { "Requests to peers" }
             traced.prefix(32).map { content in
                 HTML("h4") { "\(content.kind.rawValue) \(Words.key(content.key))" }
                     + Table(
-                        columns: ["Node", "After", "Took", "Answer"],
+                        columns: ["Peer", "Start", "Duration", "Answer"],
                         caption: "Requests for \(Words.key(content.key))",
                         rows: content.lookup.requests.map { request in
                             [
@@ -86,7 +88,7 @@ extension ImageReport {
                                 ),
                                 HTML(text: Words.time(request.start)),
                                 HTML(text: request.duration.map(Words.time) ?? "–"),
-                                HTML(text: request.outcome.words),
+                                HTML(text: request.words),
                             ]
                         }
                     ).html
@@ -95,29 +97,32 @@ extension ImageReport {
     }
 }
 
-extension ImageReport.Lookup {
-    /// How it ended, in words.
-    func words(isHeldHere: Bool) -> String {
-        if holders.isEmpty, isHeldHere, ["missed", "rememberedMiss"].contains(outcome) { return "no other node" }
-        return switch outcome {
-        case "local": "records held here"
-        case "found": "found in \(Words.count(hops, "hop", "hops"))"
-        case "missed": holders.isEmpty ? "nobody asked knows" : "asked in \(Words.count(hops, "hop", "hops"))"
-        case "rememberedMiss": "nobody, a moment ago"
+extension ImageReport.Content {
+    /// The outcome of the lookup in words.
+    var lookupWords: String {
+        if holders.isEmpty, isHeldHere, ["missed", "rememberedMiss"].contains(lookup.outcome) { return "no peer" }
+        let hops = Words.count(lookup.hops, "hop", "hops")
+        return switch lookup.outcome {
+        case "local": "from provider records on this node"
+        case "found": "found in \(hops)"
+        case "missed": holders.isEmpty ? "not found in \(hops)" : "searched in \(hops)"
+        case "rememberedMiss": "not found a moment ago"
         case "turnedAway": "too many lookups"
-        case "timedOut": "not in time"
-        default: outcome
+        case "timedOut": "timed out"
+        default: lookup.outcome
         }
     }
 }
 
-extension ImageReport.Request.Outcome {
+extension ImageReport.Request {
+    /// The outcome in words.
     fileprivate var words: String {
-        switch self {
-        case .answered(let closer, let providers):
-            "\(Words.count(providers, "holder", "holders")), \(Words.count(closer, "closer node", "closer nodes"))"
-        case .failed: "failed"
-        case .unanswered: "not needed any more"
+        switch outcome {
+        case .answered:
+            Words.count(providers ?? 0, "provider", "providers") + ", "
+                + Words.count(closerPeers ?? 0, "closer peer", "closer peers")
+        case .unanswered: "no longer needed"
+        default: outcome.rawValue
         }
     }
 }

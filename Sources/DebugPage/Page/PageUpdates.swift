@@ -1,19 +1,19 @@
-public import Monitoring
+import DebugAPI
 
-/// What one reader of the page has seen of its sections, so that only what has changed is sent.
-public struct PageUpdates: Sendable {
-    private var seen: [String: HTML] = [:]
+/// The sections that one reader of the page has, so that an event holds only those that changed.
+package struct PageUpdates: Sendable {
+    private var sent: [String: HTML] = [:]
 
-    /// A reader who has seen nothing.
-    public init() {}
+    /// A reader without any section.
+    package init() {}
 
-    /// The sections that have changed by their ids, as an object of JSON; `nil` when none has.
-    public mutating func changes(_ status: NodeStatus) -> JSON? {
-        var changed: [(String, JSON)] = []
-        for section in StatusPage.sections(status) where seen[section.id] != section.content {
-            seen[section.id] = section.content
-            changed.append((section.id, .string(section.content.text)))
+    /// The markup of the sections that changed, by the ids of their elements.
+    package mutating func changes(_ status: NodeStatus) -> [String: String] {
+        var changed: [String: String] = [:]
+        for section in StatusPage.sections(status) where sent[section.id] != section.content {
+            sent[section.id] = section.content
+            changed[section.id] = section.content.text
         }
-        return changed.isEmpty ? nil : .object(changed)
+        return changed
     }
 }

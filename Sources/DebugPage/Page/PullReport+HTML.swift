@@ -1,4 +1,4 @@
-import Monitoring
+import DebugAPI
 
 extension PullReport {
     var html: HTML {
@@ -11,17 +11,17 @@ extension PullReport {
     private var summary: String {
         let rate = Words.rate(bytes, in: duration).map { ", \($0)" } ?? ""
         let sources = Set(steps.compactMap(\.source))
-        let places = sources.sorted().map { $0 == "here" ? "this node" : $0 }.joined(separator: ", ")
+        let places = sources.sorted().map { $0 == Self.here ? "this node" : $0 }.joined(separator: ", ")
         let from = sources.isEmpty ? "" : " from \(places)"
         return "\(Words.bytes(bytes))\(from) in \(Words.time(duration))\(rate)."
-            + (isComplete ? " All digests are right." : "")
+            + (isComplete ? " All digests match." : "")
     }
 
     private var waterfall: HTML {
         HTML("p", ["class": "legend"]) {
-            HTML("span", ["class": "key key-lookup"]) { "looking for a holder" }
-            HTML("span", ["class": "key key-wait"]) { "to the first byte" }
-            HTML("span", ["class": "key key-hit"]) { "to the end" }
+            HTML("span", ["class": "key key-lookup"]) { "finding a provider" }
+            HTML("span", ["class": "key key-wait"]) { "time to first byte" }
+            HTML("span", ["class": "key key-hit"]) { "transfer" }
         }
             + Table(
                 columns: ["Content", "Size", "From", "Waterfall of \(Words.time(duration))"],
@@ -36,7 +36,7 @@ extension PullReport {
                 + StatusPage.code(Words.key(step.key), whole: step.key),
             HTML("span", ["class": "number"]) { Words.bytes(step.bytes) },
             step.error.map { text in HTML("span", ["class": "bad-text"]) { text } }
-                ?? HTML("span") { step.source == "here" ? "this node" : step.source ?? "–" },
+                ?? HTML("span") { step.source == Self.here ? "this node" : step.source ?? "–" },
             bar(step),
         ]
     }
@@ -44,8 +44,8 @@ extension PullReport {
     private func bar(_ step: Step) -> HTML {
         let found = step.lookup ?? step.start
         let first = step.firstByte ?? step.end
-        var words = "from \(Words.time(step.start))"
-        if let lookup = step.lookup { words += ", found after \(Words.time(lookup - step.start))" }
+        var words = "start at \(Words.time(step.start))"
+        if let lookup = step.lookup { words += ", provider after \(Words.time(lookup - step.start))" }
         if let firstByte = step.firstByte { words += ", first byte after \(Words.time(firstByte - step.start))" }
         words += ", end after \(Words.time(step.end - step.start))"
         return HTML("svg", ["class": "waterfall", "role": "img", "aria-label": words]) {
@@ -63,7 +63,7 @@ extension PullReport {
             "rect",
             [
                 "class": name, "x": "\(start)%", "y": "0", "height": "100%",
-                // What is short is still seen.
+                // The shortest part is still visible.
                 "width": "\(max(0.4, percent(to) - start))%",
             ]
         )

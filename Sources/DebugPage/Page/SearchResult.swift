@@ -1,14 +1,16 @@
-/// What stands below the search box.
-public enum SearchResult: Sendable {
-    /// Who holds an image.
+import DebugAPI
+
+/// The content below the search box.
+package enum SearchResult: Sendable {
+    /// The nodes that hold an image.
     case image(ImageReport)
     /// A test pull.
     case pull(PullReport)
-    /// Why there is neither.
+    /// The reason why there is neither.
     case failure(String)
 
-    /// The result alone, for a page that is there already.
-    public var fragment: String { html.text }
+    /// The markup of the result alone, which the script inserts.
+    package var fragment: String { html.text }
 
     var html: HTML {
         switch self {

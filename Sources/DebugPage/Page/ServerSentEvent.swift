@@ -1,21 +1,19 @@
-/// Something that is told to whoever listens (HTML, "Server-sent events").
-public struct ServerSentEvent: Hashable, Sendable {
-    /// What a stream begins with: that it is one, and how long to wait before asking anew, in milliseconds.
-    public static let start = "retry: 2000\n: here\n\n"
+/// An event of a stream (HTML, "Server-sent events").
+package struct ServerSentEvent: Hashable, Sendable {
+    /// The start of a stream: the delay before a client reconnects, in milliseconds, and a comment.
+    package static let start = "retry: 2000\n: here\n\n"
 
-    /// The name of the event; of letters.
-    public var name: String
-    /// What it tells.
-    public var data: String
+    /// The name of the event, in letters.
+    package var name: String
+    package var data: String
 
-    /// Makes an event.
-    public init(name: String, data: String) {
+    package init(name: String, data: String) {
         self.name = name
         self.data = data
     }
 
-    /// The event as it is sent. Each line of the data has a line of its own, so that nothing in it can end the event.
-    public var text: String {
+    /// The event in the format of the stream. Each line of the data has a prefix, so that no data can end the event.
+    package var text: String {
         var text = "event: \(name)\n"
         let lines = data.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r" || $0 == "\r\n" }
         for line in lines { text += "data: \(line)\n" }

@@ -1,5 +1,7 @@
+import DebugAPI
+
 extension StatusPage {
-    /// What the node is, and whether it works.
+    /// The node's identity and health.
     static func node(_ status: NodeStatus) -> HTML {
         let node = status.node
         var list: [(name: String, value: HTML)] = [("State", state(node))]
@@ -16,7 +18,7 @@ extension StatusPage {
         if let zone = node.zone { list.append(("Zone", HTML(text: zone))) }
         list += [
             ("Version", HTML(text: node.version)),
-            ("Running for", HTML(text: Words.age(node.uptime))),
+            ("Uptime", HTML(text: Words.age(.seconds(node.uptimeSeconds)))),
         ]
         return facts(list)
     }
@@ -26,7 +28,7 @@ extension StatusPage {
             node.isReady ? "Ready: \(node.state)" : "Not ready: \(node.state)"
         }
             + (node.stalls.isEmpty
-                ? HTML() : HTML("p", ["class": "bad-text"]) { "Stuck: \(node.stalls.joined(separator: ", "))" })
+                ? HTML() : HTML("p", ["class": "bad-text"]) { "Stalled: \(node.stalls.joined(separator: ", "))" })
     }
 
     private static func store(_ store: NodeStatus.Store) -> HTML {
@@ -39,9 +41,12 @@ extension StatusPage {
         switch store.state {
         case .followed: break
         case .starting: notes.append(("not read yet", false))
-        case .away(let reason, let since): notes.append(("away for \(Words.age(since)): \(reason)", true))
+        case .away:
+            let time = store.awaySeconds.map { " for \(Words.age(.seconds($0)))" } ?? ""
+            notes.append(("unreachable\(time): \(store.reason ?? "reason unknown")", true))
+        default: notes.append((store.state.rawValue, true))
         }
-        if store.withheldContents > 0 { notes.append(("\(Words.count(store.withheldContents)) not shared", false)) }
+        if store.withheldContents > 0 { notes.append(("\(Words.count(store.withheldContents)) not advertised", false)) }
         if store.imagesWithoutLayers > 0 {
             notes.append(("\(Words.count(store.imagesWithoutLayers, "image", "images")) without layers", true))
         }
@@ -53,8 +58,8 @@ extension StatusPage {
     }
 
     private static func leader(_ leader: NodeStatus.Leader) -> HTML {
-        HTML(text: leader.leads ? "This node" : leader.holder ?? "nobody yet")
-            + HTML("p", ["class": "note"]) { "changed \(Words.count(leader.transitions, "time", "times"))" }
+        HTML(text: leader.leads ? "This node" : leader.holder ?? "none yet")
+            + HTML("p", ["class": "note"]) { Words.count(leader.transitions, "change", "changes") }
             + (leader.error.map { error in HTML("p", ["class": "bad-text"]) { error } } ?? HTML())
     }
 }

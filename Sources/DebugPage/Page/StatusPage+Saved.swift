@@ -1,23 +1,25 @@
+import DebugAPI
+
 extension StatusPage {
-    /// What came from other nodes and need not come from the source.
+    /// The traffic from peers, which upstream registries did not have to serve.
     static func saved(_ status: NodeStatus) -> HTML {
         let totals = status.totals
         let asked = totals.hits + totals.misses
         return HTML("ul", ["class": "tiles"]) {
-            tile(Words.bytes(totals.receivedBytes), "from other nodes, not from the source", isMain: true)
+            tile(Words.bytes(totals.receivedBytes), "from peers instead of upstream", isMain: true)
             tile(
                 asked == 0 ? "–" : "\(Int((Double(totals.hits) * 100 / Double(asked)).rounded())) %",
-                "of \(Words.count(asked, "request", "requests")) that were not held here answered by other nodes"
+                "of \(Words.count(asked, "mirrored request", "mirrored requests")) answered by peers"
             )
             tile(
                 Words.bytes(totals.sourceBytes),
-                "from the source, after \(Words.count(totals.misses, "request", "requests")) that no other node answered"
+                "from upstream, after \(Words.count(totals.misses, "request", "requests")) that no peer answered"
             )
-            tile(Words.bytes(totals.sentBytes), "given to other nodes")
+            tile(Words.bytes(totals.sentBytes), "sent to peers")
         }
             + HTML("div", ["class": "charts"]) {
                 TransferChart(
-                    periods: status.minutes,
+                    periods: status.history.minutes,
                     length: 60,
                     count: 60,
                     end: Int(status.time),
@@ -25,7 +27,7 @@ extension StatusPage {
                     start: "1 h ago"
                 ).html
                 TransferChart(
-                    periods: status.quarters,
+                    periods: status.history.quarters,
                     length: 900,
                     count: 96,
                     end: Int(status.time),

@@ -1,8 +1,8 @@
 extension StatusPage {
-    /// The search box with what was found. Without the script its two buttons lead to whole pages.
+    /// The search box with its result. Without the script its two buttons lead to whole pages.
     static func search(_ reference: String, _ result: SearchResult?) -> HTML {
         HTML("section", ["class": "card card-search", "aria-labelledby": "search-title"]) {
-            HTML("h2", ["id": "search-title"]) { "Who holds an image?" }
+            HTML("h2", ["id": "search-title"]) { "Find an image" }
             HTML("form", ["id": "search", "role": "search", "action": "./", "method": "get"]) {
                 HTML("label", ["for": "reference"]) { "Image or digest" }
                 HTML("div", ["class": "search-row"]) {
@@ -21,7 +21,7 @@ extension StatusPage {
                     ) { "Test pull" }
                 }
                 HTML("p", ["id": "search-note", "class": "note"]) {
-                    "A test pull fetches the image through this node as containerd would, and throws the bytes away."
+                    "A test pull fetches the image through this node as containerd would, and discards the bytes."
                 }
             }
             HTML("div", ["id": "result", "aria-live": "polite"]) { result?.html ?? HTML() }

@@ -1,11 +1,13 @@
+import DebugAPI
+
 extension StatusPage {
     // MARK: Transfers
 
     static func transfers(_ status: NodeStatus) -> HTML {
-        guard !status.transfers.isEmpty else { return empty("Nothing is being sent.") }
-        let shown = status.transfers.prefix(shortLimit)
+        guard !status.transfers.list.isEmpty else { return empty("No transfer is in flight.") }
+        let shown = status.transfers.list.prefix(shortLimit)
         return HTML("ul", ["class": "transfers"]) { shown.map(transfer) }
-            + more(status.transferCount - shown.count)
+            + more(status.transfers.count - shown.count)
     }
 
     private static func transfer(_ transfer: NodeStatus.Transfer) -> HTML {
@@ -31,20 +33,20 @@ extension StatusPage {
                 ]
             )
             HTML("p", ["class": "note"]) {
-                "\(name), from \(transfer.source ?? (transfer.direction == .received ? "a node yet to be found" : "here")) "
-                "to \(transfer.client ?? "nobody any more")"
+                let unknown = transfer.direction == .received ? "a provider not found yet" : "this node"
+                "\(name), from \(transfer.source ?? unknown) to \(transfer.client ?? "a client that left")"
             }
         }
     }
 
     // MARK: Peers
 
-    static func peers(_ network: NodeStatus.Network) -> HTML {
-        guard !network.peers.isEmpty else {
-            return empty("No other node is known. Whatever is asked for and not held here is left to the source.")
+    static func peers(_ peers: NodeStatus.Peers) -> HTML {
+        guard !peers.list.isEmpty else {
+            return empty("No peer is known. Upstream registries serve everything that this node does not hold.")
         }
-        let shown = network.peers.prefix(rowLimit)
-        let hasZones = network.peers.contains { $0.zone != nil }
+        let shown = peers.list.prefix(rowLimit)
+        let hasZones = peers.list.contains { $0.zone != nil }
         let rows = shown.map { peer in
             let place = peer.registries.first ?? peer.addresses.first.map(host) ?? "no address known"
             let cells = [
@@ -60,11 +62,11 @@ extension StatusPage {
         }
         let columns = ["Registry", "Round trip", "State", "Software"]
         return HTML("p", ["class": "note"]) {
-            "\(Words.count(network.connected)) connected, \(Words.count(network.routingTable)) in the routing table, "
-            "\(Words.count(network.providerRecords, "record", "records")) held for them"
+            "\(Words.count(peers.connected)) connected, \(Words.count(peers.routingTable)) in the routing table, "
+            "\(Words.count(peers.providerRecords, "provider record", "provider records")) stored"
         }
-            + Table(columns: hasZones ? columns + ["Zone"] : columns, caption: "Other nodes", rows: rows).html
-            + more(network.peers.count - shown.count)
+            + Table(columns: hasZones ? columns + ["Zone"] : columns, caption: "Peers", rows: rows).html
+            + more(peers.list.count - shown.count)
     }
 
     private static func roundTrip(_ peer: NodeStatus.Peer) -> HTML {
@@ -74,22 +76,22 @@ extension StatusPage {
     // MARK: Images
 
     static func images(_ status: NodeStatus) -> HTML {
-        guard !status.images.isEmpty else { return empty("No image is held.") }
-        let shown = status.images.prefix(rowLimit)
+        guard !status.images.list.isEmpty else { return empty("This node holds no image.") }
+        let shown = status.images.list.prefix(rowLimit)
         let rows = shown.map { image in
             [
                 HTML("a", ["href": "?reference=\(parameter(image.name))"]) { image.name },
                 image.digest.map { code(Words.key($0), whole: $0) } ?? HTML(text: "–"),
                 HTML("span", ["class": image.isAdvertised ? "chip good" : "chip"]) {
-                    image.isAdvertised ? "advertised" : "not shared"
+                    image.isAdvertised ? "advertised" : "not advertised"
                 },
             ]
         }
-        return Table(columns: ["Image", "Digest", "Shared"], caption: "Images held here", rows: rows).html
-            + more(status.imageCount - shown.count)
+        return Table(columns: ["Image", "Digest", "State"], caption: "Images on this node", rows: rows).html
+            + more(status.images.count - shown.count)
     }
 
-    /// A text as the value of a parameter of a query: all but letters, digits and a few others as `%XX`.
+    /// The value of a query parameter: `%XX` for all but letters, digits and a few others (RFC 3986, section 2.1).
     static func parameter(_ text: String) -> String {
         text.utf8.reduce(into: "") { result, byte in
             let scalar = Unicode.Scalar(byte)
@@ -106,7 +108,7 @@ extension StatusPage {
     // MARK: Failures
 
     static func failures(_ failures: [NodeStatus.Failure]) -> HTML {
-        guard !failures.isEmpty else { return empty("Nothing has failed since the start.") }
+        guard !failures.isEmpty else { return empty("No failure since the start.") }
         let rows = failures.prefix(shortLimit).map { failure in
             [
                 HTML("span", ["class": "number"]) { Words.clock(failure.time) },
@@ -118,8 +120,12 @@ extension StatusPage {
                     },
             ]
         }
-        return Table(columns: ["Time", "Reason", "Node", "Content"], caption: "Failures, the newest first", rows: rows)
-            .html
+        return Table(
+            columns: ["Time", "Reason", "Peer", "Content"],
+            caption: "Recent failures, newest first",
+            rows: rows
+        )
+        .html
     }
 
     private static func more(_ count: Int) -> HTML {
@@ -130,9 +136,10 @@ extension StatusPage {
 extension NodeStatus.Transfer.Direction {
     fileprivate var words: String {
         switch self {
-        case .received: "from a node"
-        case .served: "from here"
-        case .sent: "to a node"
+        case .received: "from a peer"
+        case .served: "from this node"
+        case .sent: "to a peer"
+        default: rawValue
         }
     }
 }

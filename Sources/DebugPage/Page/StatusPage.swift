@@ -1,7 +1,8 @@
-/// The page at `/debug/web/`. It is complete as it is sent; its script only keeps it up to date and saves going to
-/// another page for a search.
-public enum StatusPage {
-    /// The most rows of a table.
+import DebugAPI
+
+/// The page at `/debug/web/`. It is complete without its script, which keeps it up to date and shows searches in place.
+package enum StatusPage {
+    /// The most peers and images.
     static let rowLimit = 40
     /// The most transfers and failures.
     static let shortLimit = 20
@@ -15,16 +16,16 @@ public enum StatusPage {
     /// The whole page.
     ///
     /// - Parameters:
-    ///   - reference: what stands in the search box.
-    ///   - result: what was found for it.
-    public static func document(_ status: NodeStatus, reference: String = "", result: SearchResult? = nil) -> String {
+    ///   - reference: the text in the search box.
+    ///   - result: the content below it.
+    package static func document(_ status: NodeStatus, reference: String = "", result: SearchResult? = nil) -> String {
         let parts = Dictionary(sections(status).map { ($0.id, $0.content) }) { first, _ in first }
         func part(_ id: String) -> HTML { parts[id] ?? HTML() }
         return HTML.document(
             HTML("html", ["lang": "en"]) {
                 head(status)
                 HTML("body") {
-                    HTML("a", ["class": "skip", "href": "#main"]) { "Skip to the content" }
+                    HTML("a", ["class": "skip", "href": "#main"]) { "Skip to content" }
                     HTML("header", ["class": "top"]) {
                         HTML("div", ["class": "brand"]) {
                             logo
@@ -32,24 +33,24 @@ public enum StatusPage {
                             HTML("p", ["class": "note"]) { "on \(name(status.node))" }
                         }
                         HTML("div", ["id": "badge", "class": "badge-place"]) { part("badge") }
-                        HTML("p", ["id": "live", "class": "live", "role": "status"]) { "As of loading" }
+                        HTML("p", ["id": "live", "class": "live", "role": "status"]) { "Not live" }
                     }
                     HTML("main", ["id": "main", "tabindex": "-1"]) {
                         search(reference, result)
                         card("node", "This node", part("node"))
-                        card("saved", "What was saved", part("saved"))
-                        card("transfers", "Transfers under way", part("transfers"))
-                        card("peers", "Other nodes", part("peers"))
-                        card("images", "Images held here", part("images"))
-                        card("failures", "What failed of late", part("failures"))
+                        card("saved", "Traffic saved", part("saved"))
+                        card("transfers", "Transfers in flight", part("transfers"))
+                        card("peers", "Peers", part("peers"))
+                        card("images", "Images on this node", part("images"))
+                        card("failures", "Recent failures", part("failures"))
                     }
                     HTML("footer") {
                         HTML("p") {
-                            "The same in JSON: "
+                            "This page as JSON: "
                             HTML("a", ["href": "../api/status"]) { "status" }
-                            ". Numbers over time: "
+                            ". For Prometheus: "
                             HTML("a", ["href": "/metrics"]) { "metrics" }
-                            ". Times are UTC."
+                            ". Times are in UTC."
                         }
                     }
                 }
@@ -57,14 +58,14 @@ public enum StatusPage {
         )
     }
 
-    /// The parts that change, by the ids of their elements.
+    /// The parts that change, with the ids of their elements.
     static func sections(_ status: NodeStatus) -> [Section] {
         [
             Section(id: "badge", content: badge(status.node)),
             Section(id: "node", content: node(status)),
             Section(id: "saved", content: saved(status)),
             Section(id: "transfers", content: transfers(status)),
-            Section(id: "peers", content: peers(status.network)),
+            Section(id: "peers", content: peers(status.peers)),
             Section(id: "images", content: images(status)),
             Section(id: "failures", content: failures(status.failures)),
         ]
@@ -96,7 +97,7 @@ public enum StatusPage {
         }
     }
 
-    /// What the node is called: its first address that others can use, else its id.
+    /// The node's first address that peers can use, or else its id.
     private static func name(_ node: NodeStatus.Node) -> String {
         let hosts = node.addresses.map(host)
         let local: Set = ["127.0.0.1", "::1", "0.0.0.0", "::"]
@@ -106,7 +107,7 @@ public enum StatusPage {
     static func badge(_ node: NodeStatus.Node) -> HTML {
         let isWell = node.isReady && node.stalls.isEmpty
         return HTML("span", ["class": isWell ? "badge good" : "badge bad"]) {
-            node.isReady ? node.stalls.isEmpty ? "Ready" : "Stuck" : "Not ready"
+            node.isReady ? node.stalls.isEmpty ? "Ready" : "Stalled" : "Not ready"
         }
     }
 
@@ -116,7 +117,7 @@ public enum StatusPage {
         return parts.count >= 2 ? String(parts[1]) : multiaddr
     }
 
-    /// A list of names and what they stand for.
+    /// A list of names and values.
     static func facts(_ facts: [(name: String, value: HTML)]) -> HTML {
         HTML("dl", ["class": "facts"]) {
             facts.map { fact in
@@ -128,10 +129,10 @@ public enum StatusPage {
         }
     }
 
-    /// What there is to say of an empty list.
+    /// The text in the place of an empty list.
     static func empty(_ text: String) -> HTML { HTML("p", ["class": "empty"]) { text } }
 
-    /// A text that is shortened, with all of it for whoever points at it.
+    /// A shortened text with the whole text as its tooltip.
     static func code(_ short: String, whole: String? = nil) -> HTML {
         HTML("code", ["title": whole == short ? nil : whole]) { short }
     }

@@ -1,8 +1,7 @@
-/// A table that becomes a list of cards on a narrow screen; the roles say what it is however it is laid out.
+/// A table that becomes a list of cards on a narrow screen. The roles keep it a table for screen readers.
 struct Table {
-    /// The names of the columns.
     let columns: [String]
-    /// What it is a table of, for whoever does not see the heading.
+    /// The title for screen readers.
     let caption: String
     let rows: [[HTML]]
 

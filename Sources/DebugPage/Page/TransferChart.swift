@@ -1,26 +1,28 @@
-/// Bars of what came from other nodes and what could not, over time. All words stand beside the drawing, so that they
-/// keep their size on a narrow screen.
+import DebugAPI
+
+/// A bar chart of the traffic from peers and from upstream over time. All text is outside the drawing, so that it keeps its
+/// size on a narrow screen.
 struct TransferChart {
     let periods: [NodeStatus.Period]
     /// The length of a period in seconds.
     let length: Int
-    /// How many periods are drawn.
+    /// The number of periods in the chart.
     let count: Int
     /// The moment at the right end, in seconds since 1970.
     let end: Int
     let title: String
-    /// What is said of the left end.
+    /// The label of the left end.
     let start: String
 
     private static let width = 480
     private static let height = 56
 
-    /// The periods by their place from the left.
+    /// The periods by their position from the left.
     private var placed: [(place: Int, period: NodeStatus.Period)] {
         let last = end - end % length
         return periods.compactMap { period in
-            let place = count - 1 - (last - period.start) / length
-            return (0..<count).contains(place) && period.start <= last ? (place, period) : nil
+            let place = count - 1 - (last - period.time) / length
+            return (0..<count).contains(place) && period.time <= last ? (place, period) : nil
         }
     }
 
@@ -37,14 +39,14 @@ struct TransferChart {
                 HTML("h3") { title }
                 HTML("p", ["class": "note"]) {
                     HTML("span", ["class": "whole"]) { Words.bytes(bytes) }
-                    " and \(Words.count(hits, "request", "requests")) from other nodes, "
+                    " and \(Words.count(hits, "request", "requests")) from peers, "
                     HTML("span", ["class": "whole"]) { Words.bytes(sourceBytes) }
-                    " and \(Words.count(misses, "request", "requests")) left to the source"
+                    " and \(Words.count(misses, "request", "requests")) left to upstream"
                 }
             }
-            row("Bytes", mostBytes == 0 ? "none" : "up to \(Words.bytes(mostBytes)) in \(span)")
+            row("Bytes", mostBytes == 0 ? "none" : "peak \(Words.bytes(mostBytes)) in \(span)")
             drawing(
-                "\(title): \(Words.bytes(bytes)) from other nodes, \(Words.bytes(sourceBytes)) from the source",
+                "\(title): \(Words.bytes(bytes)) from peers, \(Words.bytes(sourceBytes)) from upstream",
                 bars("bar-hit", placed.map { ($0.place, $0.period.receivedBytes, 0) }, of: mostBytes)
                     + bars(
                         "bar-miss",
@@ -52,9 +54,9 @@ struct TransferChart {
                         of: mostBytes
                     )
             )
-            row("Requests", mostRequests == 0 ? "none" : "up to \(Words.count(mostRequests)) in \(span)")
+            row("Requests", mostRequests == 0 ? "none" : "peak \(Words.count(mostRequests)) in \(span)")
             drawing(
-                "\(title): \(Words.count(hits)) requests from other nodes, \(Words.count(misses)) left to the source",
+                "\(title): \(Words.count(hits)) requests from peers, \(Words.count(misses)) left to upstream",
                 bars("bar-hit", placed.map { ($0.place, Int64($0.period.hits), 0) }, of: Int64(mostRequests))
                     + bars(
                         "bar-miss",
@@ -67,13 +69,13 @@ struct TransferChart {
                 HTML("span") { "now" }
             }
             HTML("p", ["class": "legend"]) {
-                HTML("span", ["class": "key key-hit"]) { "from other nodes" }
-                HTML("span", ["class": "key key-miss"]) { "from the source" }
+                HTML("span", ["class": "key key-hit"]) { "from peers" }
+                HTML("span", ["class": "key key-miss"]) { "from upstream" }
             }
         }
     }
 
-    private var span: String { length == 60 ? "a minute" : "\(length / 60) min" }
+    private var span: String { length == 60 ? "one minute" : "\(length / 60) minutes" }
 
     private func row(_ name: String, _ most: String) -> HTML {
         HTML("div", ["class": "axis"]) {
@@ -92,13 +94,13 @@ struct TransferChart {
         ) { bars }
     }
 
-    /// Bars of one colour, as one shape: a bar has its place, its value, and what stands below it.
+    /// Bars of one colour as one shape. A bar has a position, a value and the height at which it begins.
     private func bars(_ name: String, _ bars: [(place: Int, value: Int64, base: Int64)], of most: Int64) -> HTML {
         let width = Double(Self.width) / Double(count)
         let scale = Double(Self.height) / Double(max(1, most))
         var shape = ""
         for bar in bars where bar.value > 0 {
-            // What is little is still seen.
+            // The smallest value is still visible.
             let height = max(2, Double(bar.value) * scale)
             let top = max(0, Double(Self.height) - Double(bar.base) * scale - height)
             let (left, across) = (Self.number(Double(bar.place) * width + width * 0.1), Self.number(width * 0.8))

@@ -31,16 +31,6 @@ public struct MonitoringResponse: Sendable {
         MonitoringResponse(status: status, contentType: "text/plain; charset=utf-8", body: .text(text + "\n"))
     }
 
-    /// An answer in JSON.
-    public static func json(_ value: JSON, status: Int = 200) -> MonitoringResponse {
-        MonitoringResponse(status: status, contentType: "application/json", body: .text(value.text + "\n"))
-    }
-
-    /// An error in JSON: `{"error": "what is wrong"}`.
-    public static func error(_ text: String, status: Int) -> MonitoringResponse {
-        json(.object([("error", .string(text))]), status: status)
-    }
-
     /// A page of ``MetricRegistry/text``.
     public static func metrics(_ page: String) -> MonitoringResponse {
         MonitoringResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", body: .text(page))

@@ -1,16 +1,15 @@
-/// Whether the parts of a process still move: each tells now and again that it does, and one that has not for longer
-/// than its deadline is stuck.
+/// The heartbeats of the parts of a process. A part without a heartbeat within its deadline is stalled.
 ///
-/// A value without a clock: whoever holds it says what time it is.
+/// A value without a clock: the time is passed in.
 public struct Liveness: Sendable {
-    /// A point in time of a clock that stands still while the machine sleeps.
+    /// A time of a clock that stops while the machine sleeps.
     public typealias Instant = SuspendingClock.Instant
 
-    /// A part that has not moved for too long.
+    /// A part whose last heartbeat is too long ago.
     public struct Stall: Hashable, Sendable {
-        /// Its name.
+        /// The name of the part.
         public var part: String
-        /// For how long it has not moved.
+        /// The time since the last heartbeat.
         public var duration: Duration
     }
 
@@ -21,26 +20,26 @@ public struct Liveness: Sendable {
 
     private var parts: [String: Part] = [:]
 
-    /// Watches nothing yet.
+    /// Without parts.
     public init() {}
 
-    /// Watches a part from now on.
+    /// Starts to watch a part.
     public mutating func watch(_ part: String, deadline: Duration, now: Instant) {
         parts[part] = Part(deadline: deadline, last: now)
     }
 
-    /// Watches a part no longer, since it has ended as it should.
+    /// Ends the watch of a part that has ended.
     public mutating func forget(_ part: String) {
         parts[part] = nil
     }
 
-    /// A part has moved. What comes out of order changes nothing, and neither does a part that is not watched.
+    /// Records a heartbeat. Heartbeats out of order and of parts that are not watched are ignored.
     public mutating func beat(_ part: String, at time: Instant) {
         guard let known = parts[part], known.last < time else { return }
         parts[part]?.last = time
     }
 
-    /// The parts that are stuck, by name.
+    /// The stalled parts, by name.
     public func stalls(now: Instant) -> [Stall] {
         parts.compactMap { name, part in
             let duration = part.last.duration(to: now)

@@ -2,12 +2,12 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// Feeds a ``Liveness``: has every event loop and the pool of Swift's tasks say every few seconds that they move, and
-/// asks other parts when they last did.
+/// The monitor of the process's ``Liveness``. Event loops and the pool of Swift's tasks send heartbeats to it; it polls
+/// other parts.
 public final class LivenessMonitor: Service {
-    /// How often a part shows that it moves.
+    /// The time between two heartbeats.
     public static let interval = Duration.seconds(5)
-    /// After how long an event loop or the pool of tasks counts as stuck. A busy machine may hold one up for seconds.
+    /// The deadline of an event loop and of the pool of tasks. A busy machine may delay one for seconds.
     public static let deadline = Duration.seconds(60)
 
     private static let tasks = "Swift's tasks"
@@ -20,12 +20,12 @@ public final class LivenessMonitor: Service {
     private let group: any EventLoopGroup
     private let state = Mutex(State())
 
-    /// Makes a monitor that watches once ``run()`` runs.
+    /// A monitor whose heartbeats begin with ``run()``.
     public init(group: any EventLoopGroup) {
         self.group = group
     }
 
-    /// Watches a part that knows when it last moved; `nil` means that it has not begun.
+    /// Watches a part that has the time of its last heartbeat; `nil` for a part that has not begun.
     public func watch(
         _ part: String,
         deadline: Duration,
@@ -37,7 +37,7 @@ public final class LivenessMonitor: Service {
         }
     }
 
-    /// What is stuck; empty when all is well.
+    /// The stalled parts; empty in a healthy process.
     public var stalls: [Liveness.Stall] {
         let sources = state.withLock { $0.sources }
         let moves = sources.map { ($0.part, $0.lastMove()) }
@@ -47,7 +47,7 @@ public final class LivenessMonitor: Service {
         }
     }
 
-    /// Watches until the task is cancelled or the service shuts down.
+    /// Sends heartbeats until the task is cancelled or the service shuts down.
     public func run() async throws {
         let loops = Array(group.makeIterator())
         let names = loops.indices.map { "event loop \($0 + 1)" }

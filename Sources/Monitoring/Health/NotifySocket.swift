@@ -1,13 +1,13 @@
 import Glibc
 
-/// The socket on which the service manager hears how this process does; see `sd_notify(3)`.
+/// The socket of the service manager for the state of this process; see `sd_notify(3)`.
 public struct NotifySocket: Sendable {
     private let address: sockaddr_un
     private let length: socklen_t
 
-    /// Takes the value of `NOTIFY_SOCKET`: the path of a Unix socket, or `@` and an abstract name.
+    /// Parses the value of `NOTIFY_SOCKET`: the path of a Unix socket, or `@` and an abstract name.
     ///
-    /// Gives `nil` for what is neither, or too long for an address.
+    /// - Returns: `nil` for any other value, and for one that is too long for an address.
     public init?(path: String) {
         var address = sockaddr_un()
         var bytes = Array(path.utf8)
@@ -22,9 +22,9 @@ public struct NotifySocket: Sendable {
         self.address = address
     }
 
-    /// Sends a message, and waits for nothing: one that cannot be sent at once is lost.
+    /// Sends a message without waiting. A full socket loses it.
     ///
-    /// - Returns: whether it was sent.
+    /// - Returns: whether the message was sent.
     @discardableResult
     public func send(_ message: String) -> Bool {
         let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)

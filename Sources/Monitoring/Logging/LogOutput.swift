@@ -3,62 +3,62 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// How log lines look.
+/// The format of log lines.
 public enum LogFormat: String, CaseIterable, Sendable {
     /// For people.
     case text
-    /// For programs: a JSON object on each line.
+    /// For programs: one JSON object a line.
     case json
 
-    /// Text where somebody reads along, JSON elsewhere.
+    /// Text on a terminal, JSON elsewhere.
     public static var automatic: LogFormat { isatty(STDERR_FILENO) == 1 ? .text : .json }
 }
 
-/// Where log lines go: standard error, each whole, and not the same failure over and over.
+/// The output of log lines on standard error, with repeated failures summarised.
 ///
-/// As a service it says now and then, and at the end, what was left out.
+/// As a service it writes the summaries regularly, and at the end.
 public final class LogOutput: Service {
-    /// From this level on lines are counted rather than repeated. Below, each line is an event of its own.
+    /// The lowest level whose lines are limited. Below it each line is an event of its own.
     static let limitedLevel = Logger.Level.warning
 
     private let format: LogFormat
-    private let write: @Sendable (String) -> Void
+    private let writeText: @Sendable (String) -> Void
     private let limiter = Mutex<[Logger.Level: RepetitionLimiter]>([:])
     private let start = ContinuousClock.now
 
-    /// Lines go to standard error.
+    /// An output on standard error.
     public convenience init(format: LogFormat) {
         self.init(format: format) { line in
             var line = line
-            // One call for each line, so that lines of several threads do not mix.
+            // One call a line, so that the lines of several threads do not mix.
             line.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
         }
     }
 
-    /// Lines go wherever the function takes them.
+    /// An output that passes lines to a function.
     public init(format: LogFormat, write: @escaping @Sendable (String) -> Void) {
         self.format = format
-        self.write = write
+        writeText = write
     }
 
-    /// A logger that writes here.
+    /// A logger that writes to this output.
     public func logger(label: String, level: Logger.Level) -> Logger {
         var logger = Logger(label: label) { _ in OutputLogHandler(output: self) }
         logger.logLevel = level
         return logger
     }
 
-    /// Writes what was left out so far and not told yet.
+    /// Writes the summaries of all windows.
     public func flush() {
-        tell { limiter, now in limiter.finish(now: now) }
+        write { limiter, now in limiter.finish(now: now) }
     }
 
-    /// Tells of what was left out, until the task is cancelled or the service shuts down.
+    /// Writes summaries until the task is cancelled or the service shuts down.
     public func run() async throws {
         try? await cancelWhenGracefulShutdown {
             while true {
                 try await Task.sleep(for: .seconds(10))
-                self.tell { limiter, now in limiter.expire(now: now) }
+                self.write { limiter, now in limiter.expire(now: now) }
             }
         }
         flush()
@@ -71,21 +71,21 @@ public final class LogOutput: Service {
             limiters[level, default: RepetitionLimiter()]
                 .admit(text, details: metadata.fingerprint, now: ContinuousClock.now - start)
         }
-        for summary in before { tell(summary, level) }
+        for summary in before { write(summary, level) }
         if isWritten { writeLine(level, message, metadata) }
     }
 
-    private func tell(_ summaries: (inout RepetitionLimiter, Duration) -> [RepetitionLimiter.Summary]) {
+    private func write(_ summaries: (inout RepetitionLimiter, Duration) -> [RepetitionLimiter.Summary]) {
         let now = ContinuousClock.now - start
-        let told = limiter.withLock { limiters in
+        let all = limiter.withLock { limiters in
             limiters.keys.map { level in (level, summaries(&limiters[level, default: RepetitionLimiter()], now)) }
         }
-        for (level, summaries) in told {
-            for summary in summaries { tell(summary, level) }
+        for (level, summaries) in all {
+            for summary in summaries { write(summary, level) }
         }
     }
 
-    private func tell(_ summary: RepetitionLimiter.Summary, _ level: Logger.Level) {
+    private func write(_ summary: RepetitionLimiter.Summary, _ level: Logger.Level) {
         let seconds = summary.duration.components.seconds
         writeLine(level, "\(summary.message): suppressed \(summary.count) similar in \(seconds) s", [:])
     }
@@ -96,11 +96,11 @@ public final class LogOutput: Service {
             case .text: TextLogLine.make(time: LogTime.now, level: level, message: message, metadata: metadata)
             case .json: JSONLogLine.make(time: LogTime.now, level: level, message: message, metadata: metadata)
             }
-        write(line)
+        writeText(line)
     }
 }
 
-/// What swift-log writes to.
+/// The handler of swift-log's loggers.
 private struct OutputLogHandler: LogHandler {
     let output: LogOutput
     var metadata: Logger.Metadata = [:]
@@ -119,7 +119,7 @@ private struct OutputLogHandler: LogHandler {
 }
 
 extension Logger.Metadata {
-    /// The same for the same fields.
+    /// A hash of the fields.
     fileprivate var fingerprint: Int {
         var hasher = Hasher()
         for (key, value) in sorted(by: { $0.key < $1.key }) {

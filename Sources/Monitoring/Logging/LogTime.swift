@@ -1,8 +1,7 @@
 import Glibc
 
-/// A moment as a log line has it: RFC 3339 in UTC with milliseconds, `2026-11-21T23:36:02.104Z`.
+/// The time of a log line: RFC 3339 in UTC with milliseconds, `2026-11-21T23:36:02.104Z`.
 enum LogTime {
-    /// Now.
     static var now: timespec {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

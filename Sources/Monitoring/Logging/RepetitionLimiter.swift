@@ -1,31 +1,31 @@
-/// Decides which of many similar lines are written, so that a failure that repeats is told once and then counted.
+/// A limiter of similar log lines, which writes a repeated failure once and then counts it.
 ///
-/// Lines with the same message are similar. In each window, the same line is written once, and no more than a few lines
-/// with one message; when the window ends, a summary says how many were left out. What is kept is bounded: when there
-/// are too many messages, the oldest window ends early.
+/// Lines with the same message are similar. In each window the limiter admits the same line once, and a few lines with one
+/// message. At the end of the window a summary has the number of lines that were left out. Memory is bounded: with too
+/// many messages the oldest window ends early.
 ///
-/// A value without a clock: whoever holds it says what time it is.
+/// A value without a clock: the time is passed in.
 public struct RepetitionLimiter: Sendable {
-    /// How much is let through.
+    /// The limits.
     public struct Limits: Sendable {
-        /// How long lines are gathered.
+        /// The length of a window.
         public var window = Duration.seconds(60)
         /// The most lines with one message in a window.
         public var linesPerMessage = 10
-        /// The most messages that are followed at a time.
+        /// The most windows at the same time.
         public var messages = 256
 
         /// The defaults.
         public init() {}
     }
 
-    /// Lines that were left out.
+    /// The lines of a window that were left out.
     public struct Summary: Hashable, Sendable {
-        /// Their message.
+        /// The message that the lines have in common.
         public var message: String
-        /// How many they are.
+        /// The number of lines.
         public var count: Int
-        /// For how long they were gathered.
+        /// The length of the window.
         public var duration: Duration
     }
 
@@ -38,21 +38,21 @@ public struct RepetitionLimiter: Sendable {
     private let limits: Limits
     private var windows: [String: Window] = [:]
 
-    /// Nothing was written yet.
+    /// A limiter that has admitted no line.
     public init(limits: Limits = Limits()) {
         self.limits = limits
     }
 
-    /// How many messages are followed.
+    /// The number of windows.
     var messageCount: Int { windows.count }
 
-    /// Decides about a line.
+    /// Admits a line or leaves it out.
     ///
     /// - Parameters:
-    ///   - message: what is the same in similar lines.
-    ///   - details: a hash of all else; the same line has the same one.
-    ///   - now: the time that has passed since some moment.
-    /// - Returns: whether to write it, and what has to be said of earlier ones before.
+    ///   - message: the text that similar lines have in common.
+    ///   - details: a hash of the rest of the line.
+    ///   - now: the time since any fixed moment.
+    /// - Returns: whether to write the line, and the summaries to write before it.
     public mutating func admit(
         _ message: String,
         details: Int,
@@ -76,14 +76,16 @@ public struct RepetitionLimiter: Sendable {
         return (isWritten, summaries)
     }
 
-    /// Ends the windows that have lasted long enough.
+    /// Ends the windows whose time is over.
     ///
-    /// - Returns: what has to be said of them.
+    /// - Returns: the summaries to write.
     public mutating func expire(now: Duration) -> [Summary] {
         windows.filter { now - $0.value.start >= limits.window }.keys.sorted().flatMap { end($0, now: now) }
     }
 
-    /// Ends all windows, as when the program does.
+    /// Ends all windows.
+    ///
+    /// - Returns: the summaries to write.
     public mutating func finish(now: Duration) -> [Summary] {
         windows.keys.sorted().flatMap { end($0, now: now) }
     }

@@ -1,7 +1,7 @@
 import Glibc
 import Logging
 
-/// A log line for people: time, level, message, then what goes with it.
+/// A log line for people: time, level, message, then the fields.
 ///
 /// `2026-11-21T23:36:02.104Z info    mirrored request bytes=240 outcome=complete`
 enum TextLogLine {
@@ -16,14 +16,14 @@ enum TextLogLine {
         return "\(LogTime.text(time)) \(name)\(singleLine("\(message)"))\(fields)\n"
     }
 
-    /// A value as it is, or in quotation marks where it could be misread.
+    /// A value, in quotation marks if it is ambiguous without.
     private static func quoted(_ value: String) -> String {
         let isPlain =
             !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "\"" }
         return isPlain ? value : "\"" + singleLine(value).replacing("\"", with: "\\\"") + "\""
     }
 
-    /// Peers and clients have their words in log lines; none of them can begin a new line or move the cursor.
+    /// Escapes control characters, so that text of peers and clients cannot begin a line or move the cursor.
     private static func singleLine(_ text: String) -> String {
         let isPlain = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
         guard !isPlain else { return text }

@@ -1,11 +1,10 @@
 import CoreMetrics
 import Synchronization
 
-/// The metrics of the process: a factory for swift-metrics whose numbers are read in Prometheus' text format.
+/// The metrics of the process: a factory for swift-metrics with a page in Prometheus' text format.
 ///
-/// Only the families that it was made with exist: whatever else a library wants to count goes nowhere, so that the page
-/// holds what its documentation says and no more. What somebody knows anyway is asked for when the page is read, see
-/// ``collect(_:)``.
+/// It counts only the families of its initialiser, so that the page has exactly the metrics of the documentation. Numbers
+/// that other parts keep anyway are collected for each page, see ``collect(_:)``.
 public final class MetricRegistry: Sendable {
     private final class Table: Sendable {
         let family: MetricFamily
@@ -20,7 +19,7 @@ public final class MetricRegistry: Sendable {
     private let tablesByName: [String: Table]
     private let collectors = Mutex<[@Sendable (inout CollectedMetrics) -> Void]>([])
 
-    /// Makes a registry for these families; of two with the same name the first counts.
+    /// A registry of some families. Of two with the same name it takes the first.
     public init(_ families: [MetricFamily]) {
         var byName: [String: Table] = [:]
         var tables: [Table] = []
@@ -36,7 +35,7 @@ public final class MetricRegistry: Sendable {
     /// The families, in the order of the page.
     public var families: [MetricFamily] { tables.map(\.family) }
 
-    /// Has a function asked for its numbers whenever the page is read. It must answer at once.
+    /// Adds a function that sets metrics for each page. It must not block.
     public func collect(_ collector: @escaping @Sendable (inout CollectedMetrics) -> Void) {
         collectors.withLock { $0.append(collector) }
     }
@@ -58,14 +57,13 @@ public final class MetricRegistry: Sendable {
         return page.text
     }
 
-    /// The series of a family for these dimensions, made when it is first asked for; `nil` when there is no such family
-    /// or it is of another kind.
+    /// The series of a family for some dimensions, created on first use; `nil` for an unknown family or another kind.
     private func series(
         _ name: String,
         _ dimensions: [(String, String)],
-        _ isWanted: (MetricFamily.Kind) -> Bool
+        _ isExpected: (MetricFamily.Kind) -> Bool
     ) -> MetricSeries? {
-        guard let table = tablesByName[name], isWanted(table.family.kind) else { return nil }
+        guard let table = tablesByName[name], isExpected(table.family.kind) else { return nil }
         let values = table.family.labelValues(dimensions)
         return table.series.withLock { series in
             if let known = series[values] { return known }
@@ -80,7 +78,7 @@ public final class MetricRegistry: Sendable {
 }
 
 extension MetricRegistry: MetricsFactory {
-    /// The handler of a counter that is among the families, else one that does nothing.
+    /// The handler of a counter, or for an unknown name one that does nothing.
     public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         guard case .counter(let series) = series(label, dimensions, { $0 == .counter }) else {
             return NOOPMetricsHandler.instance
@@ -88,7 +86,7 @@ extension MetricRegistry: MetricsFactory {
         return series
     }
 
-    /// The handler of a gauge that is among the families, else one that does nothing.
+    /// The handler of a gauge, or for an unknown name one that does nothing.
     public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
         guard case .gauge(let series) = series(label, dimensions, { $0 == .gauge }) else {
             return NOOPMetricsHandler.instance
@@ -96,7 +94,7 @@ extension MetricRegistry: MetricsFactory {
         return series
     }
 
-    /// The handler of a histogram or gauge that is among the families, else one that does nothing.
+    /// The handler of a histogram or gauge, or for an unknown name one that does nothing.
     public func makeRecorder(
         label: String,
         dimensions: [(String, String)],
@@ -109,7 +107,7 @@ extension MetricRegistry: MetricsFactory {
         }
     }
 
-    /// The handler of a histogram of seconds that is among the families, else one that does nothing.
+    /// The handler of a histogram of seconds, or for an unknown name one that does nothing.
     public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         guard case .histogram(let series) = series(label, dimensions, { $0 != .counter && $0 != .gauge }) else {
             return NOOPMetricsHandler.instance
@@ -117,7 +115,7 @@ extension MetricRegistry: MetricsFactory {
         return series
     }
 
-    // A series that was shown once stays on the page: one that vanishes looks like a restart.
+    // A series stays on the page once it was there: Prometheus takes one that vanishes for a restart.
 
     /// Does nothing.
     public func destroyCounter(_ handler: any CounterHandler) {}
@@ -129,16 +127,16 @@ extension MetricRegistry: MetricsFactory {
     public func destroyTimer(_ handler: any TimerHandler) {}
 }
 
-/// The numbers that are asked for when the page is read.
+/// The numbers that are collected for a page.
 public struct CollectedMetrics {
     private var values: [String: [(dimensions: [(String, String)], value: Double)]] = [:]
 
-    /// Tells the value of a counter or gauge. Of two values with the same labels the sum is shown.
+    /// Sets a counter or gauge. Two values with the same labels are added.
     public mutating func set(_ name: String, _ dimensions: [(String, String)] = [], to value: Double) {
         values[name, default: []].append((dimensions, value))
     }
 
-    /// Tells the value of a counter or gauge.
+    /// Sets a counter or gauge.
     public mutating func set(_ name: String, _ dimensions: [(String, String)] = [], to value: Int) {
         set(name, dimensions, to: Double(value))
     }

@@ -1,7 +1,7 @@
 import CoreMetrics
 import Synchronization
 
-/// A number of a family with one set of label values.
+/// The series of a family with one set of label values.
 enum MetricSeries: Sendable {
     case counter(CounterSeries)
     case gauge(GaugeSeries)
@@ -16,7 +16,7 @@ enum MetricSeries: Sendable {
     }
 }
 
-/// Counts up, without a lock.
+/// A counter without a lock.
 final class CounterSeries: CounterHandler {
     private let count = Atomic<Int64>(0)
 
@@ -27,11 +27,11 @@ final class CounterSeries: CounterHandler {
         count.wrappingAdd(amount, ordering: .relaxed)
     }
 
-    /// A counter of Prometheus never goes back while the process lives.
+    /// Does nothing: a counter of Prometheus never decreases.
     func reset() {}
 }
 
-/// Holds a number that is set or moved, without a lock.
+/// A gauge without a lock.
 final class GaugeSeries: RecorderHandler, MeterHandler {
     private let bits = Atomic<UInt64>(0)
 
@@ -54,11 +54,11 @@ final class GaugeSeries: RecorderHandler, MeterHandler {
     }
 }
 
-/// Counts observations in buckets. Times are in seconds.
+/// A histogram. Times are in seconds.
 final class HistogramSeries: RecorderHandler, TimerHandler {
-    /// What was observed so far.
+    /// The observations so far.
     struct Snapshot: Sendable {
-        /// The observations of each bucket alone; the last one has no upper bound.
+        /// The observations of each bucket alone. The last bucket has no upper bound.
         var counts: [Int]
         var sum = 0.0
     }

@@ -1,6 +1,6 @@
 /// A page in Prometheus' text format, version 0.0.4.
 struct PrometheusPage {
-    /// What a line or, of a histogram, several lines say.
+    /// The value of a sample: one line, or several of a histogram.
     enum Value {
         case number(Double)
         case histogram(bounds: [Double], HistogramSeries.Snapshot)
@@ -16,7 +16,7 @@ struct PrometheusPage {
 
     private(set) var text = ""
 
-    /// Adds a family with its samples, ordered by their labels; one without samples is left out.
+    /// Adds a family with its samples in the order of their labels. A family without samples is left out.
     mutating func add(_ family: MetricFamily, _ samples: [(labels: [String], value: Value)]) {
         guard !samples.isEmpty else { return }
         text += "# HELP \(family.name) \(Self.escapedHelp(family.help))\n# TYPE \(family.name) \(family.kind.name)\n"
@@ -29,7 +29,7 @@ struct PrometheusPage {
         }
     }
 
-    /// Buckets are cumulative: each counts what is at most as large as its bound.
+    /// Adds a histogram. Buckets are cumulative: each counts the values up to its bound.
     private mutating func add(
         _ name: String,
         _ labels: [String],
@@ -51,7 +51,7 @@ struct PrometheusPage {
         text += " " + value + "\n"
     }
 
-    /// A number as Prometheus reads it; whole ones without a fraction.
+    /// A number in Prometheus' format; whole numbers without a fraction.
     static func text(of value: Double) -> String {
         if value.isNaN { return "NaN" }
         if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }

@@ -1,13 +1,12 @@
 import ContainerdStore
-import Monitoring
 import NodeConfiguration
 
 /// Whether a containerd is set up so that it asks the mirror and its images can be shared: what
 /// `spegel configuration --check` prints. All that was found out goes in, so that it can be tested without a containerd.
 struct ConfigurationCheck {
     /// One thing that was looked at.
-    struct Item: Hashable {
-        enum Status: String {
+    struct Item: Hashable, Encodable {
+        enum Status: String, Encodable {
             case good = "ok"
             case problem
             case unknown
@@ -263,21 +262,12 @@ struct ConfigurationCheck {
         return (lines + [verdict]).joined(separator: "\n")
     }
 
-    /// For a program.
-    var json: JSON {
-        .object([
-            ("ok", .bool(isGood)),
-            (
-                "checks",
-                .array(
-                    items.map { item in
-                        .object([
-                            ("name", .string(item.name)), ("status", .string(item.status.rawValue)),
-                            ("found", .string(item.found)), ("change", .array(item.change.map { .string($0) })),
-                        ])
-                    }
-                )
-            ),
-        ])
+    /// The document of `--output json`.
+    struct Document: Encodable {
+        var ok: Bool
+        var checks: [Item]
     }
+
+    /// For a program.
+    var document: Document { Document(ok: isGood, checks: items) }
 }

@@ -1,59 +1,81 @@
+import DebugAPI
 import FoundationEssentials
 import HTTPClient
 import NIOPosix
-import StructuredText
 
-/// Asks a running node what its page shows, see docs/api.md.
+/// A client of a running node's API (docs/api.md).
 struct NodeAPI {
     let url: HTTPURL
     var timeout = Duration.seconds(30)
 
-    /// An answer, as it came and as it was read.
-    struct Answer {
+    /// A document, as bytes and decoded.
+    struct Answer<Document> {
         var bytes: [UInt8]
-        var json: JSONValue
+        var document: Document
     }
 
-    /// Why a node does not tell.
+    /// Why there is no document.
     enum Failure: Error, Hashable, CustomStringConvertible {
-        /// Nobody listens there, or answers in time.
+        /// The connection failed or timed out.
         case unreachable(String, address: String)
-        /// It is the address of a registry.
+        /// The address is that of a registry.
         case registry(address: String)
-        /// It is a node whose page is turned off.
+        /// The node does not serve the API.
         case turnedOff(address: String)
-        /// It is something else.
+        /// Another program has the address.
         case notANode(address: String, status: Int)
         /// The node answered with an error.
         case refused(String)
+        /// The answer is not the expected document.
+        case unexpected(UnexpectedDocument)
 
         var description: String {
             switch self {
             case .unreachable(let reason, let address):
-                "no node answers: \(reason). See whether it runs ('curl \(address)/readyz'), or name its --metrics-addr "
-                    + "with --address"
+                "no node answers: \(reason). Check that the node runs ('curl \(address)/readyz'), or set --address to its "
+                    + "--metrics-addr"
             case .registry(let address):
-                "\(address) is a node's registry: name its --metrics-addr, usually port 9090, with --address"
+                "expected the metrics address of a node, got its registry, \(address). Set --address to its "
+                    + "--metrics-addr, usually port 9090"
             case .turnedOff(let address):
-                "the node at \(address) tells nothing: it runs with --debug-web-enabled=false, or is of an older version"
+                "the node at \(address) does not serve its status: it runs with --debug-web-enabled=false, or an older "
+                    + "version"
             case .notANode(let address, let status):
-                "\(address) is no node's metrics address: it answers with status \(status). Name --metrics-addr, usually "
-                    + "port 9090, with --address"
+                "expected the metrics address of a node, got status \(status) from \(address). Set --address to a "
+                    + "node's --metrics-addr, usually port 9090"
             case .refused(let reason): reason
+            case .unexpected(let document): document.description
             }
         }
     }
 
-    /// Gets one of the node's documents.
-    func get(_ path: String) async throws -> Answer {
-        let response = try await send(path)
-        let json = try? JSONDecoder().decode(JSONValue.self, from: Data(response.body))
-        if response.status == 200, let json, case .object = json { return Answer(bytes: response.body, json: json) }
-        if response.status != 404, let error = json?["error"]?.text { throw Failure.refused(Plain.text(error)) }
-        throw await explanation(of: response.status)
+    /// The status of the node.
+    func status() async throws -> Answer<NodeStatus> {
+        try await get("/debug/api/status", expected: "the status of a node")
     }
 
-    /// What listens there, when it is not what was expected.
+    /// The nodes that hold an image or a digest.
+    func resolve(_ image: String) async throws -> Answer<ImageReport> {
+        try await get("/debug/api/resolve?reference=" + Self.percentEncoded(image), expected: "the report of a lookup")
+    }
+
+    private func get<Document: Decodable>(_ path: String, expected: String) async throws -> Answer<Document> {
+        let response = try await send(path)
+        let body = Data(response.body)
+        guard response.status == 200 else {
+            if response.status != 404, let error = try? JSONDecoder().decode(ErrorDocument.self, from: body) {
+                throw Failure.refused(Plain.text(error.error))
+            }
+            throw await explanation(of: response.status)
+        }
+        do {
+            return Answer(bytes: response.body, document: try JSONDecoder().decode(Document.self, from: body))
+        } catch {
+            throw Failure.unexpected(UnexpectedDocument(error, expected: expected, address: "\(url)\(path)"))
+        }
+    }
+
+    /// What the other side is, if it does not serve the API.
     private func explanation(of status: Int) async -> Failure {
         if let metrics = try? await send("/metrics"), metrics.status == 200,
             String(decoding: metrics.body, as: UTF8.self).contains("spegel_")
@@ -80,7 +102,7 @@ struct NodeAPI {
         }
     }
 
-    /// A value as a query has it. RFC 3986, section 2.1.
+    /// The value of a query parameter (RFC 3986, section 2.1).
     static func percentEncoded(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {

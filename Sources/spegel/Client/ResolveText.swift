@@ -1,48 +1,41 @@
-import StructuredText
+import DebugAPI
 
-/// Who holds what of an image, for a person, made of the JSON that a node tells.
+/// The report of a lookup as text for a terminal.
 struct ResolveText {
     private(set) var lines: [String] = []
-    /// Whether everything is held by somebody.
+    /// Whether each part of the image is on a node.
     let isComplete: Bool
 
-    init(_ answer: JSONValue) {
-        let contents = answer["contents"]?.items ?? []
-        let problem = answer.string("error")
-        isComplete = problem == nil && !contents.isEmpty && contents.allSatisfy(Self.isHeld)
+    init(_ report: ImageReport) {
+        let contents = report.contents
+        isComplete = report.error == nil && !contents.isEmpty && contents.allSatisfy(Self.isHeld)
 
-        let name = answer.string("name") ?? answer.string("reference") ?? ""
-        let time = answer.number("milliseconds").map { ", looked up in \(Human.time(.milliseconds($0)))" } ?? ""
-        lines.append(Plain.text(name) + time)
+        lines.append("\(Plain.text(report.name)), looked up in \(Human.time(report.duration))")
         lines.append("")
         var table = TextTable("CONTENT", "DIGEST", "SIZE", "LOOKUP", "HELD BY")
         for content in contents {
-            let depth = Int(clamping: min(8, content.count("depth")))
-            let platform = content.string("platform").map { " \($0)" } ?? ""
+            let platform = content.platform.map { " \($0)" } ?? ""
             table.add(
-                String(repeating: "  ", count: depth) + (content.string("kind") ?? "content") + platform,
-                String((content.string("digest") ?? content.string("key") ?? "").prefix(19)),
-                content.integer("size").map(Human.bytes) ?? "",
-                Self.lookup(content["lookup"]),
+                String(repeating: "  ", count: min(max(content.depth, 0), 8)) + content.kind.rawValue + platform,
+                String((content.digest ?? content.key).prefix(19)),
+                content.size.map(Human.bytes) ?? "",
+                Self.text(content.lookup),
                 Self.holders(content)
             )
         }
         lines += table.lines
-        lines += Self.trace(contents)
-        if let problem { lines += ["", Plain.text(problem)] }
+        lines += Self.requests(contents)
+        if let error = report.error { lines += ["", Plain.text(error)] }
     }
 
-    private static func isHeld(_ content: JSONValue) -> Bool {
-        // Of an index, other platforms' manifests need not be anywhere.
-        content["heldHere"]?.bool == true || !(content["holders"]?.items ?? []).isEmpty
-            || content.string("kind") == "manifest"
+    private static func isHeld(_ content: ImageReport.Content) -> Bool {
+        // The manifests of other platforms may be on no node.
+        content.isHeldHere || !content.holders.isEmpty || content.kind == .manifest
     }
 
-    private static func lookup(_ lookup: JSONValue?) -> String {
-        guard let lookup, !lookup.isNull, let outcome = lookup.string("outcome") else { return "" }
-        let time = lookup.number("milliseconds").map { " in \(Human.time(.milliseconds($0)))" } ?? ""
-        let hops = lookup.count("hops")
-        return words(outcome) + time + (hops > 0 ? ", \(hops) hop\(hops == 1 ? "" : "s")" : "")
+    private static func text(_ lookup: ImageReport.Lookup) -> String {
+        let hops = lookup.hops > 0 ? ", \(Human.count(lookup.hops, "hop", "hops"))" : ""
+        return "\(words(lookup.outcome)) in \(Human.time(lookup.duration))\(hops)"
     }
 
     private static func words(_ outcome: String) -> String {
@@ -55,32 +48,28 @@ struct ResolveText {
         }
     }
 
-    private static func holders(_ content: JSONValue) -> String {
-        let others = (content["holders"]?.items ?? []).prefix(8).map { holder in
-            let place = holder.strings("registries").first ?? holder.string("peer") ?? "?"
-            return place + (holder.string("zone").map { " (\($0))" } ?? "")
+    private static func holders(_ content: ImageReport.Content) -> String {
+        let peers = content.holders.prefix(8).map { holder in
+            (holder.registries.first ?? holder.peerID) + (holder.zone.map { " (\($0))" } ?? "")
         }
-        let here = content["heldHere"]?.bool == true ? ["this node"] : []
-        let all = here + others
-        let more = (content["holders"]?.items ?? []).count - others.count
-        return all.isEmpty ? "NOBODY" : all.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+        let all = (content.isHeldHere ? ["this node"] : []) + peers
+        let more = content.holders.count - peers.count
+        return all.isEmpty ? "NO NODE" : all.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
     }
 
-    /// Who was asked; lookups that were answered from what is known here asked nobody.
-    private static func trace(_ contents: [JSONValue]) -> [String] {
-        var table = TextTable("ASKED", "FOR", "AFTER", "TOOK", "ANSWER")
+    /// The requests to peers; none for a lookup that this node's provider records answer.
+    private static func requests(_ contents: [ImageReport.Content]) -> [String] {
+        var table = TextTable("PEER", "KEY", "START", "DURATION", "ANSWER")
         for content in contents {
-            for request in (content["lookup"]?["requests"]?.items ?? []).prefix(32) {
-                var answer = request.string("outcome") ?? ""
-                if answer == "answered" {
-                    answer = "\(request.count("providers")) holders, \(request.count("closerPeers")) closer nodes"
-                }
+            for request in content.lookup.requests.prefix(32) {
+                let providers = Human.count(request.providers ?? 0, "provider", "providers")
+                let closer = Human.count(request.closerPeers ?? 0, "closer peer", "closer peers")
                 table.add(
-                    request.string("peer") ?? "",
-                    String((content.string("key") ?? "").prefix(32)),
-                    request.number("startMilliseconds").map { Human.time(.milliseconds($0)) } ?? "",
-                    request.number("milliseconds").map { Human.time(.milliseconds($0)) } ?? "",
-                    answer
+                    request.peerID,
+                    String(content.key.prefix(32)),
+                    Human.time(request.start),
+                    request.duration.map(Human.time) ?? "",
+                    request.outcome == .answered ? "\(providers), \(closer)" : request.outcome.rawValue
                 )
             }
         }

@@ -139,7 +139,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         )
         switch output {
         case .text: Terminal.write(check.text + "\n")
-        case .json: Terminal.write(check.json)
+        case .json: try Terminal.write(json: check.document)
         }
         if !check.isGood { throw ExitCode(1) }
     }

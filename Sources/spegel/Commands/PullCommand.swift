@@ -1,7 +1,6 @@
 import ArgumentParser
 import ContentStore
 import HTTPClient
-import Monitoring
 import OCI
 import Registry
 
@@ -59,7 +58,7 @@ struct PullCommand: AsyncParsableCommand {
         let outcome = try await pull.run()
         switch output {
         case .text: Terminal.write(text(outcome))
-        case .json: Terminal.write(json(outcome))
+        case .json: try Terminal.write(json: PullDocument(outcome, of: image.reference, to: to))
         }
     }
 
@@ -73,29 +72,6 @@ struct PullCommand: AsyncParsableCommand {
         text += shares.isEmpty ? ".\n" : "; \(shares.joined(separator: ", ")).\n"
         if let to { text += "Written to \(to).\n" }
         return text
-    }
-
-    private func json(_ outcome: ImagePull.Outcome) -> JSON {
-        let contents = outcome.pieces.map { piece in
-            JSON.object([
-                ("kind", .string(piece.kind)), ("digest", .string(piece.digest.text)),
-                ("size", .integer(Int(piece.size))), ("milliseconds", .number(piece.time / .milliseconds(1))),
-                ("resumptions", .integer(piece.resumptions)),
-                (
-                    "sources",
-                    .array(
-                        piece.shares.map {
-                            .object([("address", .optional($0.source)), ("bytes", .integer(Int($0.bytes)))])
-                        }
-                    )
-                ),
-            ])
-        }
-        return .object([
-            ("image", .string("\(image.reference)")), ("digest", .string(outcome.digest.text)),
-            ("milliseconds", .number(outcome.time / .milliseconds(1))), ("to", .optional(to)),
-            ("contents", .array(contents)),
-        ])
     }
 }
 

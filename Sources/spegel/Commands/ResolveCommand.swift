@@ -23,9 +23,8 @@ struct ResolveCommand: AsyncParsableCommand {
     var output = OutputFormat.text
 
     func run() async throws {
-        let path = "/debug/api/resolve?reference=" + NodeAPI.percentEncoded(image)
-        let answer = try await NodeAPI(url: address.url).get(path)
-        let text = ResolveText(answer.json)
+        let answer = try await NodeAPI(url: address.url).resolve(image)
+        let text = ResolveText(answer.document)
         switch output {
         case .text: Terminal.write(text.lines.joined(separator: "\n") + "\n")
         case .json: Terminal.write(String(decoding: answer.bytes, as: UTF8.self).withLineEnd)

@@ -1,5 +1,5 @@
 import ArgumentParser
-import StructuredText
+import DebugAPI
 
 /// `spegel status`: what a running node knows of itself.
 struct StatusCommand: AsyncParsableCommand {
@@ -21,11 +21,11 @@ struct StatusCommand: AsyncParsableCommand {
     var output = OutputFormat.text
 
     func run() async throws {
-        let answer = try await NodeAPI(url: address.url).get("/debug/api/status")
+        let answer = try await NodeAPI(url: address.url).status()
         switch output {
-        case .text: Terminal.write(StatusText(answer.json).lines.joined(separator: "\n") + "\n")
+        case .text: Terminal.write(StatusText(answer.document).lines.joined(separator: "\n") + "\n")
         case .json: Terminal.write(String(decoding: answer.bytes, as: UTF8.self).withLineEnd)
         }
-        if answer.json["node"]?["ready"]?.bool != true { throw ExitCode(1) }
+        if !answer.document.node.isReady { throw ExitCode(1) }
     }
 }

@@ -1,33 +1,35 @@
+import DebugAPI
 import DebugPage
 import Monitoring
 import OCI
+import StructuredText
 
-/// The page at `/debug/web/` and the API behind it (docs/api.md). They cost something only while somebody asks.
+/// The page at `/debug/web/` and the API behind it (docs/api.md). They cost nothing without a reader.
 struct DebugPages: Sendable {
-    /// How many of each may be under way.
+    /// The limits of what runs at the same time.
     private let lookups = Gate(limit: 4)
     private let pulls = Gate(limit: 1)
     private let subscribers = Gate(limit: 16)
-    /// How long they may listen before they have to ask anew.
+    /// The longest stream of events.
     private static let streamLimit = Duration.seconds(3600)
 
     private let report: NodeReport
     private let interval: Duration
 
-    /// - Parameter interval: how often those who listen are told.
+    /// - Parameter interval: the time between two events of a stream.
     init(_ report: NodeReport, interval: Duration = .seconds(1)) {
         self.report = report
         self.interval = interval
     }
 
-    /// The answers to GET.
+    /// The handlers of GET.
     var routes: [String: MonitoringServer.Handler] {
         var routes: [String: MonitoringServer.Handler] = [
             "/debug/web": { _ in .redirect("/debug/web/") },
             "/debug/web/": { await page($0) },
             "/debug/web/resolve": { .part(await search($0).result) },
             "/debug/web/events": { _ in await stream { await pageEvents($0) } },
-            "/debug/api/status": { _ in .json(await report.status().json) },
+            "/debug/api/status": { _ in .json(await report.status()) },
             "/debug/api/resolve": { await resolve($0) },
             "/debug/api/events": { _ in await stream { await statusEvents($0) } },
         ]
@@ -37,7 +39,7 @@ struct DebugPages: Sendable {
         return routes
     }
 
-    /// The answers to POST.
+    /// The handlers of POST.
     var actions: [String: MonitoringServer.Handler] {
         [
             "/debug/web/pull": { request in
@@ -51,7 +53,7 @@ struct DebugPages: Sendable {
             "/debug/api/pull": { request in
                 let (_, result, status) = await pull(request)
                 return switch result {
-                case .pull(let report): .json(report.json, status: status)
+                case .pull(let report): .json(report, status: status)
                 case .failure(let text): .error(text, status: status)
                 case .image: .error("not a pull", status: 500)
                 }
@@ -59,7 +61,7 @@ struct DebugPages: Sendable {
         ]
     }
 
-    // MARK: Looking
+    // MARK: Lookups
 
     private func page(_ request: MonitoringRequest) async -> MonitoringResponse {
         guard let reference = request.parameters["reference"] else {
@@ -72,13 +74,15 @@ struct DebugPages: Sendable {
         )
     }
 
-    private func search(_ request: MonitoringRequest) async -> (result: SearchResult, status: Int) {
+    private func search(
+        _ request: MonitoringRequest,
+        follows: Bool = true
+    ) async -> (result: SearchResult, status: Int) {
         let text = Self.reference(request)
         do {
             let name = try ImageName(text)
-            guard let image = await lookups.run({ await report.resolve(name, as: text) }) else {
-                return (.failure("Too many lookups at a time; try again in a moment."), 429)
-            }
+            let image = await lookups.run { await report.resolve(name, as: text, follows: follows) }
+            guard let image else { return (.failure("Too many lookups at the same time. Try again in a moment."), 429) }
             return (.image(image), 200)
         } catch {
             return (.failure("\(error)"), 400)
@@ -86,27 +90,31 @@ struct DebugPages: Sendable {
     }
 
     private func resolve(_ request: MonitoringRequest) async -> MonitoringResponse {
-        let (result, status) = await search(request)
+        let follow = request.parameters["follow"] ?? "true"
+        guard follow == "true" || follow == "false" else {
+            return .error("follow: expected true or false, got '\(follow)'", status: 400)
+        }
+        let (result, status) = await search(request, follows: follow == "true")
         return switch result {
-        case .image(let report): .json(report.json)
+        case .image(let report): .json(report)
         case .failure(let text): .error(text, status: status)
         case .pull: .error("not a lookup", status: 500)
         }
     }
 
-    // MARK: Pulling
+    // MARK: Test pulls
 
     private func pull(_ request: MonitoringRequest) async -> (reference: String, result: SearchResult, status: Int) {
         let text = Self.reference(request)
         guard request.origin.isOwn else {
-            return (text, .failure("A page of another origin may not start a test pull."), 403)
+            return (text, .failure("A page of another origin cannot start a test pull."), 403)
         }
         do {
             guard case .image(let reference) = try ImageName(text) else {
-                return (text, .failure("A test pull needs the name of an image, not a digest alone."), 400)
+                return (text, .failure("A test pull needs the name of an image. A digest alone is not enough."), 400)
             }
             guard let report = await pulls.run({ await report.pull(reference, as: text) }) else {
-                return (text, .failure("Another test pull is under way; try again in a moment."), 429)
+                return (text, .failure("Another test pull is running. Try again in a moment."), 429)
             }
             return (text, .pull(report), 200)
         } catch {
@@ -119,18 +127,20 @@ struct DebugPages: Sendable {
         return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
 
-    // MARK: Listening
+    // MARK: Events
 
-    /// An answer that goes on while its client listens; nothing is gathered for a client that does not take it.
+    /// A response that lasts until its client goes. Nothing is queued for a client that does not read.
     private func stream(
         _ write: @escaping @Sendable (MonitoringStream) async -> Void
     ) async -> MonitoringResponse {
-        guard subscribers.isOpen else { return .error("too many listen already", status: 429) }
+        guard subscribers.isOpen else {
+            return .error("too many event streams at the same time; try again in a moment", status: 429)
+        }
         return MonitoringResponse(
             contentType: "text/event-stream",
             fields: PageSecurity.fields,
             body: .stream { stream in
-                // Whoever comes after the last place was taken is let go, and comes back.
+                // A client that comes after the last place was taken gets an empty stream, and reconnects.
                 await subscribers.run { await write(stream) }
             }
         )
@@ -138,18 +148,19 @@ struct DebugPages: Sendable {
 
     private func pageEvents(_ stream: MonitoringStream) async {
         var updates = PageUpdates()
-        await tell(stream) { status in
-            // A comment keeps the connection alive, and finds out whether anybody is there.
-            updates.changes(status).map { ServerSentEvent(name: "page", data: $0.text).text } ?? ":\n\n"
+        await send(to: stream) { status in
+            let changes = updates.changes(status)
+            // A comment keeps the connection alive, and shows whether the client is still there.
+            return changes.isEmpty ? ":\n\n" : ServerSentEvent(name: "page", data: try JSONText.encode(changes)).text
         }
     }
 
     private func statusEvents(_ stream: MonitoringStream) async {
-        await tell(stream) { ServerSentEvent(name: "status", data: $0.json.text).text }
+        await send(to: stream) { ServerSentEvent(name: "status", data: try JSONText.encode($0)).text }
     }
 
-    /// Tells of the node again and again until the client goes.
-    private func tell(_ stream: MonitoringStream, _ event: (NodeStatus) -> String) async {
+    /// Sends an event in each interval until the client goes.
+    private func send(to stream: MonitoringStream, _ event: (NodeStatus) throws -> String) async {
         let end = ContinuousClock.now + Self.streamLimit
         do {
             try await stream.send(ServerSentEvent.start)
@@ -173,7 +184,7 @@ extension MonitoringResponse {
         MonitoringResponse(status: status, contentType: contentType, fields: PageSecurity.fields, body: .text(text))
     }
 
-    /// What was searched for, without the page around it. The page shows it whatever the status would be.
+    /// The result of a search without the page around it. The script shows it whatever the status.
     fileprivate static func part(_ result: SearchResult, status: Int = 200) -> MonitoringResponse {
         page(result.fragment, status: status)
     }

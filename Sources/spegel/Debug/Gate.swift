@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Lets so many in at a time and turns the others away.
+/// Limits how many operations run at the same time. Operations beyond the limit are refused, not queued.
 final class Gate: Sendable {
     private let limit: Int
     private let count = Mutex(0)
@@ -9,12 +9,12 @@ final class Gate: Sendable {
         self.limit = limit
     }
 
-    /// Whether somebody would be let in now.
+    /// Whether an operation would run now.
     var isOpen: Bool { count.withLock { $0 < limit } }
 
-    /// Runs something unless too much of the kind is under way.
+    /// Runs an operation below the limit.
     ///
-    /// - Returns: `nil` when it was turned away.
+    /// - Returns: `nil` for an operation that was refused.
     func run<Result>(_ body: () async throws -> Result) async rethrows -> Result? {
         let isIn = count.withLock { count in
             guard count < limit else { return false }
@@ -27,9 +27,9 @@ final class Gate: Sendable {
     }
 }
 
-/// Runs something for at most so long; then it is cancelled.
+/// Runs an operation, and cancels it after a time.
 ///
-/// - Returns: `nil` when it was not done in time.
+/// - Returns: `nil` for an operation that timed out.
 func withTimeLimit<Result: Sendable>(
     _ limit: Duration,
     _ body: @escaping @Sendable () async -> Result

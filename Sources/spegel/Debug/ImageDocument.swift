@@ -1,12 +1,12 @@
 import FoundationEssentials
 import OCI
 
-/// A manifest or an index, with the platforms that an index says of its manifests.
+/// A manifest, or an index with the platforms of its manifests.
 struct ImageDocument: Sendable {
-    /// Something that the document names.
+    /// Content that the document refers to.
     struct Child: Hashable, Sendable {
         var descriptor: Descriptor
-        /// As `linux/arm64` or `linux/arm/v7`.
+        /// `linux/arm64` or `linux/arm/v7`.
         var platform: String?
         /// Whether it is the configuration of a manifest.
         var isConfig = false
@@ -16,7 +16,6 @@ struct ImageDocument: Sendable {
     let mediaType: MediaType
     let children: [Child]
 
-    /// Reads a document.
     init(_ bytes: [UInt8]) throws(Manifest.ParseError) {
         let manifest = try Manifest(json: bytes)
         isIndex = manifest.isIndex
@@ -33,7 +32,7 @@ struct ImageDocument: Sendable {
         }
     }
 
-    /// The platform of this machine, as images name it.
+    /// The platform of this machine in the words of images.
     static var ownPlatform: String {
         #if arch(arm64)
             "linux/arm64"
@@ -44,7 +43,7 @@ struct ImageDocument: Sendable {
         #endif
     }
 
-    /// The manifest for this machine: the one that says so, else the first that says nothing of a platform.
+    /// The manifest for this machine, or else the first without a platform.
     var ownChild: Child? {
         children.first { $0.platform.map { ($0 + "/").hasPrefix(Self.ownPlatform + "/") } ?? false }
             ?? children.first { $0.platform == nil }

@@ -1,16 +1,16 @@
-import DebugPage
+import DebugAPI
 import OCI
 
-/// Finds out who holds an image, its manifests and its layers. What it asks of a node comes in from outside.
+/// A search for the nodes that hold an image, its manifests and its layers. Access to the node is passed in.
 struct ImageResolver: Sendable {
-    /// The most pieces of content that are looked up.
+    /// The most contents of a report.
     static let contentLimit = 512
-    /// How many are looked up at a time.
+    /// The most lookups at the same time.
     static let parallelism = 8
-    /// How long all of it may take.
+    /// The time for all lookups.
     static let timeLimit = Duration.seconds(10)
 
-    /// What a node knows of a key by itself.
+    /// What this node knows of a key without asking others.
     struct Held: Sendable {
         var digest: Digest?
         var mediaType: MediaType?
@@ -19,28 +19,34 @@ struct ImageResolver: Sendable {
         var isAdvertised: Bool
     }
 
-    /// Why a document could not be read.
+    /// A document that could not be read.
     struct Unreadable: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// Looks for the other nodes that hold a key.
-    let lookUp: @Sendable (String) async -> ImageReport.Lookup
-    /// What this node holds of a key.
+    /// Looks up the other nodes that hold a key.
+    let lookUp: @Sendable (String) async -> (ImageReport.Lookup, [ImageReport.Holder])
+    /// Returns what this node knows of a key.
     let held: @Sendable (String) -> Held
-    /// Reads a manifest or an index, from the own store or from another node.
+    /// Reads a manifest or an index from this node's store or from a peer.
     let read: @Sendable (ImageName, DistributionRequest.Target?) async throws -> (bytes: [UInt8], digest: Digest)
 
-    /// Follows an image down to its layers, as far as it goes.
-    func resolve(_ name: ImageName, as reference: String) async -> ImageReport {
+    /// Looks up an image.
+    ///
+    /// - Parameter follows: whether to read its documents, and to look up what they refer to.
+    func resolve(_ name: ImageName, as reference: String, follows: Bool = true) async -> ImageReport {
         let start = ContinuousClock.now
-        var report = await follow(
-            name,
-            ImageReport(reference: reference, name: "\(name)"),
-            until: start + Self.timeLimit
-        )
+        var report = ImageReport(reference: reference, name: "\(name)")
+        report.contents.append(await top(name))
+        if follows { report = await follow(name, report, until: start + Self.timeLimit) }
         report.duration = ContinuousClock.now - start
         return report
+    }
+
+    /// The tag or digest itself.
+    private func top(_ name: ImageName) async -> ImageReport.Content {
+        if let digest = name.digest { return await content(.content, depth: 0, key: digest.text) }
+        return await content(.tag, depth: 0, key: "\(name)")
     }
 
     private func follow(
@@ -49,62 +55,46 @@ struct ImageResolver: Sendable {
         until end: ContinuousClock.Instant
     ) async -> ImageReport {
         var report = started
-        var target: DistributionRequest.Target?
-        switch name {
-        case .image(let reference):
-            // The digest counts where there is one; the tag is then only a name.
-            if let digest = reference.digest {
-                target = .digest(digest)
-            } else if let tagName = reference.tagName {
-                report.contents.append(await content(.tag, depth: 0, key: tagName))
-            }
-        case .digest(let digest): target = .digest(digest)
-        }
-        let first = report.contents.count
-        if case .digest(let digest) = target {
-            report.contents.append(await content(.content, depth: 0, key: digest.text))
-        }
-        guard let top = report.contents.last, top.isHeldHere || !top.lookup.holders.isEmpty else { return report }
+        guard let top = report.contents.last, top.isAnywhere else { return report }
         if case .digest = name, let type = top.mediaType, !MediaType(type).isServedAsManifest { return report }
 
         var document: ImageDocument
         do {
-            let read = try await read(name, target)
+            let read = try await read(name, name.digest.map { .digest($0) })
             document = try ImageDocument(read.bytes)
             let key = read.digest.text
-            if target == nil {
-                report.contents[first - 1].digest = key
+            if top.kind == .tag {
+                report.contents[0].digest = key
                 report.contents.append(await content(document.kind, depth: 0, key: key))
             }
-            let place = report.contents.count - 1
-            report.contents[place].kind = document.kind
-            report.contents[place].mediaType = document.mediaType.text
-            report.contents[place].size = Int64(read.bytes.count)
+            let last = report.contents.count - 1
+            report.contents[last].kind = document.kind
+            report.contents[last].mediaType = document.mediaType.text
+            report.contents[last].size = Int64(read.bytes.count)
         } catch {
-            // Of a digest alone nobody says whether it is a manifest.
+            // A digest alone does not say whether it is that of a manifest.
             if case .digest = name { return report }
-            report.error = "the manifest could not be read: \(error)"
+            report.error = "cannot read the manifest: \(error)"
             return report
         }
         if document.isIndex {
             let manifests = await contents(document, depth: 1, room: Self.contentLimit - report.contents.count, end)
             report.contents += manifests
-            let within = { (content: ImageReport.Content) in content.isHeldHere || !content.lookup.holders.isEmpty }
             let own = document.ownChild.flatMap { own in manifests.first { $0.key == own.descriptor.digest.text } }
-            guard let chosen = own.flatMap({ within($0) ? $0 : nil }) ?? manifests.first(where: within),
+            guard let chosen = own.flatMap({ $0.isAnywhere ? $0 : nil }) ?? manifests.first(where: \.isAnywhere),
                 let digest = try? Digest(chosen.key)
             else {
-                report.error = "no node has any of the manifests that the index names"
+                report.error = "no node has any of the manifests of the index"
                 return report
             }
             do {
                 document = try ImageDocument(try await read(name, .digest(digest)).bytes)
             } catch {
-                report.error = "the manifest \(digest.text) could not be read: \(error)"
+                report.error = "cannot read the manifest \(digest.text): \(error)"
                 return report
             }
         }
-        let wanted = document.children.count
+        let count = document.children.count
         let room = Self.contentLimit - report.contents.count
         report.contents += await contents(
             document,
@@ -112,15 +102,15 @@ struct ImageResolver: Sendable {
             room: room,
             end
         )
-        if wanted > room {
-            report.error = "the image names more than \(Self.contentLimit) pieces of content"
+        if count > room {
+            report.error = "the image has more than \(Self.contentLimit) pieces of content"
         } else if ContinuousClock.now >= end {
-            report.error = "not everything was looked up within \(Self.timeLimit.components.seconds) s"
+            report.error = "the lookups timed out after \(Self.timeLimit.components.seconds) s"
         }
         return report
     }
 
-    /// What a document names, some at a time, in its order.
+    /// The contents that a document refers to, in its order.
     private func contents(
         _ document: ImageDocument,
         depth: Int,
@@ -153,6 +143,7 @@ struct ImageResolver: Sendable {
 
     private func content(_ kind: ImageReport.Kind, depth: Int, key: String) async -> ImageReport.Content {
         let held = held(key)
+        let (lookup, holders) = await lookUp(key)
         return ImageReport.Content(
             kind: kind,
             depth: depth,
@@ -162,8 +153,24 @@ struct ImageResolver: Sendable {
             size: held.size,
             isHeldHere: held.isHeld,
             isAdvertised: held.isAdvertised,
-            lookup: await lookUp(key)
+            lookup: lookup,
+            holders: holders
         )
+    }
+}
+
+extension ImageReport.Content {
+    /// Whether any node holds the content.
+    fileprivate var isAnywhere: Bool { isHeldHere || !holders.isEmpty }
+}
+
+extension ImageName {
+    /// The digest, which counts more than a tag beside it.
+    fileprivate var digest: Digest? {
+        switch self {
+        case .image(let reference): reference.digest
+        case .digest(let digest): digest
+        }
     }
 }
 

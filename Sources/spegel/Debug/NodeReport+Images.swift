@@ -1,5 +1,5 @@
 import ContentStore
-import DebugPage
+import DebugAPI
 import Kademlia
 import Multiformats
 import NIOCore
@@ -7,13 +7,15 @@ import OCI
 import Registry
 import Routing
 
-/// Who holds an image, and a test pull of one.
+/// Lookups and test pulls of images.
 extension NodeReport {
-    /// How long one key is looked for.
+    /// The time for the lookup of one key.
     private static let lookupTimeout = Duration.seconds(1)
 
-    /// Finds out who holds an image.
-    func resolve(_ name: ImageName, as reference: String) async -> ImageReport {
+    /// Looks up the nodes that hold an image.
+    ///
+    /// - Parameter follows: whether to look up its manifests and layers too.
+    func resolve(_ name: ImageName, as reference: String, follows: Bool) async -> ImageReport {
         let fetch = RegistryFetch(
             address: ownRegistry,
             authorization: authentication?.headerForPeers,
@@ -33,18 +35,18 @@ extension NodeReport {
                     keep: true
                 )
                 guard answer.status == 200 else {
-                    throw ImageResolver.Unreadable(description: "the answer is \(answer.status)")
+                    throw ImageResolver.Unreadable(description: "expected status 200, got \(answer.status)")
                 }
                 if case .digest(let digest) = request.target, digest != answer.digest {
-                    throw ImageResolver.Unreadable(description: "the digest is wrong")
+                    throw ImageResolver.Unreadable(description: "digest mismatch")
                 }
                 return (answer.body, answer.digest)
             }
         )
-        return await resolver.resolve(name, as: reference)
+        return await resolver.resolve(name, as: reference, follows: follows)
     }
 
-    /// Pulls an image through this node's registry and throws the bytes away.
+    /// Pulls an image through this node's registry and discards the bytes.
     func pull(_ reference: Reference, as text: String) async -> PullReport {
         let fetch = RegistryFetch(
             address: ownRegistry,
@@ -66,7 +68,7 @@ extension NodeReport {
         return await pull.pull(reference, as: text)
     }
 
-    /// A request for a manifest as containerd would make it; a digest alone is in no repository.
+    /// The request of containerd for a manifest. A digest alone has no repository, so it gets one that does not exist.
     private static func manifestRequest(
         _ name: ImageName,
         _ target: DistributionRequest.Target?
@@ -89,7 +91,7 @@ extension NodeReport {
                 registry: nil
             )
         }
-        throw ImageResolver.Unreadable(description: "there is neither a tag nor a digest")
+        throw ImageResolver.Unreadable(description: "the reference has neither a tag nor a digest")
     }
 
     private func held(_ key: String) -> ImageResolver.Held {
@@ -105,28 +107,30 @@ extension NodeReport {
         )
     }
 
-    private func lookUp(_ key: String) async -> ImageReport.Lookup {
+    private func lookUp(_ key: String) async -> (ImageReport.Lookup, [ImageReport.Holder]) {
         let start = ContinuousClock.now
         let summary = await withTimeLimit(Self.lookupTimeout) { await router.trace(key: key) } ?? nil
         guard let summary else {
-            return ImageReport.Lookup(outcome: "timedOut", duration: ContinuousClock.now - start)
+            return (ImageReport.Lookup(outcome: "timedOut", duration: ContinuousClock.now - start), [])
         }
-        return ImageReport.Lookup(
+        let lookup = ImageReport.Lookup(
             outcome: "\(summary.outcome)",
             duration: summary.duration,
             hops: summary.hops,
-            requests: (summary.trace?.requests ?? []).map(ImageReport.Request.init),
-            holders: (summary.trace?.providers ?? []).map { peer in
-                ImageReport.Holder(
-                    peerID: "\(peer.id)",
-                    zone: zones.zone(of: "\(peer.id)")?.text,
-                    registries: (router.provider(peer)?.addresses ?? []).map(\.authority)
-                )
-            }
+            requests: (summary.trace?.requests ?? []).map(ImageReport.Request.init)
         )
+        let holders = (summary.trace?.providers ?? []).map { peer in
+            ImageReport.Holder(
+                peerID: "\(peer.id)",
+                zone: zones.zone(of: "\(peer.id)")?.text,
+                addresses: peer.addresses.map { "\($0)" },
+                registries: (router.provider(peer)?.addresses ?? []).map(\.authority)
+            )
+        }
+        return (lookup, holders)
     }
 
-    /// Where this node's registry is reached from this node.
+    /// The address at which this node reaches its own registry.
     private var ownRegistry: SocketAddress? {
         guard let address = registry.address, let port = address.port else { return nil }
         let isUnspecified = address.ipAddress.flatMap { try? IPAddress($0) }?.isUnspecified ?? false
@@ -136,12 +140,13 @@ extension NodeReport {
 
 extension ImageReport.Request {
     fileprivate init(_ request: LookupTrace.Request) {
-        let outcome: Outcome =
-            switch request.outcome {
-            case .answered(let closer, let providers): .answered(closerPeers: closer, providers: providers)
-            case .failed: .failed
-            case .unanswered: .unanswered
-            }
+        var answer: (closerPeers: Int, providers: Int)?
+        let outcome: Outcome
+        switch request.outcome {
+        case .answered(let closerPeers, let providers): (outcome, answer) = (.answered, (closerPeers, providers))
+        case .failed: outcome = .failed
+        case .unanswered: outcome = .unanswered
+        }
         self.init(
             peerID: "\(request.peer.id)",
             addresses: request.peer.addresses.map { "\($0)" },
@@ -149,5 +154,7 @@ extension ImageReport.Request {
             duration: request.duration,
             outcome: outcome
         )
+        closerPeers = answer?.closerPeers
+        providers = answer?.providers
     }
 }

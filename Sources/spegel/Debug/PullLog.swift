@@ -1,32 +1,28 @@
-import DebugPage
+import DebugAPI
 import Synchronization
 
-/// A report that several requests write at the same time.
+/// The steps of a test pull, which concurrent requests record.
 final class PullLog: Sendable {
-    private let state: Mutex<PullReport>
+    private let state = Mutex<[PullReport.Step]>([])
 
-    init(_ report: PullReport) {
-        state = Mutex(report)
-    }
+    /// The steps so far, in the order in which they began.
+    var steps: [PullReport.Step] { state.withLock { $0 } }
 
-    /// The report so far.
-    var report: PullReport { state.withLock { $0 } }
-
-    /// Notes that a step has begun.
+    /// Records the start of a step.
     ///
-    /// - Returns: its place.
+    /// - Returns: the index of the step.
     func begin(_ step: PullReport.Step) -> Int {
-        state.withLock { report in
-            report.steps.append(step)
-            return report.steps.count - 1
+        state.withLock { steps in
+            steps.append(step)
+            return steps.count - 1
         }
     }
 
-    /// Notes what is known of a step now.
-    func update(_ place: Int, _ step: PullReport.Step) {
-        state.withLock { report in
-            guard report.steps.indices.contains(place) else { return }
-            report.steps[place] = step
+    /// Records what is known of a step now.
+    func update(_ index: Int, _ step: PullReport.Step) {
+        state.withLock { steps in
+            guard steps.indices.contains(index) else { return }
+            steps[index] = step
         }
     }
 }

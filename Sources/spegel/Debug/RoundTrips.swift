@@ -2,14 +2,14 @@ import LibP2P
 import Multiformats
 import Synchronization
 
-/// Round-trip times to the other nodes, measured only while somebody looks at them.
+/// Round-trip times to the peers, measured only while a client reads them.
 final class RoundTrips: Sendable {
-    /// How long a measurement holds.
+    /// The age at which a measurement is stale.
     private static let lifetime = Duration.seconds(10)
-    /// The most nodes that are measured in one go, and how many at a time.
+    /// The most peers of a round of measurements, and the most at the same time.
     private static let limit = 200
     private static let parallelism = 8
-    /// How long a node may take to answer.
+    /// The time within which a peer must answer.
     private static let timeout = Duration.seconds(2)
 
     private struct State {
@@ -21,7 +21,7 @@ final class RoundTrips: Sendable {
     private let ping: @Sendable (PeerID) async -> Duration?
     private let state = Mutex(State())
 
-    /// - Parameter ping: measures one node; `nil` when it does not answer.
+    /// - Parameter ping: measures one peer; `nil` for a peer that does not answer.
     init(ping: @escaping @Sendable (PeerID) async -> Duration?) {
         self.ping = ping
     }
@@ -30,7 +30,7 @@ final class RoundTrips: Sendable {
         self.init { try? await host.ping(PeerInfo(id: $0, addresses: [])) }
     }
 
-    /// What is known, by the nodes. Where that is old, measuring begins and this returns all the same.
+    /// The last measurements. Stale ones start a round of measurements, which the caller does not wait for.
     func current(of peers: [PeerID]) -> [PeerID: Duration] {
         let (times, isDue) = state.withLock { state in
             let now = ContinuousClock.now

@@ -1,42 +1,46 @@
-import DebugPage
+import DebugAPI
 import OCI
 
-/// A measured pull of an image through this node's registry, as containerd would pull it; the bytes are thrown away.
+/// A measured pull of an image through this node's registry, as containerd would pull it. The bytes are discarded.
 struct TestPull: Sendable {
-    /// How many layers are fetched at a time, as containerd does by default.
+    /// The most layers at the same time, as containerd's default.
     static let parallelism = 3
     /// The most bytes of an image.
     static let sizeLimit: Int64 = 2 << 30
     /// The most layers of an image.
     static let layerLimit = 256
-    /// How long all of it may take.
+    /// The time for the whole pull.
     static let timeLimit = Duration.seconds(25)
 
-    /// Fetches from the node's registry: what, under which digest algorithm, at most so many bytes, and whether they are
-    /// kept.
+    /// Fetches from the node's registry: the request, the digest algorithm, the most bytes, whether to keep the bytes.
     let fetch: @Sendable (DistributionRequest, Digest.Algorithm, Int64, Bool) async throws -> RegistryFetch.Answer
-    /// Whether this node holds a key.
+    /// Returns whether this node holds a key.
     let isHeld: @Sendable (String) -> Bool
-    /// Returns once the first other node that holds a key is found: whether there is one.
+    /// Finds the first other node that holds a key. Returns whether there is one.
     let find: @Sendable (String) async -> Bool
 
     /// Pulls an image.
     func pull(_ reference: Reference, as text: String) async -> PullReport {
         let start = ContinuousClock.now
-        let log = PullLog(PullReport(reference: text, name: "\(reference)"))
+        let log = PullLog()
         let problem = await withTimeLimit(Self.timeLimit) { await run(reference, start, log) }
-        // What was under way when the time was over is told of as far as it has come.
-        var report = log.report
-        report.duration = ContinuousClock.now - start
-        switch problem {
-        case nil: report.error = "it was not done within \(Self.timeLimit.components.seconds) s"
-        case "": report.error = nil
-        case let problem: report.error = problem
-        }
-        return report
+        let error: String? =
+            switch problem {
+            case nil: "the test pull timed out after \(Self.timeLimit.components.seconds) s"
+            case "": nil
+            case let problem: problem
+            }
+        // Steps that the time limit has cancelled are in the report as far as they came.
+        return PullReport(
+            reference: text,
+            name: "\(reference)",
+            duration: ContinuousClock.now - start,
+            error: error,
+            steps: log.steps
+        )
     }
 
-    /// - Returns: what went wrong; empty when nothing did.
+    /// - Returns: the error; empty for a complete pull.
     private func run(_ reference: Reference, _ start: ContinuousClock.Instant, _ log: PullLog) async -> String {
         let target: DistributionRequest.Target
         if let digest = reference.digest {
@@ -50,18 +54,24 @@ struct TestPull: Sendable {
             let kind: ImageReport.Kind = reference.digest == nil ? .tag : .manifest
             var document = try ImageDocument(try await step(kind, .manifest, target, nil, reference, start, log))
             if document.isIndex {
-                guard let own = document.ownChild else { return "the image has no \(ImageDocument.ownPlatform)" }
+                guard let own = document.ownChild else {
+                    return "the image has no manifest for \(ImageDocument.ownPlatform)"
+                }
                 let digest = DistributionRequest.Target.digest(own.descriptor.digest)
                 let size = own.descriptor.size
                 document = try ImageDocument(try await step(.manifest, .manifest, digest, size, reference, start, log))
             }
-            guard !document.isIndex else { return "an index within an index is not followed" }
-            guard document.children.count <= Self.layerLimit else { return "more than \(Self.layerLimit) layers" }
+            guard !document.isIndex else {
+                return "the index refers to another index, which a test pull does not follow"
+            }
+            guard document.children.count <= Self.layerLimit else {
+                return "the image has more than \(Self.layerLimit) layers"
+            }
             let size = document.children.reduce(Int64(0)) {
                 $0.addingReportingOverflow($1.descriptor.size).partialValue
             }
             guard (0...Self.sizeLimit).contains(size) else {
-                return "the image has more than \(Self.sizeLimit >> 30) GiB, which is too much for a test"
+                return "the image is larger than \(Self.sizeLimit >> 30) GiB, the limit of a test pull"
             }
             return await layers(document, reference, start, log)
         } catch {
@@ -96,9 +106,9 @@ struct TestPull: Sendable {
         }
     }
 
-    /// One request: looks for a holder, fetches, checks.
+    /// Finds a provider, fetches the content and verifies it.
     ///
-    /// - Returns: the bytes of a manifest; nothing of a blob.
+    /// - Returns: the bytes of a manifest; empty for a blob.
     private func step(
         _ name: ImageReport.Kind,
         _ kind: DistributionRequest.Kind,
@@ -111,10 +121,10 @@ struct TestPull: Sendable {
         let digest: Digest? = if case .digest(let digest) = target { digest } else { nil }
         let key = digest?.text ?? reference.tagName ?? ""
         var step = PullReport.Step(kind: name, key: key, size: size, start: ContinuousClock.now - start)
-        let place = log.begin(step)
+        let index = log.begin(step)
         defer {
             step.end = ContinuousClock.now - start
-            log.update(place, step)
+            log.update(index, step)
         }
         let isHeld = isHeld(key)
         if !isHeld, await find(key) { step.lookup = ContinuousClock.now - start }
@@ -133,12 +143,13 @@ struct TestPull: Sendable {
             guard answer.status == 200 else {
                 throw RegistryFetch.Failed(
                     description: answer.status == 404
-                        ? "no node has it (404): containerd would go to the source" : "the answer is \(answer.status)"
+                        ? "no node has it (404): containerd would pull it from the upstream registry"
+                        : "expected status 200, got \(answer.status)"
                 )
             }
-            step.source = answer.source ?? "here"
-            if let digest, answer.digest != digest { throw RegistryFetch.Failed(description: "the digest is wrong") }
-            if let size, answer.size != size { throw RegistryFetch.Failed(description: "the size is wrong") }
+            step.source = answer.source ?? PullReport.here
+            if let digest, answer.digest != digest { throw RegistryFetch.Failed(description: "digest mismatch") }
+            if let size, answer.size != size { throw RegistryFetch.Failed(description: "size mismatch") }
             step.isVerified = digest != nil
             return answer.body
         } catch {

@@ -56,7 +56,7 @@ struct NodeReport: Sendable {
             },
         ]
         guard debug else { return health }
-        return health.merging(debugRoutes) { first, _ in first }.merging(pages.routes) { first, _ in first }
+        return health.merging(pages.routes) { first, _ in first }
     }
 }
 

@@ -1,5 +1,5 @@
 import Glibc
-import Monitoring
+import StructuredText
 
 /// Standard output, and what can be shown there.
 enum Terminal {
@@ -29,7 +29,7 @@ enum Terminal {
     }
 
     /// Writes a JSON document and a line end.
-    static func write(_ json: JSON) {
-        write(json.text + "\n")
+    static func write(json document: some Encodable) throws {
+        write(try JSONText.encode(document) + "\n")
     }
 }

@@ -105,7 +105,7 @@ class Node:
             assert status == 200 and len(body) == child["size"], (status, len(body))
 
     def wait_until_ready(self, peers: int | None) -> None:
-        """Waits until the node knows so many others; whether it does is of no interest where none is given."""
+        """Waits until the node is ready and has a number of peers, or any number with `None`."""
         end = time.monotonic() + 30
         last = None
         while time.monotonic() < end:

@@ -191,8 +191,9 @@ class FaultLab:
 
     def _knows(self, holder: Node, image: Image) -> bool:
         [layer] = image.manifest().layers
-        answer = self.puller.spegel.request("GET", f"/debug/resolve?key={quote(layer)}", port=METRICS_PORT)
-        return self._peer_ids[holder.name] in [provider["peer"] for provider in json.loads(answer.body)["providers"]]
+        path = f"/debug/api/resolve?reference={quote(layer)}&follow=false"
+        [content] = json.loads(self.puller.spegel.request("GET", path, port=METRICS_PORT).body)["contents"]
+        return self._peer_ids[holder.name] in [holder["peer"] for holder in content["holders"]]
 
     # What happens
 

@@ -1,7 +1,9 @@
-@testable import DebugPage
+import DebugAPI
 
 extension NodeStatus {
-    /// A node with so many of everything, in which each text from outside is as given.
+    /// A node with a number of items in each list.
+    ///
+    /// - Parameter text: the value of every text from outside.
     static func example(count: Int = 2, text: String? = nil) -> NodeStatus {
         func name(_ usual: String) -> String { text ?? usual }
         var status = NodeStatus(
@@ -9,7 +11,7 @@ extension NodeStatus {
             node: Node(
                 peerID: name("12D3KooWLqCqSoMcSxL1HUHLvQh1jkYxvV3WBNrrWJzXD1XzPsNG"),
                 version: "1.0.0",
-                uptime: .seconds(4711),
+                uptimeSeconds: 4711,
                 addresses: [name("/ip4/10.0.0.1/tcp/5001")],
                 registry: ":5000",
                 zone: text,
@@ -18,31 +20,43 @@ extension NodeStatus {
                 stalls: [name("the state tracker")],
                 leader: Leader(leads: false, holder: name("node-1"), transitions: 3, error: name("timeout"))
             ),
-            store: Store(
-                name: name("containerd"),
-                state: .away(reason: name("refused"), since: .seconds(5)),
-                outages: 1
-            ),
-            network: Network(
-                connected: count,
-                routingTable: count,
-                providerRecords: 28,
-                peers: (0..<count).map { index in
-                    Peer(
-                        peerID: name("12D3KooWLqCqSoMcSxL1HUHLvQh1jkYxvV3WBNrrWJzXD1XzP\(1000 + index)"),
-                        zone: text,
-                        agent: name("spegel-swift/1.0.0"),
-                        isConnected: true,
-                        isInRoutingTable: true,
-                        roundTripTime: .microseconds(420),
-                        addresses: [name("/ip4/10.0.0.2/tcp/5001")],
-                        registries: [name("10.0.0.2:5000")]
-                    )
-                }
-            )
+            store: Store(name: name("containerd"), state: .away)
         )
+        status.store.reason = name("refused")
+        status.store.awaySeconds = 5
+        status.store.outages = 1
+        status.router.isReady = true
+        status.router.state = name("2 peers")
+        status.router.requests = 7
+        status.peers.connected = count
+        status.peers.routingTable = count
+        status.peers.providerRecords = 28
+        status.peers.list = (0..<count).map { index in
+            var peer = Peer(
+                peerID: name("12D3KooWLqCqSoMcSxL1HUHLvQh1jkYxvV3WBNrrWJzXD1XzP\(1000 + index)"),
+                isConnected: true,
+                isInRoutingTable: true,
+                addresses: [name("/ip4/10.0.0.2/tcp/5001")],
+                registries: [name("10.0.0.2:5000")]
+            )
+            peer.zone = text
+            peer.agent = name("spegel-swift/1.0.0")
+            peer.connections = [
+                Connection(
+                    address: name("/ip4/10.0.0.2/tcp/5001"),
+                    isInbound: false,
+                    security: name("/noise"),
+                    muxer: name("/yamux/1.0.0"),
+                    ageSeconds: 61
+                )
+            ]
+            peer.bucket = 3
+            peer.idle = .milliseconds(1500)
+            peer.roundTripTime = .microseconds(420)
+            return peer
+        }
         let digest = "sha256:" + String(repeating: "ab", count: 32)
-        status.images = (0..<count).map { index in
+        status.images.list = (0..<count).map { index in
             Image(
                 name: name("registry.example.com/some/team/service-\(index):v1.2.3"),
                 digest: name(digest),
@@ -50,8 +64,8 @@ extension NodeStatus {
                 isAdvertised: index % 2 == 0
             )
         }
-        status.imageCount = count
-        status.transfers = (0..<count).map { index in
+        status.images.count = count
+        status.transfers.list = (0..<count).map { index in
             Transfer(
                 id: "\(index)",
                 kind: "blob",
@@ -66,16 +80,18 @@ extension NodeStatus {
                 duration: .milliseconds(12)
             )
         }
-        status.transferCount = count
+        status.transfers.count = count
+        status.registry.connections = 3
+        status.registry.requestsInFlight = count
         status.totals.hits = 4
         status.totals.misses = 1
         status.totals.receivedBytes = 9_437_184
         status.totals.sourceBytes = 2_148_000
-        status.minutes = (0..<60).map {
-            Period(start: 1_699_999_980 - $0 * 60, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
+        status.history.minutes = (0..<60).map {
+            Period(time: 1_699_999_980 - $0 * 60, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
         }
-        status.quarters = (0..<96).map {
-            Period(start: 1_699_999_200 - $0 * 900, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
+        status.history.quarters = (0..<96).map {
+            Period(time: 1_699_999_200 - $0 * 900, hits: 4, misses: 1, receivedBytes: 9, sourceBytes: 3, sentBytes: 1)
         }
         status.failures = (0..<min(count, 50)).map { _ in
             Failure(
@@ -94,14 +110,29 @@ extension NodeStatus {
 }
 
 extension ImageReport {
-    /// An image of which some is held somewhere, in which each text from outside is as given.
+    /// An image of which nodes hold a part.
+    ///
+    /// - Parameter text: the value of every text from outside.
     static func example(text: String? = nil) -> ImageReport {
         func name(_ usual: String) -> String { text ?? usual }
         var report = ImageReport(reference: name("alpine"), name: name("docker.io/library/alpine:latest"))
         report.duration = .milliseconds(3)
         report.error = text
         for kind in [Kind.tag, .index, .manifest, .config, .layer, .content] {
-            let outcome: Request.Outcome = kind == .tag ? .failed : .answered(closerPeers: 3, providers: 1)
+            var request = Request(
+                peerID: name("12D3KooW"),
+                addresses: [name("/ip4/10.0.0.2/tcp/5001")],
+                start: .zero,
+                duration: kind == .layer ? nil : .milliseconds(1),
+                outcome: kind == .tag ? .failed : .answered
+            )
+            if kind != .tag { (request.closerPeers, request.providers) = (3, 1) }
+            let holder = Holder(
+                peerID: name("12D3KooW"),
+                zone: text,
+                addresses: [name("/ip4/10.0.0.2/tcp/5001")],
+                registries: [name("10.0.0.2:5000")]
+            )
             report.contents.append(
                 Content(
                     kind: kind,
@@ -117,18 +148,9 @@ extension ImageReport {
                         outcome: name("found"),
                         duration: .milliseconds(1),
                         hops: 2,
-                        requests: [
-                            Request(
-                                peerID: name("12D3KooW"),
-                                addresses: [name("/ip4/10.0.0.2/tcp/5001")],
-                                start: .zero,
-                                duration: kind == .layer ? nil : .milliseconds(1),
-                                outcome: outcome
-                            )
-                        ],
-                        holders: kind == .layer
-                            ? [] : [Holder(peerID: name("12D3KooW"), zone: text, registries: [name("10.0.0.2:5000")])]
-                    )
+                        requests: [request]
+                    ),
+                    holders: kind == .layer ? [] : [holder]
                 )
             )
         }
@@ -137,13 +159,12 @@ extension ImageReport {
 }
 
 extension PullReport {
-    /// A pull that has come to its end or not, in which each text from outside is as given.
+    /// A pull that is complete without a text.
+    ///
+    /// - Parameter text: the value of every text from outside, the error included.
     static func example(text: String? = nil) -> PullReport {
         func name(_ usual: String) -> String { text ?? usual }
-        var report = PullReport(reference: name("alpine"), name: name("docker.io/library/alpine:latest"))
-        report.duration = .milliseconds(100)
-        report.error = text
-        for index in 0..<3 {
+        let steps = (0..<3).map { index in
             var step = Step(
                 kind: .layer,
                 key: name("sha256:" + String(repeating: "ab", count: 32)),
@@ -153,12 +174,18 @@ extension PullReport {
             step.lookup = index == 1 ? nil : .milliseconds(1)
             step.firstByte = .milliseconds(5)
             step.end = .milliseconds(100)
-            step.source = index == 1 ? "here" : name("10.0.0.2:5000")
+            step.source = index == 1 ? PullReport.here : name("10.0.0.2:5000")
             step.error = index == 2 ? text : nil
             step.bytes = 10
             step.status = 200
-            report.steps.append(step)
+            return step
         }
-        return report
+        return PullReport(
+            reference: name("alpine"),
+            name: name("docker.io/library/alpine:latest"),
+            duration: .milliseconds(100),
+            error: text,
+            steps: steps
+        )
     }
 }
