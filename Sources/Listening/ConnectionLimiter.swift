@@ -1,27 +1,36 @@
 import NIOCore
 
-/// Accepts no connection while there are as many as allowed; those that come wait in the system's queue.
+/// Accepts no connection beyond a limit; new ones wait in the system's queue until one closes.
 ///
-/// It belongs into the pipeline of a listening channel.
+/// Above a lower limit it has the oldest idle connection closed for each one that it accepts. It belongs into the
+/// pipeline of a listening channel.
 package final class ConnectionLimiter: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
     package typealias OutboundIn = Never
 
     private let limit: Int
+    private let idleLimit: Int
     private let connections: OpenConnections
     private let changed: @Sendable (Int) -> Void
     private var count = 0
     private var isReadHeld = false
-    /// `nil` once the server has ceased to listen.
+    /// `nil` after the server stopped to listen.
     private var context: ChannelHandlerContext?
 
     /// - Parameters:
-    ///   - limit: the most connections at a time; at least one.
-    ///   - connections: those that are open are noted there.
-    ///   - changed: told of each connection that opens, with 1, and closes, with -1.
-    package init(limit: Int, connections: OpenConnections, changed: @escaping @Sendable (Int) -> Void = { _ in }) {
+    ///   - limit: The most connections at a time, at least one.
+    ///   - idleLimit: The connections above which an idle one closes; `nil` for never.
+    ///   - connections: The open connections.
+    ///   - changed: Called with 1 for each connection that opens, and with -1 for each that closes.
+    package init(
+        limit: Int,
+        idleLimit: Int? = nil,
+        connections: OpenConnections,
+        changed: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
         self.limit = max(1, limit)
+        self.idleLimit = idleLimit ?? .max
         self.connections = connections
         self.changed = changed
     }
@@ -41,6 +50,7 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
         count += 1
+        if count > idleLimit { connections.makeRoom() }
         connections.insert(channel)
         changed(1)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
