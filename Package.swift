@@ -63,8 +63,14 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "HTTPLimits",
+            dependencies: [.product(name: "NIOHTTP1", package: "swift-nio")],
+            swiftSettings: strict
+        ),
+        .target(
             name: "HTTPClient",
             dependencies: [
+                "HTTPLimits", "Time",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -210,7 +216,7 @@ let package = Package(
             dependencies: [
                 "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
                 "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
-                "NodeConfiguration", "Monitoring", "DebugPage",
+                "NodeConfiguration", "Monitoring", "DebugPage", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -225,7 +231,7 @@ let package = Package(
         .executableTarget(
             name: "spegel-demo",
             dependencies: [
-                "OCI", "ContentStore",
+                "OCI", "ContentStore", "HTTPClient", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -302,9 +308,13 @@ let package = Package(
             name: "HTTPClientTests",
             dependencies: [
                 "HTTPClient", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
             ],
             swiftSettings: strict
         ),
@@ -431,7 +441,7 @@ let package = Package(
             dependencies: [
                 "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "LibP2P",
                 "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing", "StructuredText",
-                "TestSupport",
+                "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -2,6 +2,7 @@ import ContentStore
 import DebugPage
 import OCI
 import Testing
+import Time
 
 @testable import spegel
 

@@ -1,5 +1,6 @@
 import DebugPage
 import OCI
+import Time
 
 /// A measured pull of an image through this node's registry, as containerd would pull it; the bytes are thrown away.
 struct TestPull: Sendable {
@@ -22,12 +23,12 @@ struct TestPull: Sendable {
 
     /// Pulls an image.
     func pull(_ reference: Reference, as text: String) async -> PullReport {
-        let start = ContinuousClock.now
+        let start = MonotonicTime.now
         let log = PullLog(PullReport(reference: text, name: "\(reference)"))
         let problem = await withTimeLimit(Self.timeLimit) { await run(reference, start, log) }
         // What was under way when the time was over is told of as far as it has come.
         var report = log.report
-        report.duration = ContinuousClock.now - start
+        report.duration = MonotonicTime.now - start
         switch problem {
         case nil: report.error = "it was not done within \(Self.timeLimit.components.seconds) s"
         case "": report.error = nil
@@ -37,7 +38,7 @@ struct TestPull: Sendable {
     }
 
     /// - Returns: what went wrong; empty when nothing did.
-    private func run(_ reference: Reference, _ start: ContinuousClock.Instant, _ log: PullLog) async -> String {
+    private func run(_ reference: Reference, _ start: MonotonicTime, _ log: PullLog) async -> String {
         let target: DistributionRequest.Target
         if let digest = reference.digest {
             target = .digest(digest)
@@ -72,7 +73,7 @@ struct TestPull: Sendable {
     private func layers(
         _ document: ImageDocument,
         _ reference: Reference,
-        _ start: ContinuousClock.Instant,
+        _ start: MonotonicTime,
         _ log: PullLog
     ) async -> String {
         await withTaskGroup(of: String.self) { group in
@@ -105,19 +106,19 @@ struct TestPull: Sendable {
         _ target: DistributionRequest.Target,
         _ size: Int64?,
         _ reference: Reference,
-        _ start: ContinuousClock.Instant,
+        _ start: MonotonicTime,
         _ log: PullLog
     ) async throws -> [UInt8] {
         let digest: Digest? = if case .digest(let digest) = target { digest } else { nil }
         let key = digest?.text ?? reference.tagName ?? ""
-        var step = PullReport.Step(kind: name, key: key, size: size, start: ContinuousClock.now - start)
+        var step = PullReport.Step(kind: name, key: key, size: size, start: MonotonicTime.now - start)
         let place = log.begin(step)
         defer {
-            step.end = ContinuousClock.now - start
+            step.end = MonotonicTime.now - start
             log.update(place, step)
         }
         let isHeld = isHeld(key)
-        if !isHeld, await find(key) { step.lookup = ContinuousClock.now - start }
+        if !isHeld, await find(key) { step.lookup = MonotonicTime.now - start }
         let request = DistributionRequest(
             kind: kind,
             repository: reference.repository,
