@@ -68,6 +68,18 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "HTTPServer",
+            dependencies: [
+                "HTTPLimits", "Listening", "Time",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "HTTPClient",
             dependencies: [
                 "HTTPLimits", "Time",
@@ -156,11 +168,10 @@ let package = Package(
         .target(
             name: "Routing",
             dependencies: [
-                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "Listening", "StructuredText", "Time",
+                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient", "HTTPServer",
+                "Files", "StructuredText", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -182,12 +193,10 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
-                "Listening",
+                "HTTPServer",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
@@ -215,7 +224,7 @@ let package = Package(
             name: "spegel",
             dependencies: [
                 "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
-                "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
+                "Kademlia", "Kubernetes", "HTTPClient", "HTTPServer", "Files", "StructuredText", "Routing", "Registry",
                 "NodeConfiguration", "Monitoring", "DebugPage", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -247,7 +256,7 @@ let package = Package(
             dependencies: [
                 "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
                 "NodeConfiguration",
-                "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
+                "HTTPLimits", "HTTPServer", "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -315,6 +324,16 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HTTPServerTests",
+            dependencies: [
+                "HTTPServer", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
         ),
@@ -439,8 +458,9 @@ let package = Package(
         .testTarget(
             name: "SpegelTests",
             dependencies: [
-                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "Kubernetes", "LibP2P",
-                "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing", "StructuredText",
+                "spegel", "ContainerdStore", "ContentStore", "DebugPage", "Files", "HTTPClient", "HTTPServer",
+                "Kubernetes", "LibP2P", "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing",
+                "StructuredText",
                 "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

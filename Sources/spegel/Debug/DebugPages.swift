@@ -1,4 +1,5 @@
 import DebugPage
+import HTTPServer
 import Monitoring
 import OCI
 
@@ -21,8 +22,8 @@ struct DebugPages: Sendable {
     }
 
     /// The answers to GET.
-    var routes: [String: MonitoringServer.Handler] {
-        var routes: [String: MonitoringServer.Handler] = [
+    var routes: [String: HTTPServer.Handler] {
+        var routes: [String: HTTPServer.Handler] = [
             "/debug/web": { _ in .redirect("/debug/web/") },
             "/debug/web/": { await page($0) },
             "/debug/web/resolve": { .part(await search($0).result) },
@@ -38,7 +39,7 @@ struct DebugPages: Sendable {
     }
 
     /// The answers to POST.
-    var actions: [String: MonitoringServer.Handler] {
+    var actions: [String: HTTPServer.Handler] {
         [
             "/debug/web/pull": { request in
                 let (reference, result, status) = await pull(request)
@@ -61,7 +62,7 @@ struct DebugPages: Sendable {
 
     // MARK: Looking
 
-    private func page(_ request: MonitoringRequest) async -> MonitoringResponse {
+    private func page(_ request: ServerRequest) async -> ServerResponse {
         guard let reference = request.parameters["reference"] else {
             return .page(StatusPage.document(await report.status()))
         }
@@ -72,7 +73,7 @@ struct DebugPages: Sendable {
         )
     }
 
-    private func search(_ request: MonitoringRequest) async -> (result: SearchResult, status: Int) {
+    private func search(_ request: ServerRequest) async -> (result: SearchResult, status: Int) {
         let text = Self.reference(request)
         do {
             let name = try ImageName(text)
@@ -85,7 +86,7 @@ struct DebugPages: Sendable {
         }
     }
 
-    private func resolve(_ request: MonitoringRequest) async -> MonitoringResponse {
+    private func resolve(_ request: ServerRequest) async -> ServerResponse {
         let (result, status) = await search(request)
         return switch result {
         case .image(let report): .json(report.json)
@@ -96,7 +97,7 @@ struct DebugPages: Sendable {
 
     // MARK: Pulling
 
-    private func pull(_ request: MonitoringRequest) async -> (reference: String, result: SearchResult, status: Int) {
+    private func pull(_ request: ServerRequest) async -> (reference: String, result: SearchResult, status: Int) {
         let text = Self.reference(request)
         guard request.origin.isOwn else {
             return (text, .failure("A page of another origin may not start a test pull."), 403)
@@ -114,7 +115,7 @@ struct DebugPages: Sendable {
         }
     }
 
-    private static func reference(_ request: MonitoringRequest) -> String {
+    private static func reference(_ request: ServerRequest) -> String {
         let text = request.parameters["reference"] ?? ""
         return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
@@ -123,10 +124,10 @@ struct DebugPages: Sendable {
 
     /// An answer that goes on while its client listens; nothing is gathered for a client that does not take it.
     private func stream(
-        _ write: @escaping @Sendable (MonitoringStream) async -> Void
-    ) async -> MonitoringResponse {
+        _ write: @escaping @Sendable (ServerStream) async -> Void
+    ) async -> ServerResponse {
         guard subscribers.isOpen else { return .error("too many listen already", status: 429) }
-        return MonitoringResponse(
+        return ServerResponse(
             contentType: "text/event-stream",
             fields: PageSecurity.fields,
             body: .stream { stream in
@@ -136,7 +137,7 @@ struct DebugPages: Sendable {
         )
     }
 
-    private func pageEvents(_ stream: MonitoringStream) async {
+    private func pageEvents(_ stream: ServerStream) async {
         var updates = PageUpdates()
         await tell(stream) { status in
             // A comment keeps the connection alive, and finds out whether anybody is there.
@@ -144,12 +145,12 @@ struct DebugPages: Sendable {
         }
     }
 
-    private func statusEvents(_ stream: MonitoringStream) async {
+    private func statusEvents(_ stream: ServerStream) async {
         await tell(stream) { ServerSentEvent(name: "status", data: $0.json.text).text }
     }
 
     /// Tells of the node again and again until the client goes.
-    private func tell(_ stream: MonitoringStream, _ event: (NodeStatus) -> String) async {
+    private func tell(_ stream: ServerStream, _ event: (NodeStatus) -> String) async {
         let end = ContinuousClock.now + Self.streamLimit
         do {
             try await stream.send(ServerSentEvent.start)
@@ -163,23 +164,23 @@ struct DebugPages: Sendable {
     }
 }
 
-extension MonitoringResponse {
+extension ServerResponse {
     /// A page or a file of it.
     fileprivate static func page(
         _ text: String,
         contentType: String = "text/html; charset=utf-8",
         status: Int = 200
-    ) -> MonitoringResponse {
-        MonitoringResponse(status: status, contentType: contentType, fields: PageSecurity.fields, body: .text(text))
+    ) -> ServerResponse {
+        ServerResponse(status: status, contentType: contentType, fields: PageSecurity.fields, body: .text(text))
     }
 
     /// What was searched for, without the page around it. The page shows it whatever the status would be.
-    fileprivate static func part(_ result: SearchResult, status: Int = 200) -> MonitoringResponse {
+    fileprivate static func part(_ result: SearchResult, status: Int = 200) -> ServerResponse {
         page(result.fragment, status: status)
     }
 
-    fileprivate static func redirect(_ path: String) -> MonitoringResponse {
-        var response = MonitoringResponse.text("see \(path)", status: 308)
+    fileprivate static func redirect(_ path: String) -> ServerResponse {
+        var response = ServerResponse.text("see \(path)", status: 308)
         response.fields.append(("Location", path))
         return response
     }

@@ -1,4 +1,5 @@
 import ContentStore
+import HTTPServer
 import Kademlia
 import Kubernetes
 import LibP2P
@@ -15,7 +16,7 @@ extension NodeReport {
     /// How long a lookup may take.
     private static let lookupTimeout = Duration.seconds(5)
 
-    var debugRoutes: [String: MonitoringServer.Handler] {
+    var debugRoutes: [String: HTTPServer.Handler] {
         [
             "/debug/state": { _ in .json(state) },
             "/debug/peers": { _ in .json(peers) },
@@ -25,9 +26,9 @@ extension NodeReport {
     }
 
     private func withKey(
-        _ request: MonitoringRequest,
-        _ body: (String) async -> MonitoringResponse
-    ) async -> MonitoringResponse {
+        _ request: ServerRequest,
+        _ body: (String) async -> ServerResponse
+    ) async -> ServerResponse {
         guard let key = request.parameters["key"], !key.isEmpty, key.utf8.count <= Self.maximumKeyLength else {
             let text = "the parameter key is a digest (sha256:…) or a full tag name (docker.io/library/alpine:3)"
             return .error(text, status: 400)
