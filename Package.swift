@@ -63,8 +63,26 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "HTTPLimits",
+            dependencies: [.product(name: "NIOHTTP1", package: "swift-nio")],
+            swiftSettings: strict
+        ),
+        .target(
+            name: "HTTPServer",
+            dependencies: [
+                "HTTPLimits", "Listening", "Time",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "HTTPClient",
             dependencies: [
+                "HTTPLimits", "Time",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -150,11 +168,10 @@ let package = Package(
         .target(
             name: "Routing",
             dependencies: [
-                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "Files", "Listening", "StructuredText", "Time",
+                "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient", "HTTPServer",
+                "Files", "StructuredText", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -176,12 +193,10 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
-                "Listening",
+                "HTTPServer",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict
@@ -210,8 +225,8 @@ let package = Package(
             name: "spegel",
             dependencies: [
                 "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
-                "Kademlia", "Kubernetes", "HTTPClient", "Files", "StructuredText", "Routing", "Registry",
-                "NodeConfiguration", "Monitoring", "DebugAPI", "DebugPage",
+                "Kademlia", "Kubernetes", "HTTPClient", "HTTPServer", "Files", "StructuredText", "Routing", "Registry",
+                "NodeConfiguration", "Monitoring", "DebugAPI", "DebugPage", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -226,7 +241,7 @@ let package = Package(
         .executableTarget(
             name: "spegel-demo",
             dependencies: [
-                "OCI", "ContentStore",
+                "OCI", "ContentStore", "HTTPClient", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -242,7 +257,7 @@ let package = Package(
             dependencies: [
                 "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
                 "NodeConfiguration",
-                "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
+                "HTTPLimits", "HTTPServer", "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -303,8 +318,22 @@ let package = Package(
             name: "HTTPClientTests",
             dependencies: [
                 "HTTPClient", "TestSupport",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "HTTPServerTests",
+            dependencies: [
+                "HTTPServer", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict
@@ -431,9 +460,9 @@ let package = Package(
             name: "SpegelTests",
             dependencies: [
                 "spegel", "ContainerdStore", "ContentStore", "DebugAPI", "DebugPage", "Files", "HTTPClient",
-                "Kubernetes", "LibP2P",
-                "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing", "StructuredText",
-                "TestSupport",
+                "HTTPServer",
+                "Kubernetes", "LibP2P", "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing",
+                "StructuredText", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,4 +1,6 @@
 import DebugPage
+import HTTPLimits
+import HTTPServer
 import Monitoring
 import NIOCore
 import NIOEmbedded
@@ -123,7 +125,7 @@ extension FuzzTarget {
     private static func pageRequest(_ input: [UInt8]) -> Bool {
         var request: HTTPRequestHead?
         var form: [UInt8] = []
-        return heads(of: input, handler: ByteToMessageHandler(MonitoringRequest.makeDecoder())) {
+        return heads(of: input, handler: ByteToMessageHandler(DecoderLimits.makeRequestDecoder())) {
             (part: HTTPServerRequestPart) in
             switch part {
             case .head(let head):
@@ -135,7 +137,7 @@ extension FuzzTarget {
                 return false
             case .end:
                 guard let head = request.take(),
-                    let asked = MonitoringRequest(head, form: head.isForm ? form : nil)
+                    let asked = ServerRequest(head, form: head.isForm ? form : nil)
                 else { return false }
                 check(asked.parameters[""] == nil, "a parameter has a name")
                 _ = asked.origin.isOwn

@@ -1,39 +1,43 @@
 import Glibc
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import NIOSSL
 
-/// Why there is no response. The descriptions are for people.
+/// Why a request has no complete response. The first value of most cases is the server's address.
 public enum HTTPClientError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// No connection came about.
+    /// There is no TCP connection.
     case unreachable(String, reason: String)
-    /// A connection came about, but no TLS session.
+    /// There is a TCP connection, but no TLS session.
     case insecure(String, reason: String)
-    /// A certificate or key of this side cannot be used.
+    /// A certificate or key of the client cannot be used.
     case unusableCredentials(String)
-    /// There was no complete response in time.
+    /// The response was not complete in time.
     case timedOut(String, after: Duration)
+    /// No byte of the body arrived for this time.
+    case stalled(String, after: Duration)
     /// The connection ended before the response did.
     case closed(String)
-    /// The response is longer than was asked for, in bytes.
+    /// The body is longer than the limit, in bytes.
     case tooLong(String, limit: Int)
-    /// What came is not HTTP.
+    /// The response is not HTTP.
     case malformed(String)
 
-    /// What went wrong, and with whom.
+    /// What went wrong, and with which server.
     public var description: String {
         switch self {
         case .unreachable(let peer, let reason): "cannot connect to \(peer): \(reason)"
         case .insecure(let peer, let reason): "no TLS session with \(peer): \(reason)"
         case .unusableCredentials(let reason): reason
         case .timedOut(let peer, let time): "no answer from \(peer) within \(time)"
+        case .stalled(let peer, let time): "\(peer) sent nothing for \(time)"
         case .closed(let peer): "\(peer) closed the connection without a complete answer"
         case .tooLong(let peer, let limit): "the answer of \(peer) is longer than \(limit) bytes"
         case .malformed(let peer): "the answer of \(peer) is not HTTP"
         }
     }
 
-    /// What an error of the connection with a peer means.
+    /// The meaning of an error on the connection with a server.
     static func wrap(_ error: any Error, peer: String) -> any Error {
         switch error {
         case is HTTPClientError, is CancellationError: error
@@ -42,6 +46,7 @@ public enum HTTPClientError: Error, Hashable, Sendable, CustomStringConvertible 
         case let error as NIOConnectionError: HTTPClientError.unreachable(peer, reason: reason(of: error))
         case ChannelError.connectTimeout: HTTPClientError.unreachable(peer, reason: "no answer")
         case is ChannelError: HTTPClientError.closed(peer)
+        case HTTPParserError.invalidEOFState: HTTPClientError.closed(peer)
         case let error as IOError: HTTPClientError.unreachable(peer, reason: error.description)
         default: HTTPClientError.malformed(peer)
         }

@@ -2,13 +2,15 @@ import NIOCore
 
 /// Limits the open connections of a listener. Connections above the limit wait in the kernel's accept queue.
 ///
-/// Belongs in the pipeline of a listening channel.
+/// Above a lower limit the oldest idle connection closes for each one that is accepted. Belongs in the pipeline of a
+/// listening channel.
 package final class ConnectionLimiter: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
     package typealias OutboundIn = Never
 
     private let limit: Int
+    private let idleLimit: Int
     private let connections: OpenConnections
     private let changed: @Sendable (Int) -> Void
     private var count = 0
@@ -18,10 +20,17 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
 
     /// - Parameters:
     ///   - limit: the maximum number of open connections; at least one.
+    ///   - idleLimit: the number of connections above which an idle one closes; `nil` for never.
     ///   - connections: the set that the limiter keeps up to date.
     ///   - changed: called with 1 when a connection opens and with -1 when it closes.
-    package init(limit: Int, connections: OpenConnections, changed: @escaping @Sendable (Int) -> Void = { _ in }) {
+    package init(
+        limit: Int,
+        idleLimit: Int? = nil,
+        connections: OpenConnections,
+        changed: @escaping @Sendable (Int) -> Void = { _ in }
+    ) {
         self.limit = max(1, limit)
+        self.idleLimit = idleLimit ?? .max
         self.connections = connections
         self.changed = changed
     }
@@ -41,6 +50,7 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
         count += 1
+        if count > idleLimit { connections.makeRoom() }
         connections.insert(channel)
         changed(1)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)

@@ -1,4 +1,3 @@
-import Glibc
 import Mirroring
 import Multiformats
 import NIOCore
@@ -9,16 +8,16 @@ extension SocketAddress {
 
     /// The IP address, an IPv4-mapped one of IPv6 as the IPv4 address that it is.
     var ip: IPAddress? {
-        let place: (offset: Int?, count: Int)
+        // Where `sin_addr` and `sin6_addr` stand in their structures.
+        let place: (offset: Int, count: Int)
         switch self {
-        case .v4: place = (MemoryLayout<sockaddr_in>.offset(of: \.sin_addr), 4)
-        case .v6: place = (MemoryLayout<sockaddr_in6>.offset(of: \.sin6_addr), 16)
+        case .v4: place = (4, 4)
+        case .v6: place = (8, 16)
         case .unixDomainSocket: return nil
         }
-        guard let offset = place.offset else { return nil }
         return withSockAddr { pointer, size in
             let bytes = UnsafeRawBufferPointer(start: pointer, count: size)
-            return IPAddress(bytes: bytes.dropFirst(offset).prefix(place.count))?.unmapped
+            return IPAddress(bytes: bytes.dropFirst(place.offset).prefix(place.count))?.unmapped
         }
     }
 }

@@ -5,7 +5,7 @@ import SystemPackage
 
 /// A node of the demo: a process with a loopback address and a store of its own.
 struct DemoNode: Sendable {
-    static let registryPort = 15000
+    static let registryPort: UInt16 = 15000
     static let routerPort = 15001
     static let metricsPort = 19090
 

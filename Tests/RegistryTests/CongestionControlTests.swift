@@ -16,9 +16,9 @@ extension LoopbackTests {
             }
             for system in ["bbr", "bbr2"] {
                 let choice = CongestionControl(configured: nil, system: system)
-                #expect(choice.first == "reno" && choice.farther == system && !choice.isWanted)
+                #expect(choice.first == "reno" && choice.farther == system && !choice.isConfigured)
                 let wanted = CongestionControl(configured: "cubic", system: system)
-                #expect(wanted.first == "cubic" && wanted.farther == nil && wanted.isWanted)
+                #expect(wanted.first == "cubic" && wanted.farther == nil && wanted.isConfigured)
             }
         }
 

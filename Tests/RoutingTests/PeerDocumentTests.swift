@@ -1,4 +1,5 @@
 import HTTPClient
+import Logging
 import Multiformats
 import NIOCore
 import NIOPosix
@@ -40,11 +41,9 @@ struct PeerDocumentTests {
         let id = try PeerID(Self.id)
         let address = try Multiaddr("/ip4/10.0.0.1/tcp/5001")
         let group = MultiThreadedEventLoopGroup.singleton
-        let server = IdentityServer(address: try SocketAddress(ipAddress: "127.0.0.1", port: 0), group: group) {
-            (id, [address])
-        }
-        let channel = try await server.bind()
-        let port = UInt16(channel.localAddress?.port ?? 0)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = IdentityServer(address: ("127.0.0.1", 0), group: group, logger: logger) { (id, [address]) }
+        let port = UInt16(try #require(try await server.start()?.port))
         for path in ["/id", "/id?form=object"] {
             let url = HTTPURL(isSecure: false, host: "127.0.0.1", port: port, path: path)
             let found = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
@@ -55,6 +54,6 @@ struct PeerDocumentTests {
             _ = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
         }
         #expect(error?.description.contains("404") == true)
-        try await channel.close()
+        await server.shutdown()
     }
 }

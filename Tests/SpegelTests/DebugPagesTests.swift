@@ -1,6 +1,7 @@
 import ContentStore
 import DebugAPI
 import HTTPClient
+import HTTPServer
 import LibP2P
 import Logging
 import Monitoring
@@ -102,14 +103,16 @@ struct DebugPagesTests {
             reports.add()
             return .ready("")
         }
-        var configuration = MonitoringServer.Configuration(host: "127.0.0.1", port: 0)
+        var configuration = HTTPServer.Configuration(host: "127.0.0.1", port: 0)
         configuration.shutdownGrace = .milliseconds(500)
-        let server = MonitoringServer(
+        let server = HTTPServer(
             configuration: configuration,
-            routes: report.routes(
-                metrics: MetricRegistry(SpegelMetrics.families),
-                pages: DebugPages(report, interval: Self.interval),
-                debug: true
+            routes: HTTPServer.Routes(
+                reads: report.routes(
+                    metrics: MetricRegistry(SpegelMetrics.families),
+                    pages: DebugPages(report, interval: Self.interval),
+                    debug: true
+                )
             ),
             group: report.group,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

@@ -3,6 +3,7 @@ import DebugAPI
 import OCI
 import Synchronization
 import Testing
+import Time
 
 @testable import spegel
 

@@ -1,4 +1,5 @@
 import HTTPClient
+import HTTPServer
 import Logging
 import Monitoring
 import NIOCore
@@ -10,10 +11,10 @@ import Testing
 /// The errors of the commands that ask a node.
 struct NodeAPITests {
     /// The failure of a request for the status to a server with some routes.
-    private func failure(_ routes: [String: MonitoringServer.Handler]) async throws -> (NodeAPI.Failure, port: Int) {
-        let server = MonitoringServer(
-            configuration: MonitoringServer.Configuration(host: "127.0.0.1", port: 0),
-            routes: routes,
+    private func failure(_ routes: [String: HTTPServer.Handler]) async throws -> (NodeAPI.Failure, port: Int) {
+        let server = HTTPServer(
+            configuration: HTTPServer.Configuration(host: "127.0.0.1", port: 0),
+            routes: HTTPServer.Routes(reads: routes),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )

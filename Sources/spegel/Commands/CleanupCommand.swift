@@ -1,4 +1,5 @@
 import ArgumentParser
+import HTTPServer
 import Logging
 import Monitoring
 import NIOPosix
@@ -38,11 +39,11 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
                 ? "containerd's registry configuration is as it was before" : "there is nothing to put back",
             metadata: ["path": "\(containerdRegistryConfigPath)"]
         )
-        var configuration = MonitoringServer.Configuration(host: addr.host, port: Int(addr.port))
+        var configuration = HTTPServer.Configuration(host: addr.host, port: Int(addr.port))
         configuration.setting = "--addr"
-        let server = MonitoringServer(
+        let server = HTTPServer(
             configuration: configuration,
-            routes: ["/healthz": { _ in .text("done") }],
+            routes: HTTPServer.Routes(reads: ["/healthz": { _ in .text("done") }], health: ["/healthz"]),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: logger
         )

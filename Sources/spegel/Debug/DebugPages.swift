@@ -1,5 +1,6 @@
 import DebugAPI
 import DebugPage
+import HTTPServer
 import Monitoring
 import OCI
 import StructuredText
@@ -23,8 +24,8 @@ struct DebugPages: Sendable {
     }
 
     /// The handlers of GET.
-    var routes: [String: MonitoringServer.Handler] {
-        var routes: [String: MonitoringServer.Handler] = [
+    var routes: [String: HTTPServer.Handler] {
+        var routes: [String: HTTPServer.Handler] = [
             "/debug/web": { _ in .redirect("/debug/web/") },
             "/debug/web/": { await page($0) },
             "/debug/web/resolve": { .part(await search($0).result) },
@@ -40,7 +41,7 @@ struct DebugPages: Sendable {
     }
 
     /// The handlers of POST.
-    var actions: [String: MonitoringServer.Handler] {
+    var actions: [String: HTTPServer.Handler] {
         [
             "/debug/web/pull": { request in
                 let (reference, result, status) = await pull(request)
@@ -63,7 +64,7 @@ struct DebugPages: Sendable {
 
     // MARK: Lookups
 
-    private func page(_ request: MonitoringRequest) async -> MonitoringResponse {
+    private func page(_ request: ServerRequest) async -> ServerResponse {
         guard let reference = request.parameters["reference"] else {
             return .page(StatusPage.document(await report.status()))
         }
@@ -75,7 +76,7 @@ struct DebugPages: Sendable {
     }
 
     private func search(
-        _ request: MonitoringRequest,
+        _ request: ServerRequest,
         follows: Bool = true
     ) async -> (result: SearchResult, status: Int) {
         let text = Self.reference(request)
@@ -89,7 +90,7 @@ struct DebugPages: Sendable {
         }
     }
 
-    private func resolve(_ request: MonitoringRequest) async -> MonitoringResponse {
+    private func resolve(_ request: ServerRequest) async -> ServerResponse {
         let follow = request.parameters["follow"] ?? "true"
         guard follow == "true" || follow == "false" else {
             return .error("follow: expected true or false, got '\(follow)'", status: 400)
@@ -104,7 +105,7 @@ struct DebugPages: Sendable {
 
     // MARK: Test pulls
 
-    private func pull(_ request: MonitoringRequest) async -> (reference: String, result: SearchResult, status: Int) {
+    private func pull(_ request: ServerRequest) async -> (reference: String, result: SearchResult, status: Int) {
         let text = Self.reference(request)
         guard request.origin.isOwn else {
             return (text, .failure("A page of another origin cannot start a test pull."), 403)
@@ -122,7 +123,7 @@ struct DebugPages: Sendable {
         }
     }
 
-    private static func reference(_ request: MonitoringRequest) -> String {
+    private static func reference(_ request: ServerRequest) -> String {
         let text = request.parameters["reference"] ?? ""
         return String(text.drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }.reversed())
     }
@@ -131,12 +132,12 @@ struct DebugPages: Sendable {
 
     /// A response that lasts until its client goes. Nothing is queued for a client that does not read.
     private func stream(
-        _ write: @escaping @Sendable (MonitoringStream) async -> Void
-    ) async -> MonitoringResponse {
+        _ write: @escaping @Sendable (ServerStream) async -> Void
+    ) async -> ServerResponse {
         guard subscribers.isOpen else {
             return .error("too many event streams at the same time; try again in a moment", status: 429)
         }
-        return MonitoringResponse(
+        return ServerResponse(
             contentType: "text/event-stream",
             fields: PageSecurity.fields,
             body: .stream { stream in
@@ -146,7 +147,7 @@ struct DebugPages: Sendable {
         )
     }
 
-    private func pageEvents(_ stream: MonitoringStream) async {
+    private func pageEvents(_ stream: ServerStream) async {
         var updates = PageUpdates()
         await send(to: stream) { status in
             let changes = updates.changes(status)
@@ -155,12 +156,12 @@ struct DebugPages: Sendable {
         }
     }
 
-    private func statusEvents(_ stream: MonitoringStream) async {
+    private func statusEvents(_ stream: ServerStream) async {
         await send(to: stream) { ServerSentEvent(name: "status", data: try JSONText.encode($0)).text }
     }
 
     /// Sends an event in each interval until the client goes.
-    private func send(to stream: MonitoringStream, _ event: (NodeStatus) throws -> String) async {
+    private func send(to stream: ServerStream, _ event: (NodeStatus) throws -> String) async {
         let end = ContinuousClock.now + Self.streamLimit
         do {
             try await stream.send(ServerSentEvent.start)
@@ -174,23 +175,23 @@ struct DebugPages: Sendable {
     }
 }
 
-extension MonitoringResponse {
+extension ServerResponse {
     /// A page or a file of it.
     fileprivate static func page(
         _ text: String,
         contentType: String = "text/html; charset=utf-8",
         status: Int = 200
-    ) -> MonitoringResponse {
-        MonitoringResponse(status: status, contentType: contentType, fields: PageSecurity.fields, body: .text(text))
+    ) -> ServerResponse {
+        ServerResponse(status: status, contentType: contentType, fields: PageSecurity.fields, body: .text(text))
     }
 
     /// The result of a search without the page around it. The script shows it whatever the status.
-    fileprivate static func part(_ result: SearchResult, status: Int = 200) -> MonitoringResponse {
+    fileprivate static func part(_ result: SearchResult, status: Int = 200) -> ServerResponse {
         page(result.fragment, status: status)
     }
 
-    fileprivate static func redirect(_ path: String) -> MonitoringResponse {
-        var response = MonitoringResponse.text("see \(path)", status: 308)
+    fileprivate static func redirect(_ path: String) -> ServerResponse {
+        var response = ServerResponse.text("see \(path)", status: 308)
         response.fields.append(("Location", path))
         return response
     }

@@ -201,7 +201,7 @@ extension NodeReport {
 }
 
 extension NodeStatus.Totals {
-    fileprivate init(_ metrics: RegistryMetrics.Snapshot, _ history: TransferHistory.Period) {
+    fileprivate init(_ metrics: MetricsSnapshot, _ history: TransferHistory.Period) {
         self.init()
         hits = history.hits
         misses = history.misses

@@ -1,45 +1,48 @@
 import ContentStore
+import HTTPClient
 import NIOCore
 import NIOHTTP1
-import NIOPosix
 import OCI
-import Registry
+import Time
 
-/// A request to this node's own registry over loopback, as a client of the node makes it.
+/// A request to this node's own registry over loopback, such as a client of the node makes.
 struct RegistryFetch: Sendable {
-    /// An answer that came whole.
+    /// A complete response.
     struct Answer: Sendable {
         var status: Int
-        /// The registry of the node that the content came from; `nil` when it is held here.
+        /// The registry of the node that sent the content; `nil` if this node holds it.
         var source: String?
-        /// The digest of the bytes that came.
+        /// The digest of the body.
         var digest: OCI.Digest
         var size: Int64
-        /// The bytes, where they were to be kept.
+        /// The body, if the caller keeps it.
         var body: [UInt8]
-        /// When the first byte of the body came.
-        var firstByte: ContinuousClock.Instant?
+        /// The time of the first byte of the body.
+        var firstByte: MonotonicTime?
     }
 
-    /// Why there is no answer.
+    /// Why there is no complete response.
     struct Failed: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// How long nothing may come.
-    private static let idleTimeout = TimeAmount.seconds(10)
+    private static let deadlines = HTTPClient.Deadlines(
+        connect: .seconds(2),
+        head: .seconds(10),
+        progress: .seconds(10)
+    )
 
     /// `nil` while the registry does not listen.
     let address: SocketAddress?
-    /// The field `Authorization`, where the registry demands credentials.
+    /// The field `Authorization`, if the registry demands credentials.
     let authorization: String?
     let group: any EventLoopGroup
 
     /// Fetches content and computes its digest.
     ///
     /// - Parameters:
-    ///   - limit: the most bytes that are taken.
-    ///   - keep: whether they are kept; else they are thrown away as they come.
+    ///   - limit: The most bytes of the body.
+    ///   - keep: Whether the answer has the body; else the node drops it as it arrives.
     /// - Throws: ``Failed`` or `CancellationError`.
     func get(
         _ request: DistributionRequest,
@@ -63,74 +66,46 @@ struct RegistryFetch: Sendable {
         _ limit: Int64,
         _ keep: Bool
     ) async throws -> Answer {
-        guard let address else { throw Failed(description: "the registry of this node does not listen") }
-        let client = try await ClientBootstrap(group: group)
-            .connectTimeout(.seconds(2))
-            .connect(to: address) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
-                    try channel.pipeline.syncOperations.addHandler(IdleStateHandler(readTimeout: Self.idleTimeout))
-                    try channel.pipeline.syncOperations.addHandler(ClosesWhenIdle())
-                    return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
-                        wrappingChannelSynchronously: channel
-                    )
-                }
-            }
-        return try await client.executeThenClose { inbound, outbound in
-            var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: request.path)
-            head.headers = [
-                "Host": address.authority, "User-Agent": "spegel-debug", "Accept": "*/*", "Connection": "close",
-            ]
-            if let authorization { head.headers.add(name: "Authorization", value: authorization) }
-            // Together: the answer may be there, and the connection closed, before the end would be written.
-            try await outbound.write(contentsOf: [.head(head), .end(nil)])
+        guard let ip = address?.ipAddress, let port = address?.port.flatMap({ UInt16(exactly: $0) }) else {
+            throw Failed(description: "the registry of this node does not listen")
+        }
+        let client = HTTPClient(
+            url: HTTPURL(isSecure: false, host: ip, port: port),
+            group: group,
+            keepsConnection: false
+        )
+        var fields = [(name: "User-Agent", value: "spegel-debug"), (name: "Accept", value: "*/*")]
+        if let authorization { fields.append((name: "Authorization", value: authorization)) }
+        return try await client.withResponse(
+            to: HTTPRequest(path: request.path, fields: fields),
+            deadlines: Self.deadlines
+        ) { head, pieces in
+            let expected = head.headers.first(name: "Content-Length").flatMap { Int64($0) }
             var hasher = DigestHasher(algorithm)
-            var answer: Answer?
             var body: [UInt8] = []
             var size: Int64 = 0
-            var status = 0
-            var source: String?
-            var expected: Int64?
-            var firstByte: ContinuousClock.Instant?
-            for try await part in inbound {
-                switch part {
-                case .head(let head):
-                    status = Int(head.status.code)
-                    source = head.headers.first(name: "X-Spegel-Source")
-                    expected = head.headers.first(name: "Content-Length").flatMap { Int64($0) }
-                case .body(let bytes):
+            var firstByte: MonotonicTime?
+            do {
+                for try await bytes in pieces {
                     if firstByte == nil { firstByte = .now }
                     size += Int64(bytes.readableBytes)
                     guard size <= limit else { throw Failed(description: "more than \(limit) bytes") }
                     bytes.withUnsafeReadableBytes { hasher.update($0) }
                     if keep { body.append(contentsOf: bytes.readableBytesView) }
-                case .end:
-                    answer = Answer(
-                        status: status,
-                        source: source,
-                        digest: hasher.finish(),
-                        size: size,
-                        body: body,
-                        firstByte: firstByte
-                    )
                 }
-                if answer != nil { break }
+            } catch let error as HTTPClientError {
+                let whole = expected.map { "\($0)" } ?? "unknown"
+                throw Failed(description: "cut short after \(size) of \(whole) bytes: \(error)")
             }
-            guard let answer else {
-                throw Failed(description: "cut short after \(size) of \(expected.map { "\($0)" } ?? "unknown") bytes")
-            }
-            return answer
+            return Answer(
+                status: Int(head.status.code),
+                source: head.headers.first(name: "X-Spegel-Source"),
+                digest: hasher.finish(),
+                size: size,
+                body: body,
+                firstByte: firstByte
+            )
         }
-    }
-}
-
-/// Ends a connection on which nothing comes any more.
-private final class ClosesWhenIdle: ChannelInboundHandler {
-    typealias InboundIn = HTTPClientResponsePart
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
     }
 }
 

@@ -1,5 +1,6 @@
 import DebugAPI
 import OCI
+import Time
 
 /// A measured pull of an image through this node's registry, as containerd would pull it. The bytes are discarded.
 struct TestPull: Sendable {
@@ -21,7 +22,7 @@ struct TestPull: Sendable {
 
     /// Pulls an image.
     func pull(_ reference: Reference, as text: String) async -> PullReport {
-        let start = ContinuousClock.now
+        let start = MonotonicTime.now
         let log = PullLog()
         let problem = await withTimeLimit(Self.timeLimit) { await run(reference, start, log) }
         let error: String? =
@@ -34,14 +35,14 @@ struct TestPull: Sendable {
         return PullReport(
             reference: text,
             name: "\(reference)",
-            duration: ContinuousClock.now - start,
+            duration: MonotonicTime.now - start,
             error: error,
             steps: log.steps
         )
     }
 
     /// - Returns: the error; empty for a complete pull.
-    private func run(_ reference: Reference, _ start: ContinuousClock.Instant, _ log: PullLog) async -> String {
+    private func run(_ reference: Reference, _ start: MonotonicTime, _ log: PullLog) async -> String {
         let target: DistributionRequest.Target
         if let digest = reference.digest {
             target = .digest(digest)
@@ -82,7 +83,7 @@ struct TestPull: Sendable {
     private func layers(
         _ document: ImageDocument,
         _ reference: Reference,
-        _ start: ContinuousClock.Instant,
+        _ start: MonotonicTime,
         _ log: PullLog
     ) async -> String {
         await withTaskGroup(of: String.self) { group in
@@ -115,19 +116,19 @@ struct TestPull: Sendable {
         _ target: DistributionRequest.Target,
         _ size: Int64?,
         _ reference: Reference,
-        _ start: ContinuousClock.Instant,
+        _ start: MonotonicTime,
         _ log: PullLog
     ) async throws -> [UInt8] {
         let digest: Digest? = if case .digest(let digest) = target { digest } else { nil }
         let key = digest?.text ?? reference.tagName ?? ""
-        var step = PullReport.Step(kind: name, key: key, size: size, start: ContinuousClock.now - start)
+        var step = PullReport.Step(kind: name, key: key, size: size, start: MonotonicTime.now - start)
         let index = log.begin(step)
         defer {
-            step.end = ContinuousClock.now - start
+            step.end = MonotonicTime.now - start
             log.update(index, step)
         }
         let isHeld = isHeld(key)
-        if !isHeld, await find(key) { step.lookup = ContinuousClock.now - start }
+        if !isHeld, await find(key) { step.lookup = MonotonicTime.now - start }
         let request = DistributionRequest(
             kind: kind,
             repository: reference.repository,

@@ -1,6 +1,7 @@
 import ContainerdStore
 import ContentStore
 import Glibc
+import HTTPServer
 import Kademlia
 import LibP2P
 import Logging
@@ -156,10 +157,13 @@ struct Node: Service {
         )
         metrics.collect { report.collect(into: &$0) }
         let pages = DebugPages(report)
-        let monitoring = MonitoringServer(
+        let monitoring = HTTPServer(
             configuration: options.monitoringConfiguration,
-            routes: report.routes(metrics: metrics, pages: pages, debug: options.debugWebEnabled.isOn),
-            actions: options.debugWebEnabled.isOn ? pages.actions : [:],
+            routes: HTTPServer.Routes(
+                reads: report.routes(metrics: metrics, pages: pages, debug: options.debugWebEnabled.isOn),
+                actions: options.debugWebEnabled.isOn ? pages.actions : [:],
+                health: NodeReport.healthPaths
+            ),
             group: group,
             logger: logger
         )
@@ -275,8 +279,8 @@ extension ListenAddress {
 }
 
 extension RegistryCommand {
-    fileprivate var monitoringConfiguration: MonitoringServer.Configuration {
-        var configuration = MonitoringServer.Configuration(host: metricsAddr.host, port: Int(metricsAddr.port))
+    fileprivate var monitoringConfiguration: HTTPServer.Configuration {
+        var configuration = HTTPServer.Configuration(host: metricsAddr.host, port: Int(metricsAddr.port))
         configuration.setting = "--metrics-addr"
         return configuration
     }

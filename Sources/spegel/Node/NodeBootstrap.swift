@@ -30,7 +30,14 @@ struct NodeBootstrap {
                 sources.append(DNSBootstrap(domain: domain, port: options.routerAddr.port))
             case .http(let address, let url, let tls):
                 if let address {
-                    services.append(IdentityServer(address: try address.socketAddress, host: host, group: group))
+                    services.append(
+                        IdentityServer(
+                            address: (address.host, address.port),
+                            host: host,
+                            group: group,
+                            logger: logger
+                        )
+                    )
                 }
                 if let url {
                     try HTTPBootstrap.check(tls)
@@ -89,14 +96,5 @@ private struct UnusableNamespace: Error, CustomStringConvertible {
 
     var description: String {
         "'\(namespace)' is no name of a namespace; give one by --leader-election-namespace"
-    }
-}
-
-extension ListenAddress {
-    /// The address to bind: all of the machine when no host is given.
-    fileprivate var socketAddress: SocketAddress {
-        get throws {
-            try SocketAddress(ipAddress: host ?? (NodeStore.hasIPv6 ? "::" : "0.0.0.0"), port: Int(port))
-        }
     }
 }

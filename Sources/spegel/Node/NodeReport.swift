@@ -1,4 +1,5 @@
 import ContentStore
+import HTTPServer
 import Kademlia
 import Kubernetes
 import LibP2P
@@ -35,13 +36,16 @@ struct NodeReport: Sendable {
     let roundTrips: RoundTrips
     let started = ContinuousClock.now
 
+    /// The health checks among ``routes(metrics:pages:debug:)``.
+    static let healthPaths: Set<String> = ["/livez", "/readyz"]
+
     /// What is served on the metrics address.
     ///
     /// - Parameters:
     ///   - pages: what is for people.
     ///   - debug: whether `/debug/` is among it.
-    func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: MonitoringServer.Handler] {
-        let health: [String: MonitoringServer.Handler] = [
+    func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: HTTPServer.Handler] {
+        let health: [String: HTTPServer.Handler] = [
             "/metrics": { _ in .metrics(metrics.text) },
             "/readyz": { _ in
                 switch readiness() {

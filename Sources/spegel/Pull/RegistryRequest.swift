@@ -1,22 +1,15 @@
-import Glibc
 import HTTPClient
 import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// A GET of a node's registry, whose body is handed on as it comes, over a connection of its own.
+/// A GET of a node's registry that passes on the body as it arrives, over a connection of its own.
 struct RegistryRequest {
-    /// How long connecting may take, and how long nothing may come.
-    struct Deadlines {
-        var connect = TimeAmount.seconds(5)
-        var idle = TimeAmount.seconds(15)
-    }
-
     var url: HTTPURL
     var fields: [(name: String, value: String)] = []
-    var deadlines = Deadlines()
+    var deadlines = HTTPClient.Deadlines(connect: .seconds(5), head: .seconds(15), progress: .seconds(15))
 
-    /// Why there is no complete answer.
+    /// Why there is no complete response.
     enum Failure: Error, CustomStringConvertible {
         case unreachable(HTTPURL, reason: String)
         case cutShort(reason: String)
@@ -34,9 +27,9 @@ struct RegistryRequest {
     /// Sends the request.
     ///
     /// - Parameters:
-    ///   - path: the path with its query.
-    ///   - head: gets the head of the answer; `false` lets the body go.
-    ///   - body: gets the body piece by piece.
+    ///   - path: The path with its query.
+    ///   - onHead: Takes the head of the response; `false` drops the body.
+    ///   - onBody: Takes the body piece by piece.
     /// - Throws: ``Failure``, or what the functions throw.
     func get(
         _ path: String,
@@ -44,66 +37,18 @@ struct RegistryRequest {
         head onHead: (HTTPResponseHead) throws -> Bool,
         body onBody: (ByteBuffer) throws -> Void
     ) async throws {
-        let channel = try await connect()
-        var headers = HTTPHeaders([("Host", url.authority), ("Connection", "close")])
-        for field in fields { headers.add(name: field.name, value: field.value) }
-        if let range { headers.add(name: "Range", value: range) }
-        let request = HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
-        try await channel.executeThenClose { inbound, outbound in
-            do {
-                // Together: the answer may be there, and the connection closed, before the end would be written.
-                try await outbound.write(contentsOf: [.head(request), .end(nil)])
-            } catch {
-                throw Failure.cutShort(reason: "the connection was closed")
-            }
-            var parts = inbound.makeAsyncIterator()
-            while true {
-                let part: HTTPClientResponsePart?
-                do {
-                    part = try await parts.next()
-                } catch is CancellationError {
-                    throw CancellationError()
-                } catch {
-                    throw Failure.cutShort(reason: "the connection ended (\(error))")
-                }
-                switch part {
-                case .head(let head): guard try onHead(head) else { return }
-                case .body(let bytes): try onBody(bytes)
-                case .end: return
-                case nil: throw Failure.cutShort(reason: "the connection was closed before the end")
-                }
-            }
-        }
-    }
-
-    private func connect() async throws -> NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart> {
+        let client = HTTPClient(url: url, group: MultiThreadedEventLoopGroup.singleton, keepsConnection: false)
+        var request = HTTPRequest(path: path, fields: fields)
+        if let range { request.fields.append(("Range", range)) }
         do {
-            return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                .connectTimeout(deadlines.connect)
-                .connect(host: url.host, port: Int(url.port)) { [deadlines] channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let pipeline = channel.pipeline.syncOperations
-                        try pipeline.addHandler(IdleStateHandler(readTimeout: deadlines.idle))
-                        try pipeline.addHandler(IdleClose())
-                        try pipeline.addHTTPClientHandlers()
-                        return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
-                    }
-                }
-        } catch let error as NIOConnectionError {
-            let reasons = error.connectionErrors.map { failure in
-                (failure.error as? IOError)?.errnoCode == ECONNREFUSED ? "connection refused" : "\(failure.error)"
+            try await client.withResponse(to: request, deadlines: deadlines) { head, body in
+                guard try onHead(head) else { return }
+                for try await piece in body { try onBody(piece) }
             }
-            throw Failure.unreachable(url, reason: reasons.first ?? "the name \(error.host) cannot be resolved")
+        } catch HTTPClientError.unreachable(_, let reason) {
+            throw Failure.unreachable(url, reason: reason)
+        } catch let error as HTTPClientError {
+            throw Failure.cutShort(reason: "\(error)")
         }
-    }
-}
-
-/// Ends a connection on which nothing comes any more.
-private final class IdleClose: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is IdleStateHandler.IdleStateEvent { context.close(promise: nil) }
-        context.fireUserInboundEventTriggered(event)
     }
 }

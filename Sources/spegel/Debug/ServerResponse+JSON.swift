@@ -1,20 +1,20 @@
 import DebugAPI
-import Monitoring
+import HTTPServer
 import StructuredText
 
-extension MonitoringResponse {
+extension ServerResponse {
     /// A response with a document of docs/api.md.
-    static func json(_ document: some Encodable, status: Int = 200) -> MonitoringResponse {
+    static func json(_ document: some Encodable, status: Int = 200) -> ServerResponse {
         do {
             let text = try JSONText.encode(document)
-            return MonitoringResponse(status: status, contentType: "application/json", body: .text(text + "\n"))
+            return ServerResponse(status: status, contentType: "application/json", body: .text(text + "\n"))
         } catch {
             return .text("cannot encode the document: \(error)", status: 500)
         }
     }
 
     /// A response that says what is wrong.
-    static func error(_ text: String, status: Int) -> MonitoringResponse {
+    static func error(_ text: String, status: Int) -> ServerResponse {
         json(ErrorDocument(text), status: status)
     }
 }

@@ -1,17 +1,17 @@
 import NIOHTTP1
 
-/// What somebody asks of a ``MonitoringServer``.
-public struct MonitoringRequest: Sendable {
-    /// The longest target that is read, in bytes.
+/// A request to an ``HTTPServer``.
+public struct ServerRequest: Sendable {
+    /// The longest target, in bytes. A longer one gets 414.
     static let maximumTargetLength = 4096
-    /// The longest form that is read, in bytes.
+    /// The longest form that the server reads, in bytes.
     static let maximumFormLength = 8192
 
     /// The path, `/metrics`.
     public var path: String
-    /// The parameters of the query and of a form that was sent; of two with the same name the first counts.
+    /// The parameters of the query and of the form; of two with the same name the first counts.
     public var parameters: [String: String]
-    /// Where the request says that it goes and comes from.
+    /// The fields that say where the request goes and which page made it.
     public var origin: RequestOrigin
 
     /// Makes a request.
@@ -21,9 +21,9 @@ public struct MonitoringRequest: Sendable {
         self.origin = origin
     }
 
-    /// Reads the target of a request (RFC 9112, section 3.2), in which `%XX` and, in the query, `+` are understood.
+    /// Reads the target of a request (RFC 9112, section 3.2) and decodes `%XX` and, in the query, `+`.
     ///
-    /// - Parameter form: the body, where it is `application/x-www-form-urlencoded`.
+    /// - Parameter form: The body, if it is `application/x-www-form-urlencoded`.
     init(target: String, form: String? = nil, origin: RequestOrigin = RequestOrigin()) {
         let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
         let pieces = (parts.first ?? "").split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
@@ -34,26 +34,13 @@ public struct MonitoringRequest: Sendable {
         if let form { addParameters(form[...]) }
     }
 
-    /// Reads a request; `nil` when its target is too long.
+    /// Reads a request; `nil` if its target is too long.
     ///
-    /// - Parameter form: the body, where it is a form of a length that is read.
+    /// - Parameter form: The body, if it is a form within the limit.
     package init?(_ head: HTTPRequestHead, form: [UInt8]?) {
         guard head.uri.utf8.count <= Self.maximumTargetLength else { return nil }
         let form = form.map { String(decoding: $0, as: UTF8.self) }
         self.init(target: head.uri, form: form, origin: RequestOrigin(head.headers))
-    }
-
-    /// A decoder of requests, with the limits of a client's connection.
-    package static func makeDecoder() -> HTTPRequestDecoder {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 8 << 10
-        limits.maxHeaderListSize = 16 << 10
-        limits.maxHeaderFieldCount = 64
-        return HTTPRequestDecoder(
-            leftOverBytesStrategy: .dropBytes,
-            informationalResponseStrategy: .drop,
-            limitConfiguration: limits
-        )
     }
 
     private mutating func addParameters(_ text: Substring) {
@@ -83,7 +70,7 @@ public struct MonitoringRequest: Sendable {
 }
 
 extension HTTPRequestHead {
-    /// Whether a form follows.
+    /// Whether the body is a form.
     package var isForm: Bool {
         method == .POST
             && headers.first(name: "Content-Type")?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true

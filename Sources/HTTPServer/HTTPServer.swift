@@ -1,4 +1,5 @@
 import Glibc
+import HTTPLimits
 import Listening
 import Logging
 import NIOCore
@@ -6,49 +7,72 @@ import NIOHTTP1
 import NIOPosix
 import ServiceLifecycle
 import Synchronization
+import Time
 
-/// A small HTTP server for what a person or Prometheus wants to know of the process. It answers GET and HEAD, and POST
-/// where something is to be done.
+/// A small HTTP/1.1 server for everything but the data path: metrics, health, the debug page, the node's identity.
 ///
-/// It is not the data plane, so each request has a task of its own; how many there are at a time is bounded by the
-/// number of connections, and each has a deadline.
-public final class MonitoringServer: Service {
-    /// Answers a request; the task is cancelled when nobody waits any more.
-    public typealias Handler = @Sendable (MonitoringRequest) async -> MonitoringResponse
+/// It answers GET and HEAD, and POST for actions. Each request has a task of its own, a deadline, and a bounded size.
+///
+/// Some connections are reserved for health checks, which get an answer however many others are silent, slow or busy:
+/// - While more connections are open than are not reserved, each new one has the oldest idle one closed.
+/// - As many requests run at a time as connections are not reserved. The server answers others with 503, except health
+///   checks.
+public final class HTTPServer: Service {
+    /// Answers a request. The server cancels the task when the client is gone or the deadline has passed.
+    public typealias Handler = @Sendable (ServerRequest) async -> ServerResponse
 
     /// The settings.
     public struct Configuration: Sendable {
         /// The address to listen on; `nil` for all addresses of the machine.
         public var host: String?
-        /// The port; 0 lets the system choose.
+        /// The port; with 0 the system chooses one.
         public var port: Int
-        /// The setting that says where to listen, for messages.
+        /// The setting that names the address, for messages.
         public var setting = "the address"
-        /// The most connections at a time; others wait to be accepted.
+        /// The most connections at a time.
         public var maximumConnections = 64
-        /// How long a request may take to come, from its first byte or the start of the connection.
+        /// The connections among them that are reserved for health checks, at least one.
+        public var reservedConnections = 8
+        /// The time for a request to arrive, from its first byte or from the start of the connection.
         public var requestTimeout = Duration.seconds(10)
-        /// How long an answer may take to be made and sent.
+        /// The time to make a response and to send it.
         public var responseTimeout = Duration.seconds(30)
-        /// How long a connection may stay open between requests.
+        /// The time that a connection stays open between requests.
         public var idleTimeout = Duration.seconds(60)
-        /// How long answers may go on once the server shuts down.
+        /// The time that responses may take once the server shuts down.
         public var shutdownGrace = Duration.seconds(2)
 
-        /// The defaults for all but the address.
+        /// The defaults for everything but the address.
         public init(host: String?, port: Int) {
             self.host = host
             self.port = port
         }
     }
 
-    /// The address cannot be listened on.
+    /// The handlers of the server, by path.
+    public struct Routes: Sendable {
+        /// Answers to GET and HEAD.
+        public var reads: [String: Handler]
+        /// Answers to POST.
+        public var actions: [String: Handler]
+        /// The paths of health checks, which the server answers even while it is busy.
+        public var health: Set<String>
+
+        /// Names the handlers.
+        public init(reads: [String: Handler], actions: [String: Handler] = [:], health: Set<String> = []) {
+            self.reads = reads
+            self.actions = actions
+            self.health = health
+        }
+    }
+
+    /// The server cannot listen on the address.
     public struct CannotListen: Error, CustomStringConvertible {
         let address: String
         let setting: String
         let reason: String
 
-        /// What to do about it.
+        /// What failed and what to do about it.
         public var description: String {
             "cannot listen on \(address): \(reason). Choose another \(setting) or stop what uses it."
         }
@@ -59,29 +83,21 @@ public final class MonitoringServer: Service {
     private let group: any EventLoopGroup
     private let logger: Logger
     private let connections = OpenConnections()
+    private let places: RequestPlaces
     private let channel = Mutex<(any Channel)?>(nil)
 
-    /// Makes a server that is not started yet.
-    ///
-    /// - Parameters:
-    ///   - routes: the answers to GET and HEAD by their paths.
-    ///   - actions: the answers to POST by their paths.
-    public init(
-        configuration: Configuration,
-        routes: [String: Handler],
-        actions: [String: Handler] = [:],
-        group: any EventLoopGroup,
-        logger: Logger
-    ) {
+    /// Makes a server that does not listen yet.
+    public init(configuration: Configuration, routes: Routes, group: any EventLoopGroup, logger: Logger) {
         self.configuration = configuration
-        self.routes = Routes(reads: routes, actions: actions)
+        self.routes = routes
         self.group = group
         self.logger = logger
+        places = RequestPlaces(limit: configuration.unreservedConnections)
     }
 
     /// Listens.
     ///
-    /// - Returns: the address that is listened on.
+    /// - Returns: The address of the listener.
     /// - Throws: ``CannotListen``.
     @discardableResult
     public func start() async throws -> SocketAddress? {
@@ -103,11 +119,11 @@ public final class MonitoringServer: Service {
         )
     }
 
-    /// Stops to listen, lets the answers under way come to their end for a moment, and closes all connections.
+    /// Stops to listen, gives requests in flight a moment to end, and closes all connections.
     public func shutdown() async {
         if let channel = channel.withLock({ $0.take() }) { try? await channel.close() }
         for channel in connections.all {
-            channel.pipeline.fireUserInboundEventTriggered(MonitoringConnection.EndStreams())
+            channel.pipeline.fireUserInboundEventTriggered(ServerConnection.EndStreams())
             channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }
         await waitUntilClosed(for: configuration.shutdownGrace)
@@ -118,7 +134,10 @@ public final class MonitoringServer: Service {
     /// Serves until the surrounding service group shuts down or the task is cancelled.
     public func run() async throws {
         let address = try await start()
-        logger.debug("metrics are served", metadata: ["address": "\(address.map { "\($0)" } ?? "")"])
+        logger.debug(
+            "HTTP server listening",
+            metadata: ["address": "\(address.map { "\($0)" } ?? "")", "setting": "\(configuration.setting)"]
+        )
         try? await gracefulShutdown()
         await shutdown()
     }
@@ -131,31 +150,46 @@ public final class MonitoringServer: Service {
         ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // One read accepts one connection, so the limit is exact.
+            .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelInitializer { [connections, configuration] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
                         AcceptPause(),
-                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections),
+                        ConnectionLimiter(
+                            limit: configuration.maximumConnections,
+                            idleLimit: configuration.unreservedConnections,
+                            connections: connections
+                        ),
                     ])
                 }
             }
-            .childChannelInitializer { [configuration, routes] channel in
+            .childChannelInitializer { [configuration, routes, connections, places] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([
                         HTTPResponseEncoder(),
-                        ByteToMessageHandler(MonitoringRequest.makeDecoder()),
+                        ByteToMessageHandler(DecoderLimits.makeRequestDecoder()),
                         HTTPServerPipelineHandler(),
                         HTTPServerProtocolErrorHandler(),
-                        MonitoringConnection(configuration: configuration, routes: routes),
+                        ServerConnection(
+                            configuration: configuration,
+                            routes: routes,
+                            connections: connections,
+                            places: places
+                        ),
                     ])
                 }
             }
     }
 
     private func waitUntilClosed(for duration: Duration) async {
-        let end = ContinuousClock.now + duration
-        while !connections.all.isEmpty, ContinuousClock.now < end {
+        let end = MonotonicTime.now + duration
+        while connections.count > 0, MonotonicTime.now < end {
             guard (try? await Task.sleep(for: .milliseconds(5))) != nil else { return }
         }
     }
+}
+
+extension HTTPServer.Configuration {
+    fileprivate var unreservedConnections: Int { max(1, maximumConnections - max(1, reservedConnections)) }
 }

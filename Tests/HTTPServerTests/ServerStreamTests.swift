@@ -6,10 +6,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import Monitoring
+@testable import HTTPServer
 
-/// Answers that go on, and requests that do something.
-struct StreamTests {
+/// Streamed responses, and requests with an action.
+@Suite(.timeLimit(.minutes(1)))
+struct ServerStreamTests {
     final class Log: Sendable {
         let pieces = Atomic(0)
         let ends = Atomic(0)
@@ -18,50 +19,52 @@ struct StreamTests {
     /// A server with `/ticks` (a piece each 10 ms), `/flood` (as much as the client takes) and POST on `/act`.
     private func withServer(
         timeout: Duration = .seconds(10),
-        _ body: (_ port: Int, MonitoringServer, Log) async throws -> Void
+        _ body: (_ port: Int, HTTPServer, Log) async throws -> Void
     ) async throws {
         let log = Log()
-        var configuration = MonitoringServer.Configuration(host: "127.0.0.1", port: 0)
+        var configuration = HTTPServer.Configuration(host: "127.0.0.1", port: 0)
         configuration.shutdownGrace = .milliseconds(500)
         configuration.responseTimeout = timeout
-        let server = MonitoringServer(
+        let server = HTTPServer(
             configuration: configuration,
-            routes: [
-                "/ticks": { _ in
-                    MonitoringResponse(
-                        contentType: "text/event-stream",
-                        fields: [("X-Test", "yes")],
-                        body: .stream { stream in
-                            defer { log.ends.wrappingAdd(1, ordering: .relaxed) }
-                            for number in 0... {
-                                try await stream.send("tick \(number)\n")
-                                try await Task.sleep(for: .milliseconds(10))
+            routes: HTTPServer.Routes(
+                reads: [
+                    "/ticks": { _ in
+                        ServerResponse(
+                            contentType: "text/event-stream",
+                            fields: [("X-Test", "yes")],
+                            body: .stream { stream in
+                                defer { log.ends.wrappingAdd(1, ordering: .relaxed) }
+                                for number in 0... {
+                                    try await stream.send("tick \(number)\n")
+                                    try await Task.sleep(for: .milliseconds(10))
+                                }
                             }
-                        }
-                    )
-                },
-                "/short": { _ in
-                    MonitoringResponse(contentType: "text/plain", body: .stream { try await $0.send("all") })
-                },
-                "/flood": { _ in
-                    MonitoringResponse(
-                        contentType: "text/plain",
-                        body: .stream { stream in
-                            defer { log.ends.wrappingAdd(1, ordering: .relaxed) }
-                            let piece = String(repeating: "x", count: 1 << 16)
-                            while true {
-                                try await stream.send(piece)
-                                log.pieces.wrappingAdd(1, ordering: .relaxed)
+                        )
+                    },
+                    "/short": { _ in
+                        ServerResponse(contentType: "text/plain", body: .stream { try await $0.send("all") })
+                    },
+                    "/flood": { _ in
+                        ServerResponse(
+                            contentType: "text/plain",
+                            body: .stream { stream in
+                                defer { log.ends.wrappingAdd(1, ordering: .relaxed) }
+                                let piece = String(repeating: "x", count: 1 << 16)
+                                while true {
+                                    try await stream.send(piece)
+                                    log.pieces.wrappingAdd(1, ordering: .relaxed)
+                                }
                             }
-                        }
-                    )
-                },
-            ],
-            actions: [
-                "/act": { request in
-                    .text("\(request.parameters["a"] ?? "none") \(request.origin.isOwn)")
-                }
-            ],
+                        )
+                    },
+                ],
+                actions: [
+                    "/act": { request in
+                        .text("\(request.parameters["a"] ?? "none") \(request.origin.isOwn)")
+                    }
+                ]
+            ),
             group: MultiThreadedEventLoopGroup.singleton,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
@@ -83,7 +86,7 @@ struct StreamTests {
         return false
     }
 
-    @Test func aStreamGoesOnUntilItsClientGoes() async throws {
+    @Test func streamsUntilClientLeaves() async throws {
         try await withServer { port, _, log in
             let client = try PlainConnection(port: port)
             client.send("GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -97,7 +100,7 @@ struct StreamTests {
         }
     }
 
-    @Test func aStreamThatIsDoneEndsWell() async throws {
+    @Test func endsStreamWhenHandlerReturns() async throws {
         try await withServer { port, _, _ in
             let client = try PlainConnection(port: port)
             let text = try await client.ask("GET /short HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -108,19 +111,19 @@ struct StreamTests {
         }
     }
 
-    /// What a client does not take is not made either, and after a while the client is let go.
-    @Test func aClientThatDoesNotReadIsLetGo() async throws {
+    /// The server makes no pieces that the client does not read, and closes the connection at the deadline.
+    @Test func closesStreamWhenClientDoesNotRead() async throws {
         try await withServer(timeout: .milliseconds(500)) { port, _, log in
             let client = try PlainConnection(port: port)
             client.send("GET /flood HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try await ends(log))
-            // What the buffers of two sockets hold at most.
+            // The buffers of two sockets hold no more.
             #expect(log.pieces.load(ordering: .relaxed) < 1024)
             client.close()
         }
     }
 
-    @Test func aShutdownEndsStreams() async throws {
+    @Test func shutdownEndsStreams() async throws {
         try await withServer { port, server, log in
             let client = try PlainConnection(port: port)
             client.send("GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -130,7 +133,7 @@ struct StreamTests {
         }
     }
 
-    @Test func whatIsDoneNeedsAPost() async throws {
+    @Test func runsActionsForPostOnly() async throws {
         try await withServer { port, _, _ in
             let client = try PlainConnection(port: port)
             let form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\na=b%2Fc"
@@ -163,7 +166,7 @@ struct StreamTests {
             ("a:1", nil, "same-site", false), ("a:1", nil, "same-origin", true), ("a:1", nil, "none", false),
         ] as [(String?, String?, String?, Bool)]
     )
-    func onlyOwnPagesCount(_ host: String?, _ origin: String?, _ site: String?, _ isOwn: Bool) {
+    func acceptsOwnPagesOnly(_ host: String?, _ origin: String?, _ site: String?, _ isOwn: Bool) {
         #expect(RequestOrigin(host: host, origin: origin, fetchSite: site).isOwn == isOwn)
     }
 }

@@ -1,4 +1,4 @@
-/// Where a request says that it goes and which page has made it.
+/// The fields of a request that say where it goes and which page made it.
 public struct RequestOrigin: Hashable, Sendable {
     /// The field `Host`.
     public var host: String?
@@ -14,8 +14,8 @@ public struct RequestOrigin: Hashable, Sendable {
         self.fetchSite = fetchSite
     }
 
-    /// Whether no page of another origin has made the request. What sends neither field is no browser, and nobody can
-    /// be made to use it unknowingly.
+    /// Whether no page of another origin made the request. A client that sends neither field is no browser, so no page
+    /// can have made its user send the request.
     public var isOwn: Bool {
         if let fetchSite, fetchSite != "same-origin" { return false }
         guard let origin else { return true }
