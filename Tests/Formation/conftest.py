@@ -1,4 +1,4 @@
-"""Fixtures: a control plane for all tests, and a laboratory for each.
+"""Fixtures: a control plane for all tests, and a lab for each.
 
 SPEGEL_BIN     the Spegel to test
 APISERVER_BIN  the kube-apiserver to run
@@ -30,7 +30,7 @@ _lab = pytest.StashKey["Lab"]()
 
 
 def pytest_configure() -> None:
-    # A SIGTERM takes the laboratory down as Ctrl-C does.
+    # A SIGTERM takes the lab down as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -145,7 +145,7 @@ def cluster(network: Network) -> Iterator[Cluster]:
 
 @pytest.fixture
 def bare_lab(request: pytest.FixtureRequest, network: Network, cluster: Cluster, tmp_path: Path) -> Iterator[Lab]:
-    """A laboratory with a namespace that has nothing in it."""
+    """A lab with a namespace that has nothing in it."""
     lab = Lab(network, cluster, tmp_path)
     request.node.stash[_lab] = lab
     try:
@@ -158,6 +158,6 @@ def bare_lab(request: pytest.FixtureRequest, network: Network, cluster: Cluster,
 
 @pytest.fixture
 def lab(bare_lab: Lab) -> Lab:
-    """A laboratory whose namespace has the service account of the chart, with its rights."""
+    """A lab whose namespace has the service account of the chart, with its rights."""
     bare_lab.install_rights()
     return bare_lab
