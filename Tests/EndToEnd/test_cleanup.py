@@ -94,7 +94,7 @@ def test_restores_the_folder(spegel_binary: Path, tmp_path: Path, existing: bool
         assert done.returncode == 0, done.stderr
     finally:
         assert cleanup.stop() == 0
-        # A second run changes nothing.
+    # A second run changes nothing.
     again = _Cleanup(spegel_binary, folder, tmp_path / "log")
     try:
         again.wait_until_done()

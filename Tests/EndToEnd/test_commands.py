@@ -119,14 +119,14 @@ def test_check_of_what_containerd_dumps(spegel_binary: Path, lab: Lab, tmp_path:
     assert checks["config_path"]["change"][1].strip().strip("[]").replace("'", '"') in dump.replace("'", '"')
     assert checks["discard_unpacked_layers"]["status"] == "ok"
 
-        # containerd itself merges an imported file, and writes the result.
+    # containerd itself merges an imported file, and writes the result.
     (tmp_path / "imported.toml").write_text(re.sub(r"config_path = (''|\"\")", f'config_path = "{certs}"', dump))
     own = tmp_path / "own.toml"
     own.write_text(f'version = {2 if lab.installation.major < 2 else 3}\nimports = ["{tmp_path}/imported.toml"]\n')
     merged = run([lab.installation.containerd, "--config", own, "config", "dump"])
     assert check(merged)["config_path"] == {
         "name": "config_path", "status": "ok", "found": str(certs), "change": []}
-        # The check does so, too.
+    # The check does so, too.
     code, checks = _check(
         spegel_binary, None, f"--containerd-sock={tmp_path}/none.sock", f"--containerd-config={own}",
         f"--containerd-registry-config-path={certs}")

@@ -18,7 +18,7 @@ def test_client_of_our_node(peers: Peers, implementation: str) -> None:
     content = Content.new()
     ours.provide(content)
     client.connect(ours.address)
-        # It asks no node before identify has reported that our node serves the DHT.
+    # It asks no node before identify has reported that our node serves the DHT.
     found = eventually(lambda: client.find_providers(content), "the client finds what our node provides")
     assert found == {ours.id: ours.addresses}
 

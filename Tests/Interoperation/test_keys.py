@@ -27,7 +27,7 @@ def test_rejects_secp256k1_keys(peers: Peers, security: str) -> None:
     ours, theirs = peers.node(security), peers.go_with_key("secp256k1")
     with pytest.raises(CommandError, match="(?i)secp256k1"):
         ours.connect(theirs.address)
-        # As the dialler, Go may believe for a moment that it is connected.
+    # As the dialler, Go may believe for a moment that it is connected.
     try:
         theirs.connect(ours.address)
     except Exception:

@@ -149,7 +149,7 @@ def test_only_our_nodes_use_the_records_protocol(pair: Pair) -> None:
     assert RECORDS in pair.theirs.identify(pair.ours.id)["protocols"]
     assert RECORDS not in pair.ours.identify(pair.theirs.id)["protocols"]
     assert pair.ours.open_stream(pair.bystander.id, [RECORDS, KAD]) == RECORDS
-        # They reject it, and the same stream continues with a protocol that they support.
+    # They reject it, and the same stream continues with a protocol that they support.
     with pytest.raises(CommandError, match="support"):
         pair.ours.open_stream(pair.theirs.id, [RECORDS])
     assert pair.ours.open_stream(pair.theirs.id, [RECORDS, KAD]) == KAD
