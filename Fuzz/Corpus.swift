@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// Valid inputs in a folder, one folder in it for each target and one file for each input.
+/// Valid inputs in a folder, with a subfolder for each target and a file for each input.
 struct Corpus {
     let folder: String
 
@@ -18,7 +18,7 @@ struct Corpus {
         }
     }
 
-    /// Writes the inputs that a target makes.
+    /// Writes the inputs that a target generates.
     func write(_ target: FuzzTarget) throws {
         let path = folder + "/" + target.name
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
@@ -28,7 +28,7 @@ struct Corpus {
     }
 }
 
-/// Why there is nothing to feed, or what failed.
+/// A missing corpus, or the failure of a target.
 struct FuzzError: Error, CustomStringConvertible {
     let description: String
 

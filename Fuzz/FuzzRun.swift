@@ -1,12 +1,12 @@
 import FoundationEssentials
 
-/// Feeds one target with mutations of its corpus and reports.
+/// A run of one target with mutations of its corpus.
 struct FuzzRun {
-    /// The memory that a target may come to need beside the input: caches, buffers of the allocator.
+    /// The memory that a target may use in addition to the input: caches, buffers of the allocator.
     static let memoryConstant = 24 << 20
-    /// The memory that an input may cost, for each of its bytes.
+    /// The memory that an input may use for each of its bytes.
     static let memoryFactor = 64
-    /// The length of the inputs that check the factor, and how many of them are fed.
+    /// The length of the inputs that check the factor, and their number.
     static let largeLength = 1 << 20
     static let largeInputs = 24
 
@@ -14,17 +14,17 @@ struct FuzzRun {
     let corpus: [FuzzTarget.Sample]
     let seed: UInt64
     let count: Int
-    /// Where the current input is kept.
+    /// The path of the recorded input.
     let recordPath: String
 
-    /// Feeds the target.
+    /// Runs the target.
     ///
     /// - Returns: a line of the report.
     /// - Throws: ``FuzzError`` when the corpus is not valid or the target needs too much memory.
     func run() throws -> String {
         for sample in corpus {
             guard target.run(sample.bytes) else {
-                throw FuzzError("\(target.name): the committed input \(sample.name) is not taken as valid")
+                throw FuzzError("\(target.name): expected the committed input \(sample.name) to be valid")
             }
         }
         let recorder = try InputRecorder(path: recordPath, capacity: 4 * Self.largeLength, target: target.name)
@@ -73,19 +73,19 @@ struct FuzzRun {
         let bound = Self.memoryConstant + Self.memoryFactor * length
         guard growth <= bound else {
             throw FuzzError(
-                "\(target.name): expected at most \(bound >> 20) MiB for inputs of \(length) bytes, it took \(growth >> 20) MiB"
+                "\(target.name): expected at most \(bound >> 20) MiB for inputs of \(length) bytes, found \(growth >> 20) MiB"
             )
         }
     }
 
-    /// FNV-1a, so that what one target is fed does not depend on which others run.
+    /// FNV-1a, so that a target's inputs do not depend on the other targets.
     private static func hash(_ name: String) -> UInt64 {
         name.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 }
 
 extension String {
-    /// With blanks behind it, or before it for a negative width.
+    /// The text padded with blanks at its end, or at its start for a negative width.
     fileprivate func padded(to width: Int) -> String {
         let blanks = String(repeating: " ", count: max(0, abs(width) - count))
         return width < 0 ? blanks + self : self + blanks

@@ -1,4 +1,4 @@
-/// A parser, and what to feed it with.
+/// A parser with its inputs.
 struct FuzzTarget: Sendable {
     /// A valid input.
     struct Sample: Sendable {
@@ -9,22 +9,22 @@ struct FuzzTarget: Sendable {
 
     /// The name on the command line and of the folder in the corpus.
     var name: String
-    /// Of so many inputs asked for it gets one: more than one where an input costs much more than parsing.
+    /// The target gets one of this many inputs. Above one where an input costs far more than parsing.
     var divisor = 1
-    /// The longest input that mutation makes, in bytes.
+    /// The maximum length of mutated inputs in bytes.
     var maximumLength = 2048
-    /// Pieces that mean something to the parser.
+    /// Words of the parser's format.
     var dictionary: [[UInt8]] = []
-    /// Makes valid inputs as they stand in the committed corpus: the same ones each time, except for certificates.
+    /// Generates valid inputs as in the committed corpus. They are deterministic, except for certificates.
     var samples: @Sendable () throws -> [Sample]
-    /// Feeds the parser and checks what must hold of any input.
+    /// Runs the parser and checks what must hold for any input.
     ///
-    /// - Returns: whether the input was taken as valid.
+    /// - Returns: whether the input is valid.
     var run: @Sendable ([UInt8]) -> Bool
 }
 
 extension FuzzTarget {
-    /// A parser of text; bytes that are no UTF-8 reach it with replacement characters.
+    /// A parser of text. Bytes that are not UTF-8 become replacement characters.
     static func text(
         _ name: String,
         dictionary: [String],
@@ -42,7 +42,7 @@ extension FuzzTarget {
     }
 }
 
-/// Ends the program, which keeps the input, when what must hold does not.
+/// Ends the program, which records the input, when a condition does not hold.
 func check(_ condition: Bool, _ meaning: @autoclosure () -> String) {
     guard condition else { fatalError("does not hold: \(meaning())") }
 }

@@ -1,20 +1,20 @@
 import Glibc
 
-/// Keeps the current input in a file, so that it is there when the program traps on it.
+/// Records the current input in a file, so that it survives when the program traps on it.
 ///
-/// The file is mapped into memory: keeping an input costs a copy and no call of the system. When the program traps or
-/// hangs, a signal handler cuts the file to the input's length and says where it is.
+/// The file is mapped into memory, so that recording costs a copy and no system call. When the program traps or hangs,
+/// a signal handler truncates the file to the input's length and prints its path.
 struct InputRecorder {
-    /// The longest time that an input may take, in seconds.
+    /// The maximum time of an input in seconds.
     static let timeLimit: UInt32 = 20
 
     private let memory: UnsafeMutableRawPointer
     private let capacity: Int
 
     /// - Parameters:
-    ///   - path: the file; what was in it is lost.
-    ///   - capacity: the longest input, in bytes.
-    ///   - target: who is fed, for the message.
+    ///   - path: the file; its content is overwritten.
+    ///   - capacity: the maximum length of an input in bytes.
+    ///   - target: the target for the message.
     init(path: String, capacity: Int, target: String) throws {
         let descriptor = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0, ftruncate(descriptor, capacity) == 0,
@@ -31,7 +31,7 @@ struct InputRecorder {
         for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGALRM] { signal(number, onTrap) }
     }
 
-    /// To be called before each input is fed.
+    /// Must be called before each input.
     func record(_ input: [UInt8]) {
         input.withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return }
@@ -41,7 +41,7 @@ struct InputRecorder {
         alarm(Self.timeLimit)
     }
 
-    /// Ends the watch; the file is gone.
+    /// Ends recording and removes the file.
     func finish(path: String) {
         alarm(0)
         munmap(memory, capacity)
@@ -49,7 +49,7 @@ struct InputRecorder {
     }
 }
 
-/// What the signal handler needs. The program has one thread.
+/// The data of the signal handler. The program has one thread.
 private struct Trapped {
     var descriptor: Int32 = -1
     var length = 0
@@ -58,7 +58,7 @@ private struct Trapped {
 
 private nonisolated(unsafe) var trapped = Trapped()
 
-/// Calls nothing but what a signal handler may call.
+/// Calls only functions that are safe in a signal handler.
 private func onTrap(_ number: Int32) {
     _ = ftruncate(trapped.descriptor, trapped.length)
     if let message = trapped.message { _ = write(STDERR_FILENO, message, strlen(message)) }

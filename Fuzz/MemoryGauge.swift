@@ -3,7 +3,7 @@ import Glibc
 
 /// The process's resident memory now and at its peak.
 enum MemoryGauge {
-    /// Forgets the peak so far. Some systems do not allow it; the peak then only ever grows, which checks less.
+    /// Resets the peak. Some systems do not allow this. The peak then never falls, which weakens the check.
     static func resetPeak() {
         // proc(5): 5 resets the peak resident set size.
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
@@ -12,13 +12,13 @@ enum MemoryGauge {
         close(descriptor)
     }
 
-    /// The resident memory, in bytes.
+    /// The resident memory in bytes.
     static var current: Int { field("VmRSS:") }
 
-    /// The most resident memory since ``resetPeak()``, in bytes.
+    /// The peak of the resident memory since ``resetPeak()`` in bytes.
     static var peak: Int { field("VmHWM:") }
 
-    /// Lets the program map no more than `bytes`, so that a huge allocation fails even if it is never touched.
+    /// Limits the address space to `bytes`, so that a huge allocation fails even if it is never touched.
     static func limitAddressSpace(to bytes: UInt) {
         var limit = rlimit(rlim_cur: bytes, rlim_max: bytes)
         setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)

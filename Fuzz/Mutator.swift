@@ -1,7 +1,7 @@
 import TestSupport
 
-/// Makes inputs out of valid ones: bytes changed, pieces cut, repeated, exchanged between samples, numbers at their
-/// limits, words of the format. What it makes follows from the seed, the samples and the dictionary.
+/// Mutates valid inputs: changes bytes, cuts and repeats pieces, exchanges pieces between samples, and inserts extreme
+/// numbers and words of the format. The seed, the samples and the dictionary determine the result.
 struct Mutator {
     private var generator: SeededGenerator
     private let samples: [[UInt8]]
@@ -10,7 +10,7 @@ struct Mutator {
 
     /// - Parameters:
     ///   - samples: at least one.
-    ///   - maximumLength: the longest input to make, in bytes.
+    ///   - maximumLength: the maximum length of an input in bytes.
     init(seed: UInt64, samples: [[UInt8]], dictionary: [[UInt8]], maximumLength: Int) {
         generator = SeededGenerator(seed: seed)
         self.samples = samples
@@ -20,19 +20,19 @@ struct Mutator {
 
     /// The next input.
     mutating func next() -> [UInt8] {
-        // A few inputs have nothing to do with the format.
+        // A few inputs are unrelated to the format.
         if below(32) == 0 { return generator.bytes(below(128)) }
         var bytes = samples[below(samples.count)]
-        // Mostly few changes, so that the parser is got through to its end; sometimes many.
+        // Mostly few changes, so that the parser reaches the end of the input; sometimes many.
         for _ in 0...(below(4) == 0 ? below(16) : below(3)) { mutate(&bytes) }
         if bytes.count > maximumLength { bytes.removeLast(bytes.count - maximumLength) }
         return bytes
     }
 
-    /// An input of at least `length` bytes: pieces of samples, put together and changed.
+    /// An input of at least `length` bytes from mutated pieces of samples.
     mutating func large(_ length: Int) -> [UInt8] {
         var bytes = samples[below(samples.count)]
-        // All of one piece, or of many: nesting and repetition are different dangers.
+        // One piece repeated, or many pieces: nesting and repetition are different dangers.
         let isUniform = below(2) == 0
         var piece = fragment(of: bytes)
         while bytes.count < length {
@@ -83,7 +83,7 @@ struct Mutator {
         bytes.replaceSubrange(place..<min(bytes.count, place + word.count), with: word)
     }
 
-    /// A number as a length field or a digit string may hold it, often at the edge of what fits.
+    /// A number as a length field or digit string, often at the edge of a type.
     private mutating func number() -> [UInt8] {
         let value: UInt64
         switch below(4) {

@@ -2,7 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 
-/// Feeds the parsers of what others send with what nobody should send.
+/// Feeds parsers of untrusted input with mutations.
 #if !LIBFUZZER
     @main
 #endif
@@ -16,22 +16,22 @@ struct SpegelFuzz: ParsableCommand {
             """
     )
 
-    @Option(help: "How many inputs each target gets; targets that compute a lot get a stated part of them.")
+    @Option(help: "The number of inputs of each target. Expensive targets get a stated part of them.")
     var inputs = 100_000
 
-    @Option(help: "What the inputs follow from; a random one by default. It is printed.")
+    @Option(help: "The seed of the inputs, random by default. It is printed.")
     var seed: UInt64?
 
     @Option(help: ArgumentHelp("The folder of valid inputs.", valueName: "dir"))
     var corpus = "Fuzz/Corpus"
 
-    @Option(help: ArgumentHelp("Where the input is kept that a parser fails on.", valueName: "dir"))
+    @Option(help: ArgumentHelp("The folder for an input that a parser fails on.", valueName: "dir"))
     var failures = ".cache/fuzz"
 
-    @Option(help: ArgumentHelp("Write the valid inputs to a folder and feed nobody.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Write the valid inputs to a folder without fuzzing.", valueName: "dir"))
     var writeCorpus: String?
 
-    @Option(help: ArgumentHelp("Feed one input, from a file, to one target.", valueName: "file"))
+    @Option(help: ArgumentHelp("Feed an input from a file to one target.", valueName: "file"))
     var replay: String?
 
     @Flag(help: "List the targets.")
@@ -43,9 +43,9 @@ struct SpegelFuzz: ParsableCommand {
     func validate() throws {
         guard inputs > 0 else { throw ValidationError("expected a positive number of inputs") }
         for name in targets where !FuzzTarget.all.contains(where: { $0.name == name }) {
-            throw ValidationError("there is no target \(name); see --list")
+            throw ValidationError("unknown target \(name); see --list")
         }
-        if replay != nil, targets.count != 1 { throw ValidationError("--replay needs exactly one target") }
+        if replay != nil, targets.count != 1 { throw ValidationError("expected exactly one target with --replay") }
     }
 
     func run() throws {
@@ -56,7 +56,7 @@ struct SpegelFuzz: ParsableCommand {
             for target in chosen { try Corpus(folder: writeCorpus).write(target) }
         } else if let replay, let target = chosen.first {
             let input = Array(try Data(contentsOf: URL(filePath: replay)))
-            print("\(target.name): \(target.run(input) ? "taken as valid" : "refused")")
+            print("\(target.name): \(target.run(input) ? "valid" : "rejected")")
         } else {
             try fuzz(chosen)
         }
@@ -76,13 +76,13 @@ struct SpegelFuzz: ParsableCommand {
                 recordPath: "\(failures)/\(target.name)-\(getpid()).input"
             )
             print(try run.run())
-            // Seen even if the next target ends the program.
+            // Flush now, because the next target may end the program.
             fflush(nil)
         }
     }
 }
 
 extension FuzzTarget {
-    /// All of them, in the order of the layers.
+    /// All targets, in the order of the layers.
     static let all = multiformats + identity + negotiation + noise + tls + yamux + kademlia + oci + documents + http
 }

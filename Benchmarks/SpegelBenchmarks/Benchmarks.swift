@@ -1,7 +1,7 @@
 import Benchmark
 
-/// All benchmarks. What begins with "reference" does the same work, or the least part of it that anybody has to do,
-/// without this project's code: compare it with the line before.
+/// All benchmarks. Names that begin with "reference" measure the same work, or the minimum that any program must do,
+/// without this project's code. Compare them with the line before.
 let benchmarks: @Sendable () -> Void = {
     Benchmark.defaultConfiguration = .repeated(.one)
     securityBenchmarks()
@@ -11,8 +11,8 @@ let benchmarks: @Sendable () -> Void = {
 }
 
 extension Benchmark.Configuration {
-    /// Measures runs of so many operations each, for two seconds. What takes about a microsecond is measured a thousand
-    /// times in one go, so that the clock does not count.
+    /// Measures runs of a number of operations for two seconds. Operations of about a microsecond are measured in
+    /// thousands, so that reading the clock does not matter.
     static func repeated(_ times: BenchmarkScalingFactor) -> Self {
         Self(
             metrics: [.wallClock, .throughput],

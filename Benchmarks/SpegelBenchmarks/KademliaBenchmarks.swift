@@ -3,7 +3,7 @@ import Kademlia
 import Multiformats
 import TestSupport
 
-/// Messages, the routing table, and records, of which there are a million.
+/// Messages, the routing table, and a million records.
 func kademliaBenchmarks() {
     let peers = (0..<20).map { Message.Peer(peer($0), connection: .connected) }
     let answer = Message(kind: .getProviders, key: Key("sha256:0").bytes, closerPeers: peers, providerPeers: peers)
@@ -62,7 +62,7 @@ func kademliaBenchmarks() {
 
     Benchmark("records: renew a record, 1,000,000 records", configuration: .repeated(.mega)) { benchmark in
         var (store, keys) = full
-        // The copy is made before the time counts.
+        // Copies before the measurement starts.
         _ = store.add(providers[0], for: keys[0], now: .zero)
         var random = SeededGenerator(seed: 1)
         benchmark.startMeasurement()
@@ -75,7 +75,7 @@ func kademliaBenchmarks() {
     Benchmark("records: remove a record and add another, 1,000,000 records", configuration: .repeated(.mega)) {
         benchmark in
         var (store, keys) = full
-        // The copy is made before the time counts.
+        // Copies before the measurement starts.
         _ = store.add(providers[0], for: keys[0], now: .zero)
         let fresh = positions(200_000, from: 2_000_000)
         var next = 0
@@ -92,7 +92,7 @@ func kademliaBenchmarks() {
 
 private let providerCount = 20
 
-/// A store of a million records, a key each, of twenty providers in turn. It is made once.
+/// A store of a million records with a key each, of twenty providers in turn, created once.
 private let full: (store: ProviderStore, keys: [KeySpacePosition]) = {
     let keys = positions(1_000_000, from: 0)
     var store = ProviderStore()

@@ -32,7 +32,7 @@ func muxerBenchmarks() {
     }
 }
 
-/// Two sessions, and the bytes from one to the other.
+/// Two sessions with the bytes between them.
 private struct YamuxLink {
     private var dialer = YamuxSession(role: .dialer)
     private var listener = YamuxSession(role: .listener)
@@ -43,7 +43,7 @@ private struct YamuxLink {
         exchange()
     }
 
-    /// Sends the bytes, shared among the streams.
+    /// Sends bytes, divided among the streams.
     mutating func transfer(_ bytes: ByteBuffer) throws -> Int {
         var rest = ids.map { _ in ByteBuffer() }
         var bytes = bytes
@@ -55,7 +55,7 @@ private struct YamuxLink {
                 _ = try dialer.write(&rest[index], to: id)
             }
             let count = exchange()
-            guard count > 0 else { throw BenchmarkFailure("the transfer stands still") }
+            guard count > 0 else { throw BenchmarkFailure("no progress of the transfer") }
             received += count
         }
         return received
@@ -69,7 +69,7 @@ private struct YamuxLink {
         exchange()
     }
 
-    /// Carries frames both ways until there are none; gives the bytes of streams that reached the listener.
+    /// Passes frames both ways until there are none. Returns the number of stream bytes that reached the listener.
     @discardableResult
     private mutating func exchange() -> Int {
         var received = 0

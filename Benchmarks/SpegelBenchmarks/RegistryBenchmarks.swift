@@ -5,7 +5,7 @@ import NIOHTTP1
 import OCI
 import Registry
 
-/// What a request costs before its content is looked for.
+/// The cost of a request before its content is looked up.
 func registryBenchmarks() {
     let digest = "sha256:" + String(repeating: "0a", count: 32)
     let target = "/v2/library/alpine/blobs/\(digest)?ns=docker.io"

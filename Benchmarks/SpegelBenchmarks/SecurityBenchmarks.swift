@@ -7,7 +7,7 @@ import Multiformats
 import NIOCore
 import NIOPosix
 
-/// Handshakes, and the protection of what is sent after them.
+/// Handshakes, and the encryption after them.
 func securityBenchmarks() {
     let pair = KeyPair()
 
@@ -64,7 +64,7 @@ func securityBenchmarks() {
     }
 }
 
-/// What the initiator has after a handshake in memory.
+/// The initiator's session after a handshake in memory.
 private func handshake(_ initiatorPair: KeyPair, _ responderPair: KeyPair) throws -> NoiseSession {
     let muxers = ["/yamux/1.0.0"]
     var initiator = NoiseHandshake(role: .initiator, keyPair: initiatorPair, expectedPeer: nil, muxers: muxers)
@@ -72,11 +72,11 @@ private func handshake(_ initiatorPair: KeyPair, _ responderPair: KeyPair) throw
     guard let first = try initiator.start(), case .reply(let second) = try responder.receive(first),
         case .complete(let third?, let session) = try initiator.receive(second),
         case .complete = try responder.receive(third)
-    else { throw BenchmarkFailure("a handshake did not end") }
+    else { throw BenchmarkFailure("handshake incomplete") }
     return session
 }
 
-/// Why a benchmark measures nothing.
+/// An error that invalidates a benchmark.
 struct BenchmarkFailure: Error, CustomStringConvertible {
     let description: String
 
@@ -84,7 +84,7 @@ struct BenchmarkFailure: Error, CustomStringConvertible {
 }
 
 extension Host {
-    /// A host on a free port of loopback that secures connections in one way alone.
+    /// A host on a free loopback port with a single security protocol.
     static func forBenchmark(_ security: SecurityProtocol) async throws -> Host {
         var configuration = HostConfiguration(
             listenAddresses: [try Multiaddr("/ip4/127.0.0.1/tcp/0")],

@@ -1,1 +1,1 @@
-"""Measures a node beside nginx and HAProxy. `scripts/bench` runs it; each module holds one topic."""
+"""Compares a node with nginx and HAProxy. `scripts/bench` runs it; each module has one topic."""

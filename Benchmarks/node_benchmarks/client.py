@@ -1,14 +1,14 @@
-"""A client that reads blobs to nowhere and costs as little as it can: the kernel drops the bytes uncopied (MSG_TRUNC).
+"""A client that discards blobs and costs as little as possible: the kernel drops the bytes uncopied (MSG_TRUNC).
 
-Runs as a process of its own, so that its CPU is told apart. Reads from stdin what to do, as JSON:
+Runs as a process of its own, so that its CPU time is separate. Reads a task from stdin as JSON:
 
     address   [host, port]
-    paths     what to get, in order
-    connections  how many at a time; each takes the next path once its body is complete
-    seconds   with this one, paths are taken again and again until so much time has passed
-    stall     with this one, nothing is read after the head of each answer until so many seconds have passed
+    paths     the paths, in order
+    connections  the number of concurrent connections; each takes the next path when its body is complete
+    seconds   optional: repeats the paths until this time has passed
+    stall     optional: reads nothing after the head of each answer until this time has passed
 
-Prints JSON: the seconds, bytes and answers, what was wrong with answers, and the seconds of CPU.
+Prints JSON: the seconds, bytes and answers, faults of answers, and the seconds of CPU.
 """
 
 import json
@@ -24,12 +24,12 @@ DROP = socket.MSG_TRUNC
 
 
 class Transfer:
-    """One connection, and where it stands in the answer that it reads."""
+    """A connection with its progress in the current answer."""
 
     def __init__(self, task: dict):
         self.task = task
-        # Each from an address of its own, as from another node: a client that asks again for what it has got just now
-        # gets it checked.
+        # Each from an address of its own, like another node. A repeated request of one client would verify the content
+        # first.
         source = f"127.{random.randint(100, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.socket = socket.create_connection(tuple(task["address"]), 20, (source, 0))
         self.head = b""
@@ -41,7 +41,7 @@ class Transfer:
         self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
 
     def take_head(self) -> tuple[int, int] | None:
-        """Reads of the head what is there; gives the status and the bytes of the body that came along."""
+        """Reads the available part of the head; returns the status and the number of body bytes behind it."""
         self.head += self.socket.recv(4096) or b"HTTP/1.1 000 closed\r\n\r\n"
         head, end, body = self.head.partition(b"\r\n\r\n")
         if not end:
@@ -75,7 +75,7 @@ def run(task: dict) -> dict:
         return path
 
     def go_on(transfer: Transfer) -> bool:
-        """Asks for the next one; whether there is one."""
+        """Sends the next request; returns whether there is one."""
         path = next_path()
         if path is not None:
             transfer.ask(path)
@@ -92,7 +92,7 @@ def run(task: dict) -> dict:
             counts["bad"].append(f"status {status}")
 
     if len(transfers) == 1 and not repeats:
-        # Blocking reads of a MiB: one call each, whatever the size of the pieces that come.
+        # Blocking reads of 1 MiB: one call each, whatever the size of the segments.
         transfer = transfers[0]
         while go_on(transfer):
             while transfer.in_head:
@@ -100,7 +100,7 @@ def run(task: dict) -> dict:
             while transfer.left > 0:
                 got = transfer.socket.recv_into(buffer, min(CHUNK, transfer.left), DROP | socket.MSG_WAITALL)
                 if not got:
-                    counts["bad"].append(f"{transfer.left} bytes were missing")
+                    counts["bad"].append(f"{transfer.left} bytes missing")
                     break
                 transfer.left -= got
                 counts["bytes"] += got
@@ -131,7 +131,7 @@ def run(task: dict) -> dict:
                 elif transfer.left > 0:
                     got = transfer.socket.recv_into(buffer, min(CHUNK, transfer.left), DROP | socket.MSG_DONTWAIT)
                     if not got:
-                        counts["bad"].append(f"{transfer.left} bytes were missing")
+                        counts["bad"].append(f"{transfer.left} bytes missing")
                         transfer.left = 0
                     transfer.left -= got
                     counts["bytes"] += got

@@ -17,9 +17,9 @@ NAMESPACE = "k8s.io"
 
 
 def reason_against() -> str | None:
-    """Why none can run here, or nothing."""
+    """The reason why containerd cannot run here, or `None`."""
     if os.geteuid() != 0:
-        return "containerd runs as root only"
+        return "containerd needs root"
     return None if shutil.which("containerd") and shutil.which("ctr") else "containerd is not installed"
 
 
@@ -56,7 +56,7 @@ path = "{self.folder}/opt"
         )
 
     def load(self, layout: pathlib.Path, digests: list[str]) -> None:
-        """Makes blobs of a layout the layers of one image, which is imported like any other."""
+        """Makes blobs of a layout the layers of one image, and imports it."""
         small = self.folder / "small"
         (small / "blobs/sha256").mkdir(parents=True)
         config = {**blob(small, b'{"architecture":"amd64","os":"linux"}'), "mediaType": CONFIG}

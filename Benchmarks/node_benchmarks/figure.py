@@ -1,4 +1,4 @@
-"""The results as figures in SVG, which look well on light and on dark ground."""
+"""The results as SVG figures for light and dark backgrounds."""
 
 from html import escape
 
@@ -14,7 +14,7 @@ PLOT = WIDTH - LABELS - 100
 
 
 class Bars:
-    """Horizontal bars in groups. A bar has parts, of which each belongs to a colour; a spread is drawn over its end."""
+    """Horizontal bars in groups. Each part of a bar has a colour; a spread is drawn over its end."""
 
     def __init__(self, title: str, unit: str, legend: list[str]):
         self.title, self.unit, self.legend = title, unit, legend

@@ -1,4 +1,4 @@
-"""The machine: what it is, and which programs are missing."""
+"""The machine: its properties, and missing programs."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-# Program, Debian's package, how to ask for its version.
+# Program, Debian package, version option.
 OTHERS = [("nginx", "nginx", ["-v"]), ("haproxy", "haproxy", ["-v"]), ("wrk", "wrk", ["-v"])]
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -16,7 +16,7 @@ def program(name: str) -> str | None:
 
 
 def missing() -> list[str]:
-    """Debian's packages of the programs that are not there."""
+    """The Debian packages of missing programs."""
     return [package for name, package, _ in OTHERS if not program(name)]
 
 
@@ -27,18 +27,18 @@ def version(name: str, arguments: list[str]) -> str:
 
 
 def pacing() -> str | None:
-    """The system's TCP congestion control, where it is BBR, whose timers a node does without on connections like these."""
+    """The system's TCP congestion control, if it is BBR. A node does not use its timers on such connections."""
     name = pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
     return name if name.startswith("bbr") else None
 
 
-def alike() -> list[str]:
-    """Arguments of a node that is to send as the programs beside it do."""
+def comparable() -> list[str]:
+    """Arguments for a node that sends like the other programs."""
     return [f"--tcp-congestion-control={name}"] if (name := pacing()) else []
 
 
 def describe() -> dict:
-    """The machine in few words, for whoever reads the numbers."""
+    """A short description of the machine for readers of the numbers."""
     model = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
     return {

@@ -1,4 +1,4 @@
-"""The command: runs the sections, prints the tables, keeps the results, and rewrites the document when asked to."""
+"""The command: runs the sections, prints the tables, stores the results, and rewrites the document on request."""
 
 import argparse
 import json
@@ -14,19 +14,19 @@ NEED_OTHERS = {"throughput", "latency", "misses", "memory"}
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures a node beside nginx and HAProxy.")
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Compares a node with nginx and HAProxy.")
     parser.add_argument(
         "sections", nargs="*", metavar="SECTION",
-        help=f"all by default, or those that $SECTIONS names: {', '.join(sections.ALL)}",
+        help=f"all by default, or those in $SECTIONS: {', '.join(sections.ALL)}",
     )
-    parser.add_argument("--runs", type=int, default=7, help="of each alternative")
+    parser.add_argument("--runs", type=int, default=7, help="runs of each alternative")
     parser.add_argument("--docs", action="store_true", help=f"rewrite tables and figures of {DOCUMENT.relative_to(ROOT)}")
-    parser.add_argument("--from", dest="source", metavar="FILE", help="take the results of an earlier run instead")
-    parser.add_argument("--output", default=RESULTS, metavar="FILE", help="where the results go, as JSON")
+    parser.add_argument("--from", dest="source", metavar="FILE", help="use the results of an earlier run")
+    parser.add_argument("--output", default=RESULTS, metavar="FILE", help="the file for the results, as JSON")
     arguments = parser.parse_args()
     names = arguments.sections or os.environ.get("SECTIONS", "").replace(",", " ").split() or list(sections.ALL)
     if unknown := [name for name in names if name not in sections.ALL]:
-        parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(sections.ALL)}")
+        parser.error(f"unknown section {', '.join(unknown)}, expected {', '.join(sections.ALL)}")
     arguments.sections = [name for name in sections.ALL if name in names]
     return arguments
 
@@ -36,8 +36,8 @@ def measure(names: list[str], runs: int) -> dict:
         sys.exit(f"{BINARY} is missing: make build")
     if NEED_OTHERS & set(names) and (packages := machine.missing()):
         sys.exit(
-            f"What a node is measured beside is missing. As root: apt-get install --no-install-recommends {' '.join(packages)}\n"
-            "(Debian starts nginx and haproxy as services then, which are not needed: systemctl disable --now nginx haproxy)"
+            f"Programs for the comparison are missing. As root: apt-get install --no-install-recommends {' '.join(packages)}\n"
+            "(Debian then starts nginx and haproxy as services, which are not needed: systemctl disable --now nginx haproxy)"
         )
     results: dict = {"date": time.strftime("%Y-%m-%d"), "runs": runs, "machine": machine.describe()}
     shutil.rmtree(WORK, ignore_errors=True)
@@ -72,4 +72,4 @@ def main() -> None:
                 figures.append((f"{FIGURES.name}/{name}.svg", title))
         report.write_document(DOCUMENT, results, figures)
     print("\n".join(report.document(results)))
-    print(f"the results: {arguments.source or arguments.output}", file=sys.stderr)
+    print(f"results: {arguments.source or arguments.output}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Runs of alternatives in turn (A B A B …), so that what else the machine does at a time concerns all of them."""
+"""Runs of alternatives in turn (A B A B …), so that other load on the machine affects all of them."""
 
 import json
 import pathlib
@@ -24,7 +24,7 @@ class Series:
 
 
 def interleave(alternatives: dict[str, Callable[[], dict]], runs: int) -> dict[str, dict]:
-    """Runs each alternative so many times, in turn and every other time in reverse; gives a summary of each quantity."""
+    """Runs each alternative several times, in turn and every other time in reverse; summarises each quantity."""
     gathered: dict[str, dict[str, list]] = {name: {} for name in alternatives}
     for number in range(runs):
         order = list(alternatives)
@@ -38,13 +38,13 @@ def interleave(alternatives: dict[str, Callable[[], dict]], runs: int) -> dict[s
 
 
 def ratio(a: dict, b: dict) -> float:
-    """The median of the ratios of neighbouring runs of two alternatives."""
+    """The median of the ratios of adjacent runs of two alternatives."""
     pairs = [x / y for x, y in zip(a["runs"], b["runs"]) if y]
     return statistics.median(pairs) if pairs else float("nan")
 
 
 def transfer(processes: dict[str, Process], task: dict) -> dict:
-    """Has the client do a task; gives GiB/s, and the CPU seconds per GiB of each process and of the client."""
+    """Runs the client with a task; returns GiB/s, and the CPU seconds per GiB of each process and of the client."""
     before = {name: process.cpu() for name, process in processes.items()}
     result = subprocess.run(
         [sys.executable, "-I", HERE / "client.py"], input=json.dumps(task), capture_output=True, text=True, timeout=120
@@ -53,7 +53,7 @@ def transfer(processes: dict[str, Process], task: dict) -> dict:
         sys.exit(f"the client failed at {task['address']}:\n{result.stderr}")
     counts = json.loads(result.stdout)
     if counts["bad"]:
-        sys.exit(f"{task['address']}: of {counts['answers']} answers some were wrong: {'; '.join(counts['bad'][:5])}")
+        sys.exit(f"{task['address']}: wrong answers among {counts['answers']}: {'; '.join(counts['bad'][:5])}")
     size = counts["bytes"] / (1 << 30)
     values = {"GiB/s": size / counts["seconds"], "client": counts["cpu"] / size}
     for name, process in processes.items():
@@ -63,7 +63,7 @@ def transfer(processes: dict[str, Process], task: dict) -> dict:
 
 
 def repeated(once: Callable[[], dict], times: int) -> Callable[[], dict]:
-    """Does something so often for one value of each quantity, their mean: what is short is told apart from noise."""
+    """Repeats a measurement for one value of each quantity, the mean, to reduce noise of short ones."""
     def all_of_them() -> dict:
         results = [once() for _ in range(times)]
         return {quantity: statistics.fmean(result[quantity] for result in results) for quantity in results[0]}
@@ -72,7 +72,7 @@ def repeated(once: Callable[[], dict], times: int) -> Callable[[], dict]:
 
 
 def load(target: tuple[str, int], clients: int, seconds: int, paths: list[str] | str) -> dict:
-    """Has wrk ask for paths in turn, or for ever new ones made from a pattern with DIGEST in it."""
+    """Runs wrk with paths in turn, or with new ones from a pattern with DIGEST in it."""
     if isinstance(paths, str):
         arguments = ["new", str(random.getrandbits(48)), paths]
     else:
@@ -89,7 +89,7 @@ def load(target: tuple[str, int], clients: int, seconds: int, paths: list[str] |
         sys.exit(f"wrk failed at {target}:\n{result.stdout}{result.stderr}")
     counts = json.loads(line)
     if not counts["requests"]:
-        sys.exit(f"{target} answered nothing to {clients} clients")
+        sys.exit(f"{target} sent no answer to {clients} clients")
     return {
         "p50 ms": counts["p50"] / 1000,
         "p99 ms": counts["p99"] / 1000,

@@ -1,4 +1,4 @@
-"""The programs that are measured: this one, nginx and HAProxy, each with a configuration and a folder of its own."""
+"""The measured programs: this one, nginx and HAProxy, each with a configuration and a folder of its own."""
 
 import os
 import pathlib
@@ -57,7 +57,7 @@ class Process:
         return [main] + [int(pid) for pid in children]
 
     def cpu(self) -> float:
-        """The seconds of CPU that all threads have had, from the scheduler, which counts nanoseconds."""
+        """The CPU seconds of all threads, from the scheduler, which counts nanoseconds."""
         total = 0
         for pid in self.pids:
             for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
@@ -65,7 +65,7 @@ class Process:
         return total / 1e9
 
     def memory(self) -> dict[str, float]:
-        """Resident and anonymous memory in MB; of several processes each page counts once."""
+        """Resident and anonymous memory in MB. Of several processes each shared page counts once."""
         sums = {"Rss": 0, "Pss": 0, "Anonymous": 0}
         pids = self.pids
         for pid in pids:
@@ -75,12 +75,12 @@ class Process:
                     sums[name] += int(line.split()[1]) * 1024 / 1e6
         return {"resident": sums["Rss"] if len(pids) == 1 else sums["Pss"], "anonymous": sums["Anonymous"]}
 
-    def forget_peak(self) -> None:
+    def reset_peak(self) -> None:
         for pid in self.pids:
             pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
     def peak(self) -> float:
-        """The most resident memory since `forget_peak`, in MB; of several processes their sum."""
+        """The peak of the resident memory since `reset_peak` in MB; the sum of several processes."""
         total = 0
         for pid in self.pids:
             for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -90,7 +90,7 @@ class Process:
 
 
 class Node(Process):
-    """A node of this project, with an image layout for its store, or a containerd."""
+    """A node of this project, with an image layout or a containerd as its store."""
 
     def __init__(
         self, name: str, number: int, registry: int = REGISTRY, bootstrap: int | None = None, containerd=None,
@@ -107,7 +107,7 @@ class Node(Process):
         return store.make(self.store, images)
 
     def start(self) -> float:
-        """Starts the node and gives the seconds until it is ready."""
+        """Starts the node and returns the seconds until it is ready."""
         begin = time.monotonic()
         self.launch([
             BINARY, "registry", *self._store_options(), f"--data-dir={self.folder}/data",
@@ -131,7 +131,7 @@ class Node(Process):
         ]
 
     def metrics(self) -> dict[str, float]:
-        """What `/metrics` tells, without the series that have labels."""
+        """The values of `/metrics`, without series that have labels."""
         with urllib.request.urlopen(f"http://{self.address}:{METRICS}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         plain = [line.split() for line in lines if line and line[0] != "#" and "{" not in line]
@@ -150,9 +150,9 @@ class Nginx(Process):
     def start(
         self, files: tuple[int, pathlib.Path] | None = None, relays: list[tuple[int, str]] = (), logs: bool = False,
     ) -> None:
-        """Serves the files at a port, and relays each other port to the address that stands beside it.
+        """Serves the files at a port, and relays each other port to its address.
 
-        With `logs` it writes a line for each request, as it does by default, and as a node does.
+        With `logs` it logs each request, as by default, and as a node does.
         """
         servers = []
         if files:
@@ -203,7 +203,7 @@ http {{
 
 
 class HAProxy(Process):
-    """An HAProxy that passes bodies on by splice(2)."""
+    """An HAProxy that relays bodies by splice(2)."""
 
     def start(self, relays: list[tuple[int, str]], pipe_size: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

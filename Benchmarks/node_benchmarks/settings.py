@@ -1,4 +1,4 @@
-"""Where things lie, and which addresses are used."""
+"""Paths and addresses."""
 
 import os
 import pathlib
@@ -10,10 +10,10 @@ RESULTS = ROOT / ".cache/bench-results.json"
 DOCUMENT = ROOT / "docs/performance.md"
 FIGURES = ROOT / "docs/performance"
 
-# All listen on addresses of their own within this network of the loopback device.
+# All programs listen on addresses of their own in this network of the loopback device.
 NETWORK = "127.0.30"
 REGISTRY, ROUTER, METRICS = 16000, 16001, 16002
-# A mirror asks a holder at the port of its own registry: one that listens here asks nginx instead of a node.
+# A mirror asks a holder at the port of its own registry. One that listens here asks nginx instead of a node.
 FILES = 16010
 
 

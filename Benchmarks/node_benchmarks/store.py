@@ -1,4 +1,4 @@
-"""Image layouts to share: images, and blobs of any size."""
+"""Image layouts: images, and blobs of any size."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ def blob(store: pathlib.Path, data: bytes) -> dict:
 
 
 def large_blob(store: pathlib.Path, size: int) -> str:
-    """A blob of a size in whole MiB; gives its digest. All its MiB but the first are alike, so that it is soon made."""
+    """Creates a blob of whole MiB; returns its digest. All MiB but the first are equal, so that it is quick."""
     hashed = hashlib.sha256()
     temporary = store / "blobs/unfinished"
     with temporary.open("wb") as file:
@@ -31,7 +31,7 @@ def large_blob(store: pathlib.Path, size: int) -> str:
 
 
 def make(store: pathlib.Path, images: int = 0) -> list[dict]:
-    """An empty layout, or one with images of a configuration and six small layers each; gives their manifests."""
+    """Creates an empty layout, or one with images of a configuration and six small layers each; returns their manifests."""
     shutil.rmtree(store, ignore_errors=True)
     (store / "blobs/sha256").mkdir(parents=True)
     (store / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')

@@ -44,7 +44,7 @@ extension FuzzTarget {
             var file = HostsFile(server: "https://registry.example")
             for host in existing.hosts { file.append(host) }
             guard let again = try? ExistingHosts(content: Array(file.text.utf8), path: "hosts.toml") else {
-                fatalError("what was written cannot be read:\n\(file.text)")
+                fatalError("the written file is malformed:\n\(file.text)")
             }
             check(again.hosts.map(\.name) == existing.hosts.map(\.name), "hosts are kept in their order")
             return true
@@ -55,7 +55,7 @@ extension FuzzTarget {
             samples: ["http://127.0.0.1:5000", "https://registry.example", "https://[fd00::1]:443"]
         ) { text in
             guard let url = try? RegistryURL(text) else { return false }
-            check((try? RegistryURL(url.description)) == url, "a URL reads as itself")
+            check((try? RegistryURL(url.description)) == url, "a URL parses from its own text")
             return true
         },
     ]

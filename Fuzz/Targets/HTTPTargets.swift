@@ -11,7 +11,7 @@ import Registry
 extension FuzzTarget {
     private static let digestText = "sha256:" + String(repeating: "0", count: 64)
 
-    /// Heads of requests and of peers' answers, from the bytes on.
+    /// Heads of requests and of peers' responses, as bytes.
     static let http: [FuzzTarget] = [
         FuzzTarget(
             name: "registry-request",
@@ -121,7 +121,7 @@ extension FuzzTarget {
         "Content-Type: application/x-www-form-urlencoded\r\n", "<script>", "\"", "alpine",
     ].map { Array($0.utf8) }
 
-    /// A request to the metrics address, up to what the page says of what was searched for.
+    /// A request to the metrics address, up to the page's result of a search.
     private static func pageRequest(_ input: [UInt8]) -> Bool {
         var request: HTTPRequestHead?
         var form: [UInt8] = []
@@ -154,7 +154,7 @@ extension FuzzTarget {
         }
     }
 
-    /// Whether a head in the input is taken as valid.
+    /// Whether a head in the input is valid.
     private static func heads<Part>(
         of input: [UInt8],
         handler: any ChannelHandler,
@@ -164,7 +164,7 @@ extension FuzzTarget {
         let channel = EmbeddedChannel(handler: handler)
         defer { _ = try? channel.finish(acceptAlreadyClosed: true) }
         if let request {
-            // An answer is read only after its request was written.
+            // A response is parsed only after its request was written.
             let head = HTTPRequestHead(version: .http1_1, method: request, uri: "/")
             _ = try? channel.writeOutbound(HTTPClientRequestPart.head(head))
         }

@@ -3,7 +3,7 @@ import Multiformats
 import NIOCore
 
 extension FuzzTarget {
-    /// Keys, and what a peer says of itself.
+    /// Keys, and identify messages.
     static let identity: [FuzzTarget] = [
         FuzzTarget(
             name: "public-key",
@@ -26,9 +26,9 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let key = try? PublicKey(protobuf: bytes) else { return false }
-                check((try? PublicKey(protobuf: key.protobuf)) == key, "the bytes of a public key read as itself")
+                check((try? PublicKey(protobuf: key.protobuf)) == key, "a public key decodes from its own bytes")
                 _ = key.peerID
-                // A signature that is long enough to be looked at, and one that is not.
+                // A signature of a plausible length, and a shorter one.
                 _ = try? key.verify(signature: [UInt8](repeating: 7, count: 64), of: bytes)
                 _ = try? key.verify(signature: bytes, of: [])
                 return true
@@ -40,7 +40,7 @@ extension FuzzTarget {
             samples: [(try? KeyPair(seed: [UInt8](repeating: 1, count: 32)).pem) ?? ""]
         ) { text in
             guard let pair = try? KeyPair(pem: text) else { return false }
-            check((try? KeyPair(pem: pair.pem).peerID) == pair.peerID, "the PEM of a key reads as itself")
+            check((try? KeyPair(pem: pair.pem).peerID) == pair.peerID, "a key parses from its own PEM")
             return true
         },
         FuzzTarget(
@@ -64,9 +64,12 @@ extension FuzzTarget {
                 guard let info = try? IdentifyInfo(message: ByteBuffer(bytes: bytes)) else { return false }
                 var merged = IdentifyInfo()
                 merged.merge(push: info)
-                guard let encoded = try? info.encoded() else { fatalError("what was read cannot be written") }
+                guard let encoded = try? info.encoded() else { fatalError("a decoded value cannot be encoded") }
                 if bytes.count < IdentifyInfo.maxMessageLength / 2 {
-                    check((try? IdentifyInfo(message: encoded)) == info, "an identify message reads as itself")
+                    check(
+                        (try? IdentifyInfo(message: encoded)) == info,
+                        "an identify message decodes from its own bytes"
+                    )
                 }
                 check(
                     encoded.readableBytes <= IdentifyInfo.maxMessageLength
@@ -78,7 +81,7 @@ extension FuzzTarget {
         ),
     ]
 
-    /// A SubjectPublicKeyInfo of P-256 up to its point (RFC 5480).
+    /// The bytes of a P-256 SubjectPublicKeyInfo before its point (RFC 5480).
     private static let p256Prefix: [UInt8] = [
         0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48,
         0xCE,

@@ -2,7 +2,7 @@ import Kademlia
 import Multiformats
 
 extension FuzzTarget {
-    /// Messages of the DHT, and a node that takes them.
+    /// Messages of the DHT, and a node that handles them.
     static let kademlia: [FuzzTarget] = [
         FuzzTarget(
             name: "kad-message",
@@ -39,7 +39,7 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let message = try? Message(decoding: bytes) else { return false }
-                check((try? Message(decoding: message.encoded())) == message, "a message reads as itself")
+                check((try? Message(decoding: message.encoded())) == message, "a message decodes from its own bytes")
                 check(message.closerPeers.count <= Message.Limits.peers, "peers are bounded")
                 _ = Key(bytes: message.key)
                 return true
@@ -60,9 +60,12 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let update = try? RecordUpdate(decoding: bytes) else { return false }
-                check((try? RecordUpdate(decoding: update.encoded()))?.keys == update.keys, "an update reads as itself")
+                check(
+                    (try? RecordUpdate(decoding: update.encoded()))?.keys == update.keys,
+                    "an update decodes from its own bytes"
+                )
                 check(update.keys.count <= RecordUpdate.maximumKeys, "keys are bounded")
-                check(update.messages.count <= update.keys.count, "an ADD_PROVIDER is of a key")
+                check(update.messages.count <= update.keys.count, "each ADD_PROVIDER has a key")
                 return true
             }
         ),

@@ -3,10 +3,11 @@ import Multiformats
 import Time
 
 extension FuzzTarget {
-    /// A node of the DHT, with limits so low that inputs reach them, fed with a sequence of messages: of peers that it does
-    /// not know, and of those that it has asked.
+    /// A node of the DHT with limits that inputs can reach. It handles a sequence of messages of unknown peers, and of
+    /// peers that it has asked.
     ///
-    /// An input is a row of items: a byte that says what happens and whose it is, a length of two bytes, and a message.
+    /// An input is a sequence of items: a byte that selects the kind and the peer, a length of two bytes, and a
+    /// message.
     static let machine = FuzzTarget(
         name: "kad-machine",
         divisor: 5,
@@ -51,7 +52,7 @@ extension FuzzTarget {
     }
 }
 
-/// Carries out what the machine says: into nowhere, but that its operations end.
+/// A driver without a network: each operation only ends.
 private struct MachineDriver {
     private static let maximumRecords = 6
     private static let key = Key("sha256:0")
@@ -74,7 +75,7 @@ private struct MachineDriver {
         machine.provide([Self.key], now: now)
     }
 
-    /// - Returns: whether a message of the input could be read.
+    /// - Returns: whether the input has a valid message.
     mutating func run(_ input: [UInt8]) -> Bool {
         var rest = input[...]
         var hasRead = false
@@ -102,7 +103,7 @@ private struct MachineDriver {
             return true
         case 1:
             guard let update = try? RecordUpdate(decoding: bytes) else { return false }
-            // A peer can name itself whatever its id is, and can name others.
+            // A peer can claim any id, and can name others.
             machine.handle(update, from: bytes.count % 4 == 0 ? peer.id : update.provider.id, now: now)
             return true
         case 2:

@@ -12,8 +12,8 @@ extension FuzzTarget {
             samples: addresses
         ) { text in
             guard let address = try? Multiaddr(text) else { return false }
-            check((try? Multiaddr(address.description)) == address, "the text of a multiaddr reads as itself")
-            check((try? Multiaddr(bytes: address.bytes)) == address, "the bytes of a multiaddr read as itself")
+            check((try? Multiaddr(address.description)) == address, "a multiaddr parses from its own text")
+            check((try? Multiaddr(bytes: address.bytes)) == address, "a multiaddr parses from its own bytes")
             look(at: address)
             return true
         },
@@ -29,8 +29,8 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let address = try? Multiaddr(bytes: bytes) else { return false }
-                check((try? Multiaddr(bytes: address.bytes)) == address, "the bytes of a multiaddr read as itself")
-                check((try? Multiaddr(address.description)) == address, "the text of a multiaddr reads as itself")
+                check((try? Multiaddr(bytes: address.bytes)) == address, "a multiaddr parses from its own bytes")
+                check((try? Multiaddr(address.description)) == address, "a multiaddr parses from its own text")
                 look(at: address)
                 return true
             }
@@ -38,8 +38,8 @@ extension FuzzTarget {
         .text("peer-id-text", dictionary: ["12D3KooW", "Qm", "b", "k", "z", "1", "0", "I", "l"], samples: peerIDs) {
             text in
             guard let id = try? PeerID(text) else { return false }
-            check((try? PeerID(id.description)) == id, "the text of a peer id reads as itself")
-            check((try? PeerID(id.cid.description)) == id, "a peer id as a CID reads as itself")
+            check((try? PeerID(id.description)) == id, "a peer id parses from its own text")
+            check((try? PeerID(id.cid.description)) == id, "a peer id parses from its own CID")
             return true
         },
         FuzzTarget(
@@ -50,8 +50,8 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let id = try? PeerID(bytes: bytes) else { return false }
-                check((try? PeerID(bytes: id.bytes)) == id, "the bytes of a peer id read as itself")
-                check((try? PeerID(id.description)) == id, "the text of a peer id reads as itself")
+                check((try? PeerID(bytes: id.bytes)) == id, "a peer id parses from its own bytes")
+                check((try? PeerID(id.description)) == id, "a peer id parses from its own text")
                 _ = id.publicKeyProtobuf
                 return true
             }
@@ -79,9 +79,9 @@ extension FuzzTarget {
         _ = address.ipAddress
         _ = address.host
         _ = address.tcpPort
-        // Of two ids in a row the second would take the place of the first.
+        // With two ids in a row, the second one would replace the first.
         if let id = address.peerID, address.withoutPeerID.peerID == nil {
-            check(address.withoutPeerID.withPeerID(id) == address, "a peer id taken off and put back changes nothing")
+            check(address.withoutPeerID.withPeerID(id) == address, "removing and adding a peer id changes nothing")
         }
     }
 }

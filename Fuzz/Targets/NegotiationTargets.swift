@@ -2,8 +2,8 @@ import LibP2P
 import NIOCore
 
 extension FuzzTarget {
-    /// multistream-select, both halves. The first byte of an input says how the rest is cut into segments; how it is cut
-    /// must not matter.
+    /// multistream-select, both sides. The first byte of an input determines the segmentation of the rest, which must
+    /// not matter.
     static let negotiation: [FuzzTarget] = [
         FuzzTarget(
             name: "multistream-listener",
@@ -23,7 +23,7 @@ extension FuzzTarget {
                     _ = listener.start()
                     return negotiate(input, isWhole: isWhole) { listener.receive($0) }
                 }
-                check(outcomes[0] == outcomes[1], "segments do not matter")
+                check(outcomes[0] == outcomes[1], "the segmentation does not matter")
                 return outcomes[0]?.isEmpty == false
             }
         ),
@@ -43,13 +43,13 @@ extension FuzzTarget {
                     _ = dialer.start()
                     return negotiate(input, isWhole: isWhole) { dialer.receive($0) }
                 }
-                check(outcomes[0] == outcomes[1], "segments do not matter")
+                check(outcomes[0] == outcomes[1], "the segmentation does not matter")
                 return outcomes[0]?.isEmpty == false
             }
         ),
     ]
 
-    /// The name that was agreed upon, empty after a failure, nil while there is neither.
+    /// The negotiated name, empty after a failure; `nil` without a result yet.
     private static func negotiate(
         _ input: [UInt8],
         isWhole: Bool,
@@ -67,24 +67,24 @@ extension FuzzTarget {
                 }
             }
         }
-        // The longest answer names all protocols; there are at most as many as attempts, and the header.
+        // The longest answer lists all protocols. There are at most as many answers as attempts, and the header.
         check(answered <= (Multistream.maxAttempts + 2) * 64, "answers are bounded")
         return outcome
     }
 
     private static func lines(_ names: [String]) -> [[UInt8]] { names.map(line) }
 
-    /// A line of multistream-select with its length.
+    /// A line of multistream-select with its length prefix.
     static func line(_ text: String) -> [UInt8] { [UInt8(text.utf8.count + 1)] + text.utf8 + [0x0A] }
 }
 
-/// An input without its first byte, in pieces whose lengths follow from that byte.
+/// An input without its first byte, in segments whose lengths depend on that byte.
 struct Segments: Sequence, IteratorProtocol {
     private var rest: ArraySlice<UInt8>
     private var size: Int
     private let step: Int
 
-    /// - Parameter isWhole: whether all is one segment, whatever the first byte says.
+    /// - Parameter isWhole: whether all is one segment, whatever the first byte.
     init(_ input: [UInt8], isWhole: Bool = false) {
         let first = input.first ?? 0
         rest = input.dropFirst()
@@ -98,7 +98,7 @@ struct Segments: Sequence, IteratorProtocol {
             defer { rest = [] }
             return ByteBuffer(bytes: rest)
         }
-        // Lengths grow, so that a long input is not cut into too many.
+        // Lengths grow, so that a long input has few segments.
         defer {
             rest = rest.dropFirst(size)
             size += step

@@ -21,13 +21,13 @@ extension FuzzTarget {
                 ]
             },
             run: { bytes in
-                guard let fixture = try? NoiseFixture() else { fatalError("the fixed keys are no keys") }
+                guard let fixture = try? NoiseFixture() else { fatalError("the fixed keys are invalid") }
                 let key = fixture.initiatorStatic.publicKey
                 guard let payload = try? NoisePayload(serialized: bytes, verifiedFor: key) else { return false }
-                guard let written = try? payload.serialized() else { fatalError("what was read cannot be written") }
+                guard let written = try? payload.serialized() else { fatalError("a decoded value cannot be encoded") }
                 check(
                     (try? NoisePayload(serialized: written, verifiedFor: key)) == payload,
-                    "a payload reads as itself"
+                    "a payload decodes from its own bytes"
                 )
                 return true
             }
@@ -44,8 +44,8 @@ extension FuzzTarget {
                 ]
             },
             run: { input in
-                guard let fixture = try? NoiseFixture() else { fatalError("the fixed keys are no keys") }
-                // Even: the responder is fed, odd: the initiator.
+                guard let fixture = try? NoiseFixture() else { fatalError("the fixed keys are invalid") }
+                // Even: the responder is fed; odd: the initiator.
                 var handshake = (input.first ?? 0) % 2 == 0 ? fixture.responder() : fixture.initiator()
                 guard (try? handshake.start()) != nil || input.isEmpty || input[0] % 2 == 0 else {
                     fatalError("the initiator cannot start")
@@ -94,7 +94,7 @@ extension FuzzTarget {
                     }
                     check(
                         decoder.bufferedByteCount <= NoiseFrameDecoder.maximumFrameLength + 2,
-                        "less than a frame is kept"
+                        "less than a frame is buffered"
                     )
                 }
                 return revealed > 0
@@ -107,11 +107,11 @@ extension FuzzTarget {
     }
 }
 
-/// Two ends with fixed keys.
+/// Both ends with fixed keys.
 struct NoiseFixture {
     typealias PrivateKey = Curve25519.KeyAgreement.PrivateKey
 
-    /// What the responder has after the handshake; made once.
+    /// The responder's session after the handshake, created once.
     static let session = try? NoiseFixture().sessions().responder
 
     let initiatorStatic = Self.keys.0
@@ -172,7 +172,7 @@ struct NoiseFixture {
         guard let first = try initiator.start(), case .reply(let second) = try responder.receive(first),
             case .complete(let third?, let own) = try initiator.receive(second),
             case .complete(_, let other) = try responder.receive(third)
-        else { throw FuzzError("the handshake of the fixed keys does not end") }
+        else { throw FuzzError("the handshake with the fixed keys does not complete") }
         return (first, second, third, own, other)
     }
 }

@@ -4,11 +4,11 @@ extension FuzzTarget {
     private static let digest = "sha256:" + String(repeating: "0a", count: 32)
     private static let longDigest = "sha512:" + String(repeating: "0b", count: 64)
 
-    /// Names, references, and what a client asks for.
+    /// Names, references, and requests of a client.
     static let oci: [FuzzTarget] = [
         .text("digest", dictionary: ["sha256:", "sha512:", ":", "g", "A"], samples: [digest, longDigest]) { text in
             guard let digest = try? Digest(text) else { return false }
-            check(digest.text == text && (try? Digest(digest.text)) == digest, "a digest reads as itself")
+            check(digest.text == text && (try? Digest(digest.text)) == digest, "a digest parses from its own text")
             _ = digest.hex
             return true
         },
@@ -21,7 +21,7 @@ extension FuzzTarget {
             ]
         ) { text in
             guard let reference = try? Reference(text) else { return false }
-            check((try? Reference(reference.description)) == reference, "a reference reads as itself")
+            check((try? Reference(reference.description)) == reference, "a reference parses from its own text")
             _ = reference.tagName
             return true
         },
@@ -33,7 +33,7 @@ extension FuzzTarget {
             samples: ["alpine", "grafana/grafana:11", "localhost/a@" + digest, "registry.example:5000/a/b", longDigest]
         ) { text in
             guard let name = try? ImageName(text) else { return false }
-            check((try? ImageName(name.description)) == name, "a name reads as itself")
+            check((try? ImageName(name.description)) == name, "a name parses from its own text")
             if case .image(let reference) = name {
                 check(reference.tag != nil || reference.digest != nil, "an image has a tag or a digest")
             }
@@ -52,7 +52,10 @@ extension FuzzTarget {
         ) { text in
             guard let path = try? DistributionRequest.parse(target: text) else { return false }
             if case .content(let content) = path {
-                check((try? DistributionRequest.parse(target: content.path)) == path, "a path reads as itself")
+                check(
+                    (try? DistributionRequest.parse(target: content.path)) == path,
+                    "a request parses from its own path"
+                )
                 _ = content.notFound.json
             }
             return true
@@ -69,7 +72,7 @@ extension FuzzTarget {
                 )
                 check(
                     ByteRange.parse(contentRange: ByteRange.contentRange(range, size: size))?.range == range,
-                    "it reads as itself"
+                    "a content range parses from its own text"
                 )
                 return true
             }
@@ -79,7 +82,7 @@ extension FuzzTarget {
                     check(resolved.lowerBound >= 0 && resolved.upperBound <= size, "a range is in its content")
                 }
             }
-            check(ByteRange.parse(header: range.headerValue) == .single(range), "a range reads as itself")
+            check(ByteRange.parse(header: range.headerValue) == .single(range), "a range parses from its own text")
             return true
         },
     ]

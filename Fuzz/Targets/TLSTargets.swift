@@ -2,8 +2,8 @@ import LibP2P
 import Multiformats
 
 extension FuzzTarget {
-    /// TLS: the certificate of a peer, and the extension in it that proves who the peer is. A certificate's own key and
-    /// signature are random, so `--write-corpus` makes another one each time.
+    /// TLS: the certificate of a peer, and the extension in it that proves the peer's identity. A certificate's own key
+    /// and signature are random, so `--write-corpus` generates a new one each time.
     static let tls: [FuzzTarget] = [
         FuzzTarget(
             name: "certificate",
@@ -18,7 +18,7 @@ extension FuzzTarget {
                 ]
             },
             run: { bytes in
-                // Within the validity of all certificates that are made here.
+                // In the validity of all generated certificates.
                 guard let key = try? TLSCertificate.identity(provenBy: bytes, now: 1_800_000_000) else { return false }
                 _ = key.peerID
                 return true
@@ -37,8 +37,8 @@ extension FuzzTarget {
             },
             run: { bytes in
                 guard let signed = try? TLSSignedKey(der: bytes[...]) else { return false }
-                guard let written = try? signed.serialized() else { fatalError("what was read cannot be written") }
-                check((try? TLSSignedKey(der: written[...])) == signed, "an extension reads as itself")
+                guard let written = try? signed.serialized() else { fatalError("a decoded value cannot be encoded") }
+                check((try? TLSSignedKey(der: written[...])) == signed, "an extension decodes from its own bytes")
                 return true
             }
         ),

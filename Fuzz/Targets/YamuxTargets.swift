@@ -2,9 +2,8 @@ import LibP2P
 import NIOCore
 
 extension FuzzTarget {
-    /// A whole yamux session, fed with bytes, whose program reads, echoes and closes. The highest bit of the first byte of
-    /// an input says which role the session has, the next one whether its limits are so low that inputs reach them, the
-    /// lowest ones how the rest is cut into segments.
+    /// A yamux session whose program reads, echoes and closes. In the first byte of an input, the highest bit selects
+    /// the role, the next one selects limits that inputs can reach, and the lowest ones determine the segmentation.
     static let yamux: [FuzzTarget] = [
         FuzzTarget(
             name: "yamux",
@@ -39,7 +38,7 @@ extension FuzzTarget {
         )
     ]
 
-    /// What a peer sends to a session of this role: streams opened, written to, finished and reset.
+    /// A peer's frames for a session of this role: streams opened, written to, finished and reset.
     private static func session(for role: YamuxSession.Role, pings: Bool) throws -> [UInt8] {
         var peer = YamuxSession(role: role == .listener ? .dialer : .listener)
         var ids: [UInt32] = []
@@ -60,7 +59,7 @@ extension FuzzTarget {
     }
 }
 
-/// A program over a yamux session that does a bit of everything.
+/// A program over a yamux session that uses each operation.
 private struct YamuxProgram {
     private(set) var hasFailed = false
     private(set) var eventCount = 0
@@ -84,7 +83,7 @@ private struct YamuxProgram {
 
     private static let ownStreams = 2
 
-    /// Opens streams of its own, so that answers to them mean something.
+    /// Opens streams of its own, so that answers to them have a meaning.
     mutating func open(_ session: inout YamuxSession) {
         for _ in 0..<Self.ownStreams {
             guard let id = try? session.openStream() else { continue }
@@ -116,10 +115,10 @@ private struct YamuxProgram {
         drain(&session)
     }
 
-    /// Sends into nowhere.
+    /// Drops all outbound bytes.
     private func drain(_ session: inout YamuxSession) {
         while let bytes = session.nextOutbound(maxBytes: maximumWrite) {
-            check(bytes.readableBytes <= maximumWrite, "a write is as long as was asked for")
+            check(bytes.readableBytes <= maximumWrite, "a write is within its maximum")
         }
     }
 }

@@ -1,8 +1,8 @@
 """Fixtures: the nodes and the browser of all tests, and a page of each.
 
-SPEGEL_BIN     the Spegel to test
+SPEGEL_BIN     the Spegel under test
 CHROMIUM_BIN   the browser, by default the one on the PATH
-BROWSER_SHOTS  where screenshots are written, by default .cache/browser
+BROWSER_SHOTS  the folder for screenshots, by default .cache/browser
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def shots() -> Path:
 def spegel_binary() -> Path:
     binary = os.environ.get("SPEGEL_BIN")
     if not binary or not os.access(binary, os.X_OK):
-        pytest.exit("SPEGEL_BIN must name the spegel to test", returncode=3)
+        pytest.exit("expected the spegel under test in SPEGEL_BIN", returncode=3)
     return Path(binary).resolve()
 
 
@@ -56,7 +56,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator:
-    """Opens pages that are closed after the test; whatever they complain of fails it."""
+    """Opens pages that are closed after the test. Any error of a page fails the test."""
     pages: list[Page] = []
 
     def make(url: str, **settings) -> Page:

@@ -1,4 +1,4 @@
-"""The page at /debug/web/ in a browser."""
+"""The page at /debug/web/ as users see it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECTIONS = ("node", "saved", "transfers", "peers", "images", "failures")
 
 
 def _throttled_get(node: Node, path: str, size: int, chunk: int, pause: float, done: threading.Event) -> None:
-    """A client that reads slowly, so that the page shows its transfer."""
+    """A client that reads slowly, so that its transfer is visible."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.connect((node.host, node.registry_port))
@@ -35,14 +35,14 @@ def _only_own_requests(page, node: Node) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def some_traffic(cluster: Cluster) -> None:
-    """Node 3 has pulled the image once, and has asked for an image that no node has."""
+    """Node 3 has pulled the image once, and requested a missing one."""
     third = cluster.nodes[2]
     third.pull(IMAGE, cluster.manifests[IMAGE])
     status, _, _ = third.ask("/v2/team/absent/manifests/1?ns=registry.example", port=third.registry_port)
     assert status == 404
 
 
-def test_the_page_shows_the_node(cluster: Cluster, open_page, shots: Path):
+def test_page_shows_the_node(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[2]
     page = open_page(node.page)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
@@ -72,7 +72,7 @@ def test_the_page_shows_the_node(cluster: Cluster, open_page, shots: Path):
     first.screenshot(shots / "holder-light.png")
 
 
-def test_it_is_light_and_fast(cluster: Cluster, open_page):
+def test_page_is_small_and_fast(cluster: Cluster, open_page):
     node = cluster.nodes[0]
     page = open_page(node.page)
     page.settle(1)
@@ -80,7 +80,7 @@ def test_it_is_light_and_fast(cluster: Cluster, open_page):
     assert len(own) >= 3, own
     weight = sum(own.values())
     assert weight < 100_000, own
-    # On a busy machine the fastest of a few loads counts.
+    # On a busy machine, the best of several runs counts.
     times = []
     for _ in range(5):
         page.open(node.page)
@@ -89,7 +89,7 @@ def test_it_is_light_and_fast(cluster: Cluster, open_page):
     assert min(times) < 100, times
 
 
-def test_it_is_complete_without_its_script(cluster: Cluster, open_page):
+def test_page_is_complete_without_its_script(cluster: Cluster, open_page):
     node = cluster.nodes[2]
     page = open_page(node.page, script=False)
     text = page.text()
@@ -102,7 +102,7 @@ def test_it_is_complete_without_its_script(cluster: Cluster, open_page):
     assert page.evaluate("location.pathname") == "/debug/web/pull"
 
 
-def test_it_updates_by_itself(cluster: Cluster, open_page, shots: Path):
+def test_page_updates_by_itself(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[1]
     page = open_page(node.page)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
@@ -140,7 +140,7 @@ def test_it_updates_by_itself(cluster: Cluster, open_page, shots: Path):
     assert len([address for address in page.requests if not address.endswith("/events")]) == requests
 
 
-def test_a_search_shows_who_holds_what(cluster: Cluster, open_page, shots: Path):
+def test_search_shows_holders(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[2]
     page = open_page(node.page)
     page.click("#reference")
@@ -171,7 +171,7 @@ def test_a_search_shows_who_holds_what(cluster: Cluster, open_page, shots: Path)
     assert "this node" in first.text("#result")
 
 
-def test_a_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
+def test_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
     node = cluster.nodes[1]
     page = open_page(node.page)
     page.evaluate(f"document.getElementById('reference').value = {json.dumps(IMAGE)}")
@@ -182,7 +182,7 @@ def test_a_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
     assert "All digests match." in text and "28.3 MB" in text and "first byte after" in text
     assert page.evaluate("document.querySelectorAll('#result rect.bar-hit').length") >= 3
     page.screenshot(shots / "pull-light.png")
-    # Nothing of it is kept.
+    # The test pull keeps no content.
     assert len(list((node.folder / "store" / "blobs" / "sha256").iterdir())) == 3
     status, report = node.json(f"/debug/api/pull?reference={reference(IMAGE)}", method="POST")
     assert status == 200 and report["complete"] and report["bytes"] > 28_300_000
@@ -192,7 +192,7 @@ def test_a_test_pull_is_measured(cluster: Cluster, open_page, shots: Path):
         assert moments == sorted(moments) and step["status"] == 200, step
 
 
-def test_only_its_own_pages_start_a_pull(cluster: Cluster):
+def test_only_own_pages_start_a_pull(cluster: Cluster):
     node = cluster.nodes[1]
     path = f"/debug/api/pull?reference={reference(IMAGE)}"
     assert node.ask(path)[0] == 405
@@ -206,7 +206,7 @@ def test_only_its_own_pages_start_a_pull(cluster: Cluster):
     assert status == 400 and answer["error"]
 
 
-def test_one_pull_at_a_time(cluster: Cluster):
+def test_runs_one_pull_at_a_time(cluster: Cluster):
     node = cluster.nodes[1]
     path = f"/debug/api/pull?reference={reference(IMAGE)}"
     answers: list[int] = []
@@ -219,7 +219,7 @@ def test_one_pull_at_a_time(cluster: Cluster):
     assert set(answers) <= {200, 429} and 200 in answers, answers
 
 
-def test_headers_keep_others_out(cluster: Cluster):
+def test_headers_protect_the_page(cluster: Cluster):
     node = cluster.nodes[0]
     for path in ("/debug/web/", "/debug/web/page.js", "/debug/web/page.css", "/debug/web/icon.svg"):
         status, headers, body = node.ask(path)
@@ -231,7 +231,7 @@ def test_headers_keep_others_out(cluster: Cluster):
     assert status == 308 and headers["Location"] == "/debug/web/"
 
 
-def test_subscribers_are_bounded(cluster: Cluster):
+def test_limits_subscribers(cluster: Cluster):
     node = cluster.nodes[0]
     connections = []
     try:
@@ -240,7 +240,7 @@ def test_subscribers_are_bounded(cluster: Cluster):
             one = socket.create_connection((node.host, node.metrics_port), timeout=10)
             connections.append(one)
             one.sendall(b"GET /debug/api/events HTTP/1.1\r\nHost: x\r\n\r\n")
-            # The first event has come, so the place is taken.
+            # The first event has arrived, so the slot is taken.
             answer = b""
             while b"event: status\n" not in answer and (part := one.recv(65536)):
                 answer += part
@@ -248,7 +248,7 @@ def test_subscribers_are_bounded(cluster: Cluster):
                     break
             statuses.append(int(answer.split(b" ", 2)[1]))
         assert statuses == [200] * 16 + [429] * 4
-        # The node still answers Prometheus.
+        # Prometheus still gets its response.
         assert node.ask("/metrics")[0] == 200
     finally:
         for one in connections:
@@ -263,7 +263,7 @@ def test_subscribers_are_bounded(cluster: Cluster):
         time.sleep(0.2)
 
 
-def test_the_keyboard_is_enough(cluster: Cluster, open_page):
+def test_page_works_with_the_keyboard(cluster: Cluster, open_page):
     node = cluster.nodes[0]
     page = open_page(node.page)
     order = []
@@ -277,7 +277,7 @@ def test_the_keyboard_is_enough(cluster: Cluster, open_page):
         order.append(focus["name"])
     assert order[:4] == ["Skip to content", "reference", "Look up", "Test pull"], order
     assert IMAGE in order[4:], order
-    # A live page leaves the focus where it is.
+    # A live update keeps the focus.
     page.settle(2.5)
     assert page.evaluate("document.activeElement.textContent.trim()") == order[5]
     page.press("Enter")
@@ -285,7 +285,7 @@ def test_the_keyboard_is_enough(cluster: Cluster, open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_is_accessible(cluster: Cluster, open_page, shots: Path, scheme: str):
+def test_page_is_accessible(cluster: Cluster, open_page, shots: Path, scheme: str):
     node = cluster.nodes[0]
     page = open_page(f"{node.page}?reference={reference(IMAGE)}", dark=scheme == "dark")
     assert page.evaluate("document.documentElement.lang") == "en" and page.evaluate("document.title")
@@ -305,7 +305,7 @@ def test_it_is_accessible(cluster: Cluster, open_page, shots: Path, scheme: str)
     page.screenshot(shots / f"all-{scheme}.png")
 
 
-#: The text with the least contrast to what is behind it (WCAG 2, "contrast ratio").
+#: The text with the lowest contrast to its background (WCAG 2, "contrast ratio").
 _CONTRAST = """
 (() => {
   const parse = (color) => {
@@ -342,7 +342,7 @@ _CONTRAST = """
 
 
 @pytest.mark.parametrize("width", [320, 390, 800])
-def test_nothing_sticks_out_of_a_narrow_screen(cluster: Cluster, open_page, shots: Path, width: int):
+def test_page_fits_a_narrow_screen(cluster: Cluster, open_page, shots: Path, width: int):
     for node, name in ((cluster.nodes[0], "holder"), (cluster.nodes[2], "other")):
         page = open_page(f"{node.page}?reference={reference(IMAGE)}", width=width, height=800, mobile=width < 500)
         page.settle(1.5)
@@ -354,15 +354,15 @@ def test_nothing_sticks_out_of_a_narrow_screen(cluster: Cluster, open_page, shot
         page.screenshot(shots / f"phone-{width}-{name}.png")
 
 
-def test_it_shows_what_came_from_the_source(cluster: Cluster, open_page, shots: Path):
-    """Comes late: from now on the node holds an image."""
+def test_page_shows_bytes_from_the_source(cluster: Cluster, open_page, shots: Path):
+    """Runs late, because the node has content after it."""
     node = cluster.nodes[2]
     data = os.urandom(9_000_000)
     path = f"/v2/team/new/blobs/sha256:{hashlib.sha256(data).hexdigest()}?ns=registry.example"
     assert node.ask(path, port=node.registry_port)[0] == 404
     page = open_page(node.page, dark=True)
     page.wait_for("document.getElementById('live').textContent === 'Live'", "the page is live")
-    # As if the client had pulled it from there.
+    # As if the client had fetched it from the upstream.
     make_layout(node.folder / "store", {"registry.example/team/new:1": [data]})
     page.wait_for("document.querySelector('#saved').innerText.includes('9 MB')", "the bytes are shown")
     _, status = node.json("/debug/api/status")
@@ -371,7 +371,7 @@ def test_it_shows_what_came_from_the_source(cluster: Cluster, open_page, shots: 
     page.screenshot(shots / "source-dark.png")
 
 
-def test_it_can_be_turned_off(spegel_binary: Path, tmp_path: Path):
+def test_page_can_be_disabled(spegel_binary: Path, tmp_path: Path):
     make_layout(tmp_path / "store", {})
     node = Node(
         spegel_binary, 9, tmp_path, (free_port(), free_port(), free_port()), "--debug-web-enabled=false")
@@ -384,8 +384,8 @@ def test_it_can_be_turned_off(spegel_binary: Path, tmp_path: Path):
         node.stop()
 
 
-def test_failures_have_their_reasons(cluster: Cluster, open_page, shots: Path):
-    """Comes last: it takes a node away."""
+def test_page_shows_failures_with_reasons(cluster: Cluster, open_page, shots: Path):
+    """Runs last, because it stops a node."""
     node = cluster.nodes[2]
     page = open_page(node.page)
     assert "No failure since the start." in page.text("#failures")

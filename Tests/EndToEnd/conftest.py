@@ -1,10 +1,10 @@
-"""Fixtures: what to test (from the environment) and a laboratory for each test.
+"""Fixtures: the programs under test (from the environment) and a lab for each test.
 
-SPEGEL_BIN       the Spegel to test; tests that need one fail without it
-CONTAINERD_BIN   a containerd to use in place of the machine's own (its ctr next to it, or on the PATH)
+SPEGEL_BIN       the Spegel under test; tests that need one fail without it
+CONTAINERD_BIN   a containerd in place of the machine's own (its ctr next to it, or on the PATH)
 CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
-SPEGEL_E2E_TABLE a file for the table of what each fault has cost
-SPEGEL_E2E_KEEP  when set, the folders of the nodes are left behind
+SPEGEL_E2E_TABLE a file for the table of the costs of faults
+SPEGEL_E2E_KEEP  when set, the folders of the nodes are kept
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def _installations() -> list[Installation]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_containerd: runs with each containerd that there is, not only the main")
-    # A SIGTERM takes the laboratory down as Ctrl-C does.
+    config.addinivalue_line("markers", "every_containerd: runs with each available containerd, not only the main one")
+    # SIGTERM takes the lab down like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -57,7 +57,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if os.geteuid() != 0:
-        pytest.exit("the end-to-end tests make network namespaces: run them as root", returncode=3)
+        pytest.exit("the end-to-end tests create network namespaces: run them as root", returncode=3)
     missing = [tool for tool in _TOOLS if not shutil.which(tool)]
     if not _installations():
         missing.append("containerd")
@@ -67,7 +67,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what each fault has cost, and keeps it where it is wanted."""
+    """Prints the costs of faults, and writes them to the file if one is set."""
     table = config.stash.get(_fault_table, None)
     if table and table.rows:
         terminalreporter.section("faults")
@@ -92,7 +92,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    """Shows the last lines of every log of the laboratory with each failure."""
+    """Shows the last lines of every log of the lab after a failure."""
     report = yield
     if report.failed and _lab in item.stash:
         report.sections.extend(item.stash[_lab].report())
@@ -104,15 +104,15 @@ def spegel_binary() -> Path:
     """The Spegel under test."""
     binary = os.environ.get("SPEGEL_BIN")
     if not binary:
-        pytest.fail("SPEGEL_BIN is not set: it must name the spegel to test", pytrace=False)
+        pytest.fail("expected the spegel under test in SPEGEL_BIN, found none", pytrace=False)
     if not os.access(binary, os.X_OK):
-        pytest.fail(f"SPEGEL_BIN names {binary}, which is not an executable file", pytrace=False)
+        pytest.fail(f"expected an executable file in SPEGEL_BIN, got {binary}", pytrace=False)
     return Path(binary).resolve()
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Lab]:
-    """A network with a source registry and no nodes yet."""
+    """A network with an upstream registry and no nodes yet."""
     lab = Lab(installation)
     request.node.stash[_lab] = lab
     try:
@@ -124,7 +124,7 @@ def lab(request: pytest.FixtureRequest, installation: Installation) -> Iterator[
 
 @pytest.fixture
 def nodes(spegel_binary: Path, lab: Lab) -> list[Node]:
-    """Three nodes, each with a Spegel, that have found each other."""
+    """Three connected nodes, each with a Spegel."""
     nodes = lab.add_nodes(3)
     lab.add_spegels(nodes, spegel_binary)
     return nodes
@@ -132,7 +132,7 @@ def nodes(spegel_binary: Path, lab: Lab) -> list[Node]:
 
 @pytest.fixture(scope="session")
 def fault_labs() -> Iterator[dict[str, FaultLab]]:
-    """The laboratories that the cases of faults share, one for each containerd."""
+    """The labs that the fault tests share, one for each containerd."""
     labs: dict[str, FaultLab] = {}
     try:
         yield labs
@@ -145,7 +145,7 @@ def fault_labs() -> Iterator[dict[str, FaultLab]]:
 def faults(
     request: pytest.FixtureRequest, installation: Installation, spegel_binary: Path, fault_labs: dict[str, FaultLab],
 ) -> Iterator[FaultLab]:
-    """The one with this containerd."""
+    """The lab with this containerd."""
     if installation.version not in fault_labs:
         fault_labs[installation.version] = FaultLab(installation, spegel_binary)
     request.node.stash[_lab] = fault_labs[installation.version].lab
@@ -155,5 +155,5 @@ def faults(
 
 @pytest.fixture(scope="session")
 def fault_table(pytestconfig: pytest.Config) -> Table:
-    """What each fault has cost; shown when all is over."""
+    """The costs of faults, shown at the end."""
     return pytestconfig.stash.setdefault(_fault_table, Table("What each fault cost a pull", COLUMNS))

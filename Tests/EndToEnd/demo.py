@@ -1,6 +1,6 @@
-"""`make demo-containerd`: what the mirror is for, shown with three containerd nodes.
+"""`make demo-containerd`: the purpose of the mirror, shown with three containerd nodes.
 
-A node pulls an image from the source registry, which then goes away; the others still get it.
+A node pulls an image from the upstream registry, which then goes down. The others still get the image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.node import Node
 from harness.spegel import METRICS_PORT
 
 _LAYERS = (32_000_000, 16_000_000, 4_000_000)
-#: Where a browser on this machine sees the page of the second node; the nodes have networks of their own.
+#: The address of the second node's page on this machine; the nodes have networks of their own.
 _PAGE = ("127.0.0.14", 19090)
 
 
@@ -40,10 +40,10 @@ def main() -> None:
     try:
         _show(lab, binary, start)
         if sys.stdin.isatty() and sys.stdout.isatty():
-            input(f"\nThe nodes go on until you press Enter: {_page_url()}")
+            input(f"\nThe nodes run until you press Enter: {_page_url()}")
     finally:
         lab.close()
-    print("\nStopped everything, and removed the nodes.")
+    print("\nStopped and removed all nodes.")
 
 
 def _page_url() -> str:
@@ -58,8 +58,8 @@ def _show(lab: Lab, binary: Path, start: float) -> None:
     with urllib.request.urlopen(_page_url(), timeout=10) as page:
         assert seen.host.address in page.read().decode(), "the page does not show its node"
     places = ", ".join(f"{node.name} ({node.host.address})" for node in nodes)
-    print(f"Started a source registry and containerd {lab.installation.version} with a Spegel on {places}")
-    print(f"in {time.monotonic() - start:.1f} s. Each containerd was told by 'spegel configuration' to ask its Spegel first:")
+    print(f"Started an upstream registry and containerd {lab.installation.version} with a Spegel on {places}")
+    print(f"in {time.monotonic() - start:.1f} s. 'spegel configuration' made each containerd ask its Spegel first:")
     hosts = nodes[0].containerd.registry_configuration / registry.NAME / "hosts.toml"
     print("".join(f"    {line}\n" for line in hosts.read_text().splitlines()), end="")
     done = _run(nodes[0], [
@@ -70,13 +70,13 @@ def _show(lab: Lab, binary: Path, start: float) -> None:
 
     image = lab.push("demo/app", layer_sizes=_LAYERS)
     size = sum(image.manifest().blobs.values())
-    print(f"\n1. {image.by_tag}, {_mb(size)} in {len(_LAYERS)} layers, is in the source registry alone.")
+    print(f"\n1. {image.by_tag}, {_mb(size)} in {len(_LAYERS)} layers, is in the upstream registry only.")
     _pull(lab, nodes, nodes[0], image.by_tag)
     lab.wait_until_seen(image)
     print("   All nodes can find it.")
 
     lab.registry.stop()
-    print("\n2. The source registry goes away.")
+    print("\n2. The upstream registry goes down.")
 
     print(f"\n3. What {nodes[1].name} can get of it, layer by layer:")
     done = _run(nodes[1], [binary, "pull", image.by_tag])
@@ -84,20 +84,20 @@ def _show(lab: Lab, binary: Path, start: float) -> None:
     if done.returncode:
         raise AssertionError(done.stderr)
 
-    print(f"\n4. {nodes[1].name} and {nodes[2].name} pull it, all the same.")
+    print(f"\n4. {nodes[1].name} and {nodes[2].name} pull it anyway.")
     for node in nodes[1:]:
         _pull(lab, nodes, node, image.by_tag)
         assert node.holds(image)
 
     missing = f"{registry.NAME}/demo/none:1"
-    print(f"\n5. {nodes[2].name} pulls {missing}, which nobody has.")
+    print(f"\n5. {nodes[2].name} pulls {missing}, which no node has.")
     begin = time.monotonic()
     try:
         nodes[2].pull(missing)
     except PullFailed as error:
         print(f"   failed after {time.monotonic() - begin:.2f} s: {str(error).splitlines()[-1][:240]}")
     else:
-        raise AssertionError(f"{missing} was pulled, which nobody has")
+        raise AssertionError(f"{missing} was pulled although no node has it")
 
 
 def _run(node: Node, command: list) -> subprocess.CompletedProcess[str]:
@@ -106,7 +106,7 @@ def _run(node: Node, command: list) -> subprocess.CompletedProcess[str]:
 
 
 def _pull(lab: Lab, nodes: list[Node], node: Node, name: str) -> None:
-    """Pulls with containerd, and says how long it took and who sent how much."""
+    """Pulls with containerd, and prints the duration and the senders."""
     senders = {lab.registry.host.name: lab.registry.host, **{n.name: n.host for n in nodes if n is not node}}
     before = {sender: host.sent_bytes() for sender, host in senders.items()}
     pull = node.pull(name)
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("Interrupted; everything is stopped.", file=sys.stderr)
+        print("Interrupted, stopped all nodes.", file=sys.stderr)
         sys.exit(130)
     except AssertionError as error:
         print(f"demo-containerd: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Who gets content from a node, and who does not."""
+"""Access control: who gets content from a node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.spegel import METRICS_PORT, REGISTRY_PORT, blob_path, manifest_path
 
 
 class Secret:
-    """A mounted Secret: links to what is in the folder that `..data` links to, all replaced at once."""
+    """A mounted Secret: links to files in the folder behind `..data`, all replaced at once."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -45,7 +45,7 @@ def _header(username: str, password: str) -> str:
 
 
 def _show(node: Node, header: str) -> None:
-    """Has the node's containerd, and the test, show credentials to its Spegel."""
+    """Makes the node's containerd, and the test, send credentials to its Spegel."""
     [file] = node.containerd.registry_configuration.glob("registry*/hosts.toml")
     if "authorization" not in file.read_text():
         text = f'[host."http://127.0.0.1:{REGISTRY_PORT}".header]\nauthorization = "{header}"\n'
@@ -54,7 +54,7 @@ def _show(node: Node, header: str) -> None:
 
 
 def _ask(host: Host, node: Node, path: str) -> int:
-    """The status that a host gets from a node's registry."""
+    """The status of a host's request to a node's registry."""
     connection = http.client.HTTPConnection(node.host.address, REGISTRY_PORT, timeout=10)
     connection.sock = host.connect(node.host.address, REGISTRY_PORT, 10)
     try:
@@ -77,7 +77,7 @@ def test_image_is_shared_with_credentials(lab: Lab, spegel_binary: Path, client:
     image = lab.push("lab/app", index=True)
     lab.share(image, [one], client)
 
-    # A containerd that was not told of the credentials is refused, and pulls from the source registry.
+    # A containerd without credentials is rejected, and pulls from the upstream registry.
     three.spegel.headers = {}
     assert three.spegel.request("GET", manifest_path(image.repository, image.tag)).status == 401
     three.pull(image.by_tag, client)
@@ -105,15 +105,15 @@ def test_credentials_are_changed_while_nodes_run(lab: Lab, spegel_binary: Path):
     assert answers(one, "new") == 401
     secret.set("spegel", "new")
     for node in nodes:
-        eventually(lambda: answers(node, "new") == 200, f"{node.name} takes the new secret", timeout=15)
-        assert answers(node, "old") == 200, "the old secret holds for a while"
+        eventually(lambda: answers(node, "new") == 200, f"{node.name} accepts the new secret", timeout=15)
+        assert answers(node, "old") == 200, "the old secret stays valid for a while"
     lab.registry.stop()
     two.pull(image.by_tag)
     assert two.holds(image)
 
 
 @pytest.mark.parametrize("files", [["username"], ["password"], []], ids=["no-password", "no-username", "neither"])
-def test_half_a_secret_is_an_error(lab: Lab, spegel_binary: Path, tmp_path: Path, files: list[str]):
+def test_incomplete_secret_is_an_error(lab: Lab, spegel_binary: Path, tmp_path: Path, files: list[str]):
     [node] = nodes = lab.add_nodes(1)
     lab.prepare_spegels(nodes, spegel_binary)
     for name in files:
@@ -132,7 +132,7 @@ def test_only_known_addresses_are_served(lab: Lab, spegel_binary: Path):
     path = blob_path(image.repository, sorted(image.manifest().blobs)[0])
     assert _ask(stranger, one, path) == 403
     assert _ask(stranger, one, "/readyz") == 200
-    # The node itself, by any of its addresses, and a node that it knows.
+    # The node itself, by any of its addresses, and a known node.
     assert _ask(one.host, one, path) == 200
     assert _ask(two.host, one, path) == 200
     lab.registry.stop()
@@ -145,7 +145,7 @@ def test_only_known_addresses_are_served(lab: Lab, spegel_binary: Path):
     assert _ask(stranger, one, path) == 200
 
 
-def test_a_node_without_descriptors_recovers(lab: Lab, spegel_binary: Path):
+def test_node_recovers_after_running_out_of_descriptors(lab: Lab, spegel_binary: Path):
     [node] = nodes = lab.add_nodes(1)
     lab.add_spegels(nodes, spegel_binary)
     pid = node.spegel.process.pid
@@ -158,12 +158,12 @@ def test_a_node_without_descriptors_recovers(lab: Lab, spegel_binary: Path):
             clients += [node.host.connect("127.0.0.1", port, 10) for _ in range(60)]
         before = _cpu_seconds(pid)
         time.sleep(2)
-        assert _cpu_seconds(pid) - before < 0.5, "it waits rather than spins"
+        assert _cpu_seconds(pid) - before < 0.5, "it waits instead of spinning"
     finally:
         for client in clients:
             client.close()
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
-    eventually(node.spegel.is_ready, "the node answers again", timeout=10)
+    eventually(node.spegel.is_ready, "the node responds again", timeout=10)
     assert node.spegel.request("GET", "/readyz", port=METRICS_PORT).status == 200
 
 

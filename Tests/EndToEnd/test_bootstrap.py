@@ -1,4 +1,4 @@
-"""How nodes find each other at first."""
+"""How nodes find each other at the start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NAME = "nodes.lab"
 
 
 def test_nodes_find_each_other_through_dns(lab: Lab, spegel_binary: Path):
-    """A name with the addresses of all nodes, as a headless service has one."""
+    """A name with the addresses of all nodes, like a headless service."""
     nodes = lab.add_nodes(3)
     with open(lab.network.hosts_file, "a") as hosts:
         hosts.writelines(f"{node.host.address} {NAME}\n" for node in nodes)

@@ -1,4 +1,4 @@
-"""`spegel cleanup` puts containerd's registry configuration back; `spegel cleanup-wait` waits for all nodes."""
+"""`spegel cleanup` restores containerd's registry configuration; `spegel cleanup-wait` waits for all nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXISTING = {
 
 
 def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every entry below a folder with its mode and content."""
+    """Every entry of a folder with its mode and content."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
         for path in folder.rglob("*")
@@ -75,7 +75,7 @@ def _wait(binary: Path, endpoint: str, timeout: str) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["filled", "empty"])
-def test_folder_is_as_it_was(spegel_binary: Path, tmp_path: Path, existing: bool):
+def test_restores_the_folder(spegel_binary: Path, tmp_path: Path, existing: bool):
     folder = tmp_path / "certs.d"
     folder.mkdir()
     for name, content in _EXISTING.items() if existing else ():
@@ -94,7 +94,7 @@ def test_folder_is_as_it_was(spegel_binary: Path, tmp_path: Path, existing: bool
         assert done.returncode == 0, done.stderr
     finally:
         assert cleanup.stop() == 0
-    # A second time there is nothing to do, and nothing is lost.
+    # A second run changes nothing.
     again = _Cleanup(spegel_binary, folder, tmp_path / "log")
     try:
         again.wait_until_done()
@@ -113,7 +113,7 @@ def test_waiting_ends_with_a_reason(spegel_binary: Path):
     assert wrong.returncode == 64 and "must name a host" in wrong.stderr
 
 
-def test_a_folder_that_cannot_be_changed_is_an_error(spegel_binary: Path, tmp_path: Path):
+def test_folder_that_is_not_writable_is_an_error(spegel_binary: Path, tmp_path: Path):
     folder = tmp_path / "certs.d"
     folder.write_text("a file where a folder should be")
     failed = subprocess.run(

@@ -1,4 +1,4 @@
-"""The commands that tell a person whether it works: `configuration --check` and `--dry-run`, `pull`, `completions`."""
+"""Commands for people: `configuration --check` and `--dry-run`, `pull`, `status`, `resolve`, `completions`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
     code, checks = _check(spegel_binary, node, *place)
     assert code == 0 and _statuses(checks) == _GOOD
     assert lab.installation.version.split("~")[0] in checks["containerd"]["found"]
-    # What stands in the folder is not what these settings make.
+    # The existing files differ from these settings.
     mirror = ("--mirror-targets=http://127.0.0.1:5000", f"--mirrored-registries={registry.URL}")
     code, checks = _check(spegel_binary, node, *place, *mirror)
     assert code == 1 and _statuses(checks) == {**_GOOD, "hosts.toml": "problem"}
@@ -74,7 +74,7 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
     assert code == 1 and _statuses(checks) == bad
     assert checks["config_path"]["change"][2].strip() == f'config_path = "{containerd.registry_configuration}"'
 
-    # What it says to change makes it good.
+    # The recommended changes make it good.
     containerd.process.stop()
     text = (node.directory / "containerd" / "config.toml").read_text()
     text = text.replace("discard_unpacked_layers = true", "")
@@ -83,7 +83,7 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
         table, line = (part.strip() for part in checks[name]["change"][1:3])
         tables[table] = line
     for table, line in tables.items():
-        assert table in text, f"{table} is no table of this containerd's file"
+        assert table in text, f"{table} is not a table of this containerd's file"
         text = text.replace(table, f"{table}\n{line}", 1)
     (node.directory / "containerd" / "config.toml").write_text(text)
     containerd.start()
@@ -98,7 +98,7 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
 
 @pytest.mark.every_containerd
 def test_check_of_what_containerd_dumps(spegel_binary: Path, lab: Lab, tmp_path: Path):
-    """All that a containerd can write is read: the dump of its own settings has every table there is."""
+    """The check parses everything that containerd can write: the dump of its settings has every table."""
     certs = tmp_path / "certs.d"
     configure(spegel_binary, certs)
     file = tmp_path / "config.toml"
@@ -119,14 +119,14 @@ def test_check_of_what_containerd_dumps(spegel_binary: Path, lab: Lab, tmp_path:
     assert checks["config_path"]["change"][1].strip().strip("[]").replace("'", '"') in dump.replace("'", '"')
     assert checks["discard_unpacked_layers"]["status"] == "ok"
 
-    # containerd itself merges an imported file, and writes all that comes out.
+    # containerd itself merges an imported file, and writes the result.
     (tmp_path / "imported.toml").write_text(re.sub(r"config_path = (''|\"\")", f'config_path = "{certs}"', dump))
     own = tmp_path / "own.toml"
     own.write_text(f'version = {2 if lab.installation.major < 2 else 3}\nimports = ["{tmp_path}/imported.toml"]\n')
     merged = run([lab.installation.containerd, "--config", own, "config", "dump"])
     assert check(merged)["config_path"] == {
         "name": "config_path", "status": "ok", "found": str(certs), "change": []}
-    # And so does the check.
+    # The check does so, too.
     code, checks = _check(
         spegel_binary, None, f"--containerd-sock={tmp_path}/none.sock", f"--containerd-config={own}",
         f"--containerd-registry-config-path={certs}")
@@ -188,7 +188,7 @@ def test_containerd_sends_the_credentials(spegel_binary: Path, lab: Lab, tmp_pat
             "basic-auth-dir": str(secrets), "mirror-targets": f"http://127.0.0.1:{server.server_port}"})
         file = folder / registry.NAME / "hosts.toml"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        # The mirror has nothing, so the image comes from its source, which gets no credentials.
+        # The mirror has nothing, so the image comes from its upstream, which gets no credentials.
         node.pull(image.by_tag)
     assert server.fields
     assert {fields.get("Authorization") for fields in server.fields} == {"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}
@@ -202,13 +202,13 @@ def test_containerd_sends_the_credentials(spegel_binary: Path, lab: Lab, tmp_pat
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """A registry that has what a test puts into it, and cuts its answers short where that is wanted."""
+    """A registry with the test's content, which cuts its responses short on request."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.daemon_threads = True
         self.content: dict[str, tuple[str, bytes]] = {}
-        #: How many bytes of a body go out before the connection is closed, for as many answers.
+        #: The number of bytes of each next body before the connection is closed.
         self.cuts: dict[str, list[int]] = {}
         self.ignores_ranges = False
         self.fields: list[dict[str, str]] = []
@@ -284,7 +284,7 @@ def _verify_layout(folder: Path, image) -> None:
 
 
 @pytest.mark.parametrize("ignores_ranges", [False, True])
-def test_pull_goes_on_where_a_body_ended(spegel_binary: Path, tmp_path: Path, ignores_ranges: bool):
+def test_pull_resumes_where_a_body_ended(spegel_binary: Path, tmp_path: Path, ignores_ranges: bool):
     image = build(tmp_path, registry.NAME, "team/app")
     layer = image.manifest().layers[0]
     with _Server() as server:
@@ -303,7 +303,7 @@ def test_pull_goes_on_where_a_body_ended(spegel_binary: Path, tmp_path: Path, ig
     _verify_layout(tmp_path / "out", image)
 
 
-def test_pull_takes_no_wrong_bytes(spegel_binary: Path, tmp_path: Path):
+def test_pull_rejects_wrong_bytes(spegel_binary: Path, tmp_path: Path):
     image = build(tmp_path, registry.NAME, "team/app")
     layer = image.manifest().layers[0]
     with _Server() as server:
@@ -319,7 +319,7 @@ def test_pull_takes_no_wrong_bytes(spegel_binary: Path, tmp_path: Path):
 
 
 def test_pull_through_the_mirror(spegel_binary: Path, lab: Lab, nodes: list[Node], tmp_path: Path):
-    """Nothing of it comes from the source registry, which is gone."""
+    """The upstream registry is down, so nothing comes from it."""
     image = lab.push("team/app", architectures=("amd64", "arm64"))
     lab.share(image, nodes[:1])
     lab.registry.stop()
@@ -387,7 +387,7 @@ class _Page(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_status_and_resolve_read_what_a_node_tells(spegel_binary: Path):
+def test_status_and_resolve_parse_responses_of_a_node(spegel_binary: Path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -412,7 +412,7 @@ def test_status_and_resolve_read_what_a_node_tells(spegel_binary: Path):
             thread.join()
 
 
-def test_status_says_why_a_node_does_not_tell(spegel_binary: Path, lab: Lab):
+def test_status_reports_why_a_node_does_not_respond(spegel_binary: Path, lab: Lab):
     [node] = lab.add_nodes(1)
     lab.add_spegels([node], spegel_binary, {"debug-web-enabled": "false"})
     off = _spegel(spegel_binary, "status", node=node)

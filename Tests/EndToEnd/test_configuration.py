@@ -1,4 +1,4 @@
-"""`spegel configuration` writes containerd's hosts.toml files and keeps what was there before."""
+"""`spegel configuration` writes containerd's hosts.toml files and keeps the previous ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXISTING = {
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder that an administrator has filled."""
+    """A folder with an administrator's files."""
     folder = tmp_path / "certs.d"
     for name, content in _EXISTING.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _hosts(folder: Path) -> dict:
-    """The hosts.toml of the source registry, whose folder containerd finds under either name."""
+    """The hosts.toml of the upstream registry, whose folder containerd finds under either name."""
     found = [folder / name / "hosts.toml" for name in ("registry.lab:5000", "registry.lab_5000_")]
     [file] = [path for path in found if path.exists()]
     return tomllib.loads(file.read_text())
@@ -66,7 +66,7 @@ def test_backup_survives_second_run(spegel_binary: Path, folder: Path):
     configure(spegel_binary, folder)
     assert _files(folder) == written
 
-    # A run with other settings must not mistake the files of the first run for an administrator's.
+    # A run with other settings must not take the files of the first run for an administrator's.
     configure(spegel_binary, folder, {"mirror-targets": "http://127.0.0.1:30020"})
     assert _files(folder / _BACKUP) == _EXISTING
     assert list(_hosts(folder)["host"]) == ["http://127.0.0.1:30020"]

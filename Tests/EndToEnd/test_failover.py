@@ -1,4 +1,4 @@
-"""A peer that fails while it serves a blob: another one takes over, and the client does not notice."""
+"""A peer fails while it serves a blob: another peer takes over without the client noticing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FAILURES = {"killed": _kill, "frozen": _freeze, "unplugged": _unplug}
 
 
 class _Holders:
-    """Nodes 1 and 3 hold an image with one big layer, behind slow links; the source registry is down."""
+    """Nodes 1 and 3 hold an image with one big layer, behind slow links; the upstream registry is down."""
 
     def __init__(self, lab: Lab, nodes: list[Node]):
         one, self.puller, three = nodes
@@ -45,14 +45,14 @@ class _Holders:
             holder.host.shape(150)  # the layer takes more than 3 s
 
     def fail_in_mid_blob(self, transfer: Callable[[], object], fail: Callable[[Node], None]):
-        """Starts a transfer to node 2, lets the holder fail that serves it, and returns what came of it."""
+        """Starts a transfer to node 2, makes the serving holder fail, and returns the result."""
         start = self.puller.host.received_bytes()
         sent = {holder: holder.host.sent_bytes() for holder in self.holders}
         result = self.puller.in_background(transfer)
         eventually(
             lambda: result.done() or self.puller.host.received_bytes() - start > _ENOUGH,
-            "the blob is under way", interval=0.01)
-        assert not result.done(), f"over before the failure: {result.exception() or result.result()}"
+            "the blob is in transfer", interval=0.01)
+        assert not result.done(), f"completed before the failure: {result.exception() or result.result()}"
         serving = max(self.holders, key=lambda holder: holder.host.sent_bytes() - sent[holder])
         [other] = [holder for holder in self.holders if holder is not serving]
         served_before = other.host.sent_bytes()
@@ -61,13 +61,13 @@ class _Holders:
         value = result.result()
         assert other.host.sent_bytes() - served_before > _LAYER // 4, "the other node sent the rest"
         received = self.puller.host.received_bytes() - start
-        assert received < 1.3 * _LAYER, "the transfer went on where it had stopped"
+        assert received < 1.3 * _LAYER, "the transfer resumed where it had stopped"
         return value
 
 
 @pytest.mark.parametrize("failure", _FAILURES)
-def test_response_goes_on_after_serving_node_failed(lab: Lab, nodes: list[Node], failure: str):
-    """For a client that would not ask again: all of the blob comes in one response."""
+def test_response_continues_after_serving_node_failed(lab: Lab, nodes: list[Node], failure: str):
+    """For a client that does not retry: the whole blob comes in one response."""
     holders = _Holders(lab, nodes)
     layer = holders.image.manifest().layers[0]
     path = blob_path(holders.image.repository, layer)

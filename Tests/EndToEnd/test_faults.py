@@ -1,9 +1,9 @@
-"""What goes wrong at a node that serves a blob costs a pull at most a few seconds, and never its success.
+"""A fault of a node that serves a blob costs a pull at most a few seconds, and never its success.
 
-Every case pulls a 40 MB layer by way of the CRI, over links of 100 Mbit/s. Where a good copy can still be reached, at
-a peer or at the source registry, the first attempt must work and be at most 3 s slower than without a fault. Only wrong
-bytes may cost one failed attempt, since only the end of a large blob tells. Where there is no good copy, the pull must
-fail within 5 s. The table at the end of the run says what each case took.
+Each test pulls a 40 MB layer through the CRI, over links of 100 Mbit/s. While a good copy is reachable, at a peer or at
+the upstream registry, the first attempt must succeed and be at most 3 s slower than without a fault. Only wrong bytes
+may cost one failed attempt, because only the end of a large blob reveals them. Without a good copy, the pull must fail
+within 5 s. The table at the end of the run has the durations of all tests.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from harness.spegel import METRICS_PORT
 
 _MOST_DELAY = 3.0
 _MOST_TO_FAIL = 5.0
-#: What containerd says when nobody has the content, or has it only in bad state.
+#: containerd's errors when no node has the content, or only corrupt content.
 _CLEAR = re.compile(r"connection refused|not found|unexpected commit digest|failed size validation|unexpected EOF")
-#: How often a pull is begun until the faulty one of two holders is the one that is asked.
+#: The number of pulls until the faulty one of two holders is asked.
 _DRAWS = 12
 
 
@@ -42,7 +42,7 @@ def _check(
 
     words = "; ".join(f"{seconds:.1f} s: {text}" for seconds, text in course.failures)
     if _expected(fault, other_holder, source):
-        assert works, f"a good copy can be reached, but: {words}"
+        assert works, f"a good copy is reachable, but: {words}"
         attempts = len(course.failures) + 1
         if fault.corrupting:
             assert attempts <= 2
@@ -50,11 +50,11 @@ def _check(
             assert attempts == 1, words
             assert course.seconds - faults.baseline <= _MOST_DELAY
         if other_holder:
-            assert not used_source, "the other holder has it, so nobody needs the source registry"
+            assert not used_source, "the other holder has it, so the upstream registry is not needed"
     else:
-        assert not works, "nobody has a good copy"
+        assert not works, "no node has a good copy"
         assert course.failures[0][0] <= _MOST_TO_FAIL, words
-        # A later attempt may have to fetch all of the blob to see that it is wrong.
+        # A later attempt may need the whole blob to find that it is wrong.
         assert all(seconds <= faults.baseline + _MOST_TO_FAIL for seconds, _ in course.failures[1:]), words
         assert all(_CLEAR.search(text) for _, text in course.failures), words
 
@@ -63,7 +63,7 @@ def _attempts(fault: Fault) -> int:
     return 2 if fault.corrupting else 1
 
 
-#: Whether another holder has the image, and whether the source registry is up.
+#: Whether another holder has the image, and whether the upstream registry is up.
 _surroundings = pytest.mark.parametrize(("other_holder", "source"), [
     pytest.param(True, True, id="all-up"), pytest.param(True, False, id="other-holder"),
     pytest.param(False, True, id="source"), pytest.param(False, False, id="nothing")])
@@ -93,7 +93,7 @@ def test_fault_in_mid_blob(faults: FaultLab, fault_table: Table, fault: Fault, o
 @_surroundings
 @pytest.mark.parametrize("fault", BEFORE_THE_BLOB, ids=_named)
 def test_fault_before_the_blob(faults: FaultLab, fault_table: Table, fault: Fault, other_holder: bool, source: bool):
-    """Which of two holders is asked first is left to chance, so the pull is begun anew until it is the faulty one."""
+    """The choice of the first holder is random, so the pull is repeated until it is the faulty one."""
     image = faults.image(other_holder)
     for _ in range(_DRAWS):
         faults.prepare(image, source)
@@ -105,10 +105,10 @@ def test_fault_before_the_blob(faults: FaultLab, fault_table: Table, fault: Faul
         if faults.failed_attempts() or course.failures or served[holder.name] == max(served.values()):
             _check(faults, fault_table, fault, other_holder, source, image, course)
             return
-    pytest.fail(f"the faulty holder was never asked, in {_DRAWS} pulls")
+    pytest.fail(f"the faulty holder was not asked in {_DRAWS} pulls")
 
 
-# The node's own Spegel: containerd asks it, so nothing but containerd's own fall-back helps.
+# The node's own Spegel: only containerd's own fallback can help.
 
 _PROBE_PERIOD = 1.0
 _PROBE_TIMEOUT = 1.0
@@ -123,9 +123,9 @@ def _is_alive(faults: FaultLab) -> bool:
 
 
 def _restart_when_not_alive(faults: FaultLab) -> float:
-    """Does what a kubelet does: probes, and starts anew what has failed the probe some times in a row.
+    """Acts like a kubelet: probes, and restarts a container after several failed probes in a row.
 
-    Returns how long that took.
+    Returns the duration.
     """
     begin, failures = time.monotonic(), 0
     while failures < _PROBE_FAILURES:
@@ -142,7 +142,7 @@ def _restart_when_not_alive(faults: FaultLab) -> float:
         ("killed", "before", True), ("killed", "mid-blob", True), ("killed", "mid-blob", False),
         ("frozen", "before", True), ("frozen", "mid-blob", True)])
 def test_own_spegel_fails(faults: FaultLab, fault_table: Table, fault: str, when: str, source: bool):
-    """containerd asks nobody but its own Spegel and the source registry, so only the latter has the rest."""
+    """containerd asks only its own Spegel and the upstream registry, so only the latter has the rest."""
     image = faults.shared
     faults.prepare(image, source)
     probed = 0.0

@@ -1,4 +1,4 @@
-"""The laboratory itself, without a Spegel: what the other tests take for granted must hold."""
+"""The lab itself, without a Spegel: the assumptions of the other tests."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_images_are_reproducible(tmp_path: Path):
     assert first.digest != build(tmp_path / "c", "registry.lab:5000", "lab/other", index=True).digest
 
 
-def test_nothing_is_left_behind(lab: Lab):
+def test_lab_removes_everything(lab: Lab):
     nodes = lab.add_nodes(2)
     processes = [node.containerd.process for node in nodes]
     prefix = lab.network.prefix

@@ -1,4 +1,4 @@
-"""A node's identity is its key, which lies in its data folder and outlives the process."""
+"""A node's identity is its key, which is in its data folder and survives a restart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_identity_survives_restart(lab: Lab, nodes: list[Node]):
     one.spegel.wait_until_ready()
     assert key.read_bytes() == before
 
-    # Node 2 starts anew and knows nobody but node 1, by its old id: any other would end the handshake.
+    # Node 2 restarts and knows only node 1, by its old id. Any other id would fail the handshake.
     two.spegel.process.kill()
     two.spegel.options["static-bootstrap-peers"] = f"/ip4/{one.host.address}/tcp/{ROUTER_PORT}/p2p/{peer_id}"
     two.spegel.start()
@@ -35,7 +35,7 @@ def test_identity_survives_restart(lab: Lab, nodes: list[Node]):
 
 
 def test_killed_node_comes_back(lab: Lab, nodes: list[Node]):
-    """After a crash, what the node holds is found again although nothing changed in its containerd."""
+    """After a crash, the node's content is found again without a change in its containerd."""
     one, two, three = nodes
     image = lab.push("lab/app", index=True)
     lab.share(image, [one])

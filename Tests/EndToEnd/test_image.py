@@ -1,4 +1,4 @@
-"""The container image, as `make image` makes it: what is in it, and that it runs under a real containerd and runc."""
+"""The container image of `make image`: its content, and that it runs under a real containerd and runc."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ARCHIVE = _ROOT / ".build/image.tar"
 def image() -> dict:
     """The image's manifest."""
     if not _ARCHIVE.exists():
-        pytest.fail("there is no image: `make image` makes it", pytrace=False)
+        pytest.fail("image not found: run `make image`", pytrace=False)
     index = json.loads((_LAYOUT / "index.json").read_text())
     return json.loads(_blob(index["manifests"][0]).read_text())
 
@@ -43,7 +43,7 @@ def _entries(image: dict) -> list[tarfile.TarInfo]:
     return entries
 
 
-def test_holds_the_program_and_nothing_that_is_not_needed(image: dict) -> None:
+def test_contains_only_the_program(image: dict) -> None:
     files = {entry.name for entry in _entries(image) if entry.isfile()}
     assert {"spegel", "etc/ssl/certs/ca-certificates.crt", "usr/share/doc/spegel/sbom.spdx.json"} <= files
     documents = {name for name in files if name.startswith("usr/share/doc/spegel/")}
@@ -52,13 +52,13 @@ def test_holds_the_program_and_nothing_that_is_not_needed(image: dict) -> None:
     assert sum(layer["size"] for layer in image["layers"]) <= 25_000_000
 
 
-def test_the_dockerfile_builds_where_the_program_says_nothing_of_it() -> None:
-    """scripts/image refuses a program that contains the folder it was built in."""
+def test_dockerfile_builds_in_a_folder_whose_path_is_not_in_the_program() -> None:
+    """scripts/image rejects a program that contains the path of its build folder."""
     [folder] = re.findall(r"^WORKDIR (\S+)$", (_ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert folder.encode() not in (_ROOT / ".build/release/spegel").read_bytes()
 
 
-def test_names_its_parts(image: dict) -> None:
+def test_lists_its_packages(image: dict) -> None:
     config = json.loads(_blob(image["config"]).read_text())
     labels = config["config"]["Labels"]
     version = run([_ROOT / ".build/release/spegel", "version"]).split()[-1]
@@ -71,7 +71,7 @@ def test_names_its_parts(image: dict) -> None:
     assert all(part["versionInfo"] not in ("", "unknown") for part in parts["packages"])
 
 
-def test_comes_out_the_same_again(image: dict) -> None:
+def test_is_reproducible(image: dict) -> None:
     digests = set()
     for _ in range(2):
         run([_ROOT / "scripts/image"], timeout=120)
@@ -79,7 +79,7 @@ def test_comes_out_the_same_again(image: dict) -> None:
     assert len(digests) == 1
 
 
-def test_is_a_node_under_runc(lab: Lab, spegel_binary: Path, image: dict) -> None:
+def test_runs_under_runc(lab: Lab, spegel_binary: Path, image: dict) -> None:
     first, second = lab.add_nodes(2)
     lab.add_spegels([first], spegel_binary)
     pushed = lab.push("from/a/container")
@@ -93,7 +93,7 @@ def test_is_a_node_under_runc(lab: Lab, spegel_binary: Path, image: dict) -> Non
     flags = ["--snapshotter", snapshotter(), "--net-host", "--read-only", "--runc-root", second.directory / "runc"]
     for source, target in mounts.items():
         flags += ["--mount", f"type=bind,src={source},dst={target},options=rbind:ro"]
-    # A folder of its own for the identity, as the chart's emptyDir.
+    # A folder of its own for the identity, like the chart's emptyDir.
     data = second.directory / "data"
     data.mkdir()
     flags += ["--mount", f"type=bind,src={data},dst=/var/lib/spegel,options=rbind:rw"]

@@ -1,4 +1,4 @@
-"""How a node ends, and how it refuses to start."""
+"""How a node ends, and how it rejects invalid settings."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness.spegel import METRICS_PORT, REGISTRY_PORT, ROUTER_PORT, blob_path, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_signal_ends_a_node(nodes: list[Node], number: signal.Signals):
+def test_signal_ends_node(nodes: list[Node], number: signal.Signals):
     process = nodes[0].spegel.process
     process.signal(number)
     assert process.wait(timeout=5) == 0
 
 
-def test_transfer_is_finished_before_a_node_ends(lab: Lab, nodes: list[Node]):
+def test_node_completes_transfer_before_it_ends(lab: Lab, nodes: list[Node]):
     one, two, _ = nodes
     image = lab.push("lab/big", layer_sizes=(10_000_000,))
     lab.share(image, [one])
@@ -41,8 +41,8 @@ def test_transfer_is_finished_before_a_node_ends(lab: Lab, nodes: list[Node]):
     assert one.spegel.process.wait(timeout=5) == 0
 
 
-def test_containerd_comes_back(lab: Lab, nodes: list[Node]):
-    """A node outlives its containerd, and knows what changed meanwhile."""
+def test_node_survives_restart_of_containerd(lab: Lab, nodes: list[Node]):
+    """A node survives a restart of its containerd, and learns what changed meanwhile."""
     one, two, _ = nodes
     first, second = lab.push("lab/app", tag="1"), lab.push("lab/app", tag="2")
     lab.share(first, [one])
@@ -78,7 +78,7 @@ _MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
-def test_mistake_is_named(lab: Lab, spegel_binary: Path, mistake: str):
+def test_error_names_mistake(lab: Lab, spegel_binary: Path, mistake: str):
     options, culprit = _MISTAKES[mistake]
     [node] = lab.add_nodes(1)
     lab.prepare_spegels([node], spegel_binary)
@@ -87,7 +87,7 @@ def test_mistake_is_named(lab: Lab, spegel_binary: Path, mistake: str):
     _assert_clear(output, culprit)
 
 
-def test_port_in_use_is_named(nodes: list[Node], tmp_path: Path):
+def test_error_names_port_in_use(nodes: list[Node], tmp_path: Path):
     spegel = nodes[0].spegel
     free = {"registry-addr": ":6000", "router-addr": ":6001", "metrics-addr": ":6090"}
     ports = {"registry-addr": REGISTRY_PORT, "router-addr": ROUTER_PORT, "metrics-addr": METRICS_PORT}
@@ -99,7 +99,7 @@ def test_port_in_use_is_named(nodes: list[Node], tmp_path: Path):
     assert nodes[0].spegel.is_ready()
 
 
-def test_unknown_command_is_named(spegel_binary: Path):
+def test_error_names_unknown_command(spegel_binary: Path):
     code, output = _run_to_failure([spegel_binary, "telepathy"])
     assert code in (1, 64), output
     _assert_clear(output, "telepathy")
@@ -111,7 +111,7 @@ def test_unknown_command_is_named(spegel_binary: Path):
     {"mirrored-registries": "ftp://registry.lab"},
     {"resolve-tags": "perhaps"},
 ], ids=lambda mistake: next(iter(mistake)))
-def test_mistake_of_configuration_is_named(spegel_binary: Path, tmp_path: Path, mistake: dict[str, str]):
+def test_error_names_mistake_of_configuration(spegel_binary: Path, tmp_path: Path, mistake: dict[str, str]):
     [culprit] = mistake.values()
     code, output = _run_to_failure([spegel_binary, "configuration", *flags({
         "log-level": "error",
@@ -122,7 +122,7 @@ def test_mistake_of_configuration_is_named(spegel_binary: Path, tmp_path: Path, 
     })])
     assert code in (1, 64), output
     _assert_clear(output, culprit)
-    assert not list(tmp_path.iterdir()), "nothing is written before all is found right"
+    assert not list(tmp_path.iterdir()), "nothing is written before all settings are valid"
 
 
 def _run_to_failure(command: list[str | os.PathLike]) -> tuple[int, str]:
@@ -132,7 +132,7 @@ def _run_to_failure(command: list[str | os.PathLike]) -> tuple[int, str]:
 
 
 def _assert_clear(output: str, culprit: str) -> None:
-    """One line says what is wrong, and names it; a line or two on how to get help may follow."""
+    """One line names the mistake; one or two lines about help may follow."""
     help_starts = ("Usage:", "See '", "Help:")
     lines = [line for line in output.splitlines() if line.strip() and not line.strip().startswith(help_starts)]
     assert len(lines) == 1, output

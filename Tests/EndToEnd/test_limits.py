@@ -1,4 +1,4 @@
-"""What is beyond a limit waits, and is never turned away to the source registry."""
+"""Transfers above a limit are queued, and never sent to the upstream registry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.spegel import METRICS_PORT
     "options",
     [{"max-uploads": "1"}, {"max-downloads": "1"}, {"upload-rate": "8MB"}, {"download-rate": "80Mbit/s"}],
     ids=lambda options: next(iter(options)))
-def test_pulls_wait_for_their_turn(lab: Lab, spegel_binary: Path, options: dict[str, str]):
+def test_queues_pulls_above_limit(lab: Lab, spegel_binary: Path, options: dict[str, str]):
     one, two, three = nodes = lab.add_nodes(3)
     lab.add_spegels(nodes, spegel_binary, options)
     image = lab.push("lab/app", layer_sizes=(4_000_000, 3_000_000, 2_000_000))

@@ -1,4 +1,4 @@
-"""What a node tells of itself: metrics, health, logs, the API of the page, its settings."""
+"""A node's metrics, health, logs, the API of the page and settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.spegel import METRICS_PORT, REGISTRY_PORT, blob_path, manifest_path
 
 
 def _metrics(node: Node) -> dict[str, float]:
-    """The samples of a node by their names with their labels."""
+    """The samples of a node by name with labels."""
     answer = node.spegel.request("GET", "/metrics", port=METRICS_PORT)
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
@@ -63,7 +63,7 @@ def test_metrics(lab: Lab, nodes: list[Node]):
     assert sent["spegel_advertised_keys"] >= 4
     assert sent[f"spegel_advertised_image_tags{name}"] == 1
 
-    # Whatever clients ask for, nothing of it becomes a label.
+    # No text of a request becomes a label.
     before = len(_metrics(three))
     for number in range(60):
         three.spegel.request(("GET", "HEAD", "BREW")[number % 3], f"/v2/x/manifests/{number}?ns=r{number}.example")
@@ -117,7 +117,7 @@ def test_debug_api(lab: Lab, nodes: list[Node]):
     assert one.spegel.request("GET", "/metrics", port=METRICS_PORT).status == 200
 
 
-def test_a_lone_node_is_ready_and_says_so(lab: Lab, spegel_binary: Path):
+def test_lone_node_is_ready_and_reports_it(lab: Lab, spegel_binary: Path):
     [node] = lab.add_nodes(1)
     lab.add_spegels([node], spegel_binary)
     for port in (REGISTRY_PORT, METRICS_PORT):
@@ -127,7 +127,7 @@ def test_a_lone_node_is_ready_and_says_so(lab: Lab, spegel_binary: Path):
 
 
 def test_drain_and_second_signal(lab: Lab, nodes: list[Node]):
-    """The first SIGTERM lets transfers end and turns /readyz; the second ends the process at once."""
+    """The first SIGTERM lets transfers end and changes /readyz; the second ends the process at once."""
     one, two, _ = nodes
     image = lab.push("lab/big", layer_sizes=(20_000_000,))
     lab.share(image, [one])
@@ -142,7 +142,7 @@ def test_drain_and_second_signal(lab: Lab, nodes: list[Node]):
             lambda: (found := one.spegel.request("GET", "/readyz", port=METRICS_PORT)).status == 503 and found,
             "node1 is no longer ready")
         assert b"shutting down" in answer.body
-        eventually(lambda: not _listens(one), "node1 accepts no more")
+        eventually(lambda: not _listens(one), "node1 accepts no more connections")
         assert one.spegel.process.is_running
         one.spegel.process.signal(signal.SIGTERM)
         assert one.spegel.process.wait(timeout=5) == 128 + signal.SIGTERM
@@ -159,7 +159,7 @@ def _listens(node: Node) -> bool:
 
 def test_log_lines(lab: Lab, spegel_binary: Path):
     nodes = lab.add_nodes(2)
-    # Lines are JSON where nobody has chosen and no terminal is.
+    # Lines are JSON by default, without a terminal.
     lab.add_spegels(nodes, spegel_binary, {"log-format": None})
     one, two = nodes
     image = lab.push("lab/app")
@@ -176,14 +176,14 @@ def test_log_lines(lab: Lab, spegel_binary: Path):
         assert line["level"] in ("DEBUG", "INFO"), line
     mirrored = [line for line in lines if line["msg"] == "mirrored request" and line["outcome"] == "complete"]
     layer = image.manifest().layers[0]
-    # The laboratory has asked for heads before.
+    # The lab has sent HEAD requests before.
     [line] = [line for line in mirrored if line["key"] == layer and line["bytes"] > 0]
     assert line["registry"] == registry.NAME and line["repository"] == image.repository
     assert line["peer"] == one.spegel.peer_id() and line["address"] == f"{one.host.address}:{REGISTRY_PORT}"
     assert line["bytes"] == image.manifest().blobs[layer] and line["duration"].endswith("ms")
 
 
-def test_settings_and_where_they_come_from(spegel_binary: Path, tmp_path: Path):
+def test_prints_settings_with_their_sources(spegel_binary: Path, tmp_path: Path):
     file = tmp_path / "spegel.yaml"
     file.write_text('# for all nodes\nrouter-addr: ":6001"\nmirrored-registries:\n  - https://docker.io\nmirror-targets: []\n')
 

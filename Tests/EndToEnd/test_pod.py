@@ -8,8 +8,8 @@ from harness.lab import Lab
 from harness.node import Node
 from harness.process import eventually
 
-#: Root without a capability and without a way to gain one. The folder of the socket, in which the content folder lies
-#: here, is mounted for reading.
+#: Root without capabilities and without a way to gain any. The folder of the socket, which contains the content folder
+#: here, is mounted read-only.
 _CONFINED = """
 folder=$0
 mount --make-rprivate / && mount --bind "$folder" "$folder" && mount -o remount,bind,ro "$folder" || exit 9
@@ -21,7 +21,7 @@ def _confine(node: Node) -> None:
     node.spegel.launcher = ["sh", "-c", _CONFINED, node.containerd.socket.parent]
 
 
-def test_a_confined_node_shares_and_outlives_its_containerd(lab: Lab, spegel_binary: Path):
+def test_confined_node_shares_and_survives_restart_of_containerd(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.prepare_spegels(nodes, spegel_binary)
     for node in nodes:
@@ -36,7 +36,7 @@ def test_a_confined_node_shares_and_outlives_its_containerd(lab: Lab, spegel_bin
 
     first, second = lab.push("lab/app", tag="1"), lab.push("lab/app", tag="2")
     lab.share(first, [one])
-    # The socket that comes next is another one under the same name.
+    # The next socket is another one under the same name.
     one.containerd.process.stop()
     one.containerd.start()
     one.containerd.wait_until_ready()

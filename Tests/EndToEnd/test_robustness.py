@@ -1,4 +1,4 @@
-"""Nothing that clients and strangers do brings a node down or stays with it."""
+"""No client and no stranger can bring a node down or make it leak resources."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _NOISE_SECONDS = float(os.environ.get("SPEGEL_E2E_NOISE_SECONDS", "30"))
 
 
 def _possessions(node: Node) -> dict[str, int]:
-    """What a node has open: descriptors of its Spegel, and connections from or to the Spegel's ports."""
+    """The open descriptors of a node's Spegel, and the connections from or to the Spegel's ports."""
     ports = (f":{REGISTRY_PORT} ", f":{ROUTER_PORT} ")
     connections = [line for line in node.host.sockets() if any(port in line + " " for port in ports)]
     return {"descriptors": node.spegel.process.descriptors(), "connections": len(connections)}
 
 
 def _settled(node: Node, before: dict[str, int]) -> None:
-    """Waits until a node has nothing more open than before."""
+    """Waits until a node has no more open resources than before."""
     last: dict[str, int] = {}
 
     def is_settled() -> bool:
@@ -44,7 +44,7 @@ def _settled(node: Node, before: dict[str, int]) -> None:
 
 
 def _download(node: Node, path: str, limit: int | None = None, reset: bool = False) -> int:
-    """Downloads from the node's mirror, or leaves after `limit` bytes: politely, or with a reset."""
+    """Downloads from the node's mirror, or leaves after `limit` bytes: in order, or with a reset."""
     received = 0
     with node.host.connect("127.0.0.1", REGISTRY_PORT, timeout=20) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: mirror\r\nConnection: close\r\n\r\n".encode())
@@ -61,7 +61,7 @@ def _download(node: Node, path: str, limit: int | None = None, reset: bool = Fal
 
 
 @pytest.mark.parametrize("through", ["mirror", "holder"])
-def test_aborted_downloads_leave_nothing_behind(lab: Lab, nodes: list[Node], through: str):
+def test_aborted_downloads_leak_nothing(lab: Lab, nodes: list[Node], through: str):
     one, two, three = nodes
     image = lab.push("lab/big", layer_sizes=(30_000_000,))
     lab.share(image, [one])
@@ -71,13 +71,13 @@ def test_aborted_downloads_leave_nothing_behind(lab: Lab, nodes: list[Node], thr
     asked = {"mirror": two, "holder": one}[through]
 
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as workers:
-        # What a node keeps open on purpose, such as idle connections to its peers, is open before.
+        # Resources that a node keeps open on purpose, such as idle connections to peers, are open before.
         for received in workers.map(lambda _: _download(asked, path), range(_WORKERS)):
             assert received > image.manifest().blobs[layer]
         time.sleep(1)
         before = {node.name: _possessions(node) for node in (one, two)}
 
-        # From none of the answer to a good part of it.
+        # From no part of the response to a good part of it.
         limits = [(0, 1, 100_000, 3_000_000)[number % 4] for number in range(_ABORTS)]
         resets = [number % 3 == 0 for number in range(_ABORTS)]
         list(workers.map(lambda limit, reset: _download(asked, path, limit, reset), limits, resets))
@@ -89,7 +89,7 @@ def test_aborted_downloads_leave_nothing_behind(lab: Lab, nodes: list[Node], thr
 
 
 def _noise(generator: random.Random) -> list[bytes]:
-    """What one stranger says: mere bytes, or something that starts out right."""
+    """The input of one stranger: random bytes, or a valid start."""
     rubbish = generator.randbytes(generator.choice((1, 3, 64, 1500, 70_000)))
     multistream = b"\x13/multistream/1.0.0\n"
     beginnings: list[list[bytes]] = [
@@ -108,7 +108,7 @@ def _noise(generator: random.Random) -> list[bytes]:
 
 
 def _pester(node: Node, port: int, seed: str, until: float) -> int:
-    """Opens one connection after another and makes noise on each; returns how many."""
+    """Opens connections in sequence and sends noise on each; returns their number."""
     generator = random.Random(seed)
     connections = 0
     while time.monotonic() < until:
@@ -125,7 +125,7 @@ def _pester(node: Node, port: int, seed: str, until: float) -> int:
     return connections
 
 
-def test_random_bytes_at_both_ports(lab: Lab, nodes: list[Node]):
+def test_survives_random_bytes_at_both_ports(lab: Lab, nodes: list[Node]):
     one, two, _ = nodes
     image = lab.push("lab/app", index=True)
     lab.share(image, [one])

@@ -1,4 +1,4 @@
-"""Nodes get from each other what one of them has, and from the source registry what none has."""
+"""Nodes get content from each other if one of them has it, otherwise from the upstream registry."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def test_image_is_shared_without_source_registry(lab: Lab, nodes: list[Node], cl
     total = image.size + image.manifest().total_bytes
     lab.share(image, [one], client)
     asked = {request.path.split("/")[-1] for request in lab.registry.requests(one.host)}
-    assert image.digests() <= asked, "node 1 had nobody but the source registry"
-    eventually(lambda: one.source_bytes() == total, "node 1 has counted what came from there")
+    assert image.digests() <= asked, "node 1 had only the upstream registry"
+    eventually(lambda: one.source_bytes() == total, "node 1 has counted the bytes from there")
 
-    # A mirror that has the image is asked first, and the source registry not at all.
+    # A mirror with the image is asked first, and the upstream registry not at all.
     two.pull(image.name(by), client)
     assert two.holds(image)
     assert not lab.registry.requests(two.host)
@@ -56,7 +56,7 @@ def test_image_with_media_types_of_docker(lab: Lab, nodes: list[Node], index: bo
 @pytest.mark.every_containerd
 @pytest.mark.parametrize("path", [None, "/nonexistent/content"], ids=["not-given", "absent"])
 def test_content_is_served_without_its_folder(lab: Lab, spegel_binary: Path, path: str | None):
-    """As where the folder is not mounted: content is read over gRPC."""
+    """As without a mount of the folder: content is read over gRPC."""
     one, two = nodes = lab.add_nodes(2)
     lab.add_spegels(nodes, spegel_binary, {"containerd-content-path": path})
     image = lab.push("lab/app", index=True, layer_sizes=(6_000_000, 20_000))
@@ -67,7 +67,7 @@ def test_content_is_served_without_its_folder(lab: Lab, spegel_binary: Path, pat
 
 
 def test_content_held_at_start_is_shared(lab: Lab, spegel_binary: Path):
-    """What a containerd held before its Spegel started, pulled with no mirror at all, is advertised."""
+    """Content that a containerd had before its Spegel started, pulled without a mirror, is advertised."""
     one, two = nodes = lab.add_nodes(2)
     image = lab.push("lab/app", index=True)
     one.pull(image.by_tag)
@@ -79,7 +79,7 @@ def test_content_held_at_start_is_shared(lab: Lab, spegel_binary: Path):
 
 
 def test_two_images_with_the_same_layers_share_them(lab: Lab, nodes: list[Node]):
-    """Only what no peer has comes from the source registry: the rest is found by digest."""
+    """Only content that no peer has comes from the upstream registry; the rest is found by digest."""
     one, two, _ = nodes
     first = lab.push("lab/app", tag="1")
     second = lab.push("lab/app", tag="2", layers_of=first, layer_sizes=(400_000,))
@@ -113,11 +113,11 @@ def test_index_with_one_platform_present(lab: Lab, nodes: list[Node]):
     asked = {request.path.split("/")[-1] for request in lab.registry.requests(three.host)}
     # ctr 2.1 fetches the manifests and configurations of all platforms, so node 1 may have had those.
     assert set(image.manifest(FOREIGN).layers) <= asked
-    assert image.digest not in asked, "the index was with the peers"
+    assert image.digest not in asked, "peers have the index"
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_image_that_nobody_has(lab: Lab, nodes: list[Node], client: str):
+def test_missing_image(lab: Lab, nodes: list[Node], client: str):
     node = nodes[1]
     image = lab.push("lab/app", index=True)
     lab.registry.stop()
@@ -141,15 +141,15 @@ def test_image_deleted_on_its_holder(lab: Lab, nodes: list[Node]):
     lab.share(image, [one])
     one.containerd.remove_all_images()
 
-    # At once, while the network may still believe that node 1 has it.
+    # At once, while the network may still list node 1 as a provider.
     two.pull(image.by_tag)
     assert two.holds(image)
     asked = {request.path.split("/")[-1] for request in lab.registry.requests(two.host)}
     assert set(image.manifest().blobs) <= asked
 
     assert not one.containerd.content()
-    eventually(lambda: _answers_nothing(one, image), "node 1 answers 404 for what it held")
-    # Node 2 holds it now: the record of node 1 must not stand in the way.
+    eventually(lambda: _answers_not_found(one, image), "node 1 answers 404 for the deleted image")
+    # Node 2 has it now. The record of node 1 must not prevent its use.
     eventually(lambda: two.serves(image), "Spegel on node2 serves the image")
     eventually(lambda: three.sees(image), "Spegel on node3 finds the image")
     lab.registry.stop()
@@ -157,7 +157,7 @@ def test_image_deleted_on_its_holder(lab: Lab, nodes: list[Node]):
     assert three.holds(image)
 
 
-def _answers_nothing(node: Node, image: Image) -> bool:
+def _answers_not_found(node: Node, image: Image) -> bool:
     paths = [manifest_path(image.repository, image.tag)]
     paths += [manifest_path(image.repository, digest) for digest in image.manifest_digests()]
     paths += [blob_path(image.repository, digest) for digest in image.manifest().blobs]
@@ -165,7 +165,7 @@ def _answers_nothing(node: Node, image: Image) -> bool:
 
 
 def test_tag_needs_its_registry(lab: Lab, nodes: list[Node]):
-    """A tag is a name at one registry: without `ns`, or with another one, there is no such image."""
+    """A tag is a name at one registry: without `ns`, or with another one, the image does not exist."""
     one, two, _ = nodes
     image = lab.push("lab/app")
     lab.share(image, [one])

@@ -1,4 +1,4 @@
-"""A node follows what its containerd holds, shares what it is told to share, and says what keeps it from sharing."""
+"""A node follows its containerd's content, shares what its settings allow, and reports obstacles to sharing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _warnings(node: Node) -> list[str]:
 
 @pytest.mark.every_containerd
 def test_imported_image_is_shared(lab: Lab, nodes: list[Node]):
-    """As on air-gapped nodes and with k3s: nothing says from which registry the content is."""
+    """As on air-gapped nodes and with k3s: the content has no source registry."""
     one, two, three = nodes
     image = images.build(lab.directory, registry.NAME, "lab/imported", index=True)
     archive = lab.directory / "imported.tar"
@@ -50,7 +50,7 @@ def test_imported_image_is_shared(lab: Lab, nodes: list[Node]):
 @pytest.mark.every_containerd
 @pytest.mark.parametrize("client", ["ctr", "cri"])
 def test_blob_is_shared_as_soon_as_it_is_committed(lab: Lab, nodes: list[Node], client: str):
-    """With containerd 2.x while the pull goes on; with older ones, which do not tell, with the image."""
+    """With containerd 2.x during the pull; with older ones, which send no event, with the image."""
     one, two, _ = nodes
     image = lab.push("lab/growing", layer_sizes=(20_000, 12_000_000))
     sizes = image.manifest().blobs
@@ -60,14 +60,14 @@ def test_blob_is_shared_as_soon_as_it_is_committed(lab: Lab, nodes: list[Node], 
     if lab.installation.major >= 2:
         path = blob_path(image.repository, small)
         eventually(lambda: _status(two, path) == 200, "node 2 finds the first layer", timeout=10)
-        assert not pull.done(), "the pull was over before its first layer was found"
+        assert not pull.done(), "the pull ended before its first layer was found"
         assert _status(two, blob_path(image.repository, large)) == 404
     pull.result()
     lab.wait_until_seen(image)
 
 
 @pytest.mark.every_containerd
-def test_other_registries_are_kept_back(lab: Lab, spegel_binary: Path):
+def test_withholds_other_registries(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.prepare_spegels(nodes, spegel_binary, {"mirrored-registries": "https://docker.io"})
     for node in nodes:
@@ -77,7 +77,7 @@ def test_other_registries_are_kept_back(lab: Lab, spegel_binary: Path):
     image = lab.push("lab/foreign", layer_sizes=(20_000, 3_000_000))
     lab.registry.host.shape(20)
     pull = one.in_background(lambda: one.pull(image.by_tag, "cri"))
-    # Without `ns` nothing says which registry is meant, so only what node 1 advertises decides.
+    # Without `ns` the registry is unknown, so only node 1's advertising decides.
     paths = [path.partition("?")[0] for path in _blobs(image)]
     last = None
     while last is None or time.monotonic() < last + 4:
@@ -90,13 +90,13 @@ def test_other_registries_are_kept_back(lab: Lab, spegel_binary: Path):
     assert _status(one, _blobs(image)[0]) == 404
 
 
-def test_filtered_tags_are_kept_back(lab: Lab, spegel_binary: Path):
+def test_withholds_filtered_tags(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.add_spegels(nodes, spegel_binary, {"registry-filters": ":hidden$,^nobody/[a-z]{2,3}/"})
     shown, hidden = lab.push("lab/app", tag="shown"), lab.push("lab/app", tag="hidden")
     lab.share(shown, [one])
     one.pull(hidden.by_tag, "cri")
-    # By digest it is shared: under that name it has no tag.
+    # By digest it is shared, because it has no tag then.
     path = manifest_path(hidden.repository, hidden.digest)
     eventually(lambda: _status(two, path) == 200, "node 2 finds the hidden image by digest")
     for node in nodes:
@@ -104,7 +104,7 @@ def test_filtered_tags_are_kept_back(lab: Lab, spegel_binary: Path):
         assert _status(node, manifest_path(shown.repository, shown.tag)) == 200
 
 
-def test_tags_may_be_left_out(lab: Lab, spegel_binary: Path):
+def test_shares_digests_without_tags(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.add_spegels(nodes, spegel_binary, {"resolve-tags": "false"})
     image = lab.push("lab/app")
@@ -124,19 +124,19 @@ def test_collected_content_is_withdrawn(lab: Lab, nodes: list[Node]):
     one.containerd.remove_all_images()
     paths = [manifest_path(image.repository, image.tag), *_blobs(image), *_blobs(other)]
     eventually(lambda: all(_status(two, path) == 404 for path in paths), "node 2 no longer finds the image", timeout=10)
-    # Not only is it gone: it is no longer advertised either, although nobody tells of the collection.
+    # It is also no longer advertised, although the collection sends no event.
     digests = len({*image.digests(), *other.digests()})
     eventually(lambda: f"withdrawn=-{digests} " in one.spegel.log.read_text(), "all digests are withdrawn", timeout=10)
 
 
 @pytest.mark.every_containerd
-def test_containerd_is_not_there_at_start(lab: Lab, spegel_binary: Path):
-    """Its content is shared from the folder meanwhile, and the rest is caught up on when it comes."""
+def test_node_starts_without_containerd(lab: Lab, spegel_binary: Path):
+    """Its content is shared from the folder, and the rest when containerd is available."""
     one, two = nodes = lab.add_nodes(2)
     image = lab.push("lab/app")
     one.pull(image.by_tag)
     one.containerd.process.kill()
-    # Without a choice of registries; content whose origin nobody knows is not advertised otherwise.
+    # Without a filter of registries. With one, content of unknown origin is not advertised.
     lab.prepare_spegels(nodes, spegel_binary, {"mirrored-registries": None})
     for node in nodes:
         node.spegel.start()
@@ -157,7 +157,7 @@ def test_containerd_is_not_there_at_start(lab: Lab, spegel_binary: Path):
 
 
 @pytest.mark.every_containerd
-def test_containerd_is_away_for_a_while(lab: Lab, nodes: list[Node]):
+def test_containerd_is_down_for_a_while(lab: Lab, nodes: list[Node]):
     one, two, _ = nodes
     first, second = lab.push("lab/app", tag="1"), lab.push("lab/app", tag="2")
     lab.share(first, [one])
@@ -170,7 +170,7 @@ def test_containerd_is_away_for_a_while(lab: Lab, nodes: list[Node]):
     one.containerd.start()
     one.containerd.wait_until_ready()
     one.pull(second.by_tag)
-    # The longest wait between two tries is 10 s.
+    # The maximum delay between two retries is 10 s.
     eventually(lambda: one.serves(second), "Spegel on node1 serves the new image", timeout=20)
     lab.wait_until_seen(second)
     assert len(_warnings(one)) == 1, _warnings(one)
@@ -184,7 +184,7 @@ def _restart(node: Node, settings: Settings) -> None:
 
 
 @pytest.mark.every_containerd
-def test_containerd_that_is_not_set_up_is_told_once(lab: Lab, spegel_binary: Path):
+def test_warns_once_about_containerd_that_is_not_set_up(lab: Lab, spegel_binary: Path):
     [node] = lab.add_nodes(1)
     _restart(node, Settings(config_path=False, discard_unpacked_layers=True))
     lab.prepare_spegels([node], spegel_binary)
@@ -203,7 +203,7 @@ def test_containerd_that_is_not_set_up_is_told_once(lab: Lab, spegel_binary: Pat
     code, output = node.spegel.run_to_failure({"strict": "true", "log-level": "error"}, timeout=30)
     assert code == 1, output
     assert warning[0].partition("containerd is not set up")[2] in output
-    # Set up as it should be, there is nothing to tell.
+    # With a correct set-up there is no warning.
     _restart(node, Settings())
     node.spegel.log.write_text("")
     node.spegel.options["strict"] = "true"
@@ -214,7 +214,7 @@ def test_containerd_that_is_not_set_up_is_told_once(lab: Lab, spegel_binary: Pat
 
 
 @pytest.mark.every_containerd
-def test_other_content_folder_is_told(lab: Lab, spegel_binary: Path):
+def test_warns_about_foreign_content_folder(lab: Lab, spegel_binary: Path):
     one, two = lab.add_nodes(2)
     for node in (one, two):
         node.pull(lab.push(f"lab/{node.name}").by_tag)
@@ -236,7 +236,7 @@ def test_containerd_without_kubernetes_is_fine(lab: Lab, spegel_binary: Path):
     assert not _warnings(node)
 
 
-def test_mistaken_filter_is_named(lab: Lab, spegel_binary: Path):
+def test_error_names_invalid_filter(lab: Lab, spegel_binary: Path):
     [node] = lab.add_nodes(1)
     lab.prepare_spegels([node], spegel_binary)
     code, output = node.spegel.run_to_failure({"registry-filters": "^docker.io/(a"}, timeout=15)

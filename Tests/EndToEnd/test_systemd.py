@@ -1,4 +1,4 @@
-"""The systemd unit, started as docs/bare-metal.md says."""
+"""The systemd unit, started as in docs/bare-metal.md."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def _started(lab: Lab, node, binary: Path, settings: str, binds: dict[str, Path]
     )
     with closing(systemd):
         systemd.wait_until_ready()
-        # Returns when the node has said that it has started.
+        # Returns when the node has reported its start.
         systemd.control("enable", "--now", "spegel")
         yield systemd
 
 
-def test_the_unit_has_no_mistakes(spegel_binary: Path, tmp_path: Path) -> None:
+def test_unit_is_valid(spegel_binary: Path, tmp_path: Path) -> None:
     unit = tmp_path / "spegel.service"
     unit.write_text(_UNIT.read_text().replace("/usr/local/bin/spegel", str(spegel_binary)))
     assert run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", unit]) == ""
 
 
-def test_a_node_with_containerd(lab: Lab, spegel_binary: Path) -> None:
+def test_node_with_containerd(lab: Lab, spegel_binary: Path) -> None:
     first, second = lab.add_nodes(2)
     lab.add_spegels([first], spegel_binary)
     image = lab.push("under/systemd", layer_sizes=[3_000_000])
@@ -53,7 +53,7 @@ CONTAINERD_REGISTRY_CONFIG_PATH=/run/containerd/certs.d
         second.pull(image.by_tag)
         assert second.holds(image)
 
-        # One that no longer moves is killed and started again.
+        # A hanging process is killed and restarted.
         systemd.write("/run/systemd/system/spegel.service.d/soon.conf", "[Service]\nWatchdogSec=2\n")
         systemd.control("daemon-reload")
         systemd.control("restart", "spegel")
@@ -62,7 +62,7 @@ CONTAINERD_REGISTRY_CONFIG_PATH=/run/containerd/certs.d
         eventually(
             lambda: systemd.show("spegel", "MainPID") not in ("0", stuck)
             and systemd.show("spegel", "ActiveState") == "active",
-            "systemd has started it again", timeout=30)
+            "systemd has restarted it", timeout=30)
         assert int(systemd.show("spegel", "NRestarts")) == 1
         eventually(lambda: systemd.show("spegel", "StatusText").startswith("ready:"), "it is ready again")
 
@@ -73,7 +73,7 @@ CONTAINERD_REGISTRY_CONFIG_PATH=/run/containerd/certs.d
         assert "shutting down" in systemd.journal("spegel")
 
 
-def test_a_node_with_a_folder_of_images(lab: Lab, spegel_binary: Path) -> None:
+def test_node_with_a_folder_of_images(lab: Lab, spegel_binary: Path) -> None:
     first, second = lab.add_nodes(2)
     lab.add_spegels([first], spegel_binary)
     image = lab.push("from/a/folder")
@@ -83,7 +83,7 @@ DNS_BOOTSTRAP_DOMAIN={first.host.name}
 """
     with _started(lab, second, spegel_binary, settings, {"/srv/images": image.folder}) as systemd:
         eventually(lambda: systemd.show("spegel", "StatusText").startswith("ready:"), "systemd shows that it is ready")
-        # The folder names the image's tag without its registry, so it is asked for by digest.
+        # The folder has the image's tag without its registry, so the request is by digest.
         path = manifest_path(image.repository, image.digest)
         eventually(lambda: first.spegel.request("HEAD", path).status == 200, "the other node finds it", timeout=20)
         lab.registry.stop()

@@ -1,4 +1,4 @@
-"""Content comes from the node of the same zone, and from another zone when that one is gone."""
+"""Content comes from a node of the same zone, and from another zone when that one is down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.spegel import METRICS_PORT
 
 
 def _received(node: Node) -> dict[str, float]:
-    """The bytes that came from other nodes, by their zone."""
+    """The bytes from other nodes by zone."""
     answer = node.spegel.request("GET", "/metrics", port=METRICS_PORT)
     assert answer.status == 200
     name = "spegel_zone_received_bytes_total"
@@ -32,7 +32,7 @@ def _nodes_in_zones(lab: Lab, spegel_binary: Path) -> list[Node]:
     return nodes
 
 
-def test_content_comes_from_the_same_zone_first(lab: Lab, spegel_binary: Path):
+def test_prefers_the_same_zone(lab: Lab, spegel_binary: Path):
     one, two, three = _nodes_in_zones(lab, spegel_binary)
     peers = eventually(
         lambda: (found := _zones(three)) == {"zone-a": 1, "zone-b": 1} and found, "node3 knows the zones of both")
@@ -46,11 +46,11 @@ def test_content_comes_from_the_same_zone_first(lab: Lab, spegel_binary: Path):
     assert three.holds(first)
     total = sum(first.manifest().blobs.values())
     after = eventually(
-        lambda: (found := _received(three))["same"] - before["same"] >= total and found, "node3 has counted it")
+        lambda: (found := _received(three))["same"] - before["same"] >= total and found, "node3 has counted the bytes")
     assert after["other"] == before["other"] and after["unknown"] == before["unknown"], after
 
 
-def test_another_zone_takes_the_place_of_one_that_is_gone(lab: Lab, spegel_binary: Path):
+def test_falls_back_to_another_zone(lab: Lab, spegel_binary: Path):
     one, two, three = _nodes_in_zones(lab, spegel_binary)
     image = lab.push("lab/app", layer_sizes=(3_000_000, 20_000))
     lab.share(image, [one, two])
@@ -60,11 +60,11 @@ def test_another_zone_takes_the_place_of_one_that_is_gone(lab: Lab, spegel_binar
     three.pull(image.by_tag)
     assert three.holds(image)
     total = sum(image.manifest().blobs.values())
-    eventually(lambda: _received(three)["other"] - before["other"] >= total, "node3 has counted it")
+    eventually(lambda: _received(three)["other"] - before["other"] >= total, "node3 has counted the bytes")
 
 
 def _zones(node: Node) -> dict[str, int]:
-    """How many other nodes are known to be in which zone."""
+    """The number of other nodes by zone."""
     answer = node.spegel.request("GET", "/debug/api/status", port=METRICS_PORT)
     zones = [peer["zone"] for peer in json.loads(answer.body)["peers"]["list"]]
     return {zone: zones.count(zone) for zone in zones}

@@ -1,7 +1,7 @@
-"""Fixtures: a control plane for all tests, and a laboratory for each.
+"""Fixtures: a control plane for all tests, and a lab for each.
 
-SPEGEL_BIN     the Spegel to test
-APISERVER_BIN  the kube-apiserver to run
+SPEGEL_BIN     the Spegel under test
+APISERVER_BIN  the kube-apiserver
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _lab = pytest.StashKey["Lab"]()
 
 
 def pytest_configure() -> None:
-    # A SIGTERM takes the laboratory down as Ctrl-C does.
+    # SIGTERM takes the lab down like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -38,17 +38,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.option.collectonly:
         return
     if os.geteuid() != 0:
-        pytest.exit("the formation tests make network namespaces: run them as root", returncode=3)
+        pytest.exit("the formation tests create network namespaces: run them as root", returncode=3)
     missing = [tool for tool in _TOOLS if not shutil.which(tool)]
     missing += [name for name in ("SPEGEL_BIN", "APISERVER_BIN") if not os.access(os.environ.get(name, ""), os.X_OK)]
     if missing:
-        pytest.exit(f"not there: {', '.join(missing)} (scripts/test-formation sees to all)", returncode=3)
+        pytest.exit(f"not found: {', '.join(missing)} (scripts/test-formation sets up all)", returncode=3)
     remove_stale_namespaces()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    """Shows the last lines of every log with each failure."""
+    """Shows the last lines of every log after a failure."""
     report = yield
     if report.failed and _lab in item.stash:
         report.sections.extend(item.stash[_lab].report())
@@ -68,12 +68,12 @@ class Lab:
         self._closing = contextlib.ExitStack()
 
     def host(self, name: str):
-        """A host of this test's own; addresses are not used twice."""
+        """A new host of this test; addresses are not reused."""
         number = next(_serial)
         return self.network.add_host(f"{name}{number}", f"10.1.0.{number}")
 
     def node(self, **options: str) -> Node:
-        """A node with these flags that has not been started; underscores stand for dashes."""
+        """A node with these flags that is not started; underscores stand for dashes."""
         host = self.host("node")
         flags = {name.replace("_", "-"): value for name, value in options.items()}
         node = Node(self.binary, host, self.directory / host.name, flags, {})
@@ -82,7 +82,7 @@ class Lab:
         return node
 
     def pod(self, **options: str) -> Node:
-        """A node with the environment and the files that a pod of the chart has."""
+        """A node with the environment and files of a pod of the chart."""
         node = self.node(bootstrap_kind="kubernetes", **options)
         node.environment = {"KUBERNETES_SERVICE_HOST": ADDRESS, "KUBERNETES_SERVICE_PORT": str(PORT)}
         node.account = self.directory / f"{node.name}-account"
@@ -93,7 +93,7 @@ class Lab:
         return node
 
     def give_token(self, node: Node, token: str) -> None:
-        """Replaces the token as the kubelet does."""
+        """Replaces the token like the kubelet."""
         new = node.account / "token.new"
         new.write_text(token)
         new.rename(node.account / "token")
@@ -145,7 +145,7 @@ def cluster(network: Network) -> Iterator[Cluster]:
 
 @pytest.fixture
 def bare_lab(request: pytest.FixtureRequest, network: Network, cluster: Cluster, tmp_path: Path) -> Iterator[Lab]:
-    """A laboratory with a namespace that has nothing in it."""
+    """A lab with an empty namespace."""
     lab = Lab(network, cluster, tmp_path)
     request.node.stash[_lab] = lab
     try:
@@ -158,6 +158,6 @@ def bare_lab(request: pytest.FixtureRequest, network: Network, cluster: Cluster,
 
 @pytest.fixture
 def lab(bare_lab: Lab) -> Lab:
-    """A laboratory whose namespace has the service account of the chart, with its rights."""
+    """A lab with the chart's service account and its rights in the namespace."""
     bare_lab.install_rights()
     return bare_lab

@@ -1,4 +1,4 @@
-"""How a node reaches the API server, and what it may do there."""
+"""A node's access to the API server, and its rights there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.process import eventually
 from test_election import wait_for_leader
 
 
-def test_the_chart_grants_what_is_needed_and_nothing_more(lab: Lab):
+def test_chart_grants_exactly_the_needed_rights(lab: Lab):
     cluster, namespace = lab.cluster, lab.namespace
     token = cluster.token(namespace, "spegel")
 
@@ -39,7 +39,7 @@ def test_the_chart_grants_what_is_needed_and_nothing_more(lab: Lab):
         assert status(method, path) == 403, f"{method} {path}"
 
 
-def test_a_missing_role_is_told_and_can_be_added(bare_lab: Lab):
+def test_reports_missing_role_and_recovers(bare_lab: Lab):
     lab = bare_lab
     lab.install_rights("ServiceAccount")
     [node] = lab.started_pods(1)
@@ -47,31 +47,31 @@ def test_a_missing_role_is_told_and_can_be_added(bare_lab: Lab):
     line = next(line for line in node.log.read_text().splitlines() if "forbidden to get" in line)
     for word in (lab.namespace, "Role", "get, create and update", "coordination.k8s.io"):
         assert word in line
-    eventually(node.readiness, "it serves what it holds")
+    eventually(node.readiness, "it serves its own content")
     lab.install_rights("Role", "RoleBinding")
     wait_for_leader(lab, [node], timeout=40)
 
 
-def test_a_rotated_token_is_used(lab: Lab):
+def test_uses_rotated_token(lab: Lab):
     node = lab.pod()
     lab.give_token(node, lab.cluster.token(lab.namespace, "spegel", secret="one"))
     node.start()
     wait_for_leader(lab, [node])
     lab.give_token(node, lab.cluster.token(lab.namespace, "spegel", secret="two"))
     lab.cluster.request("DELETE", f"/api/v1/namespaces/{lab.namespace}/secrets/one")
-    # The API server remembers for ten seconds which tokens are good.
+    # The API server caches valid tokens for ten seconds.
     time.sleep(12)
     before = lab.cluster.lease(lab.namespace)
     time.sleep(6)
     after = lab.cluster.lease(lab.namespace)
     assert after["renewTime"] > before["renewTime"] and after["acquireTime"] == before["acquireTime"]
     assert "suspended" not in node.log.read_text()
-    # Without another one, the end of this one is noticed: so it was in use.
+    # Without another token, the end of this one causes an error, which proves that it was in use.
     lab.cluster.request("DELETE", f"/api/v1/namespaces/{lab.namespace}/secrets/two")
     eventually(lambda: "unauthorized at the API server" in node.log.read_text(), "the rejected token in the log", timeout=40)
 
 
-def test_a_kubeconfig_with_a_token(lab: Lab):
+def test_kubeconfig_with_a_token(lab: Lab):
     token = lab.directory / "token"
     token.write_text(lab.cluster.token(lab.namespace, "spegel"))
     node = _node_with_kubeconfig(lab, {"tokenFile": str(token)})
@@ -79,7 +79,7 @@ def test_a_kubeconfig_with_a_token(lab: Lab):
     wait_for_leader(lab, [node])
 
 
-def test_a_kubeconfig_with_a_client_certificate(lab: Lab):
+def test_kubeconfig_with_a_client_certificate(lab: Lab):
     certificate, key = lab.cluster.authority.issue_client(f"system:serviceaccount:{lab.namespace}:spegel")
     node = _node_with_kubeconfig(lab, {
         "client-certificate-data": _base64(certificate), "client-key-data": _base64(key)})
@@ -87,17 +87,17 @@ def test_a_kubeconfig_with_a_client_certificate(lab: Lab):
     wait_for_leader(lab, [node])
 
 
-def test_an_api_server_of_another_authority_is_not_trusted(lab: Lab):
+def test_rejects_api_server_of_another_authority(lab: Lab):
     node = lab.pod()
-    other = Authority(lab.directory / "other", "somebody else")
+    other = Authority(lab.directory / "other", "another authority")
     (node.account / "ca.crt").write_bytes(other.certificate.read_bytes())
     node.start()
-    eventually(lambda: "not signed by the expected authority" in node.log.read_text(), "the reason is told")
-    eventually(node.readiness, "it serves what it holds")
+    eventually(lambda: "not signed by the expected authority" in node.log.read_text(), "the reason in the log")
+    eventually(node.readiness, "it serves its own content")
     assert lab.cluster.lease(lab.namespace) is None
 
 
-def test_a_refused_token_is_told(lab: Lab):
+def test_reports_rejected_token(lab: Lab):
     node = lab.pod()
     lab.give_token(node, "nonsense")
     node.start()
@@ -120,7 +120,7 @@ _MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
-def test_a_mistake_is_one_clear_line(bare_lab: Lab, mistake: str):
+def test_mistake_is_one_clear_line(bare_lab: Lab, mistake: str):
     options, culprit = _MISTAKES[mistake]
     node = bare_lab.node()
     done = subprocess.run(
@@ -136,9 +136,9 @@ def _base64(path: Path) -> str:
 
 
 def _node_with_kubeconfig(lab: Lab, user: dict) -> Node:
-    """A node that is no pod."""
+    """A node outside of a pod."""
     file = lab.directory / "kubeconfig"
-    # JSON is what a kubeconfig may be as well; the unit tests read YAML.
+    # A kubeconfig may be JSON as well. The unit tests cover YAML.
     lines = [
         "apiVersion: v1", "kind: Config", "current-context: lab", "clusters:", "- name: lab", "  cluster:",
         f"    server: https://{ADDRESS}:{PORT}",

@@ -1,4 +1,4 @@
-"""The Helm chart: what it renders, what the API server and the program itself say to that."""
+"""The Helm chart: its rendered objects, and their acceptance by the API server and the program."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.process import Process, eventually, run, tail
 _FILES = Path(__file__).parent / "chart"
 _FULL = yaml.safe_load((_FILES / "full-values.yaml").read_text())
 _OLD = yaml.safe_load((_FILES / "spegel-0.7-values.yaml").read_text())
-#: Set to write the files that are compared anew.
+#: Set to rewrite the files that are compared.
 _RENEW = bool(os.environ.get("SPEGEL_RENEW"))
 
-#: The values that the chart is checked with.
+#: The values for the checks of the chart.
 _MATRIX = {
     "defaults": {},
     "of Spegel v0.7": _OLD,
@@ -54,7 +54,7 @@ def test_lint(values: dict):
     assert [message for message in report["messages"] if message["severity"] > 1] == []
 
 
-def test_the_api_server_takes_all_objects_as_they_are(bare_lab: Lab, values: dict):
+def test_api_server_accepts_all_objects_unchanged(bare_lab: Lab, values: dict):
     cluster, namespace = bare_lab.cluster, bare_lab.namespace
     _make_default_account(bare_lab)
     documents = chart.render({**values, "namespaceOverride": ""}, namespace=namespace)
@@ -65,11 +65,11 @@ def test_the_api_server_takes_all_objects_as_they_are(bare_lab: Lab, values: dic
             continue
         answer = cluster.try_to_create(document)
         assert answer.status == 201, (document["kind"], document["metadata"]["name"], answer)
-        # A field that the API server does not know is dropped, and so would a mistyped one be.
+        # The API server drops unknown fields, and so would drop a mistyped one.
         assert _dropped(document, answer.body) in ([], [_NEWER]), document["kind"]
 
 
-def test_the_program_takes_its_arguments(values: dict):
+def test_program_accepts_its_arguments(values: dict):
     found = chart.containers(chart.render(values))
     assert len(found) == (4 if values.get("spegel", {}).get("containerdMirrorAdd", True) else 1)
     for name, container in found:
@@ -81,12 +81,12 @@ def test_the_program_takes_its_arguments(values: dict):
         _settings(typo)
 
 
-def test_addresses_of_ipv6_are_written_in_brackets():
+def test_ipv6_addresses_have_brackets():
     _, configuration = chart.containers(chart.render({"service": {"registry": {"ipv6": True}}}))[0]
     assert _settings(configuration)["mirror-targets"] == ["http://[fd00::7]:30020", "http://[fd00::7]:30021"]
 
 
-def test_probes_go_where_the_program_answers(values: dict):
+def test_probes_use_ports_of_the_program(values: dict):
     """Ports in probes and Services are names of ports of the container."""
     documents = chart.render(values)
     ports = {port["name"] for _, container in chart.containers(documents) for port in container.get("ports", [])}
@@ -99,7 +99,7 @@ def test_probes_go_where_the_program_answers(values: dict):
     assert used <= ports, used - ports
 
 
-def test_a_snapshot_of_the_default_rendering():
+def test_default_rendering_matches_snapshot():
     rendered = chart.load().render({}, name="spegel", namespace="spegel")
     text = "".join(
         f"# {path.removeprefix('spegel/')}\n{_tidy(content)}\n"
@@ -107,7 +107,7 @@ def test_a_snapshot_of_the_default_rendering():
     _compare(_FILES / "default.yaml", text)
 
 
-def test_the_table_of_the_readme_says_what_values_yaml_says():
+def test_table_of_the_readme_matches_values_yaml():
     readme = chart.CHART / "README.md"
     _compare(readme, values_table.with_table(readme.read_text()))
 
@@ -124,7 +124,7 @@ def test_each_value_is_documented_and_in_the_schema():
             node = node["properties"][key]
 
 
-#: What hides the effect of a value, and what is set instead to see it.
+#: Values that hide the effect of another, with the values to set instead.
 _HIDING = {
     "image.tag": {"image.digest": ""},
     "service.registry.hostPort": {"service.registry.usePreferSameNodeTrafficDistribution": False},
@@ -136,7 +136,7 @@ _HIDING = {
 
 @pytest.mark.parametrize("path", values_table.leaves(_FULL, {value.path for value in values_table.documented()}))
 def test_each_value_has_an_effect(path: str):
-    """All values are set to something else than their defaults; then this one is set back."""
+    """All values differ from their defaults; then this one is reset."""
     base = copy.deepcopy(_FULL)
     if path != "spegel.containerdMirrorAdd":
         base["spegel"]["containerdMirrorAdd"] = True
@@ -147,7 +147,7 @@ def test_each_value_has_an_effect(path: str):
     assert _rendered(base) != _rendered(changed)
 
 
-def test_the_full_values_are_full():
+def test_full_values_have_all_values():
     paths = [value.path for value in values_table.documented()]
     assert set(values_table.leaves(_FULL, set(paths))) == set(paths)
 
@@ -172,19 +172,19 @@ _MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
-def test_a_mistake_in_the_values_is_refused_by_its_name(mistake: str):
+def test_rejects_mistake_in_the_values_by_name(mistake: str):
     values, culprit = _MISTAKES[mistake]
     with pytest.raises(helm_python.HelmError) as refusal:
         chart.load().render(values, name="spegel", namespace="spegel")
     assert culprit in str(refusal.value)
 
 
-def test_a_registry_that_containerd_cannot_reach_is_refused():
+def test_rejects_registry_that_containerd_cannot_reach():
     with pytest.raises(helm_python.HelmError, match="set service.registry.hostPort or service.registry.nodePort"):
         chart.render({"service": {"registry": {"hostPort": 0, "nodePort": 0}}})
 
 
-def test_versions_are_those_of_the_program():
+def test_versions_match_the_program():
     source = (chart.ROOT / "Sources/spegel/Version.swift").read_text()
     [version] = re.findall(r'static let text = "([^"]+)"', source)
     metadata = chart.load().metadata
@@ -247,7 +247,7 @@ def test_values_of_spegel_v0_7_mean_the_same():
     assert pod["serviceAccountName"] == "mirror" and pod["imagePullSecrets"] == [{"name": "regcred"}]
     assert pod["tolerations"] == _OLD["tolerations"] and pod["priorityClassName"] == "system-node-critical"
     assert daemonset["spec"]["updateStrategy"] == _OLD["updateStrategy"]
-    # An upgrade of the release changes the DaemonSet in place: its selector cannot change.
+    # An upgrade of the release changes the DaemonSet in place: its selector is immutable.
     assert daemonset["spec"]["selector"]["matchLabels"] == {
         "app.kubernetes.io/name": "spegel", "app.kubernetes.io/instance": "spegel",
         "app.kubernetes.io/component": "spegel"}
@@ -255,7 +255,7 @@ def test_values_of_spegel_v0_7_mean_the_same():
     assert {"ServiceMonitor", "VerticalPodAutoscaler", "ConfigMap"} <= {document["kind"] for document in documents}
 
 
-def test_what_a_pod_may_do():
+def test_rights_of_pods():
     documents = chart.render()
     for document in documents:
         if document["kind"] not in ("DaemonSet", "Pod"):
@@ -269,14 +269,14 @@ def test_what_a_pod_may_do():
             assert context["capabilities"] == {"drop": ["ALL"]} and context["readOnlyRootFilesystem"]
             assert context["allowPrivilegeEscalation"] is False and not context.get("privileged")
             assert container["resources"]["limits"]["memory"] and container["resources"]["requests"]["memory"]
-    # Only the init container and the cleanup can write in containerd's configuration.
+    # Only the init container and the cleanup may write containerd's configuration.
     pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
     writable = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")}
     assert writable == {"/var/lib/spegel"}
     assert not [document for document in documents if document["kind"] in ("Role", "RoleBinding", "ClusterRole")]
 
 
-def test_the_pods_may_ask_the_api_server_only_when_they_elect():
+def test_pods_may_use_the_api_server_only_for_the_election():
     documents = chart.render({"spegel": {"bootstrapKind": "kubernetes"}})
     pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is True
@@ -284,7 +284,7 @@ def test_the_pods_may_ask_the_api_server_only_when_they_elect():
     assert rule == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
 
 
-def test_a_packaged_chart_renders_the_same(tmp_path: Path):
+def test_packaged_chart_renders_the_same(tmp_path: Path):
     values = {"grafanaDashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}
     archive = helm_python.package(str(chart.CHART), destination=str(tmp_path))
     packaged = helm_python.Chart.load(archive)
@@ -292,13 +292,13 @@ def test_a_packaged_chart_renders_the_same(tmp_path: Path):
     assert "README.md" in {file["name"] for file in packaged.files}
 
 
-def test_the_notes_say_what_to_do_next():
+def test_notes_name_the_next_steps():
     notes = _rendered({"namespaceOverride": "mirrors"})["spegel/templates/NOTES.txt"]
     assert "kubectl -n mirrors rollout status daemonset/spegel" in notes and "helm uninstall" in notes
     assert "/debug/" not in _rendered({"spegel": {"debugWebEnabled": False}})["spegel/templates/NOTES.txt"]
 
 
-def test_the_hooks_come_in_order_and_go():
+def test_hooks_run_in_order_and_are_deleted():
     hooks = [each for each in chart.render() if "helm.sh/hook" in each["metadata"].get("annotations", {})]
     weights = {}
     for hook in hooks:
@@ -307,10 +307,10 @@ def test_the_hooks_come_in_order_and_go():
         assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
         weights[hook["kind"]] = int(annotations["helm.sh/hook-weight"])
     assert weights.keys() == {"Service", "DaemonSet", "Pod"}
-    assert weights["Pod"] > max(weights["Service"], weights["DaemonSet"]), "who waits comes last"
+    assert weights["Pod"] > max(weights["Service"], weights["DaemonSet"]), "the waiting pod comes last"
     [service] = [hook for hook in hooks if hook["kind"] == "Service"]
-    assert service["spec"]["publishNotReadyAddresses"], "pods that are not done are waited for"
-    # The cleanup reaches every node that the node's own pods reach.
+    assert service["spec"]["publishNotReadyAddresses"], "the hook waits for unfinished pods"
+    # The cleanup runs on every node that the node's own pods run on.
     documents = chart.render(_FULL | {"spegel": {}})
     pods = [each["spec"]["template"]["spec"] for each in documents if each["kind"] == "DaemonSet"]
     assert len(pods) == 2
@@ -318,11 +318,10 @@ def test_the_hooks_come_in_order_and_go():
         assert pods[0][key] == pods[1][key]
 
 
-def test_a_release_from_install_to_uninstall(bare_lab: Lab):
-    """Nothing of it is left, neither in the cluster nor on the node.
+def test_release_from_install_to_uninstall(bare_lab: Lab):
+    """No object is left in the cluster, and no file on the node.
 
-    There is no scheduler and no kubelet; the test does what they would do: it runs the containers as the API server has
-    them, on one node.
+    There is no scheduler and no kubelet. The test acts in their place: it runs the API server's containers on one node.
     """
     cluster, namespace = bare_lab.cluster, bare_lab.namespace
     _make_default_account(bare_lab)
@@ -331,7 +330,7 @@ def test_a_release_from_install_to_uninstall(bare_lab: Lab):
     (folder / "docker.io/hosts.toml").write_text('server = "https://registry-1.docker.io" # as it was\n')
     before, files_before = _objects(bare_lab), _tree(folder)
     node = bare_lab.host("node")
-    # glibc finds no name with a final dot in /etc/hosts.
+    # glibc ignores names with a final dot in /etc/hosts.
     with open(bare_lab.network.hosts_file, "a") as hosts:
         hosts.write(f"{node.address} spegel-cleanup.{namespace}.svc.cluster.test\n")
 
@@ -374,7 +373,7 @@ def test_a_release_from_install_to_uninstall(bare_lab: Lab):
 
 
 def _make_default_account(lab: Lab) -> None:
-    """Pods need it, and the controller that makes it is not here."""
+    """Pods need it, and its controller does not run here."""
     lab.cluster.create({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": lab.namespace}})
 
@@ -387,7 +386,7 @@ _KINDS = (
 
 
 def _objects(lab: Lab) -> set[tuple[str, str]]:
-    """All objects of the test's namespace of the kinds that the chart makes."""
+    """All objects in the test's namespace of the chart's kinds."""
     return {(kind, name) for kind in _KINDS for name in lab.cluster.names(lab.namespace, kind)}
 
 
@@ -403,18 +402,18 @@ def _on_node(host: Host, container: dict) -> list:
 
 
 def _tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """All that lies in a folder, with modes and bytes."""
+    """All entries of a folder with their modes and content."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes() if path.is_file() else b"")
         for path in folder.rglob("*")}
 
 
-#: Of Kubernetes 1.34; the API server of the tests is older.
+#: Kubernetes 1.34 has it; the API server of the tests is older.
 _NEWER = "spec.trafficDistribution"
 
 
 def _dropped(sent: object, kept: object, path: str = "") -> list[str]:
-    """The paths of what was sent and is not in the answer, or is there with another value."""
+    """The paths of sent fields that are missing in the answer, or have another value."""
     if isinstance(sent, dict):
         if not isinstance(kept, dict):
             return [path] if sent else []
@@ -427,12 +426,12 @@ def _dropped(sent: object, kept: object, path: str = "") -> list[str]:
             return [path]
         pairs = ((f"{path}[{index}]", value, other) for index, (value, other) in enumerate(zip(sent, kept)))
         return list(itertools.chain.from_iterable(_dropped(value, other, where) for where, value, other in pairs))
-    # What is the zero of its type may be left out.
+    # The zero value of a type may be omitted.
     return [] if sent == kept or (not sent and kept is None) else [path]
 
 
 def _settings(container: dict) -> dict:
-    """What the program makes of the arguments and variables of a container."""
+    """The program's settings from the arguments and variables of a container."""
     done = subprocess.run(
         [os.environ["SPEGEL_BIN"], *_arguments(container), "--print-config"], env=_variables(container),
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=15)
@@ -441,7 +440,7 @@ def _settings(container: dict) -> dict:
 
 
 def _variables(container: dict) -> dict[str, str]:
-    """The environment of a container; addresses that the kubelet knows are 192.0.2.7, or fd00::7 within brackets."""
+    """The environment of a container. Addresses from the kubelet are 192.0.2.7, or fd00::7 in brackets."""
     address = "fd00::7" if any("[$(" in each for each in container["args"]) else "192.0.2.7"
     return {each["name"]: each.get("value", address) for each in container.get("env", [])}
 
@@ -472,8 +471,8 @@ def _set(values: dict, path: str, value: object) -> None:
     values[key] = value
 
 
-#: The kinds of other projects that the chart may make, with the fields that they know of those that it uses. The API
-#: server is not asked about them: this build of it ends when it writes objects of kinds that were added to it.
+#: The kinds of other projects in the chart, with their fields that the chart uses. The API server does not check them,
+#: because this build of it crashes when it writes objects of custom kinds.
 _ANY: dict = {}
 _RELABELING = {"sourceLabels": [str], "targetLabel": str, "regex": str, "action": str, "replacement": str}
 _CUSTOM = {
@@ -498,7 +497,7 @@ _CUSTOM = {
 
 
 def _unknown(value: object, shape: object, path: str) -> list[str]:
-    """The paths of what does not fit the shape."""
+    """The paths that do not fit the shape."""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
             return [path]

@@ -1,4 +1,4 @@
-"""The dashboard and the alerts of the chart, with a Prometheus that has asked real nodes."""
+"""The dashboard and the alerts of the chart, with a Prometheus that has scraped real nodes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MONITORING = chart.CHART / "monitoring"
 _DASHBOARD = json.loads((_MONITORING / "dashboard.json").read_text())
 _PANELS = [panel for panel in _DASHBOARD["panels"] if panel["type"] != "row"]
 _NAME = re.compile(r"\b(?:spegel|http|process)_[a-z0-9_]+")
-#: What Grafana puts in, for a Prometheus that asks every second.
+#: The values of Grafana's variables for a Prometheus that scrapes every second.
 _VARIABLES = {"$__rate_interval": "10s", "$__range": "30s", "$job": ".*", "$instance": ".*", "$by": "instance"}
 
 
 def _expressions() -> list[tuple[str, str]]:
-    """Each query with the title of its panel, as Grafana sends it."""
+    """Each query with the title of its panel, in the form that Grafana sends."""
     found = []
     for panel in _PANELS:
         for target in panel["targets"]:
@@ -35,7 +35,7 @@ def _expressions() -> list[tuple[str, str]]:
     return found
 
 
-def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
+def test_each_panel_of_the_dashboard_has_data(bare_lab: Lab):
     nodes = [bare_lab.node() for _ in range(3)]
     for node in nodes[1:]:
         node.options["static-bootstrap-peers"] = f"/ip4/{nodes[0].address}/tcp/5001"
@@ -48,8 +48,8 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
         wait_until_sharing(nodes)
         eventually(
             lambda: len(prometheus.query("spegel_verification_failures_total == 0")[1]) == 3,
-            "Prometheus has asked each node", timeout=30, interval=0.5)
-        # Something fails too: what one node holds is not what its digest says.
+            "Prometheus has scraped each node", timeout=30, interval=0.5)
+        # Includes a failure: the content of one node has a digest mismatch.
         damaged = nodes[2]
         (damaged.directory / "store/blobs/sha256" / damaged.blob.removeprefix("sha256:")).write_bytes(b"?" * 50_000)
         end = time.monotonic() + 12
@@ -69,7 +69,7 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
             return not missing
 
         try:
-            eventually(all_are_there, "each query finds something", timeout=20, interval=1)
+            eventually(all_are_there, "each query has data", timeout=20, interval=1)
         except AssertionError:
             raise AssertionError(f"no data: {missing}") from None
 
@@ -77,11 +77,11 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
         assert 0 < float(hit_rate["value"][1]) < 1
         saved, source = (expression for title, expression in _expressions() if title == "Saved")
         assert float(prometheus.query(saved)[1][0]["value"][1]) >= 50_000
-        assert float(prometheus.query(source)[1][0]["value"][1]) == 0, "nothing comes into a store here"
+        assert float(prometheus.query(source)[1][0]["value"][1]) == 0, "no content is added to a store here"
         _, [corrupt] = prometheus.query(dict(_expressions())["Corrupt content"])
         assert float(corrupt["value"][1]) > 0
 
-        # Alerts only ask for what there is.
+        # Alerts use only existing series.
         for rule in _alert_names_and_expressions():
             error, _ = prometheus.query(rule[1])
             assert not error, rule
@@ -94,7 +94,7 @@ def test_each_panel_of_the_dashboard_shows_something(bare_lab: Lab):
         prometheus.close()
 
 
-def test_the_dashboard_is_well_formed():
+def test_dashboard_is_well_formed():
     identifiers = [panel["id"] for panel in _DASHBOARD["panels"]]
     assert len(set(identifiers)) == len(identifiers)
     variables = {variable["name"] for variable in _DASHBOARD["templating"]["list"]}
@@ -105,7 +105,7 @@ def test_the_dashboard_is_well_formed():
         for other in boxes:
             apart = (box["x"] >= other["x"] + other["w"] or other["x"] >= box["x"] + box["w"]
                      or box["y"] >= other["y"] + other["h"] or other["y"] >= box["y"] + box["h"])
-            assert apart, f"{panel['title']} lies over another panel"
+            assert apart, f"{panel['title']} overlaps another panel"
         boxes.append(box)
     for panel in _PANELS:
         assert panel["description"], panel["title"]
@@ -113,11 +113,11 @@ def test_the_dashboard_is_well_formed():
             assert target["datasource"]["uid"] == "${datasource}"
             used = set(re.findall(r"\$(\w+)", target["expr"])) - {"__rate_interval", "__range"}
             assert used <= variables, used
-            # A name that other programs have too is asked for of these nodes only.
+            # A metric that other programs have as well is filtered by job.
             assert target["expr"].count('job=~"$job"') == len(_NAME.findall(target["expr"])), target["expr"]
 
 
-def test_the_chart_ships_the_dashboard_and_the_alerts_as_they_are():
+def test_chart_contains_the_dashboard_and_the_alerts_unchanged():
     values = {"grafanaDashboard": {"enabled": True}, "prometheusRule": {"enabled": True}}
     [config] = [each for each in chart.render(values) if each["kind"] == "ConfigMap"]
     assert json.loads(config["data"]["spegel.json"]) == _DASHBOARD
@@ -129,7 +129,7 @@ def test_the_chart_ships_the_dashboard_and_the_alerts_as_they_are():
     assert rule["spec"] == _alerts()
 
 
-def test_each_alert_fires_for_its_cause_and_not_else(tmp_path: Path):
+def test_each_alert_fires_only_for_its_cause(tmp_path: Path):
     shutil.copy(_MONITORING / "alerts.yaml", tmp_path)
     shutil.copy(Path(__file__).parent / "chart/alerts-test.yaml", tmp_path)
     for command in (["check", "rules", "alerts.yaml"], ["test", "rules", "alerts-test.yaml"]):
@@ -151,7 +151,7 @@ def _alert_names_and_expressions() -> list[tuple[str, str]]:
 
 
 def _pull(nodes: list[Node]) -> None:
-    """Each node asks for what the others hold, and for what nobody does."""
+    """Each node requests the content of the others, and missing content."""
     for node in nodes:
         for other in nodes:
             if other is not node:

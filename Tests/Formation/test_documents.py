@@ -1,4 +1,4 @@
-"""What documents quote is what the program says."""
+"""The documents' quotes of the program are current."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import re
 from formation import chart, values_table
 
 _DOCUMENTS = chart.ROOT / "docs"
-#: What others say, and commands.
+#: Texts of other programs, and commands.
 _OF_OTHERS = re.compile(
     r"hostPath type check failed|(curl|cat|ctr|containerd|kubectl|spegel|crictl|helm) .*", re.DOTALL)
 
 
 def _sources() -> str:
-    """All string literals, those in several pieces put together."""
+    """All string literals, with those in several parts joined."""
     text = "\n".join(file.read_text() for file in sorted((chart.ROOT / "Sources").rglob("*.swift")))
     text = re.sub(r'"\s*\n?\s*\+ "', "", text)
     return re.sub(r"\\\n\s*", "", text)
 
 
-def test_log_lines_in_the_troubleshooting_guide_are_as_the_code_writes_them():
+def test_log_lines_in_the_troubleshooting_guide_match_the_code():
     guide = (_DOCUMENTS / "troubleshooting.md").read_text()
     guide = re.sub(r"```.*?```", "", guide, flags=re.DOTALL)
     sources = _sources()
@@ -30,7 +30,7 @@ def test_log_lines_in_the_troubleshooting_guide_are_as_the_code_writes_them():
     assert not missing
 
 
-def test_values_and_flags_that_documents_name_exist():
+def test_values_and_flags_in_documents_exist():
     paths = {value.path for value in values_table.documented()}
     tops = {path.split(".")[0] for path in paths}
     for name in ("kubernetes.md", "troubleshooting.md", "security.md", "distributions.md"):
@@ -40,7 +40,7 @@ def test_values_and_flags_that_documents_name_exist():
                 assert path in paths or any(each.startswith(f"{path}.") for each in paths), f"{name}: {path}"
 
 
-def test_links_between_documents_lead_somewhere():
+def test_links_between_documents_are_valid():
     for document in [*_DOCUMENTS.glob("*.md"), chart.ROOT / "README.md", chart.CHART / "README.md"]:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", document.read_text()):
             file = document if not target else (document.parent / target).resolve()

@@ -1,4 +1,4 @@
-"""Nodes that find each other through the leader that they elect."""
+"""Nodes that find each other through their elected leader."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from conftest import Lab
 from formation.node import ROUTER_PORT, Node, wait_until_joined, wait_until_sharing
 from harness.process import eventually
 
-#: A line of a log above info, as text or as JSON.
+#: A log line above info, as text or as JSON.
 _LOUD = re.compile(r'^\S+ (notice|warning|error|critical) |"level": ?"(notice|warning|error|critical)"', re.MULTILINE)
 
 
 def leader(lab: Lab, nodes: list[Node], **where: str) -> Node | None:
-    """The running node that stands in the Lease."""
+    """The running node that holds the Lease."""
     spec = lab.cluster.lease(**{"namespace": lab.namespace, **where})
     holder = (spec or {}).get("holderIdentity", "")
     for node in nodes:
@@ -45,7 +45,7 @@ def test_three_nodes_elect_a_leader_and_join(lab: Lab):
         assert not _LOUD.search(node.log.read_text()), "a healthy start logs nothing above info"
 
 
-def test_a_killed_leader_is_followed_within_15_seconds(lab: Lab):
+def test_replaces_killed_leader_within_15_seconds(lab: Lab):
     nodes = lab.started_pods(3)
     first = wait_for_leader(lab, nodes)
     wait_until_joined(nodes)
@@ -56,13 +56,13 @@ def test_a_killed_leader_is_followed_within_15_seconds(lab: Lab):
     print(f"another led after {time.monotonic() - begin:.1f} s")
     assert lab.cluster.lease(lab.namespace)["leaseTransitions"] == 1
     wait_until_sharing(others)
-    # The one that was killed comes back with the same identity and finds the others through the new leader.
+    # The killed node returns with the same identity and finds the others through the new leader.
     first.start()
     wait_until_joined(nodes)
     wait_until_sharing(nodes)
 
 
-def test_a_leader_that_ends_lets_go(lab: Lab):
+def test_leader_releases_the_lease_at_its_end(lab: Lab):
     nodes = lab.started_pods(3)
     first = wait_for_leader(lab, nodes)
     wait_until_joined(nodes)
@@ -74,7 +74,7 @@ def test_a_leader_that_ends_lets_go(lab: Lab):
     assert first.process.wait(10) == 0
 
 
-def test_the_last_node_leaves_a_free_lease(lab: Lab):
+def test_last_node_releases_the_lease(lab: Lab):
     [node] = lab.started_pods(1)
     wait_for_leader(lab, [node])
     assert node.process.stop(10) == 0
@@ -82,21 +82,21 @@ def test_the_last_node_leaves_a_free_lease(lab: Lab):
     assert not spec.get("holderIdentity") and spec["leaseDurationSeconds"] == 1
 
 
-def test_an_api_server_that_is_away_for_a_minute_disturbs_nobody(lab: Lab):
+def test_nodes_keep_working_without_the_api_server_for_a_minute(lab: Lab):
     nodes = lab.started_pods(3)
     wait_for_leader(lab, nodes)
     wait_until_joined(nodes)
     wait_until_sharing(nodes)
     newcomer = lab.pod()
     api = lab.cluster.api
-    # At first it is silent, then gone.
+    # At first it hangs, then it is down.
     api.signal(signal.SIGSTOP)
     for half in range(2):
         end = time.monotonic() + 30
         while time.monotonic() < end:
             assert all(node.process.is_running and node.readiness() for node in nodes)
             for node in nodes:
-                assert all(node.pulls(other.blob) for other in nodes), f"{node.name} pulls while the API server is away"
+                assert all(node.pulls(other.blob) for other in nodes), f"{node.name} pulls while the API server is down"
             time.sleep(2)
         if half == 0:
             api.kill()
@@ -104,13 +104,13 @@ def test_an_api_server_that_is_away_for_a_minute_disturbs_nobody(lab: Lab):
             eventually(lambda: "leader unknown" in newcomer.readiness(), "a new node is alone", timeout=20)
     lab.cluster.start_api()
     before = lab.cluster.lease(lab.namespace)["renewTime"]
-    eventually(lambda: lab.cluster.lease(lab.namespace)["renewTime"] != before, "the election goes on", timeout=30)
+    eventually(lambda: lab.cluster.lease(lab.namespace)["renewTime"] != before, "the election resumes", timeout=30)
     wait_for_leader(lab, nodes, timeout=30)
     wait_until_joined([*nodes, newcomer], timeout=60)
     wait_until_sharing([*nodes, newcomer])
     for node in nodes:
         warnings = [line for line in node.log.read_text().splitlines() if "leader election suspended" in line]
-        assert 1 <= len(warnings) <= 10, "a failure is told when it is a new one, not with each try"
+        assert 1 <= len(warnings) <= 10, "a failure is logged once, not at each attempt"
 
 
 def test_name_namespace_and_timing_can_be_set(lab: Lab):
@@ -136,7 +136,7 @@ def test_name_namespace_and_timing_can_be_set(lab: Lab):
     eventually(lambda: leader(lab, others, **where), "the other leads", timeout=8)
 
 
-def test_other_ways_are_used_while_the_api_server_is_away(lab: Lab):
+def test_uses_other_bootstraps_while_the_api_server_is_down(lab: Lab):
     first = lab.node()
     first.start()
     second = lab.pod(static_bootstrap_peers=f"/ip4/{first.address}/tcp/{ROUTER_PORT}")
@@ -144,7 +144,7 @@ def test_other_ways_are_used_while_the_api_server_is_away(lab: Lab):
     second.environment["KUBERNETES_SERVICE_PORT"] = "1"
     second.start()
     wait_until_joined([first, second])
-    eventually(lambda: "connection refused" in second.log.read_text(), "the reason is told")
+    eventually(lambda: "connection refused" in second.log.read_text(), "the reason in the log")
 
 
 def _rights_elsewhere(lab: Lab, namespace: str) -> list[dict]:

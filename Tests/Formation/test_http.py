@@ -1,4 +1,4 @@
-"""Nodes that learn of each other over HTTP."""
+"""Nodes that find each other over HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from formation.node import wait_until_joined, wait_until_sharing
 from formation.pki import Authority
 from harness.process import Process, eventually
 
-#: An HTTPS server that wants a client certificate and serves one file at any path.
+#: An HTTPS server that requires a client certificate and serves one file at any path.
 _SERVER = """
 import http.server, ssl, sys
 address, certificate, key, authority, file = sys.argv[1:]
@@ -31,24 +31,24 @@ server.serve_forever()
 """
 
 
-def test_a_node_tells_another(bare_lab: Lab):
+def test_finds_peers_at_another_node(bare_lab: Lab):
     one = bare_lab.node(bootstrap_kind="http", http_bootstrap_addr=":5002")
     two = bare_lab.node(bootstrap_kind="http", http_bootstrap_peer=f"http://{one.address}:5002/id")
-    # The second comes first, and finds nobody at first.
+    # The second starts first, and finds no peer at first.
     two.start()
-    eventually(lambda: "cannot get peers" in two.readiness(), "it says why it is alone", timeout=20)
+    eventually(lambda: "cannot get peers" in two.readiness(), "it reports why it is alone", timeout=20)
     one.start()
     wait_until_joined([one, two])
     wait_until_sharing([one, two])
 
 
-def test_a_url_with_certificates_on_both_sides(bare_lab: Lab):
+def test_url_with_certificates_on_both_sides(bare_lab: Lab):
     one = bare_lab.node(http_bootstrap_addr=":5002")
     one.start()
     document = eventually(lambda: _document(one), "/id is served", timeout=20)
     [peer] = json.loads(document)
     assert f"/ip4/{one.address}/tcp/5001" in peer["Addrs"] and peer["ID"].startswith("12D3Koo")
-    # v0.7.4 of Spegel tells of one peer without the array.
+    # Spegel v0.7.4 has one peer without the array.
     file = bare_lab.directory / "peer.json"
     file.write_text(json.dumps(peer))
     authority = Authority(bare_lab.directory / "pki", "http")

@@ -1,7 +1,7 @@
-"""Fixtures: peers of this project and of others, stopped when their tests are over.
+"""Fixtures: peers of this project and of others, which stop at the end of their tests.
 
-INTEROPERATION_NODE      the interoperation-node to test
-INTEROPERATION_PYLIBP2P  the Python that has py-libp2p
+INTEROPERATION_NODE      the interoperation-node under test
+INTEROPERATION_PYLIBP2P  the Python with py-libp2p
 INTEROPERATION_P2PD      the daemon of go-libp2p
 """
 
@@ -19,7 +19,7 @@ _VARIABLES = ("INTEROPERATION_NODE", "INTEROPERATION_PYLIBP2P", "INTEROPERATION_
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A SIGTERM ends the peers as Ctrl-C does.
+    # SIGTERM ends the peers like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
@@ -28,12 +28,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     missing = [name for name in _VARIABLES if not os.access(os.environ.get(name, ""), os.X_OK)]
     if missing:
-        pytest.exit(f"no such program: {', '.join(missing)} (scripts/test-interoperation sets them)", returncode=3)
+        pytest.exit(f"program not found: {', '.join(missing)} (scripts/test-interoperation sets them)", returncode=3)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
-    """Shows the last lines of every log with each failure."""
+    """Shows the last lines of every log after a failure."""
     report = yield
     if report.failed and Peers.latest:
         report.sections.extend(Peers.latest.report())
@@ -41,7 +41,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Shows what was agreed upon on the connections that the tests have looked at."""
+    """Shows the negotiated protocols of the tests' connections."""
     lines = sorted(
         {
             value
@@ -58,7 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def peers() -> Iterator[Peers]:
-    """The peers of one test; none at first."""
+    """The peers of one test; none at the start."""
     peers = Peers()
     try:
         yield peers

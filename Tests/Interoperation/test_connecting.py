@@ -1,4 +1,4 @@
-"""Which security protocol is chosen when one side takes less than the other, and when there is nothing to agree upon."""
+"""The negotiated security protocol when one side supports fewer, and failures without a common one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ each_security = pytest.mark.parametrize(("security", "security_id"), [("tls", "/
 
 
 def negotiated_security(ours: Node, theirs, dialler: str) -> str:
-    """Connects, and gives what was agreed upon."""
+    """Connects, and returns the negotiated protocol."""
     if dialler == "ours":
         ours.connect(theirs.address)
     else:
@@ -30,7 +30,7 @@ def negotiated_security(ours: Node, theirs, dialler: str) -> str:
 @each_implementation
 @each_dialler
 @each_security
-def test_what_the_other_side_takes(
+def test_uses_the_only_protocol_of_the_other_side(
     peers: Peers, implementation: str, dialler: str, security: str, security_id: str
 ) -> None:
     ours, theirs = peers.node(), peers.other(implementation, security)
@@ -40,21 +40,21 @@ def test_what_the_other_side_takes(
 
 @each_implementation
 @each_dialler
-def test_what_the_dialler_prefers(peers: Peers, implementation: str, dialler: str) -> None:
+def test_uses_the_preferred_protocol_of_the_dialler(peers: Peers, implementation: str, dialler: str) -> None:
     ours, theirs = peers.node(), peers.other(implementation)
     preferred = "/tls/1.0.0" if dialler == "ours" else theirs.preferred_security
     assert negotiated_security(ours, theirs, dialler) == preferred
 
 
 @each_implementation
-def test_nothing_in_common(peers: Peers, implementation: str) -> None:
+def test_fails_without_a_common_protocol(peers: Peers, implementation: str) -> None:
     ours, theirs = peers.node("noise"), peers.other(implementation, "tls")
     with pytest.raises(Exception, match="/noise|supported"):
         ours.connect(theirs.address)
     with pytest.raises(Exception):
         theirs.connect(ours.address)
     assert ours.connections(theirs.id) == []
-    # Neither is the worse for it.
+    # Both remain usable.
     tolerant = peers.node()
     assert tolerant.connect(ours.address) == ours.id
     assert tolerant.connect(theirs.address) == theirs.id
@@ -62,7 +62,7 @@ def test_nothing_in_common(peers: Peers, implementation: str) -> None:
 
 @each_implementation
 @each_security
-def test_somebody_else_answers(peers: Peers, implementation: str, security: str, security_id: str) -> None:
+def test_rejects_an_unexpected_peer(peers: Peers, implementation: str, security: str, security_id: str) -> None:
     ours, expected, theirs = peers.node(security), peers.node(security), peers.other(implementation)
     with pytest.raises(Exception, match=theirs.id):
         ours.connect(f"{theirs.addresses[0]}/p2p/{expected.id}")
@@ -82,7 +82,7 @@ def test_quits_while_connected(peers: Peers, implementation: str) -> None:
     eventually(lambda: bystander.records == 1, "our second node holds the record")
     eventually(lambda: ours.get_providers(theirs.id, content), "the other node holds the record")
     assert ours.quit() == 0
-    # It has taken leave of its own kind, and the other one is none the worse for it.
-    eventually(lambda: bystander.records == 0, "our second node has forgotten the record")
+    # It has left its own network in order, and the other node remains usable.
+    eventually(lambda: bystander.records == 0, "our second node has dropped the record")
     assert bystander.connect(theirs.address) == theirs.id
     assert bystander.ping(theirs.id) > 0

@@ -1,4 +1,4 @@
-"""The DHT beyond a pair: peers that use it without serving it, and a network of both implementations."""
+"""The DHT with more than two nodes: clients that do not serve it, and a network of both implementations."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from harness.process import eventually
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_client_of_our_node(peers: Peers, implementation: str) -> None:
-    """A client holds no records, so whatever it finds it has asked our node for."""
+    """A client holds no records, so it must ask our node for everything that it finds."""
     ours, client = peers.node(), peers.other(implementation, is_client=True)
     content = Content.new()
     ours.provide(content)
     client.connect(ours.address)
-    # It asks none before identify has told it that our node serves the DHT.
+    # It asks no node before identify has reported that our node serves the DHT.
     found = eventually(lambda: client.find_providers(content), "the client finds what our node provides")
     assert found == {ours.id: ours.addresses}
 
     other = Content.new()
     client.provide(other)
-    eventually(lambda: ours.records == 1, "our node has taken the client's record")
+    eventually(lambda: ours.records == 1, "our node has the client's record")
     assert ours.find_providers(other) == {client.id: [f"127.0.0.1:{REGISTRY_PORT}"]}
-    # Whoever does not serve the DHT is in no routing table.
+    # A client is in no routing table.
     assert ours.known_peers == 0
 
 
 def test_three_and_three(peers: Peers) -> None:
-    """Three nodes of ours and three of Go's, introduced to each other in a chain, find every key."""
+    """Three of our nodes and three of Go's, introduced to each other in a chain, find every key."""
     ours = [peers.node() for _ in range(3)]
     theirs = [peers.other("go-libp2p") for _ in range(3)]
     chain = [node for pair in zip(ours, theirs) for node in pair]
@@ -57,7 +57,7 @@ def test_three_and_three(peers: Peers) -> None:
             )
             assert found == {provider.id: place}
 
-    # What was agreed upon: the dialler has the choice, and Go's prefers Noise.
+    # The dialler chooses the protocol, and Go's prefers Noise.
     for node in ours:
         for peer in chain:
             if peer is node:

@@ -1,6 +1,6 @@
 """A node of this project and one of another implementation, for each security protocol and with either as the dialler.
 
-The bystander is a second node of this project, which the other one does not know at first.
+The bystander is a second node of this project, unknown to the other one at first.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 
 def describe(pair: Pair, connection: dict[str, Any]) -> str:
-    """What was agreed upon, for people."""
+    """The negotiated protocols in words."""
     dialler = "spegel" if pair.dialler == "ours" else pair.theirs.implementation
     early = "within the security handshake" if connection["hasEarlyMuxer"] else "after it"
     return (
@@ -88,7 +88,7 @@ def test_identify(pair: Pair) -> None:
     assert theirs["id"] == pair.theirs.id
     assert theirs["listenAddresses"] == pair.theirs.addresses
     assert {KAD, "/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"} <= set(theirs["protocols"])
-    # The agent is what says that this is another implementation indeed.
+    # The agent version proves that this is the other implementation.
     assert theirs["agentVersion"].startswith({"go-libp2p": "p2pd", "py-libp2p": "py-libp2p"}[pair.theirs.implementation])
 
     ours = pair.theirs.identify(pair.ours.id)
@@ -96,7 +96,7 @@ def test_identify(pair: Pair) -> None:
     assert ours["listenAddresses"] == pair.ours.addresses
     assert {KAD, "/ipfs/ping/1.0.0", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0"} <= set(ours["protocols"])
 
-    # The one that was dialled is told the address at which it was; Go dials from where it listens, too.
+    # The dialled peer observes the address at which it was dialled. Go dials from its listen address, too.
     ours_observed, theirs_observed = theirs["observedAddress"], ours["observedAddress"]
     dialled, other = (pair.theirs, ours_observed) if pair.dialler == "ours" else (pair.ours, theirs_observed)
     assert [theirs_observed if pair.dialler == "ours" else ours_observed] == dialled.addresses
@@ -110,16 +110,16 @@ def test_ping(pair: Pair) -> None:
 
 
 def test_more_than_a_window_both_ways(pair: Pair) -> None:
-    """A window of yamux holds 256 KiB at first, so these need its updates, of both sides."""
+    """A yamux window has 256 KiB at first, so these transfers need window updates of both sides."""
     with pair.theirs.serving_echo():
         pair.ours.echo(pair.theirs.id, size=2 << 20)
     pair.theirs.echo(pair.ours.id, size=2 << 20)
 
 
 def test_find_node(pair: Pair) -> None:
-    # The other node can know the bystander from ours alone.
+    # The other node can learn of the bystander from our node only.
     assert pair.theirs.find_peer(pair.bystander.id) == pair.bystander.addresses
-    # And now it names it to ours.
+    # Now it names the bystander to our node.
     named = pair.ours.find_node(pair.theirs.id, target=pair.bystander.id)
     assert named[pair.bystander.id] == pair.bystander.addresses
 
@@ -132,24 +132,24 @@ def test_provides_to_other(pair: Pair) -> None:
     assert pair.theirs.find_providers(content) == {pair.ours.id: pair.ours.addresses}
 
 
-def test_finds_what_other_provides(pair: Pair) -> None:
+def test_finds_provider_of_other(pair: Pair) -> None:
     content = Content.new()
     assert pair.ours.find_providers(content) == {}
     before = pair.ours.records
     pair.theirs.provide(content)
-    eventually(lambda: pair.ours.records == before + 1, "our node has taken the record")
+    eventually(lambda: pair.ours.records == before + 1, "our node has the record")
     for node in (pair.ours, pair.bystander):
         found = eventually(lambda: node.find_providers(content), "the provider is found")
         assert found == {pair.theirs.id: [f"127.0.0.1:{REGISTRY_PORT}"]}
     assert pair.ours.get_providers(pair.theirs.id, content) == {pair.theirs.id: pair.theirs.addresses}
 
 
-def test_records_protocol_is_for_ours_alone(pair: Pair) -> None:
-    """Our nodes tell each other of records by a protocol of their own. Others neither have it nor are sent it."""
+def test_only_our_nodes_use_the_records_protocol(pair: Pair) -> None:
+    """Our nodes send records by a protocol of their own. Others neither support it nor get its messages."""
     assert RECORDS in pair.theirs.identify(pair.ours.id)["protocols"]
     assert RECORDS not in pair.ours.identify(pair.theirs.id)["protocols"]
     assert pair.ours.open_stream(pair.bystander.id, [RECORDS, KAD]) == RECORDS
-    # They decline, and the same stream goes on with the protocol that they have.
+    # They reject it, and the same stream continues with a protocol that they support.
     with pytest.raises(CommandError, match="support"):
         pair.ours.open_stream(pair.theirs.id, [RECORDS])
     assert pair.ours.open_stream(pair.theirs.id, [RECORDS, KAD]) == KAD
@@ -157,15 +157,15 @@ def test_records_protocol_is_for_ours_alone(pair: Pair) -> None:
     content = Content.new()
     before = pair.bystander.records
     pair.ours.provide(content)
-    eventually(lambda: pair.bystander.records == before + 1, "our second node has taken the record")
-    eventually(lambda: pair.ours.get_providers(pair.theirs.id, content), "the other node has taken the record")
+    eventually(lambda: pair.bystander.records == before + 1, "our second node has the record")
+    eventually(lambda: pair.ours.get_providers(pair.theirs.id, content), "the other node has the record")
 
-    # Of a withdrawal ours are told, and the others are not: there the record runs out.
+    # Only our nodes get a withdrawal. On others the record expires.
     pair.ours.stop_providing(content)
-    eventually(lambda: pair.bystander.records == before, "our second node has forgotten the record")
+    eventually(lambda: pair.bystander.records == before, "our second node has dropped the record")
     assert pair.ours.get_providers(pair.theirs.id, content) == {pair.ours.id: pair.ours.addresses}
-    # And they are none the worse for it.
+    # They remain usable.
     another = Content.new()
     pair.theirs.provide(another)
-    assert eventually(lambda: pair.ours.find_providers(another), "what the other node provides is found")
+    assert eventually(lambda: pair.ours.find_providers(another), "the provider of the other node's key is found")
     assert pair.ours.ping(pair.theirs.id) > 0

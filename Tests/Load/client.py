@@ -1,4 +1,4 @@
-"""An HTTP client that trusts nothing: it compares each byte with what the content is known to be, as it comes."""
+"""An HTTP client that compares each received byte with the expected content."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import socket
 import time
 from collections.abc import Callable
 
-#: Room for one read; all connections share it, since each read is dealt with at once.
+#: The buffer of one read. All connections share it, since each read is handled at once.
 _READ = memoryview(bytearray(256 << 10))
 _LARGEST_HEAD = 16 << 10
-#: How much the kernel holds for a connection that is not read. All clients share one kernel here, which has some 10 % of
-#: the memory for all connections: beyond that it drops what comes on any of them, and stalls them for seconds.
+#: The kernel's receive buffer of a connection. All clients share one kernel here, with about 10 % of the memory for all
+#: connections. Above that it drops packets of any of them, and stalls them for seconds.
 _RECEIVE_BUFFER = 128 << 10
 
 
 class Disconnected(Exception):
-    """The connection ended before the response did."""
+    """The connection ended before the response."""
 
 
 class Hung(Exception):
-    """Not a byte has come for too long."""
+    """The response made no progress for too long."""
 
 
 class WrongAnswer(Exception):
-    """What came is not what was asked for."""
+    """The response differs from the expected one."""
 
 
 class Response:
-    """The head of a response, and how much of its body has come."""
+    """The head of a response, and the received length of its body."""
 
     def __init__(self, head: bytes):
         lines = head.decode("latin-1").split("\r\n")
@@ -43,12 +43,12 @@ class Response:
         return self.headers.get("connection", "").lower() != "close"
 
 
-#: Is given each part of a body, with the response; raises to give the request up.
+#: Gets each part of a body with its response; raises to end the request.
 Sink = Callable[[Response, memoryview], None]
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection; requests go one after the other."""
+    """A connection with requests in sequence."""
 
     def __init__(self) -> None:
         self.last_progress = time.monotonic()
@@ -70,7 +70,7 @@ class Connection(asyncio.BufferedProtocol):
         return self._done is not None and not self._done.done()
 
     async def request(self, method: str, path: str, headers: dict[str, str], sink: Sink) -> Response:
-        """Sends a request and gives its body to the sink; ends when the response has."""
+        """Sends a request and passes its body to the sink; returns at the end of the response."""
         if self._closed:
             raise Disconnected("before the request")
         self._done = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def response(self) -> Response | None:
-        """The response under way, once its head is there."""
+        """The response in progress, after its head has arrived."""
         return self._response
 
     def close(self) -> None:
@@ -96,12 +96,12 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """Leaves with a reset."""
+        """Closes the connection with a reset."""
         self._closed = True
         if self._transport:
             self._transport.abort()
 
-    def give_up(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         if self.is_waiting:
             self._done.set_exception(error)
         self.abort()
@@ -119,8 +119,8 @@ class Connection(asyncio.BufferedProtocol):
         self.last_progress = time.monotonic()
         try:
             self._feed(_READ[:count])
-        except Exception as error:  # whatever it is, it ends this request
-            self.give_up(error)
+        except Exception as error:  # any error ends this request
+            self.fail(error)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closed = True
@@ -129,13 +129,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _feed(self, data: memoryview) -> None:
         if not self.is_waiting:
-            raise WrongAnswer(f"{len(data)} bytes that nobody asked for")
+            raise WrongAnswer(f"{len(data)} unrequested bytes")
         if self._response is None:
             self._head += data
             end = self._head.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._head) > _LARGEST_HEAD:
-                    raise WrongAnswer("the head has no end")
+                    raise WrongAnswer("head without an end")
                 return
             self._response = Response(bytes(self._head[:end]))
             data = memoryview(bytes(self._head[end + 4:]))

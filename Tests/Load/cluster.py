@@ -1,4 +1,4 @@
-"""Real nodes on loopback, each with an image layout for its store and an address of its own."""
+"""Real nodes on loopback, each with an image layout as its store and an address of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ports:
-    """The same on all nodes."""
+    """The ports of every node."""
 
     registry: int
     router: int
@@ -24,7 +24,7 @@ class Ports:
 
 
 def free_ports() -> Ports:
-    """Ports that nobody uses at any address of this machine."""
+    """Ports that are free at all addresses of this machine."""
     sockets = [socket.socket() for _ in range(3)]
     try:
         for each in sockets:
@@ -36,7 +36,7 @@ def free_ports() -> Ports:
 
 
 class Node:
-    """One process of the program under test."""
+    """A process of the program under test."""
 
     def __init__(self, binary: Path, number: int, folder: Path, ports: Ports, bootstrap: str, log_level: str):
         self.name = f"node{number}"
@@ -47,7 +47,7 @@ class Node:
         self._bootstrap = bootstrap
         self._log_level = log_level
         self._process: subprocess.Popen | None = None
-        #: When it was last found to be ready, `None` while it is not known to be up.
+        #: When it was found ready; `None` while it is not known to be up.
         self.ready_since: float | None = None
 
     @property
@@ -87,7 +87,7 @@ class Node:
             os.kill(self._process.pid, number)
 
     def stop(self) -> None:
-        """Ends it whatever state it is in."""
+        """Ends it in any state."""
         if self._process:
             self._process.kill()
             self._process.wait()
@@ -106,7 +106,7 @@ class Node:
             name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
 
     def in_flight(self) -> dict[str, float]:
-        """What it is busy with for clients and other nodes."""
+        """Its transfers in progress for clients and other nodes."""
         registry = json.loads(self._get("/debug/api/status"))["registry"]
         gauges = {name: registry[name] for name in ("requestsInFlight", "mirrorsInFlight")}
         gauges["http_requests_inflight"] = self.metrics().get('http_requests_inflight{handler="/v2/*"}', 0)

@@ -1,4 +1,4 @@
-"""What the clients ask for: blobs and images that follow from a seed, each in a file named after its digest."""
+"""The requested content: blobs and images that the seed determines, each in a file named after its digest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 
 @dataclass(frozen=True)
 class SizeClass:
-    """Blobs of about the same size: how many there are, and how many of 100 requests for blobs are for one of them."""
+    """Blobs of similar size: their number, and their share of 100 requests for blobs."""
 
     smallest: int
     largest: int
@@ -28,8 +28,8 @@ class SizeClass:
     share: int
 
 
-#: From 1 KiB to 32 MiB. Most requests are for small ones, most bytes are of large ones. A thousand transfers at a time share
-#: what two cores can do, some 600 MB/s: at that, larger ones would take minutes.
+#: From 1 KiB to 32 MiB. Most requests are for small ones, most bytes are of large ones. A thousand concurrent transfers
+#: share two cores, at about 600 MB/s. Larger ones would take minutes.
 CLASSES = (
     SizeClass(1 << 10, 64 << 10, 150, 60),
     SizeClass(64 << 10, 1 << 20, 60, 26),
@@ -41,12 +41,12 @@ IMAGES = 40
 
 @dataclass(frozen=True)
 class Content:
-    """A blob or a manifest, and its bytes."""
+    """A blob or a manifest with its bytes."""
 
     digest: str
     size: int
     bytes: mmap.mmap
-    #: Of a manifest.
+    #: The tag of a manifest.
     tag: str | None = None
 
     @property
@@ -55,7 +55,7 @@ class Content:
 
 
 class Library:
-    """All content, in one folder, from which the nodes' stores are made."""
+    """All content in one folder, from which the nodes' stores are made."""
 
     def __init__(self, folder: Path, seed: int):
         self.folder = folder
@@ -66,7 +66,7 @@ class Library:
             sizes = [
                 round(math.exp(generator.uniform(math.log(kind.smallest), math.log(kind.largest))))
                 for _ in range(kind.count)]
-            # The ends of the range are there whatever the seed.
+            # The extremes of the range are present with every seed.
             sizes[0], sizes[-1] = kind.smallest, kind.largest
             self.classes.append([self._add(generator.randbytes(size)) for size in sizes])
         self.manifests = [self._add_image(generator, number) for number in range(IMAGES)]
@@ -84,7 +84,7 @@ class Library:
         return generator.choice(blobs)
 
     def make_store(self, store: Path, blobs: list[Content], manifests: list[Content]) -> None:
-        """Makes an OCI image layout that holds some of the content, by hard links."""
+        """Creates an OCI image layout with some of the content, by hard links."""
         target = store / "blobs" / "sha256"
         target.mkdir(parents=True)
         (store / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
-"""A thousand clients ask real nodes for content of all sizes while other nodes come and go.
+"""A thousand clients request content of all sizes from real nodes while other nodes come and go.
 
 Four nodes stay: two hold half of the content each, two hold nothing. Three more hold some of it and are killed, stopped
-in order, or frozen, and come back. So all content is at one living node all the time, and the clients, which ask the
-nodes that stay and those that have just come, must get it: every byte is compared with what it must be, a 404 is
-wrong, silence is wrong. A body may be cut short where nodes die; the client asks for the rest, as containerd does, and
-must get it. Whoever is told that all who have something are busy must have waited for 30 s. In the end nothing may be in
-flight, and memory and descriptors must not have grown.
+in order, or frozen, and come back. So a living node has each content at all times. The clients ask the nodes that stay
+and those that have just come back, and must get it. Every byte is compared; a 404 is wrong, and so is silence. A body
+may be cut short when nodes die; the client requests the rest, like containerd, and must get it. A 503 because all
+holders are busy may come only after 30 s. At the end no transfer may be in flight, and memory and descriptors must not
+have grown.
 
-Which content is made, what each client asks for and what happens to which node follow from the seed; when, and what
-meets what, does not.
+The seed determines the content, each client's requests and what happens to which node. It does not determine the timing.
 """
 
 from __future__ import annotations
@@ -33,30 +32,32 @@ from content import MANIFEST_TYPE, REGISTRY, REPOSITORY, Content, Library
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 STAYING, ROAMING = 4, 3
-#: How long a response may make no progress: longer than the 30 s for which a node lets a transfer wait for its turn, and
-#: the 9 s that it then takes at most to answer. A hang is longer still.
+#: The maximum time without progress of a response: more than the 30 s for which a node queues a transfer, and the 9 s
+#: that it takes at most to answer after that. A hang lasts longer.
 SILENCE = 45.0
-#: For how long a blob waits for its turn at least before a node may answer that all who have it are busy, and how many of
-#: 1,000 answers may be that one: the machine may be too slow for so many at a time.
+#: The minimum time in the queue before a node may answer that all holders are busy, and the maximum number of such
+#: answers among 1,000: the machine may be too slow for so many transfers at a time.
 PATIENCE, MOST_BUSY = 29.9, 1.0
-#: How often the rest of one blob may be asked for.
+#: The maximum number of requests for the rest of one blob.
 MOST_RESUMPTIONS = 10
-#: How long a node that is ready may take until it answers for all that others hold.
+#: How long a ready node may take until it finds all content of the others.
 JOINING = 1.0
-#: The most resident memory of a node, in MiB: some 30 at rest, 32 to hold content back, 176 KiB for each of a few hundred
-#: transfers, and what the allocator cannot use again at once.
+#: The maximum resident memory of a node in MiB: about 30 at rest, 32 to verify content, 176 KiB for each of a few
+#hundred
+#: transfers, and freed memory that the allocator cannot reuse at once.
 PEAK = 192.0
-#: What a node may grow by from the second quarter of the run to the last. A short run has hardly warmed up, and how many
-#: large transfers there are differs more.
+#: The maximum growth of a node from the second quarter of the run to the last. A short run has hardly warmed up, and
+#its
+#: number of large transfers varies more.
 GROWTH, GROWTH_IN_A_SHORT_RUN, LONG_RUN = 8.0, 64.0, 300
 DESCRIPTORS_GROWTH = 50
 SAMPLE_EVERY = 1.0
-#: How long what is in flight may take to end, and idle connections to be closed.
+#: How long transfers may take to end after the last client, and idle connections to close.
 SETTLING = 30.0
 
 
 class Run:
-    """What all clients share."""
+    """The state that all clients share."""
 
     def __init__(self, seed: int, library: Library, nodes: list[Node], end: float):
         self.seed = seed
@@ -81,29 +82,29 @@ class Run:
 
 
 class Busy(Exception):
-    """A node has waited for its turn in vain: the client would go on at the source registry."""
+    """All holders were busy for the whole queue time: the client would continue at the upstream."""
 
 
 class Enough(Exception):
-    """The client wants no more of a response."""
+    """The client needs no more of a response."""
 
 
 class Client:
-    """Asks for one thing after another, each of its own choice."""
+    """Requests one thing after another, chosen at random."""
 
     def __init__(self, run: Run, number: int):
         self.run = run
         self.random = random.Random(f"{run.seed}/client/{number}")
-        # Each is a machine of its own: whoever asks again for what it has got a moment ago makes a node suspicious.
+        # Each client is a machine of its own. A repeated request of one machine makes a node verify the content.
         self.address = f"127.{100 + number // 62500 % 100}.{number // 250 % 250}.{1 + number % 250}"
         self.connection: Connection | None = None
         self.node: Node | None = None
-        #: When the request began that is being answered.
+        #: The start of the request in progress.
         self.asked = 0.0
 
     async def work(self) -> None:
         deeds = (self._get_blob, self._get_manifest, self._head, self._get_range, self._leave_early, self._ask_for_nothing)
-        # They do not all begin at once.
+        # They start at different times.
         await asyncio.sleep(self.random.random())
         while not self.run.is_over:
             [deed] = self.random.choices(deeds, (60, 12, 8, 8, 6, 6))
@@ -117,18 +118,18 @@ class Client:
             except (OSError, Disconnected) as error:
                 self._drop()
                 if self._node_may_have_gone():
-                    self.run.counts["cut off by a node that went"] += 1
+                    self.run.counts["cut off by an ended node"] += 1
                 else:
                     self.run.fail(f"{name} from {self.node.name}: {error!r}")
             except (WrongAnswer, Hung) as error:
                 self._drop()
                 if isinstance(error, Hung) and self._node_may_have_gone():
-                    self.run.counts["cut off by a node that went"] += 1
+                    self.run.counts["cut off by an ended node"] += 1
                 else:
                     self.run.fail(f"{name} from {self.node.name}: {error}")
         self._drop()
 
-    # Deeds
+    # Actions
 
     async def _get_blob(self) -> None:
         blob = self.run.library.choose_blob(self.random)
@@ -154,23 +155,23 @@ class Client:
         await self._get(blob, first, min(blob.size, first + 1 + self.random.randrange(256 << 10)))
 
     async def _leave_early(self) -> None:
-        """As containerd 2 does: takes a part of a blob and goes."""
+        """Like containerd 2: reads a part of a blob and leaves."""
         blob = self.run.library.choose_blob(self.random)
         await self._get(blob, 0, blob.size, enough=self.random.randrange(blob.size))
         self._drop()
 
     async def _ask_for_nothing(self) -> None:
-        """What nobody has: 404, of some keys again and again."""
+        """Missing content: 404, for some keys repeatedly."""
         digest = f"sha256:{self.random.randrange(64 if self.random.random() < 0.5 else 1 << 256):064x}"
         path = blob_path(digest) if self.random.random() < 0.5 else f"/v2/{REPOSITORY}/manifests/{digest}?ns={REGISTRY}"
         response = await self._ask("GET", path, {})
         if response.status != 404:
-            raise WrongAnswer(f"status {response.status} for {digest}, which nobody has")
+            raise WrongAnswer(f"status {response.status} for {digest}, which no node has")
 
-    # What they are made of
+    # Requests
 
     async def _get(self, blob: Content, start: int, end: int, enough: int | None = None) -> None:
-        """Gets a part of a blob, in as many responses as it takes, or leaves when it has enough."""
+        """Gets a part of a blob, in several responses if necessary, or leaves when it has enough."""
         for _ in range(MOST_RESUMPTIONS):
             offset = start
             is_whole = (offset, end) == (0, blob.size)
@@ -204,7 +205,7 @@ class Client:
         raise WrongAnswer(f"{blob.digest} of {blob.size} bytes was cut short {MOST_RESUMPTIONS} times, last at {start}")
 
     async def _ask(self, method: str, path: str, headers: dict[str, str], sink=lambda response, data: None) -> Response:
-        """One request; on a new connection if the one that was kept turns out to be closed."""
+        """Sends one request; on a new connection if the kept one turns out to be closed."""
         while True:
             self.asked = time.monotonic()
             fresh = self.connection is None or not self.connection.is_open
@@ -236,7 +237,7 @@ class Client:
         return node.ready_since is not None and node.ready_since + JOINING < time.monotonic()
 
     def _node_may_have_gone(self) -> bool:
-        """Whether the failure of a request is not the node's fault: something was done to it meanwhile."""
+        """Whether the test has disturbed the node during the request, so that its failure is no fault."""
         return self.node.ready_since is None or self.node.ready_since >= self.asked
 
     def _manifest_path(self, manifest: Content) -> str:
@@ -279,7 +280,7 @@ def expect(response: Response, status: int, content: Content, header: str = "", 
 
 
 async def disturb(run: Run, node: Node) -> None:
-    """Has a node that does not stay end in one way or another, and come back."""
+    """Ends a node that does not stay in one of several ways, and brings it back."""
     generator = random.Random(f"{run.seed}/{node.name}")
     while not run.is_over:
         await asyncio.sleep(generator.uniform(2, 10))
@@ -302,14 +303,14 @@ async def disturb(run: Run, node: Node) -> None:
 
 
 async def watch(run: Run) -> None:
-    """Samples the nodes that stay, ends what hangs, and says how it goes."""
+    """Samples the nodes that stay, fails requests that hang, and reports the progress."""
     last_words, last_bytes = time.monotonic(), 0
     while True:
         await asyncio.sleep(SAMPLE_EVERY)
         now = time.monotonic()
         for connection in list(run.connections):
             if connection.is_waiting and now - connection.last_progress > SILENCE:
-                connection.give_up(Hung(f"no byte for {SILENCE:g} s"))
+                connection.fail(Hung(f"no byte for {SILENCE:g} s"))
         for node in run.nodes[:STAYING]:
             if not node.is_running:
                 run.fail(f"{node.name} has ended")
@@ -338,7 +339,7 @@ async def load(run: Run, clients: int) -> None:
 
 
 def settle(run: Run) -> None:
-    """Nothing may be in flight a while after the last client has gone."""
+    """No transfer may be in flight a while after the last client has gone."""
     left: dict[str, dict[str, float]] = {}
     end = time.monotonic() + SETTLING
     while True:
@@ -360,7 +361,7 @@ def judge(run: Run, before: dict[str, int], seconds: float) -> None:
         second, last = samples[quarter:2 * quarter] or samples, samples[-quarter:]
         resident = [statistics.mean(sample[0] for sample in part) for part in (second, last)]
         descriptors = [statistics.mean(sample[1] for sample in part) for part in (second, last)]
-        # Idle connections to other nodes are closed after 15 s.
+        # Idle connections to other nodes close after 15 s.
         end = time.monotonic() + SETTLING
         while node.descriptors() > before[node.name] + DESCRIPTORS_GROWTH and time.monotonic() < end:
             time.sleep(0.5)
@@ -369,11 +370,11 @@ def judge(run: Run, before: dict[str, int], seconds: float) -> None:
             f"{node.resident():6.1f}   {descriptors[0]:27.0f} {descriptors[1]:6.0f} "
             f"{max(sample[1] for sample in samples):6d} {node.descriptors():6d}")
         if resident[1] - resident[0] > bound:
-            run.fail(f"{node.name} grew by {resident[1] - resident[0]:.1f} MiB, and may by {bound:g}")
+            run.fail(f"{node.name} grew by {resident[1] - resident[0]:.1f} MiB, limit {bound:g}")
         if max(sample[0] for sample in samples) > PEAK:
             run.fail(f"{node.name} had more than {PEAK:g} MiB resident")
         if node.descriptors() > before[node.name] + DESCRIPTORS_GROWTH:
-            run.fail(f"{node.name} has {node.descriptors()} descriptors open, and had {before[node.name]} before")
+            run.fail(f"{node.name} has {node.descriptors()} open descriptors, {before[node.name]} before")
 
 
 def make_nodes(arguments: argparse.Namespace, work: Path, library: Library) -> list[Node]:
@@ -395,7 +396,7 @@ def make_nodes(arguments: argparse.Namespace, work: Path, library: Library) -> l
 
 
 def sees_all(node: Node, library: Library) -> bool:
-    """Whether a node finds somebody for all content."""
+    """Whether a node finds a holder of all content."""
     expected = len(library.blobs) + len(library.manifests)
     metrics = node.metrics()
     return metrics["spegel_held_contents"] + metrics["spegel_provider_records"] >= expected
@@ -407,14 +408,14 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=600, help="seconds")
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(63))
-    parser.add_argument("--log-level", default="warning", help="of the nodes")
-    parser.add_argument("--keep", action="store_true", help="leave the nodes' folders behind")
+    parser.add_argument("--log-level", default="warning", help="log level of the nodes")
+    parser.add_argument("--keep", action="store_true", help="keep the nodes' folders")
     arguments = parser.parse_args()
     print(f"seed: {arguments.seed}; {arguments.clients} clients, {arguments.duration:g} s", flush=True)
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2 * arguments.clients + 200:
-        sys.exit(f"{arguments.clients} clients need more descriptors than the {hard} that this process may have")
+        sys.exit(f"{arguments.clients} clients need more than the limit of {hard} descriptors")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     work = ROOT / ".cache" / f"load-{os.getpid()}"
@@ -426,7 +427,7 @@ def main() -> None:
         for node in nodes:
             node.start()
         wait_until("all nodes are ready", 30, lambda: all(node.is_ready() for node in nodes))
-        wait_until("every node knows of all content", 30, lambda: all(sees_all(node, library) for node in nodes))
+        wait_until("every node finds all content", 30, lambda: all(sees_all(node, library) for node in nodes))
         time.sleep(1)
         for node in nodes:
             node.ready_since = time.monotonic() - JOINING
@@ -442,7 +443,7 @@ def main() -> None:
             print(f"{name:32} {count:9}")
         answers = sum(run.counts[name] for name in DEEDS)
         if run.counts["busy for 30 s"] > answers * MOST_BUSY / 1000:
-            run.fail(f"more than {MOST_BUSY:g} of 1,000 answers were that all who have the content are busy")
+            run.fail(f"more than {MOST_BUSY:g} of 1,000 answers said that all holders are busy")
         print(f"{answers} answers and {run.bytes / 1e9:.1f} GB in {seconds:.0f} s; seed: {arguments.seed}")
         passed = not run.counts["failures"]
         print("passed" if passed else f"FAILED: {run.counts['failures']} failures")

@@ -1,8 +1,8 @@
 import FoundationEssentials
 
-/// What the process holds of the system.
+/// The resources that the process holds.
 enum ProcessState {
-    /// How many descriptors are open.
+    /// The number of open descriptors.
     static var openDescriptors: Int {
         (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? 0
     }
@@ -26,7 +26,7 @@ struct MemoryTrend {
 
     var count: Int { samples.count }
 
-    /// The means of the second and of the last quarter in MiB. What the first quarter takes is needed to work at all.
+    /// The means of the second and of the last quarter in MiB. The first quarter is warm-up.
     var quarters: (second: Double, last: Double) {
         let size = max(1, samples.count / 4)
         func mean(_ part: ArraySlice<(minutes: Double, memory: Double)>) -> Double {
@@ -35,7 +35,7 @@ struct MemoryTrend {
         return (mean(samples.dropFirst(size).prefix(size)), mean(samples.suffix(size)))
     }
 
-    /// The slope of the best straight line after the first quarter, in MiB a minute.
+    /// The slope of the regression line after the first quarter, in MiB per minute.
     var slope: Double {
         let part = samples.dropFirst(samples.count / 4)
         let count = Double(max(1, part.count))

@@ -4,24 +4,24 @@ import Multiformats
 import Routing
 import TestSupport
 
-/// A cluster on loopback and what is known of it: who lives, and who has advertised what since when.
+/// A cluster on loopback with its expected state: the living nodes, and their keys with the times of advertising.
 ///
-/// Everything that is done to it follows from the seed; what it does by itself does not.
+/// The seed determines all actions of the test, but not what the nodes do by themselves.
 final class SoakCluster {
-    /// What was seen of lookups whose answer was known.
+    /// The results of lookups with a known answer.
     struct Lookups {
         /// Lookups of keys that a settled node had advertised for long enough.
         var expected = 0
-        /// Of these, those that found a holder.
+        /// Those that found a holder.
         var found = 0
-        /// Lookups of keys that nobody has ever advertised, and those of them that found somebody.
+        /// Lookups of keys that no node has ever advertised, and those of them that found a provider.
         var absent = 0
         var invented = 0
-        /// How long the successful ones took.
+        /// The durations of the successful ones.
         var times: [Duration] = []
     }
 
-    /// What was done.
+    /// The actions so far.
     struct Deeds {
         var joins = 0
         var leaves = 0
@@ -31,18 +31,18 @@ final class SoakCluster {
     }
 
     private struct Place {
-        /// Keeps its identity over half of the restarts.
+        /// Kept over half of the restarts.
         var keyPair = KeyPair()
         var node: SoakNode?
-        /// The keys that the node advertises, and since when.
+        /// The keys that the node advertises, with the time of advertising.
         var keys: [String: ContinuousClock.Instant] = [:]
     }
 
     private(set) var lookups = Lookups()
     private(set) var deeds = Deeds()
-    /// What went wrong at once.
+    /// Failures that were found during the run.
     private(set) var failures: [String] = []
-    /// Kept weakly: whoever is left after the end has leaked.
+    /// Weak references: an object that survives the end has leaked.
     private(set) var hosts: [WeakReference] = []
 
     private let timing: SoakTiming
@@ -64,7 +64,7 @@ final class SoakCluster {
         for index in places.indices { try await join(index) }
     }
 
-    /// Does one random thing.
+    /// Performs one random action.
     func act() async throws {
         let vacant = places.indices.filter { places[$0].node == nil }
         switch Int.random(in: 0..<100, using: &random) {
@@ -83,7 +83,7 @@ final class SoakCluster {
         for index in places.indices where places[index].node != nil { await end(index, isOrderly: true) }
     }
 
-    /// How many records each node should hold: one for each key of each other node.
+    /// The number of records that each node should hold: one for each key of each other node.
     func expectedRecords(of node: SoakNode) -> Int {
         places.filter { $0.node !== node && $0.node != nil }.map(\.keys.count).reduce(0, +)
     }
@@ -111,7 +111,7 @@ final class SoakCluster {
         deeds.joins += 1
     }
 
-    /// In order, the node takes its keys back; else the others are left with its records.
+    /// Ends a node. In an orderly end it withdraws its keys; otherwise the others keep its records.
     private func end(_ index: Int, isOrderly: Bool) async {
         guard let node = places[index].node else { return }
         if let stuck = await node.stop(withdrawing: isOrderly ? Array(places[index].keys.keys) : []) {
@@ -152,7 +152,7 @@ final class SoakCluster {
             if !found.peers.isEmpty { lookups.invented += 1 }
             return
         }
-        // A key that somebody else has had for long enough, asked of a node that was there as long.
+        // A key that another node has had for long enough, looked up by a node that was up as long.
         let holders = places.filter { $0.node != nil && $0.node !== node }
         let candidates = holders.flatMap(\.keys).filter { now - $0.value > timing.settling }.map(\.key)
         guard now - node.start > timing.settling, let key = Set(candidates).sorted().randomElement(using: &random)
@@ -165,7 +165,7 @@ final class SoakCluster {
         let (peers, time) = await node.providers(of: key, deadline: .seconds(5))
         lookups.expected += 1
         guard !peers.isDisjoint(with: expected) else {
-            logger.notice("a key was not found", metadata: ["key": "\(key)", "found": "\(peers.count)"])
+            logger.notice("key not found", metadata: ["key": "\(key)", "found": "\(peers.count)"])
             return
         }
         lookups.found += 1
@@ -173,7 +173,7 @@ final class SoakCluster {
     }
 }
 
-/// An object that may be gone.
+/// A reference to an object that may be released.
 struct WeakReference {
     private(set) weak var object: AnyObject?
 

@@ -10,13 +10,13 @@ import Synchronization
 final class SoakNode: Sendable {
     let host: Host
     let router: DHTRouter
-    /// Since when it lives.
+    /// The start time.
     let start: ContinuousClock.Instant
     private let running: Task<Void, Never>
 
-    /// Starts a node that looks for others at `bootstrap`.
+    /// Starts a node with the peers in `bootstrap`.
     ///
-    /// - Parameter address: an address of loopback that no other node has.
+    /// - Parameter address: a loopback address of its own.
     init(
         keyPair: KeyPair,
         address: String,
@@ -54,9 +54,9 @@ final class SoakNode: Sendable {
 
     var peerID: String { "\(host.peerID)" }
 
-    /// Ends the node; with `keys` it takes them back from the others before, as one that leaves in order does.
+    /// Ends the node. With `keys` it withdraws them before, as in an orderly departure.
     ///
-    /// - Returns: what did not end within the time limit, if anything.
+    /// - Returns: the part that did not end within the limit, if any.
     func stop(withdrawing keys: [String], within limit: Duration = .seconds(30)) async -> String? {
         let stage = Mutex("its task")
         let end = Task {
@@ -85,7 +85,7 @@ final class SoakNode: Sendable {
         await host.shutdown()
     }
 
-    /// The peers that are found to provide a key, and how long that took; what was found until `deadline` counts.
+    /// The providers of a key found until `deadline`, with the duration.
     func providers(of key: String, deadline: Duration) async -> (peers: Set<String>, time: Duration) {
         let begin = ContinuousClock.now
         let lookup = Task { [router] in
@@ -103,12 +103,12 @@ final class SoakNode: Sendable {
     }
 }
 
-/// How long records live and how often things are done, so that a short run sees all of it.
+/// Record lifetimes and intervals that let a short run cover everything.
 struct SoakTiming {
-    /// How long a record lives without being renewed.
+    /// The lifetime of a record.
     let timeToLive: Duration
 
-    /// How long after its advert, or after a node's start, a key must be found.
+    /// The time after advertising, or after a node's start, within which a key must be found.
     let settling = Duration.seconds(3)
 
     /// The settings of the DHT.
@@ -121,7 +121,7 @@ struct SoakTiming {
         return configuration
     }
 
-    /// The settings of the search for peers.
+    /// The settings of bootstrapping.
     var bootstrap: Bootstrapper.Configuration {
         var configuration = Bootstrapper.Configuration()
         configuration.lonelyInterval = .milliseconds(300)

@@ -1,9 +1,9 @@
-/// What a run has shown, and what of it must not be.
+/// The results of a run with their limits.
 struct SoakReport {
-    /// The part of the lookups of settled keys that must succeed.
+    /// The share of lookups of settled keys that must succeed.
     static let successBar = 0.99
-    /// How much memory may grow from the second to the last quarter of a run of five minutes or more, in MiB. A run
-    /// that is shorter has hardly warmed up.
+    /// The maximum growth of memory from the second to the last quarter of a run of five minutes or more, in MiB. A
+    /// shorter run has hardly warmed up.
     static let memoryBar = 8.0
     static let memoryBarOfShortRun = 32.0
 
@@ -23,12 +23,12 @@ struct SoakReport {
             "\(lookups.found) of \(lookups.expected) lookups of settled keys found a holder (\(Self.percent(success))); "
                 + "median \(Self.milliseconds(median)), p99 \(Self.milliseconds(late))"
         )
-        lines.append("\(lookups.absent) lookups of keys that nobody has, \(lookups.invented) of them found somebody")
+        lines.append("\(lookups.absent) lookups of missing keys, \(lookups.invented) of them found a provider")
         if lookups.expected == 0 { failures.append("no lookup had a known answer") }
         if success < Self.successBar {
             failures.append("expected \(Self.percent(Self.successBar)) of lookups to succeed")
         }
-        if lookups.invented > 0 { failures.append("providers were found of keys that nobody has advertised") }
+        if lookups.invented > 0 { failures.append("lookups found providers of keys that no node has advertised") }
     }
 
     mutating func add(_ trend: MemoryTrend, duration: Int) {

@@ -6,7 +6,7 @@ import Logging
 import NIOPosix
 import Routing
 
-/// Runs a cluster under churn and checks that nothing is lost and nothing is left behind.
+/// Runs a cluster under churn and checks that no record is lost and no resource leaks.
 @main
 struct SpegelSoak: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -18,13 +18,13 @@ struct SpegelSoak: AsyncParsableCommand {
             """
     )
 
-    @Option(help: ArgumentHelp("How long to run.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("The duration of the run.", valueName: "seconds"))
     var duration = 600
 
-    @Option(help: "How many nodes there are at most.")
+    @Option(help: "The maximum number of nodes.")
     var nodes = 12
 
-    @Option(help: "What is done follows from it; a random one by default. It is printed.")
+    @Option(help: "The seed of all actions, random by default. It is printed.")
     var seed: UInt64?
 
     func validate() throws {
@@ -37,7 +37,7 @@ struct SpegelSoak: AsyncParsableCommand {
         let seed = seed ?? UInt64.random(in: .min ... .max)
         print("seed \(seed), \(nodes) nodes, \(duration) s")
         fflush(nil)
-        // Whatever hangs ends here.
+        // A hang ends here.
         alarm(UInt32(duration) + 300)
         let timing = SoakTiming(timeToLive: .seconds(min(20, max(4, duration / 5))))
         var logger = Logger(label: "soak") { StreamLogHandler.standardError(label: $0) }
@@ -53,14 +53,14 @@ struct SpegelSoak: AsyncParsableCommand {
         await cluster.empty()
         await checkNothingIsLeft(of: cluster, descriptors: before, report: &report)
         report.failures += cluster.failures
-        // A run that was expected to end has not hung.
+        // The run has ended in time.
         alarm(0)
         for line in report.lines { print(line) }
         for failure in report.failures { print("FAILED: \(failure)") }
         if !report.failures.isEmpty { throw ExitCode.failure }
     }
 
-    /// The descriptors that the process needs by itself once it has had nodes: event loops, the clock's.
+    /// The number of descriptors that the process itself needs after it has had nodes: event loops, the clock's.
     private func restingDescriptors(timing: SoakTiming, logger: Logger) async throws -> Int {
         let cluster = SoakCluster(size: 2, timing: timing, seed: 0, logger: logger)
         try await cluster.fill()
@@ -90,7 +90,7 @@ struct SpegelSoak: AsyncParsableCommand {
         return trend
     }
 
-    /// Waits until what is held is what should be: at most the life of a record, and some time to spare.
+    /// Waits until each node holds the expected state: at most the lifetime of a record, and some more.
     private func settle(_ cluster: SoakCluster, timing: SoakTiming, report: inout SoakReport) async {
         let nodes = cluster.living
         let living = Set(nodes.map(\.host.peerID))
@@ -98,10 +98,10 @@ struct SpegelSoak: AsyncParsableCommand {
             let counts = node.router.counts
             let (records, peers) = (cluster.expectedRecords(of: node), nodes.count - 1)
             var faults: [String] = []
-            if counts.records != records { faults.append("expected \(records) records, it has \(counts.records)") }
-            if counts.peers != peers { faults.append("expected to know \(peers) peers, it knows \(counts.peers)") }
+            if counts.records != records { faults.append("expected \(records) records, found \(counts.records)") }
+            if counts.peers != peers { faults.append("expected \(peers) peers, found \(counts.peers)") }
             let dead = node.host.connectedPeers.filter { !living.contains($0) }.count
-            if dead > 0 { faults.append("it has connections to \(dead) nodes that have ended") }
+            if dead > 0 { faults.append("connections to \(dead) ended nodes") }
             return faults
         }
         let isSettled = await eventually(within: timing.timeToLive + .seconds(20)) {
@@ -109,7 +109,7 @@ struct SpegelSoak: AsyncParsableCommand {
         }
         if isSettled {
             report.lines.append(
-                "each of \(nodes.count) nodes holds the records of the living alone, and knows all others"
+                "each of \(nodes.count) nodes holds exactly the records of living nodes, and knows all others"
             )
         }
         for node in nodes {
@@ -121,18 +121,18 @@ struct SpegelSoak: AsyncParsableCommand {
         let isGone = await eventually { cluster.hosts.allSatisfy { $0.object == nil } }
         let left = cluster.hosts.filter { $0.object != nil }
         if !isGone {
-            report.failures.append("\(left.count) hosts and routers of \(cluster.hosts.count) are still alive")
+            report.failures.append("\(left.count) of \(cluster.hosts.count) hosts and routers leaked")
         }
         let tasks = left.compactMap { ($0.object as? Host)?.runningTaskCount }.reduce(0, +)
         if tasks > 0 { report.failures.append("\(tasks) tasks of ended hosts still run") }
         let isClosed = await eventually { ProcessState.openDescriptors <= before }
         if !isClosed {
             report.failures.append(
-                "expected \(before) open descriptors as before, there are \(ProcessState.openDescriptors)"
+                "expected \(before) open descriptors as before, found \(ProcessState.openDescriptors)"
             )
         }
         if isGone, isClosed {
-            report.lines.append("no descriptor, task, host or router is left of \(cluster.deeds.joins) nodes")
+            report.lines.append("no descriptor, task, host or router of \(cluster.deeds.joins) nodes leaked")
         }
     }
 

@@ -1,8 +1,8 @@
-"""The sections of the benchmark. Each `run(runs)` starts what it needs, measures, and gives its results as JSON."""
+"""The sections of the benchmark. Each `run(runs)` starts its programs, measures, and returns its results as JSON."""
 
 from . import latency, memory, misses, start, throughput, verify
 
-# In the order in which they run.
+# In order of execution.
 ALL = {
     "start": start.run,
     "throughput": throughput.run,

@@ -1,4 +1,4 @@
-"""Small answers through a mirror, beside nginx's proxy_pass to the same holder: wrk with 1, 16 and 256 clients."""
+"""Small answers through a mirror, compared with nginx's proxy_pass to the same holder: wrk with 1, 16 and 256 clients."""
 
 from .. import machine
 from ..measuring import interleave, load
@@ -12,19 +12,19 @@ SECONDS = 1
 
 def run(runs: int) -> dict:
     holder, mirror, proxy = (
-        Node("holder", 1, arguments=machine.alike()),
-        Node("mirror", 2, bootstrap=1, arguments=machine.alike()),
+        Node("holder", 1, arguments=machine.comparable()),
+        Node("mirror", 2, bootstrap=1, arguments=machine.comparable()),
         Nginx("nginx-proxy", 4),
     )
     manifests = holder.prepare(images=1000)
     mirror.prepare()
     keys = [f"/v2/bench/manifests/{manifest['digest']}{QUERY}" for manifest in manifests]
-    nobody = f"/v2/bench/manifests/sha256:{'0' * 63}1{QUERY}"
+    missing = f"/v2/bench/manifests/sha256:{'0' * 63}1{QUERY}"
     cases = {
         "manifest, one key": (keys[:1], 200),
         "manifest, 1,000 keys": (keys, 200),
         "configuration, one key": ([f"/v2/bench/blobs/{manifests[0]['config']}{QUERY}"], 200),
-        "404, one key": ([nobody], 404),
+        "404, one key": ([missing], 404),
         "404, ever new keys": (f"/v2/bench/manifests/sha256:DIGEST{QUERY}", 404),
     }
     try:

@@ -1,4 +1,4 @@
-"""Memory of a node at rest, and at the peak of 256 transfers of a large blob at a time."""
+"""The memory of a node at rest, and at the peak of 256 concurrent transfers of a large blob."""
 
 import json
 import subprocess
@@ -16,9 +16,9 @@ SECONDS = 3
 
 
 def watch(processes: dict[str, Process], task: dict) -> dict:
-    """The most that each process takes while a client does a task, in MB."""
+    """The peak memory of each process in MB while a client runs a task."""
     for process in processes.values():
-        process.forget_peak()
+        process.reset_peak()
     client = subprocess.Popen(
         [sys.executable, "-I", HERE / "client.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -33,7 +33,7 @@ def watch(processes: dict[str, Process], task: dict) -> dict:
         time.sleep(0.1)
     counts = json.loads(client.stdout.read())
     for name, process in processes.items():
-        # Of several processes the peaks may lie apart, and count pages twice that they share.
+        # The peaks of several processes may be at different times, and count shared pages twice.
         if len(process.pids) == 1:
             most[name]["resident"] = max(most[name]["resident"], process.peak())
     return {"processes": most, "bad": counts["bad"], "answers": counts["answers"]}

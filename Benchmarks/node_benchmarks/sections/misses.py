@@ -1,4 +1,4 @@
-"""What nobody has, in a cluster of eight: each new layer of a pull pays for this once. And what such a node takes."""
+"""Missing content in a cluster of eight: each new layer of a pull pays for this once. Also the memory of such a node."""
 
 import time
 
@@ -20,7 +20,7 @@ def run(runs: int) -> dict:
             node.start()
         for node in nodes:
             node.wait_for_peers(NODES - 1)
-        # What a scrape brings into memory belongs to a node that is watched.
+        # The memory of a scrape belongs to a monitored node.
         for _ in range(SETTLED):
             for node in nodes:
                 node.metrics()

@@ -1,4 +1,4 @@
-"""How large the program is, and how soon a node is ready."""
+"""The size of the program, and the time until a node is ready."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Blobs: served by a node and by nginx; relayed by a node, HAProxy and nginx before one nginx; by two nodes."""
+"""Blobs: served by a node and by nginx; relayed by a node, HAProxy and nginx from one nginx; by two nodes."""
 
 import sys
 
@@ -24,17 +24,17 @@ def run(runs: int) -> dict:
     before_nginx = Node("mirror-before-nginx", 3, registry=FILES, bootstrap=1)
     files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
     everything: list[Process] = [holder, mirror, before_nginx, files, proxy, haproxy]
-    # Where TCP sends by timers for the other programs, the same for nodes.
-    alike = [
-        Node("holder-alike", 8, arguments=machine.alike()),
-        Node("mirror-alike", 9, bootstrap=8, arguments=machine.alike()),
-        Node("mirror-before-nginx-alike", 10, registry=FILES, bootstrap=1, arguments=machine.alike()),
+    # If TCP sends by timers for the other programs, the same for nodes.
+    comparable = [
+        Node("holder-comparable", 8, arguments=machine.comparable()),
+        Node("mirror-comparable", 9, bootstrap=8, arguments=machine.comparable()),
+        Node("mirror-before-nginx-comparable", 10, registry=FILES, bootstrap=1, arguments=machine.comparable()),
     ] if machine.pacing() else []
-    everything += alike
-    # A cluster of their own, since the mirror would choose among all that hold a blob.
+    everything += comparable
+    # A cluster of their own, because the mirror would choose among all holders of a blob.
     pair: list[Node] = []
     if reason := reason_against():
-        print(f"Left out the pair with a containerd each: {reason}.", file=sys.stderr)
+        print(f"Skipped the pair with a containerd each: {reason}.", file=sys.stderr)
     else:
         stores = [Containerd("containerd-holder", 6), Containerd("containerd-mirror", 7)]
         pair = [Node(f"{store.name}-node", number, bootstrap=6, containerd=store) for number, store in enumerate(stores, 6)]
@@ -44,7 +44,7 @@ def run(runs: int) -> dict:
     large = [store.large_blob(holder.store, 1 << 30)]
     middle = [store.large_blob(holder.store, 128 << 20) for _ in range(8)]
     small = [store.large_blob(holder.store, 1 << 20) for _ in range(1000)]
-    for node in (mirror, before_nginx, *alike[1:]):
+    for node in (mirror, before_nginx, *comparable[1:]):
         node.prepare()
     workloads = {
         "1 GiB": (large, 1),
@@ -62,11 +62,11 @@ def run(runs: int) -> dict:
     try:
         holder.start()
         files.start(files=(FILES, holder.store))
-        if alike:
-            alike[0].store = holder.store
-        for node in (*alike[:1], mirror, before_nginx, *alike[1:]):
+        if comparable:
+            comparable[0].store = holder.store
+        for node in (*comparable[:1], mirror, before_nginx, *comparable[1:]):
             node.start()
-        for node in (mirror, before_nginx, *alike[1:]):
+        for node in (mirror, before_nginx, *comparable[1:]):
             node.wait_for_records(len(large + middle + small))
         if pair:
             for containerd in stores:
@@ -94,8 +94,8 @@ def run(runs: int) -> dict:
             ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
             ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
         ]
-        if alike:
-            one, two, three = alike
+        if comparable:
+            one, two, three = comparable
             kinds += [
                 (f"Spegel alone, {machine.pacing()}", one, REGISTRY, {"holder": one}),
                 (f"Spegel before nginx, {machine.pacing()}", three, FILES, {"relay": three, "holder": files}),
@@ -108,7 +108,7 @@ def run(runs: int) -> dict:
                 title: repeated(alternative(entry, port, processes, digests, connections), REPEATS.get(name, 1))
                 for title, entry, port, processes in kinds
             }
-            # The first time files come into the page cache, and the holder checks each blob against its digest.
+            # The first run fills the page cache, and the holder verifies each blob.
             for once in alternatives.values():
                 once()
             results[name] = interleave(alternatives, runs)

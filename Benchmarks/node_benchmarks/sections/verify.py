@@ -1,4 +1,4 @@
-"""What it costs a mirror to hash all that it relays, beside what it costs to hash and nothing else."""
+"""The cost for a mirror to hash all relayed content, compared with hashing alone."""
 
 import hashlib
 import time
@@ -11,7 +11,7 @@ from .throughput import REPEATS, path
 
 
 def hash_a_gibibyte() -> dict[str, float]:
-    """SHA-256 alone, of bytes that are in the processor's cache."""
+    """SHA-256 alone, of bytes in the processor's cache."""
     data, digest = bytes(64 << 10), hashlib.sha256()
     begin = time.thread_time()
     for _ in range(16 << 10):

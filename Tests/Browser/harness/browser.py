@@ -1,4 +1,4 @@
-"""A headless Chromium that is driven over the DevTools protocol."""
+"""A headless Chromium, driven over the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import websocket
 
 
 class Browser:
-    """The program. Each page has a context of its own, so that nothing is kept from one to the next."""
+    """The browser. Each page has a context of its own, so that pages share no state."""
 
     def __init__(self, executable: str):
         self._folder = tempfile.mkdtemp(prefix="spegel-browser-")
@@ -63,18 +63,18 @@ class Browser:
 
 
 class Page:
-    """One page: what it shows, asks for and complains of."""
+    """A page: its content, requests and errors."""
 
     def __init__(self, url: str, *, width=1280, height=900, dark=False, script=True, mobile=False):
         self._socket = websocket.create_connection(url, timeout=20)
         self._last = 0
         self._session = None
         self._loaded = 0
-        #: What scripts and the console said that is no good.
+        #: Errors and warnings of scripts and of the console.
         self.errors: list[str] = []
-        #: The addresses that were asked for.
+        #: The requested addresses.
         self.requests: list[str] = []
-        #: The bytes of each answer as they came, by its address.
+        #: The transferred size of each response by address.
         self.sizes: dict[str, int] = {}
         self._addresses: dict[str, str] = {}
         self._context = self._call("Target.createBrowserContext")["browserContextId"]
@@ -123,7 +123,7 @@ class Page:
                 self.sizes[address] = int(params["encodedDataLength"])
 
     def settle(self, seconds: float) -> None:
-        """Takes what the page tells for a while."""
+        """Handles events of the page for a while."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._socket.settimeout(left)
@@ -146,13 +146,13 @@ class Page:
         self._wait_for_load(before)
 
     def submit(self, action) -> None:
-        """Does something that leads to another page."""
+        """Performs an action that leads to another page."""
         before = self._loaded
         action()
         self._wait_for_load(before)
 
     def evaluate(self, expression: str):
-        """The value of an expression, of which a promise is waited for."""
+        """The value of an expression. Waits for a promise."""
         result = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
@@ -182,8 +182,8 @@ class Page:
         self._call("Input.insertText", text=text)
 
     def click(self, selector: str) -> None:
-        """Clicks in the middle of an element, as a mouse does."""
-        # In one step: the page may put another element in its place at any time.
+        """Clicks in the middle of an element, like a mouse."""
+        # In one step, because the page may replace the element at any time.
         x, y = self.evaluate(
             "(e => { e.scrollIntoView({block: 'center'}); const r = e.getClientRects()[0];"
             " return [r.x + r.width / 2, r.y + r.height / 2]; })"
@@ -196,7 +196,7 @@ class Page:
         return self._call("Accessibility.getFullAXTree")["nodes"]
 
     def screenshot(self, file: Path) -> None:
-        """The whole page, not only what the window shows."""
+        """The whole page, not only its visible part."""
         size = self._call("Page.getLayoutMetrics")["cssContentSize"]
         data = self._call(
             "Page.captureScreenshot", captureBeyondViewport=True,

@@ -14,9 +14,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import quote
 
-#: What the first node holds.
+#: The image of the first node.
 IMAGE = "registry.example/team/app:1"
-#: What the second node holds.
+#: The image of the second node.
 OTHER_IMAGE = "registry.example/team/other:1"
 
 
@@ -35,7 +35,7 @@ def _blob(folder: Path, data: bytes, media_type: str) -> dict:
 
 
 def make_layout(folder: Path, images: dict[str, list[bytes]]) -> dict[str, dict]:
-    """An image layout with images of such layers; gives the descriptors of their manifests."""
+    """An image layout with images of these layers; returns the descriptors of their manifests."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
@@ -54,7 +54,7 @@ def make_layout(folder: Path, images: dict[str, list[bytes]]) -> dict[str, dict]
 
 
 class Node:
-    """A node, a process of its own."""
+    """A node in a process of its own."""
 
     def __init__(self, binary: Path, number: int, folder: Path, ports: tuple[int, int, int], *options: str):
         self.host = f"127.0.0.{20 + number}"
@@ -79,7 +79,7 @@ class Node:
         return f"http://{self.host}:{self.metrics_port}/debug/web/"
 
     def ask(self, path: str, *, port: int | None = None, method="GET", headers=None, body=None):
-        """Status, header fields and body of an answer."""
+        """Status, header fields and body of a response."""
         connection = HTTPConnection(self.host, port or self.metrics_port, timeout=30)
         try:
             connection.request(method, path, body=body, headers=headers or {})
@@ -93,7 +93,7 @@ class Node:
         return status, json.loads(body)
 
     def pull(self, name: str, manifest: dict, layers: bool = True) -> None:
-        """Asks the node's registry for an image as a client would."""
+        """Requests an image from the node's registry like a client."""
         registry, rest = name.split("/", 1)
         repository, tag = rest.rsplit(":", 1)
         path = f"/v2/{repository}/manifests/{tag}?ns={registry}"
@@ -105,7 +105,7 @@ class Node:
             assert status == 200 and len(body) == child["size"], (status, len(body))
 
     def wait_until_ready(self, peers: int | None) -> None:
-        """Waits until the node is ready and has a number of peers, or any number with `None`."""
+        """Waits until the node knows a number of peers, or with `None` only until it is ready."""
         end = time.monotonic() + 30
         last = None
         while time.monotonic() < end:
@@ -121,7 +121,7 @@ class Node:
         raise AssertionError(f"not ready within 30 s: {last}\n{self.log.read_text()}")
 
     def kill(self) -> None:
-        """Ends the node without a word to the others."""
+        """Kills the node, so that it cannot notify the others."""
         self._process.kill()
         self._process.wait(10)
 
@@ -149,7 +149,7 @@ class Cluster:
             for number in range(1, count + 1):
                 store = self.folder / f"node{number}" / "store"
                 self.manifests |= make_layout(store, images.get(number, {}))
-                # The second node has not been told its zone.
+                # The second node has no zone.
                 options = [] if number == 2 else [f"--zone=zone-{number}"]
                 self.nodes.append(Node(binary, number, store.parent, ports, *options))
             for node in self.nodes:

@@ -1,1 +1,1 @@
-"""A small laboratory: nodes in network namespaces, each with a containerd and a Spegel of its own."""
+"""The lab: nodes in network namespaces, each with a containerd and a Spegel of its own."""

@@ -1,4 +1,4 @@
-"""A containerd of a node's own: its own root, state, socket and registry configuration."""
+"""A node's containerd with its own root, state, socket and registry configuration."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Installation:
         output = run([self.containerd, "--version"])
         found = re.search(r"\b\d+\.\d+\.\d+\S*", output)
         if not found:
-            raise RuntimeError(f"{self.containerd} --version names no version: {output!r}")
+            raise RuntimeError(f"{self.containerd} --version: expected a version, got {output!r}")
         return found[0]
 
     @property
@@ -43,7 +43,7 @@ class Installation:
 
 @functools.cache
 def snapshotter() -> str:
-    """overlayfs where the machine can mount it on the temporary folder, else the one that only copies."""
+    """overlayfs if the machine can mount it on the temporary folder, otherwise the snapshotter that copies."""
     with tempfile.TemporaryDirectory(prefix="spegel-overlay-") as folder:
         for name in ("lower", "upper", "work", "merged"):
             Path(folder, name).mkdir()
@@ -54,7 +54,7 @@ def snapshotter() -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a test may set otherwise in a containerd's configuration."""
+    """The settings of a containerd that a test may change."""
 
     config_path: bool = True
     discard_unpacked_layers: bool = False
@@ -62,11 +62,11 @@ class Settings:
 
 
 class PullFailed(Exception):
-    """containerd could not pull an image; the text is its own."""
+    """containerd could not pull an image; the text is its error."""
 
 
 class Containerd:
-    """One containerd on one host, with a client for each of its two ways to pull."""
+    """A containerd on a host, with a client for each of its two ways to pull."""
 
     def __init__(self, installation: Installation, host: Host, directory: Path):
         directory.mkdir()
@@ -84,7 +84,7 @@ class Containerd:
         self.configure(Settings())
 
     def configure(self, settings: Settings) -> None:
-        """Writes the configuration file, which is read at the next start."""
+        """Writes the configuration file, which takes effect at the next start."""
         self._configuration.write_text(_configuration(self.installation.major, self._directory, settings))
 
     @property
@@ -96,7 +96,7 @@ class Containerd:
         self.process = Process("containerd", command, self.log)
 
     def empty(self) -> None:
-        """Starts it anew without any content, not even what it had begun to pull."""
+        """Restarts it without any content, including unfinished pulls."""
         if self.process.is_running:
             self.process.kill()
         for folder in (self.root, self._directory / "state"):
@@ -104,7 +104,7 @@ class Containerd:
         self.start()
 
     def wait_until_ready(self) -> None:
-        eventually(self._answers, f"containerd on {self._host.name} answers", timeout=20)
+        eventually(self._is_serving, f"containerd on {self._host.name} answers", timeout=20)
 
     def close(self) -> None:
         self.images.close()
@@ -127,49 +127,49 @@ class Containerd:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 timeout=timeout)
         except subprocess.TimeoutExpired:
-            raise PullFailed(f"ctr images pull {name} took longer than {timeout:g} s") from None
+            raise PullFailed(f"ctr images pull {name} timed out after {timeout:g} s") from None
         if done.returncode != 0:
-            # Without the bars that show the progress.
+            # Without progress bars.
             words = [line for line in done.stdout.splitlines() if line.startswith(("ctr:", "time="))]
             raise PullFailed("\n".join(words) or done.stdout[-1000:])
 
     def import_image(self, archive: Path, base_name: str) -> None:
-        """Imports an archive, as on nodes without a registry: nothing says where its content comes from."""
+        """Imports an archive, as on nodes without a registry: its content has no source."""
         run(self.ctr("images", "import", "--no-unpack", "--base-name", base_name, archive))
 
     def content(self) -> set[str]:
-        """The digests of all that it holds."""
+        """The digests of all its content."""
         return set(run(self.ctr("content", "ls", "--quiet")).split())
 
     def names(self) -> set[str]:
-        """The names of all images that it holds."""
+        """The names of all its images."""
         return set(run(self.ctr("images", "ls", "--quiet")).split())
 
     def remove_all_images(self) -> None:
-        """Removes every image and waits until their content has been collected."""
+        """Removes every image and waits until the garbage collector has removed the content."""
         names = self.names()
         if names:
             run(self.ctr("images", "rm", "--sync", *sorted(names)))
-        eventually(lambda: not self.content(), f"containerd on {self._host.name} has collected the content")
+        eventually(lambda: not self.content(), f"containerd on {self._host.name} has removed the content")
 
     def ctr(self, *arguments: str | os.PathLike) -> list[str | os.PathLike]:
-        """A call of ctr on this containerd."""
+        """A ctr command for this containerd."""
         return self._host.command(
             [self.installation.ctr, "--address", self.socket, "--namespace", NAMESPACE, *arguments])
 
-    def _answers(self) -> bool:
+    def _is_serving(self) -> bool:
         if not self.process.is_running:
             raise AssertionError(f"containerd on {self._host.name} ended with {self.process.exit_code}")
         try:
             self.images.names(timeout=2)
         except grpc.RpcError as error:
-            # Without its CRI plugin it answers that it does not know the service.
+            # Without its CRI plugin, the service is unknown.
             return error.code() == grpc.StatusCode.UNIMPLEMENTED
         return True
 
 
 def _configuration(major: int, directory: Path, settings: Settings) -> str:
-    """containerd's configuration file: version 2 of its format up to containerd 1.7, version 3 from 2.0 on."""
+    """containerd's configuration file: version 2 of the format up to containerd 1.7, version 3 from 2.0 on."""
 
     def quoted(name: str) -> str:
         return json.dumps(str(directory / name))

@@ -1,4 +1,4 @@
-"""A client of the Container Runtime Interface: pulls images the way a kubelet does."""
+"""A client of the Container Runtime Interface: pulls images like a kubelet."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ImageService:
 
     def __init__(self, socket: Path):
         self._messages, services = _stubs()
-        # A containerd that is started again is found at once.
+        # Reconnects at once to a restarted containerd.
         options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 100),
                    ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]
         self._channel = grpc.insecure_channel(f"unix://{socket}", options=options)
@@ -47,7 +47,7 @@ class ImageService:
         return self._service.PullImage(request, timeout=timeout).image_ref
 
     def names(self, timeout: float = 5.0) -> set[str]:
-        """All tags and digests known to the runtime."""
+        """All tags and digests of the runtime."""
         images = self._service.ListImages(self._messages.ListImagesRequest(), timeout=timeout).images
         return {name for image in images for name in (*image.repo_tags, *image.repo_digests)}
 

@@ -1,4 +1,4 @@
-"""What can happen to a node that serves a blob, and a laboratory that is mended between one case and the next."""
+"""Faults of a node that serves a blob, and a lab that is repaired between two tests."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from .process import eventually
 from .report import Table
 from .spegel import METRICS_PORT
 
-#: The one layer that matters, and how much of it has come when a fault is made.
+#: The size of the only layer, and the received bytes at which a fault is made.
 LAYER = 40_000_000
 REACHED = 12_000_000
-#: How long a failed pull waits until the next attempt. A kubelet waits ten times as long.
+#: The delay between a failed pull and the next attempt. A kubelet waits ten times as long.
 RETRY_AFTER = 1.0
 MOST_REFUSALS = 10
-#: What each holder and the source registry can send.
+#: The bandwidth of each holder and of the upstream registry.
 MEGABITS_PER_SECOND = 100
 COLUMNS = (
     "containerd", "fault", "other holder", "source registry", "the pull", "failed attempts, after", "later than without",
     "the rest from")
-#: Of which the median is what the others are compared with.
+#: The number of pulls without a fault whose median is the baseline.
 BASELINE_PULLS = 3
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that happens to the node that serves a blob."""
+    """A fault of the node that serves a blob."""
 
     name: str
     make: Callable[[Node, Path], None]
-    #: Whether the node still sends all of the blob, as it was.
+    #: Whether the node still sends the whole blob unchanged.
     harmless: bool = False
-    #: Whether the bytes that it sends are wrong: only their end tells.
+    #: Whether the node sends wrong bytes, which only the end of the blob reveals.
     corrupting: bool = False
 
 
@@ -69,7 +69,7 @@ def _truncate(node: Node, blob: Path) -> None:
 
 
 def _corrupt(node: Node, blob: Path) -> None:
-    """Turns bytes that were not sent yet into others. The file keeps its size; nothing else writes to such a file."""
+    """Changes bytes that were not sent yet. The file keeps its size; nothing else writes to such a file."""
     with open(blob, "r+b") as file:
         file.seek(LAYER * 3 // 4)
         part = file.read(4096)
@@ -78,7 +78,7 @@ def _corrupt(node: Node, blob: Path) -> None:
 
 
 def _rot(node: Node, blob: Path) -> None:
-    """The same without a trace in the file's times, as when the disk does it."""
+    """Changes bytes without a trace in the file's times, like a failing disk."""
     before = blob.stat()
     _corrupt(node, blob)
     os.utime(blob, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -88,7 +88,7 @@ def _delete(node: Node, blob: Path) -> None:
     blob.unlink()
 
 
-#: In the middle of the blob.
+#: Faults in the middle of the blob.
 IN_MID_BLOB = [
     Fault("killed", _kill),
     Fault("frozen", _freeze),
@@ -96,11 +96,11 @@ IN_MID_BLOB = [
     Fault("containerd stopped", _stop_containerd, harmless=True),
     Fault("blob truncated", _truncate),
     Fault("blob corrupted", _corrupt, corrupting=True),
-    # Whoever has it open reads on.
+    # An open file stays readable.
     Fault("blob deleted", _delete, harmless=True),
 ]
 
-#: After every node was told who holds the blob, and before it is asked for.
+#: Faults after every node knows the holders of the blob, and before the request for it.
 BEFORE_THE_BLOB = [
     Fault("blob deleted before", _delete),
     Fault("blob rotten before", _rot, corrupting=True),
@@ -109,18 +109,18 @@ BEFORE_THE_BLOB = [
 
 @dataclass
 class Course:
-    """What came of pulling an image until it was there, or until nobody expects more."""
+    """The attempts to pull an image until one succeeds or all have failed."""
 
-    #: From the fault on, or from the start of a later attempt: what each failed attempt took, and its words.
+    #: The duration of each failed attempt, from the fault or from its own start, with its error.
     failures: list[tuple[float, str]] = field(default_factory=list)
-    #: All attempts together, and the waiting between them; `None` when none succeeded.
+    #: The duration of all attempts with the delays between them; `None` when none has succeeded.
     seconds: float | None = None
 
 
 class FaultLab:
-    """Three nodes: the first pulls, the second holds both images, the third only the one that is `shared`.
+    """Three nodes: the first pulls, the second holds both images, the third only `shared`.
 
-    Whatever a case has done, `prepare` mends: it is cheaper than a new laboratory.
+    `prepare` repairs all damage of a test, which is cheaper than a new lab.
     """
 
     def __init__(self, installation: Installation, binary: Path):
@@ -149,19 +149,19 @@ class FaultLab:
         return self.shared if other_holder else self.single
 
     def blob(self, holder: Node, image: Image) -> Path:
-        """The file of a holder that has the big layer."""
+        """The file of the big layer on a holder."""
         [layer] = image.manifest().layers
         return holder.containerd.content_path / "blobs" / layer.replace(":", "/")
 
     def prepare(self, image: Image, source: bool) -> None:
-        """Mends everything; the puller starts without content, and no Spegel remembers anything of its peers."""
+        """Repairs everything. The puller starts without content, and no Spegel remembers its peers."""
         for node in self.lab.nodes:
             node.host.plug()
             node.spegel.process.kill()
         self.puller.containerd.empty()
         for holder in self.holders:
             for held in (self.single, self.shared):
-                self._mend(holder, held)
+                self._repair(holder, held)
             if not holder.containerd.process.is_running:
                 holder.containerd.start()
         self.lab.registry.stop()
@@ -174,11 +174,11 @@ class FaultLab:
             node.spegel.wait_until_ready()
         for holder in self.holders[:1] if image is self.single else self.holders:
             eventually(lambda: holder.serves(image), f"Spegel on {holder.name} serves {image.by_tag}")
-            # A record of each holder, not of one alone.
-            eventually(lambda: self._knows(holder, image), f"{self.puller.name} knows that {holder.name} holds it")
+            # A record of each holder is needed.
+            eventually(lambda: self._knows(holder, image), f"{self.puller.name} knows the holder {holder.name}")
         self._requests_before = len(self.lab.registry.requests(self.puller.host))
 
-    def _mend(self, holder: Node, image: Image) -> None:
+    def _repair(self, holder: Node, image: Image) -> None:
         blob = self.blob(holder, image)
         [layer] = image.manifest().layers
         if holder is not self.holders[0] and image is self.single:
@@ -195,10 +195,10 @@ class FaultLab:
         [content] = json.loads(self.puller.spegel.request("GET", path, port=METRICS_PORT).body)["contents"]
         return self._peer_ids[holder.name] in [holder["peer"] for holder in content["holders"]]
 
-    # What happens
+    # Pulls
 
     def pull(self, image: Image, attempts: int) -> Course:
-        """Pulls until it works, at most so often."""
+        """Pulls until an attempt succeeds, up to a number of attempts."""
         course, begin = Course(), time.monotonic()
         for attempt in range(attempts):
             if attempt:
@@ -212,10 +212,10 @@ class FaultLab:
         return course
 
     def _pull_anew(self, image: Image, course: Course) -> None:
-        """One pull, whose failure is noted.
+        """One pull, whose failure is recorded.
 
-        containerd 1.6 keeps content that it has refused until it collects garbage, and until then refuses it again
-        without asking anybody: that is no attempt.
+        containerd 1.6 keeps rejected content until it collects garbage, and until then rejects it again without a
+        request. That does not count as an attempt.
         """
         for _ in range(MOST_REFUSALS):
             start, before = time.monotonic(), self.puller.host.received_bytes()
@@ -229,18 +229,18 @@ class FaultLab:
                     raise
             course.failures.pop()
             time.sleep(RETRY_AFTER)
-        raise AssertionError("containerd does not let go of content that it has refused")
+        raise AssertionError("containerd keeps rejected content")
 
     def pull_with_fault(
         self, image: Image, make: Callable[[], object], *, attempts: int = 1, reached: int = REACHED,
     ) -> Course:
-        """Pulls, makes a fault when so much has come, and pulls again if need be. With 0 the fault comes before."""
+        """Pulls, makes the fault after a number of bytes (0: before the pull), and pulls again if necessary."""
         begin, before = time.monotonic(), self.puller.host.received_bytes()
         first = self.puller.in_background(lambda: self.puller.pull(image.by_tag, "cri", timeout=40))
         eventually(
             lambda: first.done() or self.puller.host.received_bytes() - before >= reached,
-            "the blob is under way", interval=0.03)
-        assert not first.done(), f"over before the fault: {first.exception() or first.result()}"
+            "the blob is in transfer", interval=0.03)
+        assert not first.done(), f"completed before the fault: {first.exception() or first.result()}"
         fault = time.monotonic()
         make()
         try:
@@ -257,20 +257,20 @@ class FaultLab:
         return course
 
     def serving(self, before: dict[str, int]) -> Node:
-        """The holder that has sent most since `sent` was called."""
+        """The holder that has sent the most since `sent` was called."""
         return max(self.holders, key=lambda holder: holder.host.sent_bytes() - before[holder.name])
 
     def sent(self) -> dict[str, int]:
         return {holder.name: holder.host.sent_bytes() for holder in self.holders}
 
     def failed_attempts(self) -> float:
-        """How many attempts at peers the puller's Spegel has seen fail."""
+        """The number of failed attempts at peers of the puller's Spegel."""
         page = self.puller.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
         lines = [line for line in page.splitlines() if line.startswith("spegel_mirror_failed_attempts_total")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
     def asked_source_for_layer(self, image: Image) -> bool:
-        """Whether the puller has asked the source registry for the big layer since `prepare`."""
+        """Whether the puller has requested the big layer from the upstream registry since `prepare`."""
         [layer] = image.manifest().layers
         requests = self.lab.registry.requests(self.puller.host)[self._requests_before:]
         return any(request.path.endswith(layer) for request in requests)

@@ -1,4 +1,4 @@
-"""What listens on this machine for a service that only a host of the test's network can be asked for."""
+"""Forwards connections on this machine to a service in the test's network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class Forwarder:
-    """Passes each connection on, until the process ends."""
+    """Forwards each connection until the process ends."""
 
     def __init__(self, address: tuple[str, int], connect: Callable[[], socket.socket]):
         self._listener = socket.create_server(address)

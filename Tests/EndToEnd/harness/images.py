@@ -1,7 +1,7 @@
-"""Container images made from a seed: small root file systems whose content does not compress.
+"""Container images made from a seed: small root file systems with incompressible content.
 
-The same arguments give the same digests. Each image lies in a folder of its own, from which skopeo copies it
-to a registry unchanged.
+The same arguments give the same digests. Each image is in a folder of its own, from which skopeo copies it to a
+registry unchanged.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ DOCKER = MediaTypes(
     config="application/vnd.docker.container.image.v1+json",
     layer="application/vnd.docker.image.rootfs.diff.tar.gzip")
 
-#: The architecture of this machine, in the words of OCI, and one that it is not.
+#: The architecture of this machine in OCI's terms, and another one.
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 FOREIGN = "arm64" if NATIVE == "amd64" else "amd64"
 
 
 @dataclass
 class Manifest:
-    """One platform's image: its manifest, and the digests and sizes of all that it names."""
+    """One platform's image: its manifest, and the digests and sizes of the referenced content."""
 
     architecture: str
     digest: str
@@ -61,7 +61,7 @@ class Manifest:
 
 @dataclass
 class Image:
-    """An image in a folder of its own. `digest` is that of its index if it has one, else of its manifest."""
+    """An image in a folder. `digest` is that of its index, or of its manifest without an index."""
 
     registry: str
     repository: str
@@ -74,7 +74,7 @@ class Image:
 
     @property
     def skopeo_name(self) -> str:
-        """Where skopeo finds it: Docker's media types have no place in an OCI layout."""
+        """Its location for skopeo: Docker's media types are not allowed in an OCI layout."""
         return f"oci:{self.folder}:{self.tag}" if self.media_types is OCI else f"dir:{self.folder}"
 
     @property
@@ -96,11 +96,11 @@ class Image:
         return next(manifest for manifest in self.manifests if manifest.architecture == architecture)
 
     def manifest_digests(self, architecture: str = NATIVE) -> list[str]:
-        """The index, if any, and the platform's manifest."""
+        """The digests of the index, if any, and of the platform's manifest."""
         return list(dict.fromkeys([self.digest, self.manifest(architecture).digest]))
 
     def digests(self, architecture: str = NATIVE) -> set[str]:
-        """All that a node holds after it has pulled the image for that platform."""
+        """All content of a node after a pull of the image for that platform."""
         return {*self.manifest_digests(architecture), *self.manifest(architecture).blobs}
 
 
@@ -110,9 +110,9 @@ def build(
     index: bool | None = None, layers_of: Image | None = None,
     media_types: MediaTypes = OCI,
 ) -> Image:
-    """Writes an image with layers of about the given sizes (in bytes) for each of the platforms.
+    """Writes an image with layers of about the given sizes (in bytes) for each platform.
 
-    With `layers_of`, they lie on top of the layers of another image of the same repository.
+    With `layers_of`, its layers are above the layers of another image of the same repository.
     """
     image = Image(registry, repository, tag, directory / f"{repository}-{tag}".replace("/", "-"), media_types)
     blobs = image.folder / "blobs" / "sha256"
@@ -149,14 +149,14 @@ def build(
 
 
 def _write_layout(image: Image, root: dict) -> None:
-    """What makes the folder an OCI layout."""
+    """Makes the folder an OCI layout."""
     root["annotations"] = {"org.opencontainers.image.ref.name": image.tag}
     (image.folder / "oci-layout").write_bytes(_json({"imageLayoutVersion": "1.0.0"}))
     (image.folder / "index.json").write_bytes(_json({"schemaVersion": 2, "manifests": [root]}))
 
 
 def _write_directory(image: Image) -> None:
-    """What makes the folder an image in skopeo's own form."""
+    """Makes the folder an image in skopeo's own format."""
     blobs = image.folder / "blobs" / "sha256"
     (image.folder / "version").write_text("Directory Transport Version: 1.1\n")
     (image.folder / "manifest.json").hardlink_to(blobs / image.digest.partition(":")[2])
@@ -195,7 +195,7 @@ def _build_manifest(
 
 
 def _layer(seed: str, number: int, size: int) -> bytes:
-    """A tar archive that unpacks into a root file system, with `size` random bytes in one file."""
+    """A tar archive of a root file system, with `size` random bytes in one file."""
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for folder in ("etc", "srv"):
@@ -210,7 +210,7 @@ def _layer(seed: str, number: int, size: int) -> bytes:
 
 
 def _gzip(content: bytes) -> bytes:
-    """A gzip stream with no date in it, and stored rather than deflated: the content would not shrink."""
+    """A gzip stream without a date, stored instead of deflated: the content is incompressible."""
     return gzip.compress(content, compresslevel=0, mtime=0)
 
 

@@ -1,4 +1,4 @@
-"""The whole laboratory of one test, made on demand and taken down whatever happens."""
+"""The lab of one test, created on demand and always removed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .spegel import ROUTER_PORT, Spegel, configure
 
 
 class Lab:
-    """A network with a source registry (running) and nodes (added by the test)."""
+    """A network with a running upstream registry and nodes added by the test."""
 
     def __init__(self, installation: Installation):
         self.installation = installation
         self.nodes: list[Node] = []
         self._closing = contextlib.ExitStack()
-        # Not pytest's own folder: the path of a Unix socket may have 107 bytes at most.
+        # Not pytest's own folder, because the path of a Unix socket has at most 107 bytes.
         keep = os.environ.get("SPEGEL_E2E_KEEP")
         self.directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{'kept' if keep else os.getpid()}-"))
         if not keep:
@@ -43,7 +43,7 @@ class Lab:
             raise
 
     def add_nodes(self, count: int) -> list[Node]:
-        """Adds nodes whose containerds run and pull from the source registry."""
+        """Adds nodes with running containerds that pull from the upstream registry."""
         new = [self._add_node() for _ in range(count)]
         for node in new:
             node.containerd.wait_until_ready()
@@ -51,14 +51,14 @@ class Lab:
         return new
 
     def add_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
-        """Gives nodes a Spegel each, from which they pull first, and waits until all are ready."""
+        """Adds a Spegel to each node, from which it pulls first, and waits until all are ready."""
         self.prepare_spegels(nodes, binary, options)
         self.start_spegels(nodes)
 
     def start_spegels(self, nodes: list[Node]) -> None:
-        """Starts those that were prepared, and waits until all are ready."""
+        """Starts prepared Spegels, and waits until all are ready."""
         for node in nodes:
-            # What the Spegel's own command is to write takes the place of what the laboratory wrote.
+            # The files of the Spegel command replace those of the lab.
             shutil.rmtree(node.containerd.registry_configuration / registry.NAME)
             configure(node.spegel.binary, node.containerd.registry_configuration)
             node.spegel.start()
@@ -66,21 +66,21 @@ class Lab:
             node.spegel.wait_until_ready()
 
     def prepare_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
-        """The same without a start."""
-        # Every node is told of all, itself among them.
+        """Prepares Spegels without starting them."""
+        # Every node gets the addresses of all, including its own.
         bootstrap = [f"/ip4/{node.host.address}/tcp/{ROUTER_PORT}" for node in nodes]
         for node in nodes:
             node.spegel = Spegel(binary, node.host, node.containerd, node.directory / "spegel", bootstrap)
             node.spegel.options.update(options)
 
     def push(self, repository: str, **arguments) -> Image:
-        """Builds an image and pushes it to the source registry. The arguments are those of `images.build`."""
+        """Builds an image and pushes it to the upstream registry. The arguments are those of `images.build`."""
         image = images.build(self.directory, registry.NAME, repository, **arguments)
         self.registry.push(image)
         return image
 
     def share(self, image: Image, holders: list[Node], client: str = "ctr") -> None:
-        """Has the holders pull an image, and waits until every node finds all of it."""
+        """Pulls an image on the holders, and waits until every node finds all of it."""
         for node in holders:
             node.pull(image.by_tag, client)
         for node in holders:
@@ -112,10 +112,10 @@ class Lab:
 
 
 def use_source_registry(node: Node) -> None:
-    """Lets a node without a Spegel pull from the source registry."""
+    """Makes a node without a Spegel pull from the upstream registry."""
     folder = node.containerd.registry_configuration / registry.NAME
     folder.mkdir()
-    # containerd 1.6 wants at least one host in the file.
+    # containerd 1.6 requires at least one host in the file.
     (folder / "hosts.toml").write_text(f'''\
 server = "{registry.URL}"
 [host."{registry.URL}"]
@@ -124,7 +124,7 @@ capabilities = ["pull", "resolve"]
 
 
 def remove_stale_labs() -> None:
-    """Removes what runs left behind that were killed before they could clean up."""
+    """Removes the leftovers of runs that were killed."""
     remove_stale_namespaces()
     for entry in Path(tempfile.gettempdir()).iterdir():
         if is_stale(entry.name):

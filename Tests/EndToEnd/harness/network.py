@@ -1,7 +1,7 @@
-"""A network of its own: hosts in network namespaces, each with one link to a bridge in another namespace.
+"""A network of hosts in network namespaces, each with one link to a bridge in another namespace.
 
-Nothing of it can be seen from, or reached from, the machine's own network, so every run may use the same
-addresses. The namespaces carry the pid of the test run in their names.
+It is isolated from the machine's own network, so that every run may use the same addresses. The names of the namespaces
+contain the pid of the test run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from .process import run
 
 _NAMESPACES = Path("/run/netns")
-#: What all that a test run makes is named after, followed by the run's pid.
+#: The prefix of all names of a test run, followed by the run's pid.
 PREFIX = "spegel-e2e"
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -27,14 +27,14 @@ _serial = itertools.count(1)
 
 
 def remove_stale_namespaces() -> None:
-    """Removes the namespaces of runs that were killed before they could clean up."""
+    """Removes the namespaces of runs that were killed."""
     for entry in _NAMESPACES.iterdir() if _NAMESPACES.is_dir() else ():
         if is_stale(entry.name):
             run(["ip", "netns", "delete", entry.name])
 
 
 def is_stale(name: str) -> bool:
-    """Whether a name is one that a test run gave, and that run is over."""
+    """Whether a name belongs to a test run that has ended."""
     match = re.match(rf"{PREFIX}-(\d+)-", name)
     return match is not None and not Path(f"/proc/{match[1]}").exists()
 
@@ -55,7 +55,7 @@ class Namespace:
 
 
 class Host:
-    """One machine on the network: a namespace with an address and a link to the bridge."""
+    """A machine on the network: a namespace with an address and a link to the bridge."""
 
     def __init__(self, network: Network, name: str, address: str):
         self.name = name
@@ -66,8 +66,8 @@ class Host:
     def command(self, arguments: Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
         """The command that runs another one on this host, with the network's names in its /etc/hosts.
 
-        The pid stays that of the first process. `ip netns exec` would do the same, but it mounts a new
-        /sys, without the cgroups that containerd wants to see.
+        The pid stays that of the first process. `ip netns exec` does the same, but mounts a new /sys, without the
+        cgroups that containerd needs.
         """
         bind_and_execute = 'mount --bind "$0" /etc/hosts && exec "$@"'
         return [
@@ -77,7 +77,7 @@ class Host:
 
     @contextlib.contextmanager
     def entered(self):
-        """Moves the calling thread into the host's namespace: sockets made meanwhile stay in it."""
+        """Moves the calling thread into the host's namespace. Sockets that it creates meanwhile stay there."""
         with open("/proc/thread-self/ns/net") as home, open(self.namespace.path) as there:
             _set_namespace(there.fileno())
             try:
@@ -86,7 +86,7 @@ class Host:
                 _set_namespace(home.fileno())
 
     def connect(self, address: str, port: int, timeout: float = 5.0) -> socket.socket:
-        """A TCP connection that starts on this host."""
+        """A TCP connection from this host."""
         with self.entered():
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         connection.settimeout(timeout)
@@ -98,7 +98,7 @@ class Host:
         return connection
 
     def sockets(self) -> list[str]:
-        """The host's TCP connections (not listeners, and not those that only wait for their time to run out)."""
+        """The host's TCP connections, without listeners and those in TIME_WAIT."""
         output = run(["nsenter", f"--net={self.namespace.path}", "ss", "-Htan"])
         idle = ("LISTEN", "TIME-WAIT")
         return [line for line in output.splitlines() if line.split()[0] not in idle]
@@ -114,14 +114,14 @@ class Host:
         return links[0]["stats64"]
 
     def shape(self, megabits_per_second: int) -> None:
-        """Limits what the host sends and what it receives."""
+        """Limits the bandwidth of the host in both directions."""
         ends = ((self.namespace.name, "eth0"), (self._network.switch.name, self.name))
         for namespace, link in ends:
             run(["tc", "-n", namespace, "qdisc", "replace", "dev", link, "root", "tbf",
                  "rate", f"{megabits_per_second}mbit", "burst", "256kb", "latency", "50ms"])
 
     def unplug(self) -> None:
-        """Takes the link down, as a power cut does: nobody is told, packets vanish."""
+        """Takes the link down like a power failure: packets vanish without an error."""
         self._network.switch.ip("link", "set", self.name, "down")
 
     def plug(self) -> None:
@@ -129,7 +129,7 @@ class Host:
 
 
 class Network:
-    """A bridge and the hosts on it. Names of hosts resolve on all of them through `hosts_file`."""
+    """A bridge with its hosts. All hosts resolve each other's names through `hosts_file`."""
 
     def __init__(self, directory: Path):
         self.prefix = f"{PREFIX}-{os.getpid()}-{next(_serial)}"

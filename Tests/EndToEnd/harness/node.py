@@ -1,4 +1,4 @@
-"""A node of the cluster: a host with a containerd and, where the test wants it, a Spegel."""
+"""A node of the cluster: a host with a containerd and, if the test adds it, a Spegel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .images import NATIVE, Image
 from .network import Host
 from .spegel import METRICS_PORT, MIRRORED, Spegel, blob_path, manifest_path
 
-#: The two clients that pull: ctr, which resolves names itself, and a kubelet's CRI request.
+#: The two pulling clients: ctr, which resolves names itself, and a kubelet's CRI request.
 CLIENTS = ("ctr", "cri")
 
 Result = TypeVar("Result")
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Pull:
-    """A pull that succeeded."""
+    """A successful pull."""
 
     seconds: float
     received_bytes: int
@@ -41,7 +41,7 @@ class Node:
     def pull(
         self, name: str, client: str = "ctr", *, architecture: str | None = None, timeout: float = 60.0,
     ) -> Pull:
-        """Pulls an image through containerd; raises `PullFailed` with containerd's words."""
+        """Pulls an image through containerd; raises `PullFailed` with containerd's error."""
         start, before = time.monotonic(), self.host.received_bytes()
         if client == "cri":
             assert architecture is None, "the CRI pulls the machine's own platform only"
@@ -51,19 +51,19 @@ class Node:
         return Pull(time.monotonic() - start, self.host.received_bytes() - before)
 
     def in_background(self, work: Callable[[], Result]) -> concurrent.futures.Future[Result]:
-        """Lets the node do something, one thing at a time, while the test goes on."""
+        """Runs work in the background, one at a time."""
         return self._executor.submit(work)
 
     def holds(self, image: Image, architecture: str = NATIVE) -> bool:
-        """Whether containerd has all content of the image for one platform (it verified the digests)."""
+        """Whether containerd has all verified content of the image for one platform."""
         return image.digests(architecture) <= self.containerd.content()
 
     def sees(self, image: Image, architecture: str = NATIVE) -> bool:
-        """Whether its Spegel finds all of the image, here or at a peer."""
+        """Whether its Spegel finds all of the image, locally or at a peer."""
         return self._finds(image, architecture, {})
 
     def serves(self, image: Image, architecture: str = NATIVE) -> bool:
-        """Whether its Spegel itself holds all of the image."""
+        """Whether its Spegel itself has all of the image."""
         return self._finds(image, architecture, MIRRORED)
 
     def _finds(self, image: Image, architecture: str, headers: dict[str, str]) -> bool:
@@ -73,7 +73,7 @@ class Node:
         return all(self.spegel.request("HEAD", path, headers).status == 200 for path in paths)
 
     def source_bytes(self) -> float:
-        """What its Spegel knows to have come from source registries."""
+        """The bytes from upstream registries that its Spegel has counted."""
         page = self.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
         return sum(
             float(line.rsplit(" ", 1)[1]) for line in page.splitlines()

@@ -1,4 +1,4 @@
-"""Processes that the tests start, each stopped by its own pid and never by name."""
+"""Processes of the tests, each stopped by its own pid and never by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def eventually(check: Callable[[], object], what: str, timeout: float = 10.0, in
 
 
 def run(command: Sequence[str | os.PathLike], timeout: float = 60.0) -> str:
-    """Runs a short command to its end and returns its output; its failure is an error that shows both."""
+    """Runs a short command and returns its output; a failure raises an error with both."""
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=timeout)
@@ -34,7 +34,7 @@ def run(command: Sequence[str | os.PathLike], timeout: float = 60.0) -> str:
 
 
 def tail(log: Path, lines: int = 40) -> str:
-    """The last lines of a log, or a word on why there are none."""
+    """The last lines of a log, or the reason why there are none."""
     try:
         content = log.read_text(errors="replace").splitlines()
     except OSError as error:
@@ -44,11 +44,11 @@ def tail(log: Path, lines: int = 40) -> str:
 
 
 class Process:
-    """A long-running process whose output goes to a log file.
+    """A long-running process with its output in a log file.
 
-    The command must end in the program itself by way of exec only, so that `pid` is the program's.
-    The kernel kills it should the test run die without a chance to clean up. That signal is tied to the
-    thread that starts the process, so start processes from the main thread.
+    The command must end in the program itself by exec only, so that `pid` is the program's. The kernel kills it if the
+    test run dies without a cleanup. That signal is tied to the thread that starts the process, so start processes from
+    the main thread.
     """
 
     def __init__(self, name: str, command: Sequence[str | os.PathLike], log: Path, env: dict[str, str] | None = None):
@@ -84,15 +84,15 @@ class Process:
             raise AssertionError(f"{self.name} (pid {self.pid}) still runs after {timeout:g} s") from None
 
     def kill(self) -> None:
-        """Ends it as a crash would: at once, with no chance to tidy up."""
+        """Ends it like a crash: at once, without cleanup."""
         if self.is_running:
             self._popen.kill()
         self._popen.wait()
 
     def stop(self, grace: float = 5.0) -> int:
-        """Asks it to end, and kills it when it has not within `grace` seconds."""
+        """Terminates it, and kills it after `grace` seconds."""
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGCONT)  # a stopped process would not notice
+        self.signal(signal.SIGCONT)  # a stopped process would not handle it
         try:
             return self._popen.wait(grace)
         except subprocess.TimeoutExpired:
@@ -100,7 +100,7 @@ class Process:
             return self._popen.returncode
 
     def descriptors(self) -> int:
-        """How many file descriptors it holds open."""
+        """The number of its open file descriptors."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def resident_bytes(self) -> int:

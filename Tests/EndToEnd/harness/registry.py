@@ -1,4 +1,4 @@
-"""The source registry: Debian's docker-registry on a host of its own, with an account of who asked for what."""
+"""The upstream registry: Debian's docker-registry on a host of its own, with a record of all requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ACCESS = re.compile(
 
 @dataclass(frozen=True)
 class Request:
-    """One line of the registry's access log."""
+    """A line of the registry's access log."""
 
     client: str
     method: str
@@ -29,7 +29,7 @@ class Request:
 
 
 class SourceRegistry:
-    """Can be stopped and started again; what was pushed stays."""
+    """A registry that can be stopped and restarted; pushed images stay."""
 
     def __init__(self, host: Host, directory: Path):
         directory.mkdir()
@@ -47,10 +47,10 @@ http: {{addr: ":{_PORT}"}}
     def start(self) -> None:
         command = self.host.command(["docker-registry", "serve", self._configuration])
         self._process = Process("docker-registry", command, self.log)
-        eventually(self._answers, "docker-registry accepts connections")
+        eventually(self._is_serving, "docker-registry accepts connections")
 
     def stop(self) -> None:
-        """Connections to it are refused from now on."""
+        """Stops it; further connections are refused."""
         if self._process:
             self._process.kill()
             self._process = None
@@ -63,7 +63,7 @@ http: {{addr: ":{_PORT}"}}
                 f"docker://127.0.0.1:{_PORT}/{image.repository}:{image.tag}"]))
 
     def requests(self, client: Host | None = None) -> list[Request]:
-        """What was asked of it so far, by one host or by all but itself (that is, not the pushes)."""
+        """The requests so far, of one host or of all other hosts (without the pushes)."""
         found = []
         for line in self.log.read_text(errors="replace").splitlines():
             match = _ACCESS.match(line)
@@ -74,7 +74,7 @@ http: {{addr: ":{_PORT}"}}
                     match["client"], match["method"], match["path"], int(match["status"]), int(match["size"])))
         return found
 
-    def _answers(self) -> bool:
+    def _is_serving(self) -> bool:
         if not self._process.is_running:
             raise AssertionError(f"docker-registry ended with {self._process.exit_code}")
         try:

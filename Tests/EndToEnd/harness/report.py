@@ -1,4 +1,4 @@
-"""A table of what a run has measured, printed at its end and kept in a file."""
+"""A table of a run's measurements, printed at its end and written to a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass
 class Table:
-    """Rows of a title; rows may come in any order and from any test."""
+    """Rows with a title. Rows may come in any order and from any test."""
 
     title: str
     columns: tuple[str, ...]
@@ -19,7 +19,7 @@ class Table:
         self.rows.append(cells)
 
     def text(self) -> str:
-        """The table as Markdown, which reads well as it is."""
+        """The table as aligned Markdown."""
         lines = [self.columns, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.columns))]
 

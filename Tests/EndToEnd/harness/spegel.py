@@ -1,4 +1,4 @@
-"""A node's Spegel: the program under test, run by the command line that users have."""
+"""A node's Spegel: the program under test, run with its command line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REGISTRY_PORT = 5000
 ROUTER_PORT = 5001
 METRICS_PORT = 9090
 
-#: Never forwarded by the Spegel that gets it: what it does not hold itself is 404.
+#: A Spegel never forwards such a request: content that it lacks is 404.
 MIRRORED = {"X-Spegel-Mirrored": "true"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A finished HTTP response."""
+    """A complete HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,12 +34,12 @@ class Answer:
 
 
 def flags(options: Mapping[str, str | None]) -> list[str]:
-    """The options as a command line; an option without a value is left out."""
+    """The options as a command line, without options that have no value."""
     return [f"--{name}={value}" for name, value in options.items() if value is not None]
 
 
 def configure(binary: Path, folder: Path, options: Mapping[str, str | None] = {}) -> None:
-    """Runs `spegel configuration` on the folder in which containerd looks for its mirrors."""
+    """Runs `spegel configuration` on the folder with containerd's mirrors."""
     run([binary, "configuration", *flags({
         "log-level": "info",
         "containerd-registry-config-path": str(folder),
@@ -50,7 +50,7 @@ def configure(binary: Path, folder: Path, options: Mapping[str, str | None] = {}
 
 
 class Spegel:
-    """One Spegel on one host, next to its containerd. It may be stopped and started again."""
+    """A Spegel on a host, next to its containerd. It can be stopped and restarted."""
 
     def __init__(self, binary: Path, host: Host, containerd: Containerd, directory: Path, bootstrap: Sequence[str]):
         directory.mkdir()
@@ -59,9 +59,9 @@ class Spegel:
         self.log = directory / "spegel.log"
         self.data_directory = directory / "data"
         self.process: Process | None = None
-        #: What runs the program: a command that ends in it by way of exec only.
+        #: A prefix of the command, which ends in the program by exec only.
         self.launcher: list[str | os.PathLike] = []
-        #: What each request carries beside its own headers.
+        #: Additional headers of each request.
         self.headers: dict[str, str] = {}
         self.options: dict[str, str | None] = {
             "log-level": "debug",
@@ -88,7 +88,7 @@ class Spegel:
         self.process = Process(f"spegel on {self.host.name}", self.command(), self.log)
 
     def run_to_failure(self, options: Mapping[str, str | None], timeout: float) -> tuple[int, str]:
-        """Starts one that is expected to refuse its options; gives its exit code and all that it wrote."""
+        """Starts one that is expected to reject its options; returns its exit code and output."""
         done = subprocess.run(
             self.command(options), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=timeout)
@@ -109,7 +109,7 @@ class Spegel:
         self, method: str, path: str, headers: Mapping[str, str] = {}, timeout: float = 10.0,
         port: int = REGISTRY_PORT,
     ) -> Answer:
-        """Asks it over HTTP from its own host, as its containerd does."""
+        """Sends an HTTP request from its own host, like its containerd."""
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         connection.sock = self.host.connect("127.0.0.1", port, timeout)
         try:
@@ -120,7 +120,7 @@ class Spegel:
             connection.close()
 
     def peer_id(self) -> str:
-        """The peer id that belongs to the key in its data folder."""
+        """The peer id of the key in its data folder."""
         key = run(["openssl", "pkey", "-in", self.data_directory / "private.key", "-pubout"])
         der = base64.b64decode("".join(line for line in key.splitlines() if not line.startswith("-----")))
         # The identity multihash of the protobuf {type: Ed25519, data: the last 32 bytes of the DER}.

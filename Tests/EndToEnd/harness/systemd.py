@@ -1,4 +1,4 @@
-"""A systemd of a host's own: the first process of a process namespace, with a /run, /var and /etc/systemd of its own."""
+"""A host's systemd: the first process of a process namespace, with its own /run, /var and /etc/systemd."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from .network import PREFIX, Host
 from .process import Process, eventually, run, tail
 
-# What systemd makes goes into folders of the namespace, and is gone with it. At its start it empties /tmp.
+# systemd's files go into folders of the namespace, and vanish with it. At its start it empties /tmp.
 _PRIVATE = ("/tmp", "/var", "/srv", "/etc/default", "/etc/systemd/system", "/usr/local/bin")
-# What is to be seen inside is held here while those folders are hidden.
+# Mount point of the visible files while those folders are hidden.
 _HELD = Path("/run/held")
 
 
 class Systemd:
-    """It runs until it is closed. `binds` says what of the machine is seen where."""
+    """A systemd that runs until it is closed. `binds` maps paths inside to paths of the machine."""
 
     def __init__(self, host: Host, directory: Path, binds: Mapping[str, Path], files: Mapping[str, str | Path]):
         directory.mkdir()
@@ -52,7 +52,7 @@ class Systemd:
             else:
                 lines.append(f"cat > {target} <<'END_OF_FILE'\n{content}\nEND_OF_FILE")
         lines.append("export container=spegel-test")
-        # In a cgroup namespace, so that it sees only its own part of the tree.
+        # In a cgroup namespace, so that it sees only its own subtree.
         lines.append(
             "exec unshare --cgroup --mount-proc /lib/systemd/systemd --system --unit=basic.target --show-status=no")
         script = directory / "start.sh"
@@ -67,7 +67,7 @@ class Systemd:
         )
 
     def wait_until_ready(self) -> None:
-        eventually(self._answers, f"{self._process.name} answers", timeout=20)
+        eventually(self._is_serving, f"{self._process.name} answers", timeout=20)
 
     def control(self, *arguments: str, timeout: float = 40.0) -> str:
         return run(self._inside("systemctl", *arguments), timeout)
@@ -84,7 +84,7 @@ class Systemd:
     def close(self) -> None:
         self._process.kill()
         for group in self._cgroups:
-            # The deepest first. A process that is just ending holds its group a moment longer.
+            # The deepest first. A process that is ending keeps its group a moment longer.
             for folder, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError, AssertionError):
                     eventually(lambda: _removed(folder), f"{folder} is empty", timeout=2)
@@ -98,7 +98,7 @@ class Systemd:
     def _first_pid(self) -> int:
         return int(self._children()[0])
 
-    def _answers(self) -> bool:
+    def _is_serving(self) -> bool:
         if not self._process.is_running:
             raise AssertionError(f"{self._process.name} has ended:\n{tail(self.log)}")
         if not self._children():

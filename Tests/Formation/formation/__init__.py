@@ -1,1 +1,1 @@
-"""Real parts for the formation of a network: an API server, name servers, nodes."""
+"""Real components for forming a network: an API server, name servers, nodes."""

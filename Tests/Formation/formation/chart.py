@@ -1,4 +1,4 @@
-"""The Helm chart, as Helm renders it."""
+"""The Helm chart as rendered by Helm."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def load() -> Chart:
 
 
 def render(values: dict | None = None, name: str = "spegel", namespace: str = "spegel") -> list[dict]:
-    """All objects of the chart, those of its hooks among them, in the order in which Helm gives the files."""
+    """All objects of the chart including its hooks, in the order of Helm's files."""
     rendered = load().render(values or {}, name=name, namespace=namespace)
     manifests = [content for path, content in sorted(rendered.items()) if path.endswith(".yaml")]
     return [document for manifest in manifests for document in yaml.safe_load_all(manifest) if document]
 
 
 def find(documents: list[dict], kind: str, name: str) -> dict:
-    """The one object of this kind and name."""
+    """The only object of this kind and name."""
     [found] = [each for each in documents if (each["kind"], each["metadata"]["name"]) == (kind, name)]
     return found
 
 
 def containers(documents: list[dict]) -> list[tuple[str, dict]]:
-    """All containers that run this program, each with the name of its object and its own."""
+    """All containers of this program, each with the name of its object and its own."""
     found = []
     for document in documents:
         if document["kind"] not in ("DaemonSet", "Pod"):
@@ -46,7 +46,7 @@ def containers(documents: list[dict]) -> list[tuple[str, dict]]:
 
 
 def rights(namespace: str) -> list[dict]:
-    """The service account of the nodes and what it may do."""
+    """The service account of the nodes with its rights."""
     kinds = ("ServiceAccount", "Role", "RoleBinding")
     documents = render({"spegel": {"bootstrapKind": "kubernetes"}}, namespace=namespace)
     return [document for document in documents if document["kind"] in kinds]

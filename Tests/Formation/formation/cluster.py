@@ -24,7 +24,7 @@ class Answer:
 
 
 class Cluster:
-    """One control plane, on a host of a network."""
+    """A control plane on a host of a network."""
 
     def __init__(self, network: Network, directory: Path, apiserver: Path):
         self.directory = directory
@@ -69,7 +69,7 @@ class Cluster:
                 process.stop()
 
     def request(self, method: str, path: str, body: dict | None = None, token: str | None = None) -> Answer:
-        """Asks the API server, as its administrator or with a token."""
+        """Sends a request to the API server, as its administrator or with a token."""
         context = self._anonymous if token else self._admin
         connection = http.client.HTTPSConnection(ADDRESS, PORT, timeout=10)
         plain = self.host.connect(ADDRESS, PORT, timeout=10)
@@ -88,16 +88,16 @@ class Cluster:
             plain.close()
 
     def create(self, document: dict) -> None:
-        """Makes an object of one of the kinds that the tests and the chart have."""
+        """Creates an object of one of the kinds of the tests and the chart."""
         answer = self.request("POST", collection(document), document)
         assert answer.status == 201, answer
 
     def try_to_create(self, document: dict) -> Answer:
-        """What the API server says to an object, and would make of it; nothing is kept."""
+        """The API server's answer to an object and the resulting object, without storing it."""
         return self.request("POST", f"{collection(document)}?dryRun=All", document)
 
     def names(self, namespace: str, path: str) -> list[str]:
-        """The names of the objects of a namespace, as `names("x", "apps/v1/daemonsets")`."""
+        """The names of the objects in a namespace, as in `names("x", "apps/v1/daemonsets")`."""
         root, _, resource = path.rpartition("/")
         answer = self.request("GET", f"/{'apis' if '/' in root else 'api'}/{root}/namespaces/{namespace}/{resource}")
         assert answer.status == 200, answer
@@ -107,7 +107,7 @@ class Cluster:
         self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
     def token(self, namespace: str, account: str, secret: str | None = None) -> str:
-        """A token for a service account; with a secret it is good for as long as that exists."""
+        """A token for a service account. With a secret it is valid while the secret exists."""
         spec: dict = {"expirationSeconds": 3600, "audiences": []}
         if secret:
             self.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret, "namespace": namespace}})
@@ -118,7 +118,7 @@ class Cluster:
         return answer.body["status"]["token"]
 
     def lease(self, namespace: str, name: str = "spegel-leader-election") -> dict | None:
-        """What the Lease says, or None when there is none."""
+        """The spec of the Lease, or None without a Lease."""
         answer = self.request("GET", lease_path(namespace, name))
         if answer.status == 404:
             return None
@@ -135,7 +135,7 @@ class Cluster:
 
 
 def collection(document: dict) -> str:
-    """The path of all objects of the same kind, in the same namespace."""
+    """The path of the objects of the same kind in the same namespace."""
     group, kind, namespace = document["apiVersion"], document["kind"].lower(), document["metadata"].get("namespace")
     root = f"/apis/{group}" if "/" in group else f"/api/{group}"
     scope = f"/namespaces/{namespace}" if namespace else ""

@@ -1,4 +1,4 @@
-"""A name server whose answers can be changed: Debian's dnsmasq."""
+"""A name server with changeable answers: Debian's dnsmasq."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Dns:
 
     def set(self, name: str, addresses: list[str]) -> None:
         self._records.write_text("".join(f"{address} {name}\n" for address in addresses))
-        # It reads the file again.
+        # SIGHUP rereads the file.
         self.process.signal(signal.SIGHUP)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Helm with a cluster: a program of its own, because Helm must run inside the network of the cluster.
+"""Helm with a cluster, in a process of its own, because Helm must run in the network of the cluster.
 
     python -m formation.helm install|uninstall NAMESPACE KUBECONFIG VALUES
 """
@@ -21,7 +21,7 @@ RELEASE = "spegel"
 def start(
     cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None,
 ) -> subprocess.Popen:
-    """Begins to install or to uninstall the release; it prints what went wrong."""
+    """Starts to install or uninstall the release; prints errors."""
     file = directory / "kubeconfig.json"
     certificate, key = map(str, cluster.admin)
     file.write_text(json.dumps({
@@ -45,7 +45,7 @@ def finish(process: subprocess.Popen, timeout: float = 130.0) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
-        raise AssertionError(f"helm does not end: {output}") from None
+        raise AssertionError(f"helm timed out: {output}") from None
     assert process.returncode == 0, output
 
 

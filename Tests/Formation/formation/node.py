@@ -1,4 +1,4 @@
-"""A Spegel that shares an image layout, on a host of its own."""
+"""A Spegel with an image layout, on a host of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPOSITORY = "formation.lab"
 
 
 class Node:
-    """One node. It may be stopped and started again."""
+    """A node that can be stopped and restarted."""
 
     def __init__(self, binary: Path, host: Host, directory: Path, options: Mapping[str, str], environment: Mapping[str, str]):
         directory.mkdir()
@@ -73,7 +73,7 @@ class Node:
         flags = [f"--{key}={value}" for key, value in {**self.options, **options}.items() if value is not None]
         script = ""
         if self.account:
-            # A file system of its own over /run, so that nothing is left on the machine.
+            # A private file system over /run, so that no file stays on the machine.
             folder = "/run/secrets/kubernetes.io/serviceaccount"
             script += f'mount -t tmpfs tmpfs /run && mkdir -p {folder} && mount --bind "{self.account}" {folder} && '
         if self.resolver:
@@ -101,7 +101,7 @@ class Node:
             connection.close()
 
     def readiness(self) -> str:
-        """What it says of itself, or nothing while it is not ready."""
+        """The text of its readiness, or an empty text while it is not ready."""
         if not self.process.is_running:
             raise AssertionError(f"{self.process.name} ended with {self.process.exit_code}")
         try:
@@ -111,7 +111,7 @@ class Node:
         return body.decode() if status == 200 else ""
 
     def peers(self) -> int:
-        """How many peers it knows."""
+        """The number of its peers."""
         words = self.readiness().split()
         return int(words[0]) if len(words) > 1 and words[1].startswith("peer") and words[0].isdigit() else 0
 
@@ -128,4 +128,4 @@ def wait_until_joined(nodes: list[Node], timeout: float = 30.0) -> None:
 def wait_until_sharing(nodes: list[Node], timeout: float = 30.0) -> None:
     for node in nodes:
         for other in nodes:
-            eventually(lambda: node.pulls(other.blob), f"{node.name} gets what {other.name} holds", timeout)
+            eventually(lambda: node.pulls(other.blob), f"{node.name} gets the blob of {other.name}", timeout)

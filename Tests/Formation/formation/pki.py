@@ -1,4 +1,4 @@
-"""Keys and certificates of a cluster, made by openssl."""
+"""Keys and certificates of a cluster, from openssl."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Authority:
              "-subj", f"/CN={name}", "-days", "2", "-keyout", self._key, "-out", self.certificate])
 
     def issue(self, name: str, subject: str, extensions: str) -> tuple[Path, Path]:
-        """A certificate and its key."""
+        """A certificate with its key."""
         key, request, certificate = (self.folder / f"{name}.{suffix}" for suffix in ("key", "csr", "crt"))
         options = self.folder / f"{name}.ext"
         options.write_text(extensions)
@@ -39,7 +39,7 @@ class Authority:
 
 
 def make_signing_key(folder: Path) -> tuple[Path, Path]:
-    """The key pair with which tokens of service accounts are signed."""
+    """The key pair that signs tokens of service accounts."""
     private, public = folder / "accounts.key", folder / "accounts.pub"
     run(["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", private])
     run(["openssl", "pkey", "-in", private, "-pubout", "-out", public])

@@ -1,4 +1,4 @@
-"""Debian's Prometheus, on a host of its own, that asks nodes for their metrics."""
+"""Debian's Prometheus on a host of its own, scraping nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Prometheus:
         self.host = host
         self.log = directory / "prometheus.log"
         configuration = directory / "prometheus.yml"
-        # JSON is YAML too.
+        # JSON is valid YAML.
         configuration.write_text(json.dumps({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [{"job_name": "spegel", "static_configs": [{"targets": targets}]}]}))
@@ -29,7 +29,7 @@ class Prometheus:
         eventually(self._is_ready, "Prometheus is ready", timeout=30)
 
     def query(self, expression: str) -> tuple[str, list[dict]]:
-        """What is wrong with an expression, or nothing, and its series."""
+        """The error of an expression, or an empty text, and its series."""
         status, body = self._get("/api/v1/query?" + urlencode({"query": expression}))
         answer = json.loads(body)
         if status != 200 or answer["status"] != "success":

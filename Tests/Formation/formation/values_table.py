@@ -1,4 +1,4 @@
-"""The comments of the chart's values.yaml, and the table of its README that is made from them."""
+"""The comments of the chart's values.yaml, and the table of its README that is generated from them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINE = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]\w*):(?P<rest>.*)$")
 
 @dataclass(frozen=True)
 class Value:
-    """One value that users may set."""
+    """A value that users may set."""
 
     path: str
     default: object
@@ -24,7 +24,7 @@ class Value:
 
 
 def documented() -> list[Value]:
-    """The values of values.yaml that a comment beginning with two dashes stands above."""
+    """The values of values.yaml with a comment above that begins with two dashes."""
     text = (CHART / "values.yaml").read_text()
     defaults = yaml.safe_load(text)
     values: list[Value] = []
@@ -51,7 +51,7 @@ def lookup(values: dict, path: list[str]) -> object:
 
 
 def leaves(values: dict, documented_paths: set[str], prefix: str = "") -> list[str]:
-    """The paths of all values; a map that is documented as a whole counts as one."""
+    """The paths of all values. A map with its own documentation counts as one."""
     paths: list[str] = []
     for key, value in values.items():
         path = f"{prefix}{key}"
@@ -71,7 +71,7 @@ def table() -> str:
 
 
 def with_table(readme: str) -> str:
-    """The README with the table as it should be."""
+    """The README with the current table."""
     before, rest = readme.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

@@ -1,16 +1,16 @@
 import LibP2P
 import Multiformats
 
-/// A line of output: exactly one of the two stands in it.
+/// A line of output with either a result or an error.
 struct Answer<Result: Encodable>: Encodable {
     var result: Result?
     var error: String?
 }
 
-/// The answer of a command that has nothing to tell.
+/// The answer of a command without a result.
 struct Done: Encodable {}
 
-/// Who a node is; the first line of its output, too.
+/// The id and addresses of a node; also the first line of its output.
 struct PeerAnswer: Encodable {
     var id: String
     var addresses: [String]
@@ -21,7 +21,7 @@ struct PeerAnswer: Encodable {
     }
 }
 
-/// A connection, and what was agreed upon for it.
+/// A connection with the negotiated protocols.
 struct ConnectionAnswer: Encodable {
     var remoteAddress: String
     var isInbound: Bool
@@ -38,14 +38,14 @@ struct ConnectionAnswer: Encodable {
     }
 }
 
-/// What a peer told of itself.
+/// The identify message of a peer.
 struct IdentifyAnswer: Encodable {
     var agentVersion: String
     var protocolVersion: String
     var protocols: [String]
     var listenAddresses: [String]
     var observedAddress: String?
-    /// The id that follows from the public key that the peer told.
+    /// The id of the public key in the message.
     var id: String
 
     init(_ info: IdentifyInfo) {
@@ -58,7 +58,7 @@ struct IdentifyAnswer: Encodable {
     }
 }
 
-/// How full a node is.
+/// The counts of a node.
 struct CountsAnswer: Encodable {
     var peers: Int
     var records: Int

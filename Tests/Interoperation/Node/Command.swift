@@ -1,37 +1,37 @@
-/// What the tests ask of a node: the name of the command, and those of the parameters that it takes.
+/// A command of the tests, with its name and its parameters.
 struct Command: Decodable {
     enum Name: String, Decodable {
         /// Dials `address`.
         case connect
-        /// Ends all connections with `peer`.
+        /// Closes all connections to `peer`.
         case disconnect
-        /// What was agreed upon for the connections with `peer`.
+        /// Returns the connections to `peer` with the negotiated protocols.
         case connections
-        /// What `peer` told of itself.
+        /// Returns the identify message of `peer`.
         case identify
-        /// Asks `peer` for an echo.
+        /// Pings `peer`.
         case ping
         /// Sends `size` bytes to `peer`, and expects them back.
         case echo
         /// Tries to open a stream to `peer` with one of `protocols`.
         case openStream = "open-stream"
-        /// Asks `peer` alone for the peers closest to the peer `target`.
+        /// Requests the peers closest to the peer `target` from `peer` only.
         case findNode = "find-node"
-        /// Asks `peer` alone for the providers of `content`.
+        /// Requests the providers of `content` from `peer` only.
         case getProviders = "get-providers"
-        /// Has the DHT provide `content`, until `stop-providing`.
+        /// Provides `content` until `stop-providing`.
         case provide
         case stopProviding = "stop-providing"
-        /// Looks in the DHT for at most `limit` providers of `content`.
+        /// Looks up at most `limit` providers of `content`.
         case findProviders = "find-providers"
-        /// How many peers the routing table has, and how many records are held for others.
+        /// Returns the number of peers in the routing table, and of records held for others.
         case counts
         /// Ends the node.
         case quit
     }
 
     var name: Name
-    /// The most seconds that the command may take.
+    /// The deadline of the command in seconds.
     var timeout: Double
     var address: String?
     var peer: String?
@@ -42,11 +42,11 @@ struct Command: Decodable {
     var size: Int?
 }
 
-/// Why a command was not carried out, told to the tests.
+/// The failure of a command, for the tests.
 struct CommandError: Error, CustomStringConvertible {
     var description: String
 
     static func missing(_ parameter: String) -> CommandError {
-        CommandError(description: "the command needs `\(parameter)`")
+        CommandError(description: "missing parameter `\(parameter)`")
     }
 }

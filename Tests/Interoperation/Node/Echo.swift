@@ -1,12 +1,12 @@
 import LibP2P
 import NIOCore
 
-/// Sends back what comes: so that streams carry more than their windows hold, both ways at once.
+/// Sends back all received bytes, so that streams carry more than their windows hold in both directions.
 enum Echo {
     static let protocolID = "/interoperation/echo/1.0.0"
     private static let chunk = 48 * 1024
 
-    /// Answers on one stream until the peer ends it.
+    /// Serves one stream until the peer ends it.
     static func serve(_ stream: MuxedStream) async {
         do {
             while let bytes = try await stream.read(upTo: chunk) { try await stream.write(bytes) }
@@ -16,7 +16,7 @@ enum Echo {
         }
     }
 
-    /// Sends so many bytes, and reads the same back meanwhile.
+    /// Sends a number of bytes, and reads the same ones back concurrently.
     static func check(_ stream: MuxedStream, size: Int) async throws {
         async let sent: Void = send(size, on: stream)
         var position = 0
@@ -26,7 +26,7 @@ enum Echo {
             }
             guard part == bytes(at: position, count: part.readableBytes) else {
                 throw CommandError(
-                    description: "expected an echo of what was sent, got other bytes from \(position) on"
+                    description: "expected an echo of the sent bytes, got others from \(position) on"
                 )
             }
             position += part.readableBytes
@@ -40,7 +40,7 @@ enum Echo {
         }
     }
 
-    /// What stands at a place of the stream: numbers whose order a lost or doubled piece upsets.
+    /// The bytes at a position of the stream: numbers whose order reveals a lost or repeated piece.
     private static func bytes(at position: Int, count: Int) -> ByteBuffer {
         ByteBuffer(bytes: (position..<position + count).map { UInt8($0 % 251) })
     }

@@ -7,30 +7,30 @@ import NIOPosix
 import Routing
 import ServiceLifecycle
 
-/// A node that the interoperation tests steer: commands come as lines of JSON on standard input, and each is answered
-/// by one on standard output. The log goes to standard error.
+/// A node that the interoperation tests control. Each line of JSON on standard input is a command, and each line on
+/// standard output its answer. The log goes to standard error.
 @main
 struct InteroperationNode: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "interoperation-node",
-        abstract: "A node of the DHT for the interoperation tests, steered by lines of JSON."
+        abstract: "A node of the DHT for the interoperation tests, controlled by lines of JSON."
     )
 
     @Option(help: "The address to listen on.")
     var listen = "/ip4/127.0.0.1/tcp/0"
 
-    @Option(name: .customLong("security"), help: "A security protocol to take: tls or noise; both by default.")
+    @Option(name: .customLong("security"), help: "A security protocol: tls or noise; both by default.")
     var securities: [Security] = []
 
-    @Option(help: "What stands before /kad/1.0.0 in the name of the protocol.")
+    @Option(help: "The prefix of /kad/1.0.0 in the name of the protocol.")
     var prefix = "/ipfs"
 
-    @Option(help: "The port that the registries of all nodes are said to have.")
+    @Option(help: "The registry port of all nodes.")
     var registryPort: UInt16 = 5000
 
-    /// Runs until the command `quit`, or until standard input ends, as when the tests are gone.
+    /// Runs until the command `quit` or the end of standard input, which also means that the tests have ended.
     func run() async throws {
-        // A reader that went away is noticed by the end of standard input.
+        // The end of standard input reveals a reader that has gone away.
         signal(SIGPIPE, SIG_IGN)
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         let logger = Self.logger(.debug)
@@ -54,7 +54,7 @@ struct InteroperationNode: AsyncParsableCommand {
         )
         host.setHandler(for: Echo.protocolID) { await Echo.serve($0) }
         try await host.start()
-        // In the order of dependence. The end of the session is what ends the others; a signal just kills.
+        // In dependency order. The end of the session ends the others; a signal kills the process.
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: HostService(host: host)),
@@ -88,7 +88,7 @@ struct InteroperationNode: AsyncParsableCommand {
     }
 }
 
-/// Keeps the host until all that use it have ended.
+/// Keeps the host until all its users have ended.
 private struct HostService: Service {
     let host: Host
 

@@ -8,19 +8,19 @@ import NIOPosix
 import Routing
 import ServiceLifecycle
 
-/// Carries out the commands that come in, one after another.
+/// Runs the received commands in order.
 struct Session: Service {
     let host: Host
     let router: DHTRouter
     let protocolPrefix: String
 
-    /// Says who the node is, then answers until the input ends or says so.
+    /// Prints the node's id, then answers commands until the input ends or `quit`.
     func run() async throws {
-        tell(PeerAnswer(PeerInfo(id: host.peerID, addresses: host.listenAddresses)))
+        answer(PeerAnswer(PeerInfo(id: host.peerID, addresses: host.listenAddresses)))
         while let line = await nextLine(), !Task.isCancelled {
             do {
                 let command = try JSONDecoder().decode(Command.self, from: Data(line.utf8))
-                if command.name == .quit { return tell(Done()) }
+                if command.name == .quit { return answer(Done()) }
                 try await withDeadline(.seconds(command.timeout)) { try await carryOut(command) }
             } catch {
                 write(Answer<Done>(error: "\(error)"))
@@ -31,49 +31,49 @@ struct Session: Service {
     private func carryOut(_ command: Command) async throws {
         switch command.name {
         case .connect:
-            tell("\(try await host.connect(to: Multiaddr(command.address ?? "")))")
+            answer("\(try await host.connect(to: Multiaddr(command.address ?? "")))")
         case .disconnect:
             host.disconnect(from: try peer(command))
-            tell(Done())
+            answer(Done())
         case .connections:
-            tell(host.connections(with: try peer(command)).map { ConnectionAnswer($0) })
+            answer(host.connections(with: try peer(command)).map { ConnectionAnswer($0) })
         case .identify:
-            tell(host.identifyInfo(of: try peer(command)).map { IdentifyAnswer($0) })
+            answer(host.identifyInfo(of: try peer(command)).map { IdentifyAnswer($0) })
         case .ping:
             let time = try await host.ping(PeerInfo(id: try peer(command), addresses: []))
-            tell(time / .milliseconds(1))
+            answer(time / .milliseconds(1))
         case .echo:
             guard let size = command.size else { throw CommandError.missing("size") }
             let stream = try await openStream(to: try peer(command), protocols: [Echo.protocolID])
             try await Echo.check(stream, size: size)
             stream.close()
-            tell(Done())
+            answer(Done())
         case .openStream:
             let stream = try await openStream(to: try peer(command), protocols: command.protocols ?? [])
             stream.close()
-            tell(stream.protocolID)
+            answer(stream.protocolID)
         case .findNode:
             guard let target = command.target else { throw CommandError.missing("target") }
             let reply = try await ask(try peer(command), Message(kind: .findNode, key: PeerID(target).bytes))
-            tell(reply.closerPeers.map { PeerAnswer($0.info) })
+            answer(reply.closerPeers.map { PeerAnswer($0.info) })
         case .getProviders:
             let reply = try await ask(try peer(command), Message(kind: .getProviders, key: try key(command).bytes))
-            tell(reply.providerPeers.map { PeerAnswer($0.info) })
+            answer(reply.providerPeers.map { PeerAnswer($0.info) })
         case .provide:
             await router.advertise([try content(command)])
-            tell(Done())
+            answer(Done())
         case .stopProviding:
             await router.withdraw([try content(command)])
-            tell(Done())
+            answer(Done())
         case .findProviders:
             var found: [String: [String]] = [:]
             for await provider in router.providers(of: try content(command), limit: command.limit ?? 20) {
                 found[provider.peerID] = provider.addresses.map { "\($0.ipAddress ?? ""):\($0.port ?? 0)" }
             }
             try Task.checkCancellation()
-            tell(found)
+            answer(found)
         case .counts:
-            tell(CountsAnswer(peers: router.counts.peers, records: router.counts.records))
+            answer(CountsAnswer(peers: router.counts.peers, records: router.counts.records))
         case .quit:
             return
         }
@@ -85,13 +85,13 @@ struct Session: Service {
         try await host.openStream(to: PeerInfo(id: peer, addresses: []), protocols: protocols)
     }
 
-    /// One request of the DHT and its answer, by a connection that there is.
+    /// Sends one request of the DHT over an existing connection and returns the reply.
     private func ask(_ peer: PeerID, _ message: Message) async throws -> Message {
         let stream = try await openStream(to: peer, protocols: [protocolPrefix + "/kad/1.0.0"])
         defer { stream.close() }
         try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
         guard let reply = try await stream.readMessage(maxLength: Message.maximumSize) else {
-            throw CommandError(description: "the peer closed the stream without an answer")
+            throw CommandError(description: "peer closed the stream without a reply")
         }
         return try Message(decoding: Array(reply.readableBytesView))
     }
@@ -112,12 +112,12 @@ struct Session: Service {
 
     // MARK: Lines
 
-    /// The next line of standard input, read on a thread that may block.
+    /// The next line of standard input, read on a blocking thread.
     private func nextLine() async -> String? {
         (try? await NIOThreadPool.singleton.runIfActive { readLine() }) ?? nil
     }
 
-    private func tell(_ result: some Encodable) {
+    private func answer(_ result: some Encodable) {
         write(Answer(result: result))
     }
 
@@ -135,13 +135,13 @@ struct Session: Service {
     }
 }
 
-/// Runs an operation, and cancels it when it takes longer than `limit`.
+/// Runs an operation, and cancels it after `limit`.
 private func withDeadline(_ limit: Duration, _ operation: @escaping @Sendable () async throws -> Void) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await operation() }
         group.addTask {
             try await Task.sleep(for: limit)
-            throw CommandError(description: "the command took longer than \(limit)")
+            throw CommandError(description: "command timed out after \(limit)")
         }
         defer { group.cancelAll() }
         try await group.next()

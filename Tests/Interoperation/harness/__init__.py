@@ -1,1 +1,1 @@
-"""What the interoperation tests steer: nodes of this project and of other implementations, as processes."""
+"""The processes of the interoperation tests: nodes of this project and of other implementations."""

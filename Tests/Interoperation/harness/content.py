@@ -1,18 +1,18 @@
-"""Names that the peers agree upon: of content, as each implementation writes them, and of a protocol."""
+"""Common names: of content, in the form of each implementation, and of a protocol."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 
-# A protocol for the tests alone, by which each side sends back what the other sends.
+# A protocol of the tests: each side sends back the received bytes.
 ECHO = "/interoperation/echo/1.0.0"
 
 _numbers = itertools.count(1)
 
 
 class Content:
-    """A key of the DHT: made from a name, as this project makes it."""
+    """A key of the DHT, made from a name as in this project."""
 
     def __init__(self, name: str):
         self.name = name
@@ -20,13 +20,13 @@ class Content:
 
     @classmethod
     def new(cls) -> Content:
-        """One that no test has used."""
+        """A key that no test has used."""
         name = f"interoperation {next(_numbers)}"
         return cls("sha256:" + hashlib.sha256(name.encode()).hexdigest())
 
     @property
     def cid(self) -> bytes:
-        """As a CID of version 1 with the codec `raw`, which Go asks for."""
+        """The key as a CID of version 1 with the codec `raw`, as Go needs it."""
         return b"\x01\x55" + self.multihash
 
     def __repr__(self) -> str:

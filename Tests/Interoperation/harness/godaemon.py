@@ -1,4 +1,4 @@
-"""go-libp2p's daemon, steered by its control socket."""
+"""go-libp2p's daemon, controlled by its control socket."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TIMEOUT = 20.0
 
 
 class GoPeer(Process):
-    """A node of go-libp2p, without anything that would seek or tell peers beyond those it is given."""
+    """A node of go-libp2p, with peer discovery disabled."""
 
     implementation = "go-libp2p"
-    # By ALPN or Noise's extension, as the security protocol is.
+    # By ALPN or Noise's extension, like the security protocol.
     has_early_muxer = True
-    # Of those that it takes, when it dials.
+    # The protocol that it prefers as the dialler.
     preferred_security = "/noise"
 
     def __init__(
@@ -42,7 +42,7 @@ class GoPeer(Process):
         key: bytes | None = None,
     ):
         socket = log.with_suffix(".sock")
-        # Where the daemon hands over the streams that this process takes.
+        # The daemon passes accepted streams to this process here.
         self._streams = log.with_suffix(".streams")
         flags = {
             "listen": f"/unix{socket}",
@@ -81,7 +81,7 @@ class GoPeer(Process):
         self._run(self._client.connect, ID.from_base58(peer), [Multiaddr(place)])
 
     def identify(self, peer: str) -> dict[str, Any]:
-        """Reads the peer's identify message, which the daemon itself does not show."""
+        """Reads the peer's identify message, which the daemon does not expose."""
 
         async def read() -> bytes:
             _, stream = await self._client.stream_open(ID.from_base58(peer), ["/ipfs/id/1.0.0"])
@@ -98,7 +98,7 @@ class GoPeer(Process):
         }
 
     def ping(self, peer: str) -> float:
-        """The milliseconds until the echo; the daemon carries the bytes, and negotiates for the stream."""
+        """The milliseconds until the echo. The daemon carries the bytes, and negotiates the stream."""
 
         async def echo() -> float:
             _, stream = await self._client.stream_open(ID.from_base58(peer), ["/ipfs/ping/1.0.0"])
@@ -109,13 +109,13 @@ class GoPeer(Process):
                 answer = b""
                 while len(answer) < len(question):
                     answer += await stream.receive(len(question) - len(answer))
-                assert answer == question, "the echo is what was sent"
+                assert answer == question, "the echo equals the sent bytes"
                 return (anyio.current_time() - start) * 1000
 
         return self._run(echo)
 
     def echo(self, peer: str, size: int) -> None:
-        """Sends so many bytes, and fails unless they come back."""
+        """Sends a number of bytes, and fails unless they come back."""
 
         async def check() -> None:
             _, stream = await self._client.stream_open(ID.from_base58(peer), [ECHO])
@@ -124,13 +124,13 @@ class GoPeer(Process):
                 tasks.start_soon(stream.send, question)
                 while len(answer) < size:
                     answer += await stream.receive()
-            assert answer == question, "the echo is what was sent"
+            assert answer == question, "the echo equals the sent bytes"
 
         self._run(check)
 
     @contextmanager
     def serving_echo(self) -> Iterator[None]:
-        """Sends back what comes: the daemon hands each stream to this process."""
+        """Sends back received bytes: the daemon passes each stream to this process."""
 
         async def echo(_, stream: anyio.abc.SocketStream) -> None:
             async with stream:
@@ -142,16 +142,16 @@ class GoPeer(Process):
             yield
 
     async def _handle(self, protocol: str, handler: StreamHandler) -> None:
-        """Has the daemon take a protocol, and hand its streams over.
+        """Makes the daemon accept a protocol, and pass its streams to this process.
 
-        As the client's own method, but for two things. The client writes the path of a socket without its first slash.
-        And this daemon requires a field that the client does not know: whether several handlers share the streams.
+        Like the client's own method, with two differences. The client writes the path of a socket without its first
+        slash. This daemon requires a field that the client does not know: whether several handlers share the streams.
         """
         control = self._client.control
         path = str(self._streams).encode()
         address = b"\x90\x03" + bytes([len(path)]) + path  # multiaddr: unix is code 400
         wanted = p2pd_pb2.StreamHandlerRequest(addr=address, proto=[protocol])
-        wanted.MergeFromString(b"\x18\x00")  # field 3, a boolean: no
+        request.MergeFromString(b"\x18\x00")  # field 3, a boolean: no
         request = p2pd_pb2.Request(type=p2pd_pb2.Request.STREAM_HANDLER, streamHandler=wanted)
         response = p2pd_pb2.Response()
         async with await control.daemon_connector.open_connection() as stream:
@@ -161,12 +161,12 @@ class GoPeer(Process):
         control.handlers[protocol] = handler
 
     def find_peer(self, target: str) -> list[str]:
-        """The addresses of a peer, which it seeks in the DHT if need be."""
+        """The addresses of a peer, looked up in the DHT if necessary."""
         info = self._run(self._client.dht_find_peer, ID.from_base58(target))
         return [str(address) for address in info.addrs]
 
     def closest_peers(self, content: Content) -> list[str]:
-        """The peers closest to some content, as far as it finds them."""
+        """The peers closest to some content, as it finds them."""
         return [str(peer) for peer in self._run(self._client.dht_get_closest_peers, content.multihash)]
 
     def provide(self, content: Content) -> None:

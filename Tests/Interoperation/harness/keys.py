@@ -1,4 +1,4 @@
-"""Private keys of all the types that a peer may have, in the form in which Go reads them (libp2p/specs, peer-ids)."""
+"""Private keys of all types, in the form that Go reads (libp2p/specs, peer-ids)."""
 
 from __future__ import annotations
 

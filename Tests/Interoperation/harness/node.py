@@ -1,4 +1,4 @@
-"""The node of this project, and that of py-libp2p: both are steered by lines of JSON."""
+"""The nodes of this project and of py-libp2p, both controlled by lines of JSON."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from .content import Content
 from .process import LinePeer
 
-# The port of every registry, which our nodes take from their settings.
+# The registry port of all nodes, which our nodes take from their settings.
 REGISTRY_PORT = 5000
 
 
 class Node(LinePeer):
-    """A node of this project: the libp2p host and the router, as the program has them."""
+    """A node of this project: the libp2p host and the router, as in the program."""
 
     def __init__(self, name: str, log: Path, securities: Sequence[str] = (), prefix: str = "/ipfs"):
         command = [os.environ["INTEROPERATION_NODE"], "--prefix", prefix, "--registry-port", str(REGISTRY_PORT)]
@@ -34,7 +34,7 @@ class Node(LinePeer):
         return self.command("connections", peer=peer)
 
     def identify(self, peer: str) -> dict[str, Any] | None:
-        """What the peer has told of itself; None before it did."""
+        """The identify message of the peer; None before it came."""
         return self.command("identify", peer=peer)
 
     def ping(self, peer: str) -> float:
@@ -42,19 +42,19 @@ class Node(LinePeer):
         return self.command("ping", peer=peer)
 
     def echo(self, peer: str, size: int) -> None:
-        """Sends so many bytes, and fails unless they come back."""
+        """Sends a number of bytes, and fails unless they come back."""
         self.command("echo", peer=peer, size=size)
 
     def open_stream(self, peer: str, protocols: list[str]) -> str:
-        """The protocol that the peer agreed to."""
+        """The protocol that the peer accepted."""
         return self.command("open-stream", peer=peer, protocols=protocols)
 
     def find_node(self, peer: str, target: str) -> dict[str, list[str]]:
-        """The peers that `peer` names when asked for `target`, and their addresses."""
+        """The peers in `peer`'s reply for `target`, with their addresses."""
         return _by_id(self.command("find-node", peer=peer, target=target))
 
     def get_providers(self, peer: str, content: Content) -> dict[str, list[str]]:
-        """The providers that `peer` names, and their addresses."""
+        """The providers in `peer`'s reply, with their addresses."""
         return _by_id(self.command("get-providers", peer=peer, content=content.name))
 
     def provide(self, content: Content) -> None:
@@ -64,17 +64,17 @@ class Node(LinePeer):
         self.command("stop-providing", content=content.name)
 
     def find_providers(self, content: Content, limit: int = 20) -> dict[str, list[str]]:
-        """The providers that the DHT names, and where their registries would be."""
+        """The providers found in the DHT, with the expected addresses of their registries."""
         return self.command("find-providers", content=content.name, limit=limit)
 
     @property
     def known_peers(self) -> int:
-        """How many peers are in the routing table."""
+        """The number of peers in the routing table."""
         return self.command("counts")["peers"]
 
     @property
     def records(self) -> int:
-        """How many provider records it holds for others."""
+        """The number of provider records that it holds for others."""
         return self.command("counts")["records"]
 
 
@@ -82,9 +82,9 @@ class PythonPeer(LinePeer):
     """A node of py-libp2p."""
 
     implementation = "py-libp2p"
-    # It offers no muxer within the security handshake, neither by ALPN nor by Noise's extension.
+    # It offers no muxer in the security handshake, neither by ALPN nor by Noise's extension.
     has_early_muxer = False
-    # Of those that it takes, when it dials; peer.py sets the order.
+    # The protocol that it prefers as the dialler; peer.py sets the order.
     preferred_security = "/tls/1.0.0"
 
     def __init__(self, name: str, log: Path, securities: Sequence[str] = (), is_client: bool = False):
@@ -98,7 +98,7 @@ class PythonPeer(LinePeer):
         self.command("connect", address=address)
 
     def connections(self, peer: str) -> list[dict[str, Any]]:
-        """What it says of its connections with a peer."""
+        """Its view of its connections to a peer."""
         return self.command("connections", peer=peer)
 
     def identify(self, peer: str) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class PythonPeer(LinePeer):
         yield  # peer.py does so all the time
 
     def find_peer(self, target: str) -> list[str]:
-        """The addresses of a peer, which it seeks in the DHT if need be."""
+        """The addresses of a peer, looked up in the DHT if necessary."""
         return self.command("find-peer", target=target)
 
     def provide(self, content: Content) -> None:

@@ -20,29 +20,29 @@ IMPLEMENTATIONS: dict[str, type[PythonPeer] | type[GoPeer]] = {
 
 
 class Peers:
-    """Starts peers, and stops them all in the end."""
+    """Starts peers, and stops them all at the end."""
 
     latest: ClassVar[Peers | None] = None
-    """Those that were made last, for the report of a failure."""
+    """The last instance, for the report of a failure."""
 
     def __init__(self):
         Peers.latest = self
-        # In the temporary folder itself, as the path of a socket must be short.
+        # In the temporary folder itself, because the path of a socket must be short.
         self._folder = Path(tempfile.mkdtemp(prefix="interoperation-"))
         self._peers: list[Peer] = []
         self._logs: list[Path] = []
         self._report: list[tuple[str, str]] = []
 
     def node(self, *securities: str, **settings: Any) -> Node:
-        """A node of this project; without securities it takes them all."""
+        """A node of this project; with all security protocols by default."""
         return self._start(Node, "node", securities, settings)
 
     def other(self, implementation: str, *securities: str, **settings: Any) -> PythonPeer | GoPeer:
-        """A node of another implementation; without securities it takes them all."""
+        """A node of another implementation; with all security protocols by default."""
         return self._start(IMPLEMENTATIONS[implementation], implementation, securities, settings)
 
     def go_with_key(self, kind: str) -> GoPeer:
-        """A node of go-libp2p whose key is of a certain type."""
+        """A node of go-libp2p with a key of a certain type."""
         return self.other(GoPeer.implementation, key=private_key(kind))
 
     def _start(self, kind: type, name: str, securities: Sequence[str], settings: dict[str, Any]):
@@ -55,7 +55,7 @@ class Peers:
         return peer
 
     def report(self, lines: int = 40) -> list[tuple[str, str]]:
-        """The last lines of every log, for people; those as they were at the end, when all is closed."""
+        """The last lines of every log; of their final state when all peers are closed."""
         if self._report:
             return self._report
         contents = {log.stem: log.read_text(errors="replace").splitlines() for log in self._logs}

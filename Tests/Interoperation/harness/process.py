@@ -1,4 +1,4 @@
-"""Processes that the tests start, each stopped by its own pid and never by name."""
+"""Processes of the tests, each stopped by its own pid and never by name."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def eventually(check: Callable[[], Any], what: str, timeout: float = 15.0, inter
 
 
 class Process:
-    """A long-running process whose messages for people go to a log file.
+    """A long-running process with its messages in a log file.
 
-    The kernel kills it should the test run die without a chance to clean up. That signal is tied to the thread that
-    starts the process, so start processes from the main thread.
+    The kernel kills it if the test run dies without a cleanup. That signal is tied to the thread that starts the
+    process, so start processes from the main thread.
     """
 
     def __init__(self, name: str, command: Sequence[str | os.PathLike], log: Path, **streams: Any):
@@ -44,7 +44,7 @@ class Process:
         return self._popen.poll() is None
 
     def stop(self, grace: float = 10.0) -> int:
-        """Asks it to end, kills it when it has not within `grace` seconds, and returns its exit code."""
+        """Terminates it, kills it after `grace` seconds, and returns its exit code."""
         if self.is_running:
             self._popen.terminate()
         try:
@@ -55,13 +55,13 @@ class Process:
 
 
 class CommandError(Exception):
-    """What a peer says of a command that failed."""
+    """A peer's error for a failed command."""
 
 
 class LinePeer(Process):
-    """A peer that takes commands as lines of JSON, and answers each with one.
+    """A peer that answers each command, a line of JSON, with one line.
 
-    Its first line says who it is.
+    Its first line has its id and addresses.
     """
 
     def __init__(self, name: str, command: Sequence[str | os.PathLike], log: Path):
@@ -79,15 +79,15 @@ class LinePeer(Process):
 
     @property
     def address(self) -> str:
-        """Where it listens, with its id."""
+        """Its address with its id."""
         return f"{self.addresses[0]}/p2p/{self.id}"
 
     def command(self, name: str, timeout: float = 20.0, **parameters: Any) -> Any:
-        """Has it carry out a command within `timeout` seconds; returns its result or raises CommandError."""
+        """Runs a command within `timeout` seconds; returns its result or raises CommandError."""
         line = json.dumps({"name": name, "timeout": timeout, **parameters})
         self._popen.stdin.write(line.encode() + b"\n")
         self._popen.stdin.flush()
-        # The peer keeps the deadline. If it does not even answer, this one ends the wait.
+        # The peer enforces the deadline. This one applies if it does not answer at all.
         return self._next_answer(timeout + 10)
 
     def quit(self) -> int:
@@ -103,7 +103,7 @@ class LinePeer(Process):
             try:
                 stream.close()
             except OSError:
-                pass  # what was not yet written to a peer that is gone
+                pass  # unwritten input of a peer that has ended
         return code
 
     def _read(self) -> None:
@@ -115,7 +115,7 @@ class LinePeer(Process):
         try:
             line = self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise AssertionError(f"{self.name} has not answered within {timeout:g} s") from None
+            raise AssertionError(f"{self.name} sent no answer within {timeout:g} s") from None
         if not line:
             raise AssertionError(f"{self.name} has ended with {self._popen.wait(5)}")
         answer = json.loads(line)

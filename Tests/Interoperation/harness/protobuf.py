@@ -1,4 +1,4 @@
-"""Just enough of protocol buffers to read one message."""
+"""Just enough of protocol buffers to parse one message."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
 
 
 def fields(data: bytes, is_delimited: bool = False) -> dict[int, list]:
-    """The fields by their numbers: integers for varints, bytes for what has a length."""
+    """The fields by their numbers: integers for varints, bytes for length-delimited fields."""
     position, end = 0, len(data)
     if is_delimited:
         length, position = _varint(data, 0)
         end = position + length
-        assert end <= len(data), f"the message ends {end - len(data)} bytes early"
+        assert end <= len(data), f"the message lacks {end - len(data)} bytes"
     found: dict[int, list] = {}
     while position < end:
         tag, position = _varint(data, position)

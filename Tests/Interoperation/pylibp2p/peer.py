@@ -1,6 +1,6 @@
-"""A node of py-libp2p, steered as interoperation-node is: lines of JSON in and out, the log on standard error.
+"""A node of py-libp2p, controlled like interoperation-node: lines of JSON in and out, the log on standard error.
 
-Runs in the virtual environment that has py-libp2p and needs nothing of the test suite.
+Runs in the virtual environment with py-libp2p and needs nothing else of the test suite.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Peer:
         self.host.set_stream_handler(ECHO, serve_echo)
         self.dht = KadDHT(self.host, DHTMode.CLIENT if is_client else DHTMode.SERVER)
 
-    # What can be asked of it; the parameters are those of the command.
+    # The commands; the parameters are those of the command.
 
     async def connect(self, address: str) -> str:
         info = info_from_p2p_addr(Multiaddr(address))
         await self.host.connect(info)
-        # The table takes those that serve the DHT, which it learns by identify.
+        # The table accepts peers that serve the DHT, which it learns by identify.
         await self.identify(str(info.peer_id))
         await self.dht.add_peer(info.peer_id)
         return str(info.peer_id)
@@ -93,7 +93,7 @@ class Peer:
                 answer += await stream.read(CHUNK)
         await stream.close()
         if answer != question:
-            raise RuntimeError("the echo is not what was sent")
+            raise RuntimeError("the echo differs from the sent bytes")
 
     async def open_stream(self, peer: str, protocols: list[str]) -> str:
         stream = await self.host.new_stream(ID.from_string(peer), protocols)
@@ -111,14 +111,14 @@ class Peer:
 
     async def provide(self, key: str) -> None:
         if not await self.dht.provider_store.provide(bytes.fromhex(key)):
-            raise RuntimeError("no peer took the record")
+            raise RuntimeError("no peer accepted the record")
 
     async def find_providers(self, key: str, limit: int) -> dict[str, list[str]]:
         found = await self.dht.provider_store.find_providers(bytes.fromhex(key), limit)
         return {str(provider.peer_id): [str(address) for address in provider.addrs] for provider in found}
 
     async def records(self, key: str) -> list[str]:
-        """The providers in the records that it holds, without asking anyone."""
+        """The providers in its own records, without a request to others."""
         return [str(provider.peer_id) for provider in self.dht.provider_store.get_providers(bytes.fromhex(key))]
 
 
@@ -135,12 +135,12 @@ async def answer(peer: Peer, line: str) -> dict[str, Any]:
     try:
         with trio.fail_after(command.pop("timeout")):
             return {"result": await method(**command)}
-    except Exception as error:  # a command that fails is told, and the next one is taken
+    except Exception as error:  # report a failed command, then accept the next one
         return {"error": describe(error)}
 
 
 def describe(error: BaseException) -> str:
-    """The error with its causes, and those that a nursery has gathered."""
+    """The error with its causes, and those that a nursery has collected."""
     parts = [f"{type(error).__name__}: {error}"]
     for inner in [*getattr(error, "exceptions", ()), error.__cause__]:
         if inner:
@@ -148,7 +148,7 @@ def describe(error: BaseException) -> str:
     return "; ".join(parts)
 
 
-def tell(value: dict[str, Any]) -> None:
+def write_line(value: dict[str, Any]) -> None:
     print(json.dumps(value), flush=True)
 
 
@@ -162,13 +162,13 @@ async def main() -> None:
     async with peer.host.run(listen_addrs=[Multiaddr("/ip4/127.0.0.1/tcp/0")]):
         async with background_trio_service(peer.dht):
             addresses = [str(address).split("/p2p/")[0] for address in peer.host.get_addrs()]
-            tell({"result": {"id": str(peer.host.get_id()), "addresses": addresses}})
-            # Until the input ends, or the tests have seen enough.
+            write_line({"result": {"id": str(peer.host.get_id()), "addresses": addresses}})
+            # Until the input ends, or the tests have ended.
             while line := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
                 if json.loads(line)["name"] == "quit":
                     break
-                tell(await answer(peer, line))
-            tell({"result": None})
+                write_line(await answer(peer, line))
+            write_line({"result": None})
 
 
 if __name__ == "__main__":

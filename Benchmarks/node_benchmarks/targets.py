@@ -1,34 +1,34 @@
-"""What the project wants of itself, and how far a run is from it."""
+"""The performance targets of the project, and the measured values of a run."""
 
 from .measuring import ratio
 
 
 def check(results: dict) -> list[dict]:
-    """Each aim that the sections at hand tell of: what is wanted, what came out, and whether that is enough."""
+    """The targets of the measured sections: limit, measured value, and whether it is reached."""
     rows: list[dict] = []
 
     def add(what: str, value: float, limit: float, unit: str = "", least: bool = False, digits: int = 2) -> None:
         rows.append({
             "what": what,
-            "wanted": f"at {'least' if least else 'most'} {limit:g}{unit}",
+            "limit": f"at {'least' if least else 'most'} {limit:g}{unit}",
             "measured": f"{value:.{digits}f}{unit}",
-            "met": value >= limit if least else value <= limit,
+            "reached": value >= limit if least else value <= limit,
         })
 
     if throughput := results.get("throughput"):
         one = throughput["workloads"]["1 GiB"]
         pair = one["Spegel before Spegel"]
 
-        def alike(name: str) -> dict:
-            """A node that sends as nginx and HAProxy do, where there is one."""
+        def comparable(name: str) -> dict:
+            """A node with the congestion control of nginx and HAProxy, if it was measured."""
             return next((values for title, values in one.items() if title.startswith(f"{name}, bbr")), one[name])
 
-        add("serving 1 GiB: CPU beside nginx", ratio(alike("Spegel alone")["CPU"], one["nginx alone"]["CPU"]), 1.1, " x")
-        relays = [alike("Spegel before nginx")["CPU relay"], one["HAProxy before nginx"]["CPU relay"]]
+        add("serving 1 GiB: CPU beside nginx", ratio(comparable("Spegel alone")["CPU"], one["nginx alone"]["CPU"]), 1.1, " x")
+        relays = [comparable("Spegel before nginx")["CPU relay"], one["HAProxy before nginx"]["CPU relay"]]
         add("relaying 1 GiB: CPU beside HAProxy", ratio(*relays), 1.1, " x")
         add("mirror and holder, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
-        # The same said as a ratio: HAProxy and nginx took 0.6 s/GiB where 0.75 was set, and machines differ.
-        pair_ratio = ratio(alike("Spegel before Spegel")["CPU"], one["HAProxy before nginx"]["CPU"])
+        # The same as a ratio, because machines differ: HAProxy and nginx took 0.6 s/GiB where 0.75 was set.
+        pair_ratio = ratio(comparable("Spegel before Spegel")["CPU"], one["HAProxy before nginx"]["CPU"])
         add("mirror and holder, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
         add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
     if verify := results.get("verify"):
@@ -42,7 +42,7 @@ def check(results: dict) -> list[dict]:
         add("16 clients, one key: rate beside nginx",
             ratio(sixteen["Spegel"]["requests/s"], sixteen["nginx"]["requests/s"]), 0.5, " x", least=True)
         wrong = sum(sum(counts["Spegel"]["wrong"]["runs"]) for case in latency.values() for counts in case.values())
-        add("answers that were wrong", wrong, 0, digits=0)
+        add("wrong answers", wrong, 0, digits=0)
         add("404 for a new key, two nodes", latency["404, ever new keys"]["1"]["Spegel"]["p50 ms"]["median"], 0.5, " ms")
     if misses := results.get("misses"):
         add("404 for a new key, eight nodes", misses["p50 ms"]["median"], 5, " ms")
