@@ -70,11 +70,7 @@ enum Main {
     }
 
     private static func printSettings(of command: some SettableCommand, sources: [String: SettingSource]) {
-        let type = type(of: command)
-        print(
-            EffectiveSettings(of: command)
-                .yaml(settings: type.settings, secrets: type.secretSettings, sources: sources),
-            terminator: ""
-        )
+        let secrets = type(of: command).secretSettings
+        print(EffectiveSettings(of: command).yaml(secrets: secrets, sources: sources), terminator: "")
     }
 }

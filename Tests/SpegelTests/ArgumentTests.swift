@@ -33,14 +33,14 @@ struct ArgumentTests {
 
     @Test func everySettingHasAVariable() throws {
         let help = RegistryCommand.helpMessage(includeHidden: true, columns: 200)
-        for setting in RegistryCommand.settings { #expect(help.contains("--\(setting)"), "\(setting)") }
-        for setting in ConfigurationCommand.settings {
+        for setting in RegistryCommand.settingNames { #expect(help.contains("--\(setting)"), "\(setting)") }
+        for setting in ConfigurationCommand.settingNames {
             #expect(ConfigurationCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
-        for setting in CleanupCommand.settings {
+        for setting in CleanupCommand.settingNames {
             #expect(CleanupCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
-        for setting in CleanupWaitCommand.settings {
+        for setting in CleanupWaitCommand.settingNames {
             #expect(CleanupWaitCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
     }

@@ -37,12 +37,23 @@ struct ElectionSetting {
 }
 
 /// The flags that tell how other nodes are found.
-struct BootstrapOptions: ParsableArguments {
-    static let settings = [
-        "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "http-bootstrap-addr",
-        "http-bootstrap-peer", "http-bootstrap-ca", "http-bootstrap-cert", "http-bootstrap-key", "kubeconfig",
-        "leader-election-namespace", "leader-election-name", "leader-election-lease-duration",
-        "leader-election-renew-deadline", "leader-election-retry-period", "pod-ip",
+struct BootstrapOptions: SettableOptions {
+    static let settings: [Setting<Self>] = [
+        Setting("bootstrap-kind", list: \.bootstrapKind),
+        Setting("static-bootstrap-peers", list: \.staticBootstrapPeers),
+        Setting("dns-bootstrap-domain", optional: \.dnsBootstrapDomain),
+        Setting("http-bootstrap-addr", optional: \.httpBootstrapAddr),
+        Setting("http-bootstrap-peer", optional: \.httpBootstrapPeer),
+        Setting("http-bootstrap-ca", optional: \.httpBootstrapCa),
+        Setting("http-bootstrap-cert", optional: \.httpBootstrapCert),
+        Setting("http-bootstrap-key", optional: \.httpBootstrapKey),
+        Setting("kubeconfig", optional: \.kubeconfig),
+        Setting("leader-election-namespace", optional: \.leaderElectionNamespace),
+        Setting("leader-election-name", \.leaderElectionName),
+        Setting("leader-election-lease-duration", \.leaderElectionLeaseDuration),
+        Setting("leader-election-renew-deadline", \.leaderElectionRenewDeadline),
+        Setting("leader-election-retry-period", \.leaderElectionRetryPeriod),
+        Setting("pod-ip", optional: \.podIp),
     ]
 
     @Option(

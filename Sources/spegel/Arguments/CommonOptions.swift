@@ -3,7 +3,7 @@ import Logging
 import Monitoring
 
 /// What every command takes.
-struct CommonOptions: ParsableArguments {
+struct CommonOptions: SettableOptions {
     @Option(help: ArgumentHelp("How much to log.", valueName: "level"))
     var logLevel: Logger.Level = .info
 
@@ -18,7 +18,11 @@ struct CommonOptions: ParsableArguments {
     @Flag(help: "Only print all settings and where each comes from.")
     var printConfig = false
 
-    static let settings = ["log-level", "log-format", "config"]
+    static let settings: [Setting<Self>] = [
+        Setting("log-level", \.logLevel),
+        Setting("log-format", optional: \.logFormat),
+        Setting("config", optional: \.config),
+    ]
 
     /// Where log lines go.
     func logOutput() -> LogOutput {

@@ -90,20 +90,6 @@ struct PreparedArguments {
     }
 
     private static func settings(of command: any ParsableCommand.Type) -> [String] {
-        (command as? any SettableCommand.Type)?.settings ?? []
+        (command as? any SettableCommand.Type)?.settingNames ?? []
     }
-}
-
-/// A command whose flags can be set by environment variables and in the configuration file.
-protocol SettableCommand: ParsableCommand {
-    /// The long names of these flags, without dashes.
-    static var settings: [String] { get }
-    /// Those among them whose values must not be shown.
-    static var secretSettings: Set<String> { get }
-    /// What every command takes.
-    var common: CommonOptions { get }
-}
-
-extension SettableCommand {
-    static var secretSettings: Set<String> { [] }
 }

@@ -21,7 +21,12 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
             """
     )
 
-    static let settings = CommonOptions.settings + ["addr", "containerd-registry-config-path"]
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own
+
+    private static let own: [Setting<Self>] = [
+        Setting("addr", \.addr),
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+    ]
 
     @OptionGroup var common: CommonOptions
 

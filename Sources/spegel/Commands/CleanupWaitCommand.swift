@@ -17,7 +17,14 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
             """
     )
 
-    static let settings = CommonOptions.settings + ["probe-endpoint", "threshold", "period", "timeout"]
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own
+
+    private static let own: [Setting<Self>] = [
+        Setting("probe-endpoint", \.probeEndpoint),
+        Setting("threshold", \.threshold),
+        Setting("period", \.period),
+        Setting("timeout", \.timeout),
+    ]
 
     @OptionGroup var common: CommonOptions
 

@@ -21,11 +21,19 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
             """
     )
 
-    static let settings =
-        CommonOptions.settings + [
-            "containerd-registry-config-path", "mirrored-registries", "mirror-targets", "resolve-tags",
-            "prepend-existing", "dial-timeout", "basic-auth-dir", "containerd-sock", "containerd-config",
-        ]
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own
+
+    private static let own: [Setting<Self>] = [
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("mirrored-registries", list: \.mirroredRegistries),
+        Setting("mirror-targets", list: \.mirrorTargets),
+        Setting("resolve-tags", \.resolveTags),
+        Setting("prepend-existing", \.prependExisting),
+        Setting("dial-timeout", \.dialTimeout),
+        Setting("basic-auth-dir", optional: \.basicAuthDir),
+        Setting("containerd-sock", \.containerdSock),
+        Setting("containerd-config", optional: \.containerdConfig),
+    ]
 
     @Option(help: ArgumentHelp("The folder.", valueName: "dir"))
     var containerdRegistryConfigPath = "/etc/containerd/certs.d"

@@ -12,16 +12,44 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         discussion: "Example: spegel registry --static-bootstrap-peers /ip4/10.0.0.1/tcp/5001"
     )
 
-    static let settings =
-        CommonOptions.settings + [
-            "registry-addr", "router-addr", "metrics-addr", "data-dir", "zone", "store", "containerd-sock",
-            "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
-            "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "mirror-connect-timeout", "mirror-head-timeout", "mirror-stall-timeout", "verify", "resolve-tags",
-            "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
-            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "tcp-congestion-control",
-            "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
-        ] + BootstrapOptions.settings
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own + Setting.group(\.bootstrap)
+
+    private static let own: [Setting<Self>] = [
+        Setting("registry-addr", \.registryAddr),
+        Setting("router-addr", \.routerAddr),
+        Setting("metrics-addr", \.metricsAddr),
+        Setting("data-dir", \.dataDir),
+        Setting("zone", optional: \.zone),
+        Setting("store", optional: \.store),
+        Setting("containerd-sock", \.containerdSock),
+        Setting("containerd-namespace", \.containerdNamespace),
+        Setting("containerd-content-path", \.containerdContentPath),
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("strict", \.strict),
+        Setting("mirrored-registries", list: \.mirroredRegistries),
+        Setting("registry-filters", list: \.registryFilters),
+        Setting("mirror-resolve-timeout", \.mirrorResolveTimeout),
+        Setting("mirror-resolve-retries", \.mirrorResolveRetries),
+        Setting("mirror-connect-timeout", \.mirrorConnectTimeout),
+        Setting("mirror-head-timeout", \.mirrorHeadTimeout),
+        Setting("mirror-stall-timeout", \.mirrorStallTimeout),
+        Setting("verify", \.verify),
+        Setting("resolve-tags", \.resolveTags),
+        Setting("basic-auth-dir", optional: \.basicAuthDir),
+        Setting("allow-from", list: \.allowFrom),
+        Setting("max-uploads", \.maxUploads),
+        Setting("max-uploads-per-peer", \.maxUploadsPerPeer),
+        Setting("max-downloads", \.maxDownloads),
+        Setting("max-downloads-per-peer", \.maxDownloadsPerPeer),
+        Setting("upload-rate", optional: \.uploadRate),
+        Setting("download-rate", optional: \.downloadRate),
+        Setting("tcp-congestion-control", optional: \.tcpCongestionControl),
+        Setting("kademlia-prefix", \.kademliaPrefix),
+        Setting("provider-ttl", \.providerTtl),
+        Setting("provider-refresh", \.providerRefresh),
+        Setting("debug-web-enabled", \.debugWebEnabled),
+        Setting("shutdown-grace", \.shutdownGrace),
+    ]
 
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 

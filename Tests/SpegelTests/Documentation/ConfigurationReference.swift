@@ -54,7 +54,7 @@ enum ConfigurationReference {
         for example in examples { text += "\n```\n\(example)\n```\n" }
         guard !command.shown.isEmpty else { return text }
         let type = Spegel.configuration.subcommands.first { $0.configuration.commandName == command.commandName }
-        let settings = Set((type as? any SettableCommand.Type)?.settings ?? [])
+        let settings = Set((type as? any SettableCommand.Type)?.settingNames ?? [])
         text += "\n| flag | variable | in a file | default | meaning |\n|---|---|---|---|---|\n"
         for argument in command.shown {
             let name = argument.longName

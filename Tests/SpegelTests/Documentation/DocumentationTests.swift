@@ -27,7 +27,7 @@ struct DocumentationTests {
     @Test func everySettingIsInTheReference() throws {
         let text = try ConfigurationReference.text(CommandInfo.spegel())
         for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
-            for setting in command.settings {
+            for setting in command.settingNames {
                 #expect(text.contains("`--\(setting) "), "\(setting)")
                 #expect(text.contains("`\(setting.uppercased().replacing("-", with: "_"))`"), "\(setting)")
             }
@@ -53,9 +53,9 @@ struct DocumentationTests {
         for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
             let name = command.configuration.commandName ?? ""
             let all = try help(name, "--help-hidden")
-            for setting in command.settings { #expect(all.contains("  --\(setting) <"), "\(name) \(setting)") }
+            for setting in command.settingNames { #expect(all.contains("  --\(setting) <"), "\(name) \(setting)") }
             let short = try help(name, "--help")
-            if command.settings.contains(where: { !short.contains("  --\($0) <") }) {
+            if command.settingNames.contains(where: { !short.contains("  --\($0) <") }) {
                 #expect(short.contains("--help-hidden"), "\(name)")
             }
         }
@@ -72,7 +72,7 @@ struct DocumentationTests {
     @Test(arguments: [CompletionShell.bash, .zsh, .fish])
     func shellsCompleteEverySetting(_ shell: CompletionShell) {
         let script = CompletionsCommand.script(for: shell)
-        for setting in RegistryCommand.settings {
+        for setting in RegistryCommand.settingNames {
             let flag = shell == .fish ? "-l '\(setting)'" : "--\(setting)"
             #expect(script.contains(flag), "\(setting)")
         }
