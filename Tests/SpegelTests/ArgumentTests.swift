@@ -193,6 +193,17 @@ struct ArgumentTests {
         #expect(TimeSpan(argument: text)?.duration == expected)
     }
 
+    @Test(arguments: [
+        (Duration.milliseconds(20), "20ms"), (.seconds(2), "2s"), (.seconds(600), "10m"), (.seconds(90), "90s"),
+        (.seconds(7200), "2h"), (.milliseconds(1500), "1500ms"), (.microseconds(7), "7us"),
+        (.nanoseconds(1001), "1001ns"),
+        (.zero, "0"),
+    ])
+    func timesAreWrittenInTheLargestWholeUnit(_ duration: Duration, _ text: String) {
+        #expect(TimeSpan(duration).description == text)
+        #expect(TimeSpan(argument: text)?.duration == duration)
+    }
+
     @Test(arguments: ["", "20", "ms", "-1s", "1 s", "1x", "1e3s", "99999999h", "1..2s", "infs", "nans"])
     func whatIsNoTimeIsRefused(_ text: String) {
         #expect(TimeSpan(argument: text) == nil)

@@ -7,14 +7,27 @@ struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let duration: Duration
     private let text: String
 
-    init(_ duration: Duration, text: String) {
+    /// A time span in the largest unit of which it is a whole number.
+    init(_ duration: Duration) {
         self.duration = duration
-        self.text = text
+        let (seconds, attoseconds) = duration.components
+        let nanoseconds = Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000)
+        let units: [(suffix: String, nanoseconds: Int128)] = [
+            ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000),
+        ]
+        if nanoseconds == 0 {
+            text = "0"
+        } else if let unit = units.first(where: { nanoseconds.isMultiple(of: $0.nanoseconds) }) {
+            text = "\(nanoseconds / unit.nanoseconds)\(unit.suffix)"
+        } else {
+            text = "\(nanoseconds)ns"
+        }
     }
 
     init?(argument: String) {
         guard let duration = Self.parse(argument) else { return nil }
-        self.init(duration, text: argument)
+        self.duration = duration
+        text = argument
     }
 
     var description: String { text }
@@ -70,6 +83,15 @@ struct ListenAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
         guard let host else { return ":\(port)" }
         return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
+}
+
+extension ListenAddress {
+    /// The registry's, on all addresses.
+    static let registry = ListenAddress(host: nil, port: UInt16(clamping: RegistryConfiguration().port))
+    /// The router's, on all addresses.
+    static let router = ListenAddress(host: nil, port: 5001)
+    /// That of metrics, health and the debug pages, on all addresses.
+    static let metrics = ListenAddress(host: nil, port: 9090)
 }
 
 /// A switch that takes a value.

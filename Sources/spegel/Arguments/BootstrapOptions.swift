@@ -116,13 +116,13 @@ struct BootstrapOptions: SettableOptions {
     var leaderElectionName = "spegel-leader-election"
 
     @Option(help: ArgumentHelp("How long an unchanged Lease is respected.", valueName: "time", visibility: .rare))
-    var leaderElectionLeaseDuration = TimeSpan(.seconds(10), text: "10s")
+    var leaderElectionLeaseDuration = TimeSpan(ElectionTiming().leaseDuration)
 
     @Option(help: ArgumentHelp("How long a leader that cannot renew goes on.", valueName: "time", visibility: .rare))
-    var leaderElectionRenewDeadline = TimeSpan(.seconds(5), text: "5s")
+    var leaderElectionRenewDeadline = TimeSpan(ElectionTiming().renewDeadline)
 
     @Option(help: ArgumentHelp("How long to wait between two tries.", valueName: "time", visibility: .rare))
-    var leaderElectionRetryPeriod = TimeSpan(.seconds(2), text: "2s")
+    var leaderElectionRetryPeriod = TimeSpan(ElectionTiming().retryPeriod)
 
     @Option(
         help: ArgumentHelp(

@@ -11,9 +11,13 @@ struct NodeAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
         self.url = HTTPURL(isSecure: false, host: url.host, port: url.port)
     }
 
-    /// An address that is known to be one.
-    init(_ text: StaticString) {
-        url = Self(argument: "\(text)")?.url ?? HTTPURL(isSecure: false, host: "127.0.0.1", port: 80)
+    private init(url: HTTPURL) {
+        self.url = url
+    }
+
+    /// Where a node on this machine is reached if it listens on a default address.
+    static func local(_ address: ListenAddress) -> NodeAddress {
+        NodeAddress(url: HTTPURL(isSecure: false, host: "127.0.0.1", port: address.port))
     }
 
     var description: String { "\(url)" }

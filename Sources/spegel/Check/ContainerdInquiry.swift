@@ -14,7 +14,7 @@ enum ContainerdInquiry {
         do {
             store = try ContainerdStore(
                 socketPath: socket,
-                namespace: "k8s.io",
+                namespace: ContainerdStore.Defaults.namespace,
                 contentPath: nil,
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "spegel") { _ in SwiftLogNoOpLogHandler() }

@@ -17,10 +17,9 @@ enum SetupLookup {
         if let processID = setup.processID, let path = ContainerdConfigurationFile.path(ofProcess: processID) {
             return Place(path: path, root: "/proc/\(processID)/root")
         }
-        return socket == usualSocket ? Place(path: usualPath) : nil
+        return socket == ContainerdStore.Defaults.socketPath ? Place(path: usualPath) : nil
     }
 
-    static let usualSocket = "/run/containerd/containerd.sock"
     static let usualPath = "/etc/containerd/config.toml"
 
     /// Fills in what is not known yet.

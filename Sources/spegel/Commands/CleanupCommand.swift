@@ -34,7 +34,7 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     var addr: ListenAddress
 
     @Option(help: ArgumentHelp("The folder of containerd's registry configuration.", valueName: "dir"))
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     func run() async throws {
         let logger = common.logOutput().logger(label: "spegel", level: common.logLevel)

@@ -35,10 +35,10 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
     var threshold = 3
 
     @Option(help: ArgumentHelp("The time between two probes.", valueName: "time"))
-    var period = TimeSpan(.seconds(2), text: "2s")
+    var period = TimeSpan(.seconds(2))
 
     @Option(help: ArgumentHelp("How long to wait in all.", valueName: "time"))
-    var timeout = TimeSpan(.seconds(600), text: "10m")
+    var timeout = TimeSpan(.seconds(600))
 
     func validate() throws {
         guard probeEndpoint.host != nil else {

@@ -36,7 +36,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     ]
 
     @Option(help: ArgumentHelp("The folder.", valueName: "dir"))
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     @Option(
         parsing: .upToNextOption,
@@ -51,13 +51,13 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     var mirrorTargets: [String] = []
 
     @Option(help: ArgumentHelp("Whether tags are asked of the mirror.", valueName: "bool"))
-    var resolveTags = Switch(true)
+    var resolveTags = Switch(MirrorConfiguration.Defaults.resolveTags)
 
     @Option(help: ArgumentHelp("Keep old hosts behind the mirrors.", valueName: "bool"))
-    var prependExisting = Switch(false)
+    var prependExisting = Switch(MirrorConfiguration.Defaults.prependExisting)
 
     @Option(help: ArgumentHelp("How long containerd 2.1+ dials a mirror; 0: its own.", valueName: "time"))
-    var dialTimeout = TimeSpan(.milliseconds(200), text: "200ms")
+    var dialTimeout = TimeSpan(MirrorConfiguration.Defaults.dialTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -68,7 +68,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     var basicAuthDir: String?
 
     @Option(help: ArgumentHelp("For --check: the socket.", valueName: "path"))
-    var containerdSock = SetupLookup.usualSocket
+    var containerdSock = ContainerdStore.Defaults.socketPath
 
     @Option(help: ArgumentHelp("For --check: containerd's config.toml, if not its own.", valueName: "path"))
     var containerdConfig: String?

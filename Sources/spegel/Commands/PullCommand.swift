@@ -25,7 +25,7 @@ struct PullCommand: AsyncParsableCommand {
     var to: String?
 
     @Option(help: ArgumentHelp("The node's registry.", valueName: "url"))
-    var address = NodeAddress("http://127.0.0.1:5000")
+    var address = NodeAddress.local(ListenAddress.registry)
 
     @Option(help: ArgumentHelp("Such as linux/arm64; by default this machine's.", valueName: "platform"))
     var platform: Platform?

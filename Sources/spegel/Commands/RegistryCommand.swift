@@ -1,7 +1,11 @@
 import ArgumentParser
+import ContainerdStore
+import Kademlia
 import Monitoring
+import NodeConfiguration
 import OCI
 import Registry
+import Routing
 
 /// `spegel registry`: the node.
 struct RegistryCommand: AsyncParsableCommand, SettableCommand {
@@ -11,6 +15,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         usage: "spegel registry [OPTION …]   (--help-hidden lists the rarer options too)",
         discussion: "Example: spegel registry --static-bootstrap-peers /ip4/10.0.0.1/tcp/5001"
     )
+
+    /// The configurations whose defaults the flags have.
+    private static let registry = RegistryConfiguration()
+    private static let kademlia = KademliaConfiguration()
 
     static let settings: [Setting<Self>] = Setting.group(\.common) + own + Setting.group(\.bootstrap)
 
@@ -54,13 +62,13 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
     @Option(help: ArgumentHelp("Where containerd and other nodes ask.", valueName: "addr"))
-    var registryAddr = ListenAddress(host: nil, port: 5000)
+    var registryAddr = ListenAddress.registry
 
     @Option(help: ArgumentHelp("Where nodes reach the DHT (libp2p).", valueName: "addr"))
-    var routerAddr = ListenAddress(host: nil, port: 5001)
+    var routerAddr = ListenAddress.router
 
     @Option(help: ArgumentHelp("Serves /metrics, health and /debug/.", valueName: "addr"))
-    var metricsAddr = ListenAddress(host: nil, port: 9090)
+    var metricsAddr = ListenAddress.metrics
 
     @Option(help: ArgumentHelp("Keeps the node's identity.", valueName: "dir"))
     var dataDir = "/var/lib/spegel"
@@ -78,12 +86,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var store: String?
 
     @Option(help: ArgumentHelp("The socket.", valueName: "path"))
-    var containerdSock = "/run/containerd/containerd.sock"
+    var containerdSock = ContainerdStore.Defaults.socketPath
 
     @Option(
         help: ArgumentHelp("The namespace of containerd that holds the images.", valueName: "name", visibility: .rare)
     )
-    var containerdNamespace = "k8s.io"
+    var containerdNamespace = ContainerdStore.Defaults.namespace
 
     @Option(
         help: ArgumentHelp(
@@ -92,7 +100,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
+    var containerdContentPath = ContainerdStore.Defaults.contentPath
 
     @Option(
         help: ArgumentHelp(
@@ -101,7 +109,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     @Option(
         help: ArgumentHelp(
@@ -125,7 +133,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var registryFilters: [String] = []
 
     @Option(help: ArgumentHelp("How long to look for a first holder.", valueName: "time"))
-    var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
+    var mirrorResolveTimeout = TimeSpan(Self.registry.resolveTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -134,7 +142,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorResolveRetries = 3
+    var mirrorResolveRetries = Self.registry.resolveRetries
 
     @Option(
         help: ArgumentHelp(
@@ -143,12 +151,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorConnectTimeout = TimeSpan(.milliseconds(200), text: "200ms")
+    var mirrorConnectTimeout = TimeSpan(Self.registry.connectTimeout)
 
     @Option(
         help: ArgumentHelp("How long it may take until it answers.", valueName: "time", visibility: .rare)
     )
-    var mirrorHeadTimeout = TimeSpan(.seconds(2), text: "2s")
+    var mirrorHeadTimeout = TimeSpan(Self.registry.headTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -157,7 +165,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorStallTimeout = TimeSpan(.seconds(2), text: "2s")
+    var mirrorStallTimeout = TimeSpan(Self.registry.progressTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -166,10 +174,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var verify = RegistryConfiguration.Verification.auto
+    var verify = Self.registry.verification
 
     @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
-    var resolveTags = Switch(true)
+    var resolveTags = Switch(Self.registry.filter.sharesTags)
 
     @Option(
         help: ArgumentHelp(
@@ -199,10 +207,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var maxUploads = 256
+    var maxUploads = Self.registry.maximumUploads
 
     @Option(help: ArgumentHelp("How many of them to one node.", valueName: "count", visibility: .rare))
-    var maxUploadsPerPeer = 64
+    var maxUploadsPerPeer = Self.registry.maximumUploadsPerPeer
 
     @Option(
         help: ArgumentHelp(
@@ -211,10 +219,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var maxDownloads = 256
+    var maxDownloads = Self.registry.maximumDownloads
 
     @Option(help: ArgumentHelp("How many of them from one node.", valueName: "count", visibility: .rare))
-    var maxDownloadsPerPeer = 64
+    var maxDownloadsPerPeer = Self.registry.maximumDownloadsPerPeer
 
     @Option(help: ArgumentHelp("At most sent to nodes a second: 100MB, 1Gbit; 0: any.", valueName: "rate"))
     var uploadRate: ByteRate?
@@ -244,10 +252,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var providerTtl = TimeSpan(.seconds(600), text: "10m")
+    var providerTtl = TimeSpan(Self.kademlia.providerStore.timeToLive)
 
     @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time", visibility: .rare))
-    var providerRefresh = TimeSpan(.seconds(540), text: "9m")
+    var providerRefresh = TimeSpan(Self.kademlia.reprovideInterval)
 
     @Option(
         help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool", visibility: .rare)
@@ -255,7 +263,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var debugWebEnabled = Switch(true)
 
     @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time", visibility: .rare))
-    var shutdownGrace = TimeSpan(.seconds(25), text: "25s")
+    var shutdownGrace = TimeSpan(Self.registry.shutdownGrace)
 
     @OptionGroup var common: CommonOptions
 

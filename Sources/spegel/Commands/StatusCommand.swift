@@ -15,7 +15,7 @@ struct StatusCommand: AsyncParsableCommand {
     )
 
     @Option(help: ArgumentHelp("The node's --metrics-addr.", valueName: "url"))
-    var address = NodeAddress("http://127.0.0.1:9090")
+    var address = NodeAddress.local(ListenAddress.metrics)
 
     @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
     var output = OutputFormat.text

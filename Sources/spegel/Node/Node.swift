@@ -54,38 +54,29 @@ struct Node: Service {
         let liveness = LivenessMonitor(group: group)
         let drain = Drain()
 
-        let zone = try options.ownZone()
+        var configuration = try options.registryConfiguration()
         let zones = PeerZones()
-        var hostConfiguration = HostConfiguration(
-            listenAddresses: try options.routerAddr.multiaddrs,
-            agentVersion: "spegel-swift/\(Version.text)"
-        )
-        if let zone { hostConfiguration.announcements = [zone.protocolName] }
         let host = Host(
-            configuration: hostConfiguration,
+            configuration: try options.hostConfiguration(),
             keyPair: keyPair,
             group: group,
             logger: logger
         )
         let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
-        var kademlia = KademliaConfiguration()
-        kademlia.providerStore.timeToLive = options.providerTtl.duration
-        kademlia.reprovideInterval = options.providerRefresh.duration
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
             source: bootstrap.source,
             zones: zones,
-            kademlia: kademlia,
+            kademlia: options.kademliaConfiguration,
             logger: logger
         )
-        let filter = try options.contentFilter()
         let tracker = StateTracker(
             store: store.content,
             index: index,
             router: router,
-            filter: filter,
+            filter: configuration.filter,
             logger: logger
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
@@ -93,36 +84,16 @@ struct Node: Service {
             drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness])
         }
 
-        var configuration = RegistryConfiguration(
-            host: options.registryAddr.host ?? "",
-            port: Int(options.registryAddr.port)
-        )
-        configuration.resolveTimeout = options.mirrorResolveTimeout.duration
-        configuration.resolveRetries = options.mirrorResolveRetries
-        configuration.connectTimeout = options.mirrorConnectTimeout.duration
-        configuration.headTimeout = options.mirrorHeadTimeout.duration
-        configuration.progressTimeout = options.mirrorStallTimeout.duration
-        configuration.filter = filter
         configuration.authentication = authentication
         if let ranges = try options.allowedRanges() {
             let known = KnownAddresses(host: host, router: router)
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
-        configuration.verification = options.verify
-        configuration.shutdownGrace = options.shutdownGrace.duration
-        configuration.maximumUploads = options.maxUploads
-        configuration.maximumUploadsPerPeer = options.maxUploadsPerPeer
-        configuration.maximumDownloads = options.maxDownloads
-        configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
-        configuration.uploadRate = options.uploadRate?.bytesPerSecond
-        configuration.downloadRate = options.downloadRate?.bytesPerSecond
-        configuration.congestionControl = options.tcpCongestionControl
-        configuration.zone = zone
         configuration.peerZones = zones
         configuration.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
-        let labels = RegistryLabels(configured: filter.registries)
+        let labels = RegistryLabels(configured: configuration.filter.registries)
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,
@@ -150,7 +121,7 @@ struct Node: Service {
             liveness: liveness,
             readiness: readiness,
             registryAddress: "\(options.registryAddr)",
-            zone: zone,
+            zone: configuration.zone,
             zones: zones,
             group: group,
             roundTrips: RoundTrips(host: host)
@@ -265,23 +236,5 @@ extension Readiness {
             states.append(state)
         }
         return .ready(states.joined(separator: ", "))
-    }
-}
-
-extension ListenAddress {
-    /// The address for the router: all IPv4 and IPv6 addresses of the machine when no host is given.
-    fileprivate var multiaddrs: [Multiaddr] {
-        get throws {
-            let hosts = host.map { [$0] } ?? (NodeStore.hasIPv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"])
-            return try hosts.map { Multiaddr(ip: try IPAddress($0), tcpPort: port) }
-        }
-    }
-}
-
-extension RegistryCommand {
-    fileprivate var monitoringConfiguration: HTTPServer.Configuration {
-        var configuration = HTTPServer.Configuration(host: metricsAddr.host, port: Int(metricsAddr.port))
-        configuration.setting = "--metrics-addr"
-        return configuration
     }
 }
