@@ -112,6 +112,10 @@ sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtua
 lint: ## Check the format
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
+.PHONY: lint-words
+lint-words: ## Find words that the project does not use (Python 3)
+	@scripts/lint-words
+
 .PHONY: format
 format: ## Bring all sources into the format
 	$(SWIFT) format --in-place --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
