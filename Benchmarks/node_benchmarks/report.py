@@ -2,15 +2,15 @@
 
 import pathlib
 
-from . import aims
+from . import targets
 
-BEGIN = "<!-- What stands from here to the end of it is written by `make bench-docs`. -->"
-END = "<!-- the end of it -->"
+BEGIN = "<!-- Written by `make bench-docs`: do not edit. -->"
+END = "<!-- End of what is written. -->"
 NAMES = {"nginx": "nginx", "haproxy": "HAProxy", "wrk": "wrk", "containerd": "containerd"}
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A table whose columns are as wide as what stands in them."""
+    """A table with aligned columns."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
 
     def line(cells: list[str]) -> str:
@@ -20,7 +20,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def spread(summary: dict, digits: int) -> str:
-    """The median, with the least and the most."""
+    """The median, with the minimum and the maximum."""
     low, high = summary["min"], summary["max"]
     return f"{summary['median']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
@@ -48,7 +48,7 @@ def throughput(results: dict) -> list[str]:
         ]
         lines += table([workload, "GiB/s", "CPU-s per GiB, relay", "holder", "client"], rows)
     pipe = results["HAProxy's pipe"]
-    return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, which costs it least of what was tried.", ""]
+    return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, the cheapest of the sizes tried.", ""]
 
 
 def verify(results: dict) -> list[str]:
@@ -74,7 +74,7 @@ def latency(results: dict) -> list[str]:
                     spread(values["requests/s"], 0),
                     str(sum(values["wrong"]["runs"])),
                 ])
-    return table(["through a mirror", "", "p50, ms", "p99, ms", "answers/s", "wrong"], rows)
+    return table(["through a mirror", "", "p50, ms", "p99, ms", "responses/s", "wrong"], rows)
 
 
 def misses(results: dict) -> list[str]:
@@ -112,13 +112,15 @@ def document(results: dict) -> list[str]:
         ]
     )
     lines = [
-        f"Medians of {results['runs']} runs (least to most), the alternatives in turn, on {results['date']}: {text}; load "
+        f"Medians of {results['runs']} runs (minimum to maximum), the alternatives in turn, on {results['date']}: {text}; load "
         f"{machine['load at the start']:.1f} at the start.",
         "",
     ]
-    rows = [[row["what"], row["wanted"], row["measured"], "yes" if row["met"] else "**no**"] for row in aims.check(results)]
+    rows = [
+        [row["what"], row["limit"], row["measured"], "yes" if row["within"] else "**no**"] for row in targets.check(results)
+    ]
     if rows:
-        lines += table(["aim", "wanted", "measured", "met"], rows)
+        lines += table(["target", "limit", "measured", "within"], rows)
     for name, write in (
         ("throughput", throughput), ("verify", verify), ("latency", latency), ("misses", misses), ("memory", memory),
         ("start", start),
@@ -129,14 +131,14 @@ def document(results: dict) -> list[str]:
 
 
 def write_document(path: pathlib.Path, results: dict, figures: list[tuple[str, str]]) -> None:
-    """Puts tables and figures between the two marks in a document."""
+    """Writes tables and figures between the two marks of a document."""
     text = path.read_text()
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{path}: the marks are missing between which the tables go")
+        raise SystemExit(f"{path}: the marks that surround the tables are missing")
     lines = document(results)
     shown = [f"![{title}]({file})" for file, title in figures]
-    # The figures come after the aims.
+    # The figures come after the targets.
     body = "\n".join(["", *lines[:2], *shown, "", *lines[2:]])
     path.write_text(f"{before}{BEGIN}\n{body}\n{END}{after}")

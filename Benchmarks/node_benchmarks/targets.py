@@ -1,18 +1,18 @@
-"""What the project wants of itself, and how far a run is from it."""
+"""The targets of the project, held against the results of a run."""
 
 from .measuring import ratio
 
 
 def check(results: dict) -> list[dict]:
-    """Each aim that the sections at hand tell of: what is wanted, what came out, and whether that is enough."""
+    """Each target that the measured sections cover: its limit, the result, and whether the result is within the limit."""
     rows: list[dict] = []
 
     def add(what: str, value: float, limit: float, unit: str = "", least: bool = False, digits: int = 2) -> None:
         rows.append({
             "what": what,
-            "wanted": f"at {'least' if least else 'most'} {limit:g}{unit}",
+            "limit": f"at {'least' if least else 'most'} {limit:g}{unit}",
             "measured": f"{value:.{digits}f}{unit}",
-            "met": value >= limit if least else value <= limit,
+            "within": value >= limit if least else value <= limit,
         })
 
     if throughput := results.get("throughput"):
@@ -20,14 +20,14 @@ def check(results: dict) -> list[dict]:
         pair = one["Spegel before Spegel"]
 
         def alike(name: str) -> dict:
-            """A node that sends as nginx and HAProxy do, where there is one."""
+            """A node that sends with the same congestion control as nginx and HAProxy, if it was measured."""
             return next((values for title, values in one.items() if title.startswith(f"{name}, bbr")), one[name])
 
         add("serving 1 GiB: CPU beside nginx", ratio(alike("Spegel alone")["CPU"], one["nginx alone"]["CPU"]), 1.1, " x")
         relays = [alike("Spegel before nginx")["CPU relay"], one["HAProxy before nginx"]["CPU relay"]]
         add("relaying 1 GiB: CPU beside HAProxy", ratio(*relays), 1.1, " x")
         add("mirror and holder, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
-        # The same said as a ratio: HAProxy and nginx took 0.6 s/GiB where 0.75 was set, and machines differ.
+        # The same as a ratio, because machines differ: HAProxy and nginx took 0.6 s/GiB where the limit of 0.75 was set.
         pair_ratio = ratio(alike("Spegel before Spegel")["CPU"], one["HAProxy before nginx"]["CPU"])
         add("mirror and holder, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
         add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
