@@ -44,9 +44,9 @@ struct ConfigurationFileTests {
 
     @Test(arguments: [
         ("registry-adr: x", "did you mean 'registry-addr'?"), ("log_level: info", "did you mean 'log-level'?"),
-        ("REGISTRY_ADDR: x", "there is no setting 'REGISTRY_ADDR'"), ("whatever: 1", "there is no setting 'whatever'"),
-        ("config: other.yaml", "there is no setting 'config'"), ("print-config: true", "there is no setting"),
-        ("- a", "expected lines of the form"), ("log-level: {a: b}", "not a mapping"),
+        ("REGISTRY_ADDR: x", "unknown setting 'REGISTRY_ADDR'"), ("whatever: 1", "unknown setting 'whatever'"),
+        ("config: other.yaml", "unknown setting 'config'"), ("print-config: true", "unknown setting"),
+        ("- a", "expected lines such as"), ("log-level: {a: b}", "got a mapping"),
         ("mirrored-registries: [[a, b]]", "simple values"), ("log-level: info\nlog-level: info", "line 2"),
         ("log-level: 'open", "line 1"),
     ])

@@ -52,6 +52,33 @@ struct SettingTests {
         }
     }
 
+    /// What the parser cannot read, it explains with the form that it expects.
+    @Test func invalidValuesAreExplained() throws {
+        var explained: Set<String> = []
+        for command in try CommandInfo.spegel().subcommands ?? [] {
+            for argument in command.shown where argument.kind == "option" {
+                guard let name = argument.longName, let value = argument.valueName else { continue }
+                var line = [command.commandName, "--\(name)=! !"]
+                if command.commandName == "pull" || command.commandName == "resolve" { line.append("a/b:c") }
+                for (flag, sample) in Self.required[command.commandName] ?? [:] where flag != name {
+                    line.append("--\(flag)=\(sample)")
+                }
+                do {
+                    _ = try Spegel.parseAsRoot(line)
+                } catch {
+                    let message = ExpectedValue.message(for: error)
+                    guard message.contains("is invalid for") else { continue }
+                    #expect(
+                        message.contains(": expected ") || message.contains(". Please provide one of "),
+                        "\(message)"
+                    )
+                    explained.insert(value)
+                }
+            }
+        }
+        #expect(explained.isSuperset(of: ["addr", "address", "bool", "count", "host:port", "rate", "time", "url"]))
+    }
+
     /// The settings of a command with these flags.
     private func settings(of name: String, _ flags: [String: String]) throws -> [String: SettingValue] {
         let all = (Self.required[name] ?? [:]).merging(flags) { $1 }

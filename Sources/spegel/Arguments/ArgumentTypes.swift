@@ -2,7 +2,7 @@ import ArgumentParser
 import Logging
 import Registry
 
-/// A time span written as Go writes it: `20ms`, `1.5s`, `1m30s`.
+/// A time span in Go's notation: `20ms`, `1.5s`, `1m30s`.
 struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let duration: Duration
     private let text: String
@@ -49,7 +49,7 @@ struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
             guard let value = Double(digits), let unit = units.first(where: { $0.suffix == suffix }) else { return nil }
             seconds += value * unit.seconds
         }
-        // A year is more than anybody means, and far from what overflows.
+        // A year exceeds all sensible values, and is far from an overflow.
         guard seconds.isFinite, seconds >= 0, seconds <= 366 * 86400 else { return nil }
         return .nanoseconds(Int64((seconds * 1e9).rounded()))
     }
@@ -116,7 +116,7 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
 extension RegistryConfiguration.Verification: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {
-    /// Reads a level in any case; Go's names are known too.
+    /// Reads a level in upper or lower case, by Go's names too.
     public init?(argument: String) {
         switch argument.lowercased() {
         case "warn": self = .warning
@@ -125,7 +125,7 @@ extension Logger.Level: @retroactive ExpressibleByArgument {
     }
 }
 
-/// The regular expressions of a list flag, separated by commas or spaces; a comma within brackets belongs to one.
+/// The regular expressions of a list flag, separated by commas or spaces. A comma within brackets does not separate.
 func patternItems(_ value: String) -> [String] {
     var items: [String] = []
     var item = ""
@@ -145,7 +145,7 @@ func patternItems(_ value: String) -> [String] {
     return item.isEmpty ? items : items + [item]
 }
 
-/// The items of a list flag, which may be given several times, or separated by commas or spaces.
+/// The items of a list flag: repeated flags, or items separated by commas or spaces.
 func listItems(_ values: [String]) -> [String] {
     values.flatMap { $0.split { $0 == "," || $0.isWhitespace } }.map(String.init)
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import HTTPClient
 
-/// Where a node is asked: `http://HOST:PORT`, or `HOST:PORT` alone.
+/// The address of a node: `http://HOST:PORT`, or `HOST:PORT` alone.
 struct NodeAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let url: HTTPURL
 
@@ -15,7 +15,7 @@ struct NodeAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
         self.url = url
     }
 
-    /// Where a node on this machine is reached if it listens on a default address.
+    /// The address of a node on this machine that listens on a default port.
     static func local(_ address: ListenAddress) -> NodeAddress {
         NodeAddress(url: HTTPURL(isSecure: false, host: "127.0.0.1", port: address.port))
     }

@@ -1,11 +1,11 @@
+import HTTPServer
 import Kademlia
 import LibP2P
-import Monitoring
 import Multiformats
 import Registry
 import Routing
 
-/// The configurations of the parts of a node, as far as the flags say.
+/// The configurations of the parts of a node, as far as the flags set them.
 extension RegistryCommand {
     func registryConfiguration() throws -> RegistryConfiguration {
         var configuration = RegistryConfiguration(host: registryAddr.host ?? "", port: Int(registryAddr.port))

@@ -14,13 +14,13 @@ import Routing
 import ServiceLifecycle
 import Synchronization
 
-/// A node, put together from its parts: the store, the router, the registry, the state tracker, and what tells of them.
+/// A node with its parts: the store, the router, the registry, the state tracker and monitoring.
 ///
-/// As a service it runs until it shuts down gracefully, or a part cannot go on.
+/// As a service it runs until it shuts down gracefully, or a part fails.
 struct Node: Service {
-    /// How long a shutdown may take beyond the time of grace for transfers.
+    /// The time for a shutdown beyond the grace period of transfers.
     private static let shutdownMargin = Duration.seconds(4)
-    /// How long the tracker may take over one change of the store, or over reading all of it.
+    /// The time for the tracker to process one change of the store, or to read all of it.
     private static let trackerDeadline = Duration.seconds(300)
 
     private let options: RegistryCommand
@@ -140,8 +140,8 @@ struct Node: Service {
         )
 
         try await host.start()
-        // The first is started first and stopped last: at the end nothing is advertised any more before the registry
-        // stops to listen, and what tells of the node is there for as long as there is something to tell.
+        // The first starts first and stops last: the node withdraws its records before the registry stops to listen, and
+        // monitoring works until the end.
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
@@ -157,14 +157,14 @@ struct Node: Service {
         ) {
             services.append(manager)
         }
-        // A Lease is let go before the transfers under way are waited for.
+        // The node releases a Lease before it waits for transfers in flight.
         services += bootstrap.services
-        // What the group says of itself below warning is of no use to an admin.
+        // An admin does not need the group's own messages below warning.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
         var groupConfiguration = ServiceGroupConfiguration(services: services, logger: quiet)
         groupConfiguration.maximumGracefulShutdownDuration = options.shutdownGrace.duration + Self.shutdownMargin
-        // Longer than a call to containerd may take, which may not notice that it is cancelled.
+        // Longer than the deadline of a call to containerd, which may not notice its cancellation.
         groupConfiguration.maximumCancellationDuration = .seconds(15)
         logger.info(
             "starting",
@@ -184,7 +184,7 @@ struct Node: Service {
     }
 }
 
-/// Whether the node has been asked to end.
+/// The state of shutdown: whether it has begun.
 private final class Drain: Sendable {
     private let flag = Atomic(false)
 
@@ -193,7 +193,7 @@ private final class Drain: Sendable {
     func begin() { flag.store(true, ordering: .relaxed) }
 }
 
-/// Keeps the libp2p host for as long as the node runs.
+/// Keeps the libp2p host while the node runs.
 private struct HostService: Service {
     let host: Host
 
@@ -203,9 +203,9 @@ private struct HostService: Service {
     }
 }
 
-/// Gives back what the start needed once the node is ready, and from then on what bursts have left behind.
+/// Returns the memory that the start needed once the node is ready, and then what bursts leave behind.
 private struct MemoryService: Service {
-    /// It takes about a millisecond each time.
+    /// A run takes about a millisecond.
     private static let trimInterval = Duration.seconds(30)
 
     let readiness: @Sendable () -> Readiness
@@ -216,7 +216,7 @@ private struct MemoryService: Service {
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
             SpareMemory.trimHeap()
-            // By now the node has met its peers.
+            // Now the node knows its peers.
             try await Task.sleep(for: .seconds(4))
             while true {
                 SpareMemory.releaseCode()
@@ -228,7 +228,7 @@ private struct MemoryService: Service {
 }
 
 extension Readiness {
-    /// Ready when all parts are; the first that is not says why.
+    /// Ready if all parts are, else the reason of the first that is not.
     fileprivate static func all(_ parts: [Readiness]) -> Readiness {
         var states: [String] = []
         for part in parts {
