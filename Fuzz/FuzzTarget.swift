@@ -9,7 +9,7 @@ struct FuzzTarget: Sendable {
 
     /// The name on the command line and of the folder in the corpus.
     var name: String
-    /// Of so many inputs asked for it gets one: more than one where an input costs much more than parsing.
+    /// The target gets one of this number of requested inputs: more than one if an input costs much more than parsing.
     var divisor = 1
     /// The longest input that mutation makes, in bytes.
     var maximumLength = 2048

@@ -2,7 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 
-/// Feeds the parsers of what others send with what nobody should send.
+/// Feeds the parsers of untrusted input with invalid input.
 #if !LIBFUZZER
     @main
 #endif
@@ -25,10 +25,10 @@ struct SpegelFuzz: ParsableCommand {
     @Option(help: ArgumentHelp("The folder of valid inputs.", valueName: "dir"))
     var corpus = "Fuzz/Corpus"
 
-    @Option(help: ArgumentHelp("Where the input is kept that a parser fails on.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder for the inputs that a parser fails on.", valueName: "dir"))
     var failures = ".cache/fuzz"
 
-    @Option(help: ArgumentHelp("Write the valid inputs to a folder and feed nobody.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Only write the valid inputs to a folder.", valueName: "dir"))
     var writeCorpus: String?
 
     @Option(help: ArgumentHelp("Feed one input, from a file, to one target.", valueName: "file"))

@@ -11,8 +11,8 @@ let benchmarks: @Sendable () -> Void = {
 }
 
 extension Benchmark.Configuration {
-    /// Measures runs of so many operations each, for two seconds. What takes about a microsecond is measured a thousand
-    /// times in one go, so that the clock does not count.
+    /// Measures runs of this number of operations each, for two seconds. Operations of about a microsecond run a thousand
+    /// times per measurement, so that the cost of the clock does not count.
     static func repeated(_ times: BenchmarkScalingFactor) -> Self {
         Self(
             metrics: [.wallClock, .throughput],

@@ -3,12 +3,12 @@
 Runs as a process of its own, so that its CPU is told apart. Reads from stdin what to do, as JSON:
 
     address   [host, port]
-    paths     what to get, in order
-    connections  how many at a time; each takes the next path once its body is complete
-    seconds   with this one, paths are taken again and again until so much time has passed
-    stall     with this one, nothing is read after the head of each answer until so many seconds have passed
+    paths     the paths to request, in order
+    connections  their number; each takes the next path when its body is complete
+    seconds   optional: repeats the paths for this time
+    stall     optional: stops reading after the head of each response for this number of seconds
 
-Prints JSON: the seconds, bytes and answers, what was wrong with answers, and the seconds of CPU.
+Prints JSON: the seconds, bytes and responses, the faults of responses, and the seconds of CPU.
 """
 
 import json

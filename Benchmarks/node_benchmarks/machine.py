@@ -38,7 +38,7 @@ def alike() -> list[str]:
 
 
 def describe() -> dict:
-    """The machine in few words, for whoever reads the numbers."""
+    """The machine in a few words, for readers of the results."""
     model = re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())
     return {

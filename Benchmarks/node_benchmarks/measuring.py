@@ -24,7 +24,7 @@ class Series:
 
 
 def interleave(alternatives: dict[str, Callable[[], dict]], runs: int) -> dict[str, dict]:
-    """Runs each alternative so many times, in turn and every other time in reverse; gives a summary of each quantity."""
+    """Runs all alternatives in turn, every other time in reverse order; returns a summary of each quantity."""
     gathered: dict[str, dict[str, list]] = {name: {} for name in alternatives}
     for number in range(runs):
         order = list(alternatives)
@@ -72,7 +72,7 @@ def repeated(once: Callable[[], dict], times: int) -> Callable[[], dict]:
 
 
 def load(target: tuple[str, int], clients: int, seconds: int, paths: list[str] | str) -> dict:
-    """Has wrk ask for paths in turn, or for ever new ones made from a pattern with DIGEST in it."""
+    """Runs wrk with these paths in turn, or with ever new ones from a pattern that contains DIGEST."""
     if isinstance(paths, str):
         arguments = ["new", str(random.getrandbits(48)), paths]
     else:

@@ -1,4 +1,4 @@
-"""What nobody has, in a cluster of eight: each new layer of a pull pays for this once. And what such a node takes."""
+"""Content that no node has, in a cluster of eight: each new layer of a pull costs this once. And a node's memory."""
 
 import time
 
