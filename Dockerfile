@@ -1,11 +1,11 @@
-# For those with Docker. `make image` makes the same image without it.
+# Builds the image with Docker. `make image` makes the same image without it.
 ARG SWIFT=swift:6.2-bookworm
 FROM ${SWIFT} AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates make python3 zlib1g-dev
-# Not /spegel, which stands in the program for other reasons: scripts/image looks whether the folder does.
+# Not /spegel: the program contains that text anyway, and scripts/image checks that it does not contain this path.
 WORKDIR /spegel-sources
 COPY . .
-# The time of the sources, in seconds since 1970; git, which knows it, is not here.
+# The time of the sources, in seconds since 1970; the build has no git to read it from.
 ARG SOURCE_DATE_EPOCH
 RUN make build && scripts/image --root /image
 

@@ -1,7 +1,7 @@
-# The tasks of a person who works on Spegel. `make help` lists them.
+# Tasks for working on Spegel. `make help` lists them; docs/development.md says what each needs.
 
 SWIFT ?= swift
-# No path of the machine gets into the program, so that the same sources make the same program anywhere.
+# Keeps paths of the machine out of the program, so that the same sources make the same program anywhere.
 RELEASE := SPEGEL_STATIC=1 $(SWIFT) build -c release --static-swift-stdlib --disable-local-rpath \
 	-Xcc -ffile-prefix-map=$(CURDIR)=. -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=.
 BINARY := .build/release/spegel
@@ -17,7 +17,7 @@ build: ## Build the release binary, .build/release/spegel
 	$(RELEASE) --product spegel
 
 .PHONY: image
-image: build ## Make the container image, an OCI layout in .build/image and a tar archive of it
+image: build ## Make the container image: an OCI layout in .build/image, and a tar archive
 	@scripts/image
 
 .PHONY: demo-program
@@ -25,36 +25,36 @@ demo-program:
 	$(RELEASE) --product spegel-demo
 
 .PHONY: demo
-demo: ## Three nodes on loopback share an image: no root, no containerd, no Kubernetes
+demo: ## Share an image between three nodes on loopback: no root, containerd or Kubernetes
 	@scripts/demo
 
 .PHONY: demo-containerd
-demo-containerd: build ## The same with three real containerd nodes and a source registry that goes away (root, Debian)
+demo-containerd: build ## The same with real containerd nodes and an upstream that goes away (root, Debian)
 	@scripts/demo-containerd
 
 .PHONY: docs
-docs: ## Write docs/configuration.md and docs/spegel.1 anew, from the flags as they are
+docs: ## Write the references of flags and metrics in docs/ from the program
 	SPEGEL_WRITE_DOCS=1 $(SWIFT) test --filter DocumentationTests
 
 .PHONY: test
-test: ## Everything that CI runs, from lint to the demo; README says what that is
+test: ## Run everything that CI runs, from lint to the demo
 	@scripts/test
 
 .PHONY: test-unit
-test-unit: ## Unit and property tests, and the tests against a real containerd where it is installed
+test-unit: ## Run unit and property tests; with a real containerd if one is installed
 	$(SWIFT) test --no-parallel
 
 .PHONY: test-interop
-test-interop: ## Nodes beside others of go-libp2p and py-libp2p (Linux on x86-64)
+test-interop: ## Test with nodes of go-libp2p and py-libp2p (Linux on x86-64)
 	$(SWIFT) build --product interoperation-node
 	@scripts/test-interoperation
 
 .PHONY: test-e2e
-test-e2e: build ## Three containerd nodes in network namespaces (root, Debian)
+test-e2e: build ## Test three containerd nodes in network namespaces (root, Debian)
 	@scripts/test-e2e
 
 .PHONY: test-browser
-test-browser: build ## The page of a node in a headless Chromium (Debian)
+test-browser: build ## Test the page of a node in a headless Chromium (Debian)
 	@scripts/test-browser
 
 .PHONY: test-fuzz
@@ -67,41 +67,41 @@ fuzz: ## Fuzz one parser, guided by coverage, for a minute (TARGET=); a build of
 	@scripts/fuzz $(TARGET)
 
 .PHONY: test-soak
-test-soak: ## Twelve nodes in one process under churn, ten minutes (DURATION=, SEED=)
+test-soak: ## Run twelve nodes in one process under churn, ten minutes (DURATION=, SEED=)
 	$(RELEASE) --product spegel-soak
 	.build/release/spegel-soak --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test-load
-test-load: build ## A thousand clients, nodes that come and go, ten minutes (DURATION=, SEED=; Python 3)
+test-load: build ## Run a thousand clients while nodes fail, ten minutes (DURATION=, SEED=; Python 3)
 	@python3 -B Tests/Load/load.py --duration $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
 
 .PHONY: test-formation
-test-formation: build ## Nodes that find each other by Kubernetes, DNS and HTTP; the Helm chart (root, Debian)
+test-formation: build ## Test discovery by Kubernetes, DNS and HTTP, and the Helm chart (root, Debian)
 	@scripts/test-formation
 
 .PHONY: renew-chart
-renew-chart: ## Write anew what is made from the Helm chart: its README's table, the snapshot of its rendering
+renew-chart: ## Write the table of the chart's README, and the snapshot of its rendering
 	@scripts/renew-chart
 
 .PHONY: bench
-bench: build ## Measure a node beside nginx and HAProxy (SECTIONS=); then its parts
+bench: build ## Measure a node beside nginx and HAProxy (SECTIONS=), then its parts
 	@scripts/bench
 	@$(MAKE) --no-print-directory bench-micro
 
 .PHONY: bench-docs
-bench-docs: build ## The same without the parts, into docs/performance.md
+bench-docs: build ## Write the results of the former into docs/performance.md
 	@scripts/bench --docs
 
 .PHONY: bench-discovery
-bench-discovery: build ## Measure eight nodes that hold 10,000 blobs each: idle CPU, memory of records
+bench-discovery: build ## Measure eight nodes with 10,000 blobs each: idle CPU, memory of records
 	@scripts/bench-discovery
 
 .PHONY: bench-micro
-bench-micro: ## Measure the parts of a node beside what they are made of; a build of its own
+bench-micro: ## Measure the parts of a node beside references; a build of its own
 	SPEGEL_BENCHMARKS=1 $(SWIFT) package --scratch-path .build-bench benchmark run --no-progress
 
 .PHONY: bench-containerd
-bench-containerd: build ## Measure how a node follows a containerd with 20,000 pieces of content (root)
+bench-containerd: build ## Measure a node beside a containerd with 20,000 pieces of content (root)
 	@scripts/bench-containerd
 
 .PHONY: sim
@@ -112,10 +112,14 @@ sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtua
 lint: ## Check the format
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
+.PHONY: lint-words
+lint-words: ## Find words that the project does not use; count those of README (Python 3)
+	@scripts/lint-words
+
 .PHONY: format
-format: ## Bring all sources into the format
+format: ## Format all sources
 	$(SWIFT) format --in-place --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
 .PHONY: clean
-clean: ## Remove all that was built
+clean: ## Remove everything that was built
 	rm -rf .build .cache

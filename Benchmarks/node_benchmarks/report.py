@@ -74,7 +74,7 @@ def latency(results: dict) -> list[str]:
                     spread(values["requests/s"], 0),
                     str(sum(values["wrong"]["runs"])),
                 ])
-    return table(["through a mirror", "", "p50, ms", "p99, ms", "answers/s", "wrong"], rows)
+    return table(["through a mirror", "", "p50, ms", "p99, ms", "responses/s", "wrong"], rows)
 
 
 def misses(results: dict) -> list[str]:
@@ -112,7 +112,7 @@ def document(results: dict) -> list[str]:
         ]
     )
     lines = [
-        f"Medians of {results['runs']} runs (least to most), the alternatives in turn, on {results['date']}: {text}; load "
+        f"Medians of {results['runs']} runs (minimum to maximum), the alternatives in turn, on {results['date']}: {text}; load "
         f"{machine['load at the start']:.1f} at the start.",
         "",
     ]

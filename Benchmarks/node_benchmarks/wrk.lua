@@ -1,4 +1,4 @@
--- Asks for the paths of a file in turn, or for keys that nobody has seen yet; prints the result as one line of JSON.
+-- Requests the paths of a file in turn, or ever new keys; prints the result as one line of JSON.
 local requests = {}
 local number = 0
 

@@ -43,7 +43,7 @@ struct ContentFolder: Sendable {
             switch number {
             case ENOENT, ENOTDIR:
                 return "expected containerd's content folder at \(path), found no folder blobs in it: "
-                    + "give \(Self.usualPath), or its mount point"
+                    + "give \(ContainerdStore.Defaults.contentPath), or its mount point"
             case EACCES, EPERM:
                 return "permission denied for containerd's content folder \(path): run as root to read it"
             default:
@@ -53,10 +53,8 @@ struct ContentFolder: Sendable {
         guard let held else { return nil }
         guard access(blobPath(held), R_OK) == 0 else {
             return "expected containerd's content folder at \(path), but it lacks \(held): "
-                + "give the content folder of this containerd, usually \(Self.usualPath)"
+                + "give the content folder of this containerd, usually \(ContainerdStore.Defaults.contentPath)"
         }
         return nil
     }
-
-    private static let usualPath = "/var/lib/containerd/io.containerd.content.v1.content"
 }

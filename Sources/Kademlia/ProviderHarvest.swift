@@ -2,7 +2,7 @@ internal import Multiformats
 
 /// The providers from the replies of a lookup.
 ///
-/// Of one reply at most a third of the wanted number counts, so that false providers of one peer do not end the search.
+/// Of one reply at most a third of the requested number counts, so that false providers of one peer do not end the search.
 /// The surplus is kept in case no other peer names more.
 struct ProviderHarvest: Sendable {
     private let localPeer: PeerID

@@ -6,6 +6,18 @@ import Logging
 ///
 /// The first run moves existing entries of that folder to `_backup` in it. ``restore(path:logger:)`` moves them back.
 public struct MirrorConfiguration: Hashable, Sendable {
+    /// The values that the program's flags have by default.
+    public enum Defaults {
+        /// See ``MirrorConfiguration/registryConfigPath``.
+        public static let registryConfigPath = "/etc/containerd/certs.d"
+        /// See ``MirrorConfiguration/resolveTags``.
+        public static let resolveTags = true
+        /// See ``MirrorConfiguration/prependExisting``.
+        public static let prependExisting = false
+        /// See ``MirrorConfiguration/dialTimeout``.
+        public static let dialTimeout = Duration.milliseconds(200)
+    }
+
     /// containerd's registry configuration folder; created if missing.
     public var registryConfigPath: String
     /// The mirrored registries; none means all, with the folder `_default`.
@@ -31,9 +43,9 @@ public struct MirrorConfiguration: Hashable, Sendable {
         mirroredRegistries: [RegistryURL],
         mirrorsOthers: Bool = false,
         mirrorTargets: [RegistryURL],
-        resolveTags: Bool = true,
-        prependExisting: Bool = false,
-        dialTimeout: Duration? = .milliseconds(200),
+        resolveTags: Bool = Defaults.resolveTags,
+        prependExisting: Bool = Defaults.prependExisting,
+        dialTimeout: Duration? = Defaults.dialTimeout,
         authorization: String? = nil
     ) {
         self.registryConfigPath = registryConfigPath

@@ -77,10 +77,10 @@ struct Demo {
         let time = try await clock.measure { try await puller.pull(image) }
         let report = puller.report
         let rate = Double(report.bytes) / time.inSeconds / 1e6
-        print("All \(report.count) digests are right: \(size(report.bytes)) in \(seconds(time)), \(Int(rate)) MB/s.")
+        print("All \(report.count) digests match: \(size(report.bytes)) in \(seconds(time)), \(Int(rate)) MB/s.")
 
         print("\nRequesting an image from node 3 that no node has:")
-        let missing = image.reference.replacing(":1", with: ":nobody-has-this")
+        let missing = image.reference.replacing(":1", with: ":no-node-has-this")
         let answer = try await puller.request(.manifest, try Reference(missing))
         let body = answer.body.map { String(decoding: $0, as: UTF8.self) } ?? ""
         guard answer.status == 404 else { throw DemoError("expected 404, got \(answer.status)") }

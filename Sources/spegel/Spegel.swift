@@ -5,10 +5,10 @@ import Glibc
 struct Spegel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spegel",
-        abstract: "Share container images between the nodes of a cluster, straight from what their containerd holds.",
+        abstract: "Share container images between the nodes of a cluster, straight from containerd's content store.",
         discussion: """
-            Each flag can also be set by an environment variable, --registry-addr by REGISTRY_ADDR and so on, and in a \
-            YAML file that --config names. A flag wins over its variable, and that over the file.
+            Each flag also has an environment variable (REGISTRY_ADDR for --registry-addr) and a key in the YAML file \
+            that --config names. A flag wins over its variable, and that over the file.
             """,
         version: Version.text,
         subcommands: [
@@ -22,7 +22,7 @@ struct Spegel: AsyncParsableCommand {
 @main
 enum Main {
     static func main() async {
-        // A peer that goes away is an error of that connection, never a signal to the process.
+        // A closed connection is an error of that connection, not a signal to the process.
         signal(SIGPIPE, SIG_IGN)
         SpareMemory.limitHeaps()
         NameService.useHostsFileAndDNS()
@@ -50,13 +50,13 @@ enum Main {
         }
     }
 
-    /// Help and version go to standard output; an error is one line on standard error: exit code 64 for a wrong
-    /// command line, 1 for all else.
+    /// Prints help and version on standard output, an error as one line on standard error. Exit code 64 stands for a
+    /// wrong command line, 1 for other errors.
     private static func finish(with error: any Error, _ prepared: PreparedArguments) -> Never {
         let code = Spegel.exitCode(for: error)
         if code.isSuccess { Spegel.exit(withError: error) }
         if error is ExitCode { exit(code.rawValue) }
-        var text = Spegel.message(for: error).split(separator: "\n").joined(separator: " ")
+        var text = ExpectedValue.message(for: error).split(separator: "\n").joined(separator: " ")
         if let note = prepared.note(onMessage: text) { text += " (\(note))" }
         if !text.hasSuffix("."), !text.hasSuffix(")") { text += "." }
         if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
@@ -70,11 +70,7 @@ enum Main {
     }
 
     private static func printSettings(of command: some SettableCommand, sources: [String: SettingSource]) {
-        let type = type(of: command)
-        print(
-            EffectiveSettings(of: command)
-                .yaml(settings: type.settings, secrets: type.secretSettings, sources: sources),
-            terminator: ""
-        )
+        let secrets = type(of: command).secretSettings
+        print(EffectiveSettings(of: command).yaml(secrets: secrets, sources: sources), terminator: "")
     }
 }

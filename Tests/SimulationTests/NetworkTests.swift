@@ -120,7 +120,7 @@ struct NetworkTests {
         #expect(network.nodes.count { $0.behaviour == attack } == 15)
         network.provide(keysPerNode: 2)
         network.run(for: .seconds(60))
-        let figures = network.figures(ofLookups: 150, unknown: false, wanted: 20)
+        let figures = network.figures(ofLookups: 150, unknown: false, requested: 20)
         #expect(figures.count > 80)
         #expect(figures.successRate >= (attack == .falseProviders ? 0.8 : 0.95))
         // The attack reaches the honest nodes.

@@ -33,14 +33,14 @@ struct ArgumentTests {
 
     @Test func everySettingHasAVariable() throws {
         let help = RegistryCommand.helpMessage(includeHidden: true, columns: 200)
-        for setting in RegistryCommand.settings { #expect(help.contains("--\(setting)"), "\(setting)") }
-        for setting in ConfigurationCommand.settings {
+        for setting in RegistryCommand.settingNames { #expect(help.contains("--\(setting)"), "\(setting)") }
+        for setting in ConfigurationCommand.settingNames {
             #expect(ConfigurationCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
-        for setting in CleanupCommand.settings {
+        for setting in CleanupCommand.settingNames {
             #expect(CleanupCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
-        for setting in CleanupWaitCommand.settings {
+        for setting in CleanupWaitCommand.settingNames {
             #expect(CleanupWaitCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
         }
     }
@@ -191,6 +191,17 @@ struct ArgumentTests {
     ])
     func timesAreReadAsGoWritesThem(_ text: String, _ expected: Duration) throws {
         #expect(TimeSpan(argument: text)?.duration == expected)
+    }
+
+    @Test(arguments: [
+        (Duration.milliseconds(20), "20ms"), (.seconds(2), "2s"), (.seconds(600), "10m"), (.seconds(90), "90s"),
+        (.seconds(7200), "2h"), (.milliseconds(1500), "1500ms"), (.microseconds(7), "7us"),
+        (.nanoseconds(1001), "1001ns"),
+        (.zero, "0"),
+    ])
+    func timesAreWrittenInTheLargestWholeUnit(_ duration: Duration, _ text: String) {
+        #expect(TimeSpan(duration).description == text)
+        #expect(TimeSpan(argument: text)?.duration == duration)
     }
 
     @Test(arguments: ["", "20", "ms", "-1s", "1 s", "1x", "1e3s", "99999999h", "1..2s", "infs", "nans"])

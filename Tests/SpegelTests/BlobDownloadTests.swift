@@ -48,7 +48,7 @@ struct BlobDownloadTests {
         var body = download.receive(Head(status: 404))
         #expect(body == .fail(.notFound(received: 0, size: 10)))
         #expect(
-            "\(BlobDownload.Failure.notFound(received: 0, size: 10))" == "no node of the cluster is known to have it"
+            "\(BlobDownload.Failure.notFound(received: 0, size: 10))" == "no provider found in the cluster"
         )
         _ = download.receive(Head(status: 200, length: 10))
         _ = download.receive(4)

@@ -6,7 +6,7 @@ import Testing
 @testable import spegel
 
 struct ConfigurationFileTests {
-    static let known = Set(RegistryCommand.settings + ConfigurationCommand.settings).subtracting(["config"])
+    static let known = Set(RegistryCommand.settingNames + ConfigurationCommand.settingNames).subtracting(["config"])
 
     func values(_ text: String) throws -> [String: [String]] {
         try ConfigurationFile(path: "spegel.yaml", text: Array(text.utf8), known: Self.known).values
@@ -44,9 +44,9 @@ struct ConfigurationFileTests {
 
     @Test(arguments: [
         ("registry-adr: x", "did you mean 'registry-addr'?"), ("log_level: info", "did you mean 'log-level'?"),
-        ("REGISTRY_ADDR: x", "there is no setting 'REGISTRY_ADDR'"), ("whatever: 1", "there is no setting 'whatever'"),
-        ("config: other.yaml", "there is no setting 'config'"), ("print-config: true", "there is no setting"),
-        ("- a", "expected lines of the form"), ("log-level: {a: b}", "not a mapping"),
+        ("REGISTRY_ADDR: x", "unknown setting 'REGISTRY_ADDR'"), ("whatever: 1", "unknown setting 'whatever'"),
+        ("config: other.yaml", "unknown setting 'config'"), ("print-config: true", "unknown setting"),
+        ("- a", "expected lines such as"), ("log-level: {a: b}", "got a mapping"),
         ("mirrored-registries: [[a, b]]", "simple values"), ("log-level: info\nlog-level: info", "line 2"),
         ("log-level: 'open", "line 1"),
     ])
@@ -109,8 +109,8 @@ struct ConfigurationFileTests {
         )
         let command = try #require(try Spegel.parseAsRoot(prepared.arguments) as? RegistryCommand)
         let settings = EffectiveSettings(of: command)
-        for name in RegistryCommand.settings { #expect(settings[name] != nil, "\(name)") }
-        let text = settings.yaml(settings: RegistryCommand.settings, secrets: [], sources: prepared.sources)
+        for name in RegistryCommand.settingNames { #expect(settings[name] != nil, "\(name)") }
+        let text = settings.yaml(secrets: [], sources: prepared.sources)
         #expect(text.contains("registry-addr: \":7000\"  # flag\n"))
         #expect(text.contains("log-level: \"debug\"  # environment variable LOG_LEVEL\n"))
         #expect(text.contains("mirror-resolve-timeout: \"20ms\"  # default\n"))
@@ -126,7 +126,7 @@ struct ConfigurationFileTests {
             )
             let other = try #require(try Spegel.parseAsRoot(again.arguments) as? RegistryCommand)
             let everything = EffectiveSettings(of: other)
-            for name in RegistryCommand.settings where name != "config" {
+            for name in RegistryCommand.settingNames where name != "config" {
                 #expect(everything[name] == settings[name], "\(name)")
             }
         }
@@ -134,8 +134,7 @@ struct ConfigurationFileTests {
 
     @Test func secretsAreNotPrinted() throws {
         let command = try #require(try Spegel.parseAsRoot(["registry", "--data-dir=/hush"]) as? RegistryCommand)
-        let text = EffectiveSettings(of: command)
-            .yaml(settings: RegistryCommand.settings, secrets: ["data-dir", "store"], sources: [:])
+        let text = EffectiveSettings(of: command).yaml(secrets: ["data-dir", "store"], sources: [:])
         #expect(!text.contains("hush"))
         #expect(text.contains("data-dir: \"(secret)\"  # default\n"))
         #expect(text.contains("store: null  # default\n"))

@@ -31,7 +31,7 @@ struct PullTests {
         let error = #expect(throws: PulledDocument.NoSuchPlatform.self) {
             try index.manifest(for: #require(Platform("linux/arm/v6")))
         }
-        #expect(error?.description == "the image is not there for linux/arm/v6; it is for linux/arm/v7, linux/amd64")
+        #expect(error?.description == "expected an image for linux/arm/v6, found linux/arm/v7, linux/amd64")
         #expect(try self.index([nil]).manifest(for: amd64).digest == digest("1"))
         #expect(throws: PulledDocument.NoSuchPlatform.self) { try self.index([nil, nil]).manifest(for: amd64) }
     }

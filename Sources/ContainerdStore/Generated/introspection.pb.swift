@@ -31,7 +31,7 @@ nonisolated struct Containerd_Services_Introspection_V1_Plugin: Sendable {
 
   var id: String = String()
 
-  /// What a plugin tells of itself, such as the folder that it keeps things in.
+  /// Facts about the plugin, such as its folder.
   var exports: Dictionary<String,String> = [:]
 
   var unknownFields = SwiftProtobuf.UnknownStorage()

@@ -1,18 +1,18 @@
-/// A metric as it is announced: its name, its kind, what it means, and how its samples are told apart.
+/// A metric: its name, its kind, its meaning, and the labels of its samples.
 ///
 /// Names, units and suffixes follow Prometheus' conventions for metric and label names.
 public struct MetricFamily: Sendable {
     /// What kind of number it is.
     public enum Kind: Hashable, Sendable {
-        /// Grows for as long as the process lives.
+        /// Grows until the process ends.
         case counter
         /// Goes up and down.
         case gauge
-        /// Counts observations by size, in buckets with these upper bounds, which ascend. The bucket without a bound is
-        /// added to them.
+        /// Counts observations by size, in buckets with these ascending upper bounds and a last one without a bound.
         case histogram(buckets: [Double])
 
-        var name: String {
+        /// The name of the kind in Prometheus' text format.
+        public var name: String {
             switch self {
             case .counter: "counter"
             case .gauge: "gauge"
@@ -21,39 +21,39 @@ public struct MetricFamily: Sendable {
         }
     }
 
-    /// A label and the values that it may have.
+    /// A label, with the values that it may have.
     public struct Label: Sendable {
         /// The name of the label.
         public var name: String
-        /// All values that it may have; `nil` leaves that to whoever counts, within ``MetricFamily/maximumSeries``.
-        public var values: Set<String>?
+        /// All values that it may have; `nil` for any, within ``MetricFamily/maximumSeries``.
+        public var values: [String]?
 
         /// A label with these values; any other is counted as `other`.
-        public static func fixed(_ name: String, _ values: Set<String>) -> Label {
+        public static func fixed(_ name: String, _ values: [String]) -> Label {
             Label(name: name, values: values)
         }
 
-        /// A label whose values whoever counts keeps few.
+        /// A label whose values the counting code keeps few.
         public static func open(_ name: String) -> Label {
             Label(name: name, values: nil)
         }
     }
 
-    /// What stands for every value that has no place of its own.
+    /// The value that stands for all values beyond those allowed.
     public static let other = "other"
-    /// The most samples of one family that differ in their labels; what comes after is counted as ``other``.
+    /// The maximum number of samples of one family that differ in their labels; further ones count as ``other``.
     public static let maximumSeries = 1024
 
     /// The name, with its unit and, for a counter, `_total`.
     public var name: String
     /// What kind of number it is.
     public var kind: Kind
-    /// What it means, in a sentence.
+    /// What it means, in a sentence or two.
     public var help: String
     /// The labels in the order in which they are written.
     public var labels: [Label]
 
-    /// Announces a metric.
+    /// A metric without samples.
     public init(_ name: String, _ kind: Kind, _ help: String, labels: [Label] = []) {
         self.name = name
         self.kind = kind
@@ -61,7 +61,7 @@ public struct MetricFamily: Sendable {
         self.labels = labels
     }
 
-    /// The values of the labels, in order, for what somebody has measured; bounded, whatever that is.
+    /// The values of the labels, in order, for measured dimensions; bounded, whatever these are.
     func labelValues(_ dimensions: [(String, String)]) -> [String] {
         labels.map { label in
             guard let value = dimensions.first(where: { $0.0 == label.name })?.1 else { return Self.other }
@@ -70,6 +70,6 @@ public struct MetricFamily: Sendable {
         }
     }
 
-    /// The values under which everything is counted that finds no room.
+    /// The label values of the sample that counts everything beyond ``maximumSeries``.
     var overflowValues: [String] { labels.map { _ in Self.other } }
 }

@@ -1,15 +1,15 @@
 import Glibc
 
-/// What the system knows of this process: the metrics that Prometheus' client libraries call `process_*`.
+/// The metrics that Prometheus' client libraries call `process_*`, as the system reports them.
 public enum ProcessMetrics {
     /// The families, for a ``MetricRegistry``.
     public static let families: [MetricFamily] = [
-        MetricFamily("process_cpu_seconds_total", .counter, "Time that the process has spent on the CPU, in seconds."),
-        MetricFamily("process_open_fds", .gauge, "Descriptors that are open."),
-        MetricFamily("process_max_fds", .gauge, "The most descriptors that may be open."),
-        MetricFamily("process_resident_memory_bytes", .gauge, "Resident memory in bytes."),
-        MetricFamily("process_virtual_memory_bytes", .gauge, "Virtual memory in bytes."),
-        MetricFamily("process_start_time_seconds", .gauge, "When the process started, in seconds since 1970."),
+        MetricFamily("process_cpu_seconds_total", .counter, "CPU time of the process."),
+        MetricFamily("process_open_fds", .gauge, "Open file descriptors."),
+        MetricFamily("process_max_fds", .gauge, "Maximum number of open file descriptors."),
+        MetricFamily("process_resident_memory_bytes", .gauge, "Resident memory."),
+        MetricFamily("process_virtual_memory_bytes", .gauge, "Virtual memory."),
+        MetricFamily("process_start_time_seconds", .gauge, "Time when the process started, in seconds since 1970."),
     ]
 
     /// Reads all of them; what cannot be read is left out.

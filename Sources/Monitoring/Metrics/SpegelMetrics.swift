@@ -1,9 +1,25 @@
-/// All metrics of a node. docs/monitoring.md says the same for people.
-///
-/// Names, labels and buckets of the first group are those of Spegel v0.7, so that its dashboards work.
+/// The catalogue of a node's metrics: names, kinds, labels and meanings stand here alone. `# HELP` lines and the tables
+/// of docs/monitoring.md come from it.
 public enum SpegelMetrics {
-    /// The families, for a ``MetricRegistry``.
-    public static let families = spegel07 + transfers + network + state + ProcessMetrics.families
+    /// The families of one topic, as a table of the documentation shows them.
+    public struct Group: Sendable {
+        /// The topic.
+        public let title: String
+        /// The families, in the order of the page.
+        public let families: [MetricFamily]
+    }
+
+    /// All families by topic.
+    public static let groups = [
+        Group(title: "Shared with Spegel v0.7", families: spegel07),
+        Group(title: "Transfers", families: transfers),
+        Group(title: "Peers", families: peers),
+        Group(title: "The node", families: node),
+        Group(title: "The process", families: ProcessMetrics.families),
+    ]
+
+    /// All families, for a ``MetricRegistry``.
+    public static let families = groups.flatMap(\.families)
 
     private static let registry = MetricFamily.Label.open("registry")
     private static let method = MetricFamily.Label.fixed("method", ["GET", "HEAD"])
@@ -21,54 +37,56 @@ public enum SpegelMetrics {
         1024, 5120, 25600, 128_000, 640_000, 3_200_000, 16_000_000, 80_000_000, 400_000_000, 2_000_000_000,
     ]
 
+    /// Names, labels and buckets are those of Spegel v0.7, so that its dashboards work.
     private static let spegel07: [MetricFamily] = [
         MetricFamily(
             "spegel_mirror_requests_total",
             .counter,
-            "Requests that this node did not hold the content of, by whether another node had it.",
+            """
+            Requests for content that this node does not hold: a hit when a peer served it. The source is external when \
+            the client sent X-Spegel-External: true.
+            """,
             labels: [registry, .fixed("cache", ["hit", "miss"]), .fixed("source", ["internal", "external"])]
         ),
         MetricFamily(
             "spegel_mirror_last_success_timestamp_seconds",
             .gauge,
-            "When a request was mirrored last, in seconds since 1970; 0 before the first."
+            "Time of the last mirrored request, in seconds since 1970; 0 before the first."
         ),
         MetricFamily(
             "spegel_resolve_duration_seconds",
             .histogram(buckets: seconds),
-            "How long it took to find the first node that has a key, or to find none.",
+            "Time until a lookup finds the first provider of a key, or ends without one.",
             labels: [.fixed("router", ["libp2p"])]
         ),
-        MetricFamily(
-            "spegel_advertised_images",
-            .gauge,
-            "Images that are advertised, by tag or digest.",
-            labels: [registry]
-        ),
-        MetricFamily("spegel_advertised_image_tags", .gauge, "Tags that are advertised.", labels: [registry]),
+        MetricFamily("spegel_advertised_images", .gauge, "Images advertised, by tag or digest.", labels: [registry]),
+        MetricFamily("spegel_advertised_image_tags", .gauge, "Tags advertised.", labels: [registry]),
         MetricFamily(
             "spegel_advertised_image_digests",
             .gauge,
-            "Images that are advertised without a tag.",
+            "Images advertised without a tag.",
             labels: [registry]
         ),
         MetricFamily(
             "spegel_advertised_content_digests",
             .gauge,
-            "Digests of content that are advertised.",
+            "Digests of content advertised.",
             labels: [registry]
         ),
-        MetricFamily("spegel_advertised_keys", .gauge, "Keys that are advertised: tags and digests."),
+        MetricFamily("spegel_advertised_keys", .gauge, "Keys advertised: tags and digests."),
         MetricFamily(
             "http_request_duration_seconds",
             .histogram(buckets: seconds),
-            "How long answers of the registry took, to their last byte.",
+            """
+            Time of the registry's responses, to the last byte. The code is none when the client left before there was \
+            a response.
+            """,
             labels: [handler, method, code]
         ),
         MetricFamily(
             "http_response_size_bytes",
             .histogram(buckets: sizes),
-            "How large the bodies of the answers of the registry were.",
+            "Size of the bodies of the registry's responses.",
             labels: [handler, method, code]
         ),
         MetricFamily(
@@ -89,37 +107,37 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_peer_sent_bytes_total",
             .counter,
-            "Bytes of content sent to other nodes.",
+            "Bytes of content sent to peers.",
             labels: [registry]
         ),
         MetricFamily(
             "spegel_peer_received_bytes_total",
             .counter,
-            "Bytes of content received from other nodes.",
+            "Bytes of content received from peers.",
             labels: [registry]
         ),
         MetricFamily(
             "spegel_source_received_bytes_total",
             .counter,
-            "Bytes of content that came into the store from its source registry after no other node had it.",
+            "Bytes of content that entered the store from the upstream registry after no peer had it.",
             labels: [registry]
         ),
         MetricFamily(
             "spegel_zone_received_bytes_total",
             .counter,
-            "Bytes of content received from other nodes, by whether they are in the zone of this one.",
+            "Bytes of content received from peers, by whether the peer is in this node's zone; without --zone: unknown.",
             labels: [.fixed("zone", ["same", "other", "unknown"])]
         ),
         MetricFamily(
             "spegel_registry_requests_total",
             .counter,
-            "Requests for content, by how their answers ended.",
+            "Requests for content, by how the response ended.",
             labels: [.fixed("outcome", ["local", "mirrored", "not_found", "rejected", "busy", "cut_short", "aborted"])]
         ),
         MetricFamily(
             "spegel_mirror_failed_attempts_total",
             .counter,
-            "Attempts at other nodes that failed, after which the next node was asked while there was one.",
+            "Attempts at peers that failed. After each the node asks the next peer, if there is one.",
             labels: [
                 .fixed(
                     "reason",
@@ -134,71 +152,70 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_verification_failures_total",
             .counter,
-            "Content of other nodes that was not what its digest says."
+            "Digest mismatches in content from peers."
         ),
         MetricFamily(
             "spegel_mirror_hedged_attempts_total",
             .counter,
-            "Attempts at another node beside one that was slow."
+            "Hedged requests: a second peer asked because the first was slow."
         ),
         MetricFamily(
             "spegel_transfers_running",
             .gauge,
-            "Bodies that are sent to other nodes, and blobs that are fetched from them.",
+            "Transfers in flight: bodies sent to peers (upload), blobs fetched from peers (download).",
             labels: [direction]
         ),
         MetricFamily(
             "spegel_transfers_waiting",
             .gauge,
-            "Transfers that wait for their turn, since as many run as may.",
+            "Transfers queued because the limit is reached.",
             labels: [direction]
         ),
         MetricFamily(
             "spegel_transfers_refused_total",
             .counter,
-            "Transfers that waited too long for their turn, or found no place to wait.",
+            "Transfers refused because they were queued for too long, or the queue was full.",
             labels: [direction]
         ),
         MetricFamily(
             "spegel_registry_refused_total",
             .counter,
-            "Requests for content that were refused for the client's address or its credentials.",
+            "Requests for content refused because of the client's address (--allow-from) or credentials.",
             labels: [.fixed("reason", ["address", "credentials"])]
         ),
         MetricFamily(
             "spegel_registry_accept_failures_total",
             .counter,
-            "How often a connection could not be accepted for lack of descriptors or memory."
+            """
+            Connections that the registry could not accept for lack of descriptors or memory. It tries again after \
+            100 ms.
+            """
         ),
-        MetricFamily("spegel_registry_connections", .gauge, "Connections of clients that are open."),
+        MetricFamily("spegel_registry_connections", .gauge, "Open connections of clients."),
         MetricFamily(
             "spegel_registry_peer_connections",
             .gauge,
-            "Connections to the registries of other nodes that are open, idle ones included."
+            "Open connections to the registries of peers, idle ones included."
         ),
     ]
 
-    private static let network: [MetricFamily] = [
+    private static let peers: [MetricFamily] = [
         MetricFamily(
             "spegel_lookups_total",
             .counter,
-            "Searches for the nodes that have a key, by how they ended.",
+            "Lookups of a key, by how they ended.",
             labels: [.fixed("outcome", ["found", "not_found", "timed_out", "cancelled"])]
         ),
-        MetricFamily("spegel_peers_connected", .gauge, "Nodes that the router is connected to."),
-        MetricFamily("spegel_routing_table_peers", .gauge, "Nodes in the routing table."),
-        MetricFamily("spegel_provider_records", .gauge, "Provider records that are held for other nodes."),
-        MetricFamily("spegel_dht_requests_total", .counter, "Requests of the DHT that were sent to other nodes."),
-        MetricFamily(
-            "spegel_dht_failed_requests_total",
-            .counter,
-            "Requests of the DHT to other nodes that failed or took too long."
-        ),
-        MetricFamily("spegel_dht_handled_messages_total", .counter, "Messages of the DHT from other nodes."),
+        MetricFamily("spegel_peers_connected", .gauge, "Peers that the router is connected to."),
+        MetricFamily("spegel_routing_table_peers", .gauge, "Peers in the routing table."),
+        MetricFamily("spegel_provider_records", .gauge, "Provider records held for peers."),
+        MetricFamily("spegel_dht_requests_total", .counter, "DHT requests sent to peers."),
+        MetricFamily("spegel_dht_failed_requests_total", .counter, "DHT requests to peers that failed or timed out."),
+        MetricFamily("spegel_dht_handled_messages_total", .counter, "DHT messages from peers."),
         MetricFamily(
             "spegel_provider_records_refused_total",
             .counter,
-            "Provider records of other nodes that were refused.",
+            "Provider records of peers that this node refused.",
             labels: [.fixed("reason", ["foreign", "invalid", "key_limit", "provider_limit", "total_limit"])]
         ),
         MetricFamily(
@@ -210,12 +227,12 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_router_connections_refused_total",
             .counter,
-            "Connections of other routers that found no place, before any handshake."
+            "Connections of peers refused at a limit, before any handshake."
         ),
         MetricFamily(
             "spegel_router_handshakes_failed_total",
             .counter,
-            "Handshakes with other routers that failed, in both directions.",
+            "Handshakes with peers that failed, in both directions.",
             labels: [
                 .fixed(
                     "reason",
@@ -229,19 +246,19 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_router_dials_total",
             .counter,
-            "Addresses of other routers that were dialled, or not even dialled since they failed a short while ago.",
+            "Dials of peers' addresses: started, failed, or held back because the address failed a short while ago.",
             labels: [.fixed("outcome", ["started", "failed", "held_back"])]
         ),
         MetricFamily(
             "spegel_router_streams_refused_total",
             .counter,
-            "Streams of other routers that were reset.",
+            "Streams of peers that the router reset: too many streams, or too many unread bytes.",
             labels: [.fixed("reason", ["count", "memory"])]
         ),
         MetricFamily(
             "spegel_router_peers_dropped_total",
             .counter,
-            "Routers that were disconnected because they misbehaved.",
+            "Peers that the router disconnected because they misbehaved.",
             labels: [
                 .fixed(
                     "reason",
@@ -255,35 +272,35 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_leader",
             .gauge,
-            "Whether this node leads the election of the Kubernetes bootstrap: 1 or 0."
+            "1 on the node that leads the election of the Kubernetes bootstrap, else 0."
         ),
     ]
 
-    private static let state: [MetricFamily] = [
-        MetricFamily("spegel_held_contents", .gauge, "Pieces of content that are held."),
-        MetricFamily("spegel_held_tags", .gauge, "Tags that are held."),
+    private static let node: [MetricFamily] = [
+        MetricFamily("spegel_held_contents", .gauge, "Pieces of content held."),
+        MetricFamily("spegel_held_tags", .gauge, "Tags held."),
         MetricFamily(
             "spegel_store_connected",
             .gauge,
-            "Whether the content store, containerd's or another, can be followed: 1 or 0."
+            "1 while the node can follow the content store (containerd or an image layout), else 0."
         ),
+        MetricFamily("spegel_store_outages_total", .counter, "Times that the node lost the content store."),
         MetricFamily(
             "spegel_store_checks_total",
             .counter,
-            "Pieces of content of the store that were checked against their digests, by what was found.",
+            "Pieces of content of the store that the node checked against their digests, by result.",
             labels: [.fixed("outcome", ["sound", "corrupt", "unreadable"])]
         ),
         MetricFamily(
             "spegel_store_faulty_contents",
             .gauge,
-            "Pieces of content that are not shared since they are not what their digests say."
+            "Pieces of content withheld because of a digest mismatch in the store. The log names each at level error."
         ),
-        MetricFamily("spegel_store_outages_total", .counter, "How often the content store was lost."),
-        MetricFamily("spegel_ready", .gauge, "Whether the node can do its work, as /readyz says: 1 or 0."),
+        MetricFamily("spegel_ready", .gauge, "1 while /readyz answers 200, else 0."),
         MetricFamily(
             "spegel_build_info",
             .gauge,
-            "Always 1; the labels say which program this is.",
+            "Always 1; the label names the version of the program.",
             labels: [.open("version")]
         ),
     ]

@@ -101,7 +101,7 @@ public struct RegistryConfiguration: Sendable {
     /// How long a client may take nothing of a response before its connection is closed.
     public var stallTimeout: Duration = .seconds(60)
     /// How long transfers may go on after ``RegistryServer/shutdown()`` was called.
-    public var shutdownGrace: Duration = .seconds(10)
+    public var shutdownGrace: Duration = .seconds(25)
 
     /// How long an idle connection to a peer is kept for the next request.
     public var peerIdleTimeout: Duration = .seconds(15)
@@ -110,8 +110,8 @@ public struct RegistryConfiguration: Sendable {
     /// The most idle connections that an event loop keeps in all.
     public var maximumIdlePeers = 128
 
-    /// Makes a configuration with default values for all but the address.
-    public init(host: String, port: Int) {
+    /// Makes a configuration with default values for all but the address. The program's flags have these defaults too.
+    public init(host: String = "", port: Int = 5000) {
         self.host = host
         self.port = port
     }

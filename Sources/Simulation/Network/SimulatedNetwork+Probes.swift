@@ -58,9 +58,9 @@ extension SimulatedNetwork {
     ///
     /// - Parameters:
     ///   - provider: the provider, if there is one.
-    ///   - wanted: the number of providers to find; by default that of the settings.
-    func probe(_ key: Key, of provider: Int32?, by node: Int32, wanted: Int? = nil) {
-        let (index, limit) = (Int(node), wanted ?? settings.providersWanted)
+    ///   - requested: the number of providers to find; by default that of the settings.
+    func probe(_ key: Key, of provider: Int32?, by node: Int32, requested: Int? = nil) {
+        let (index, limit) = (Int(node), requested ?? settings.providersWanted)
         guard nodes[index].isUp else { return }
         let search = nodes[index].machine.findProviders(key, limit: limit, now: now)
         nodes[index].searches[search] = probes.count
@@ -95,18 +95,18 @@ extension SimulatedNetwork {
     ///
     /// - Parameters:
     ///   - age: the minimum time that keys were provided and nodes were up.
-    ///   - wanted: the number of providers to find; by default that of the settings.
+    ///   - requested: the number of providers to find; by default that of the settings.
     ///   - isWanted: whether a provider and a seeker qualify.
     func probe(
         perSecond rate: Double,
         for duration: Duration,
         age: Duration = .seconds(30),
-        wanted: Int? = nil,
+        requested: Int? = nil,
         isWanted: @escaping (SimulatedNode, SimulatedNode) -> Bool = { _, _ in true }
     ) {
         repeatedly(perSecond: rate, for: duration) { network in
             guard let (key, node) = network.randomPair(age: age, isWanted: isWanted) else { return }
-            network.probe(network.keys[key].key, of: network.keys[key].provider, by: node, wanted: wanted)
+            network.probe(network.keys[key].key, of: network.keys[key].provider, by: node, requested: requested)
         }
     }
 

@@ -99,13 +99,13 @@ extension SimulatedNetwork {
     /// Runs lookups within a minute and returns their figures.
     ///
     /// - Parameter unknown: whether the keys are missing.
-    func figures(ofLookups count: Int, unknown: Bool, wanted: Int? = nil) -> LookupFigures {
+    func figures(ofLookups count: Int, unknown: Bool, requested: Int? = nil) -> LookupFigures {
         let first = probeCount
         let rate = Double(count) / 60
         if unknown {
             probeUnknown(perSecond: rate, for: .seconds(60))
         } else {
-            probe(perSecond: rate, for: .seconds(60), wanted: wanted)
+            probe(perSecond: rate, for: .seconds(60), requested: requested)
         }
         run(for: .seconds(15))
         return lookupFigures(first..<probeCount)

@@ -27,20 +27,20 @@ public struct MaliciousScenario: Scenario {
         var report = Report(
             name: "malicious",
             title: "\(nodes) nodes, of which \(decimal(100 * share, 0)) % attack",
-            columns: ["attack", "wanted"] + LookupFigures.columns + ["false providers/lookup", "closest known"]
+            columns: ["attack", "requested"] + LookupFigures.columns + ["false providers/lookup", "closest known"]
         )
-        var series = [Plot.Series("3 wanted", []), Plot.Series("20 wanted", [])]
-        var latency = Plot.Series("3 wanted", [])
+        var series = [Plot.Series("3 requested", []), Plot.Series("20 requested", [])]
+        var latency = Plot.Series("3 requested", [])
         for (index, attack) in Self.attacks.enumerated() {
             let network = formedNetwork(nodes, progress: progress)
             if !attack.behaviours.isEmpty { network.corrupt(share: share, attack.behaviours) }
             network.provide(keysPerNode: keysPerNode)
             network.run(for: .seconds(300))
             network.report("attack: \(attack.name)", to: progress)
-            for (place, wanted) in [3, 20].enumerated() {
-                let figures = network.figures(ofLookups: lookups, unknown: false, wanted: wanted)
+            for (place, requested) in [3, 20].enumerated() {
+                let figures = network.figures(ofLookups: lookups, unknown: false, requested: requested)
                 report.rows.append(
-                    [.text(attack.name), .count(wanted)] + figures.cells + [
+                    [.text(attack.name), .count(requested)] + figures.cells + [
                         .number(figures.falseProviders.mean, decimals: 2),
                         .share(network.tableQuality().closestKnown, decimals: 1),
                     ]

@@ -28,7 +28,7 @@ extension SimulatedNetwork {
     func report(_ text: String, to progress: (String) -> Void) {
         let seconds = (now - .zero) / .seconds(1)
         progress("\(text); virtual time \(decimal(seconds, 0)) s, \(eventCount) events")
-        if stalledTimers > 0 { progress("\(stalledTimers) times a node wanted its timer again at once") }
+        if stalledTimers > 0 { progress("\(stalledTimers) times a node set its timer again at once") }
     }
 }
 

@@ -2,19 +2,32 @@ import ArgumentParser
 import Logging
 import Registry
 
-/// A time span written as Go writes it: `20ms`, `1.5s`, `1m30s`.
+/// A time span in Go's notation: `20ms`, `1.5s`, `1m30s`.
 struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let duration: Duration
     private let text: String
 
-    init(_ duration: Duration, text: String) {
+    /// A time span in the largest unit of which it is a whole number.
+    init(_ duration: Duration) {
         self.duration = duration
-        self.text = text
+        let (seconds, attoseconds) = duration.components
+        let nanoseconds = Int128(seconds) * 1_000_000_000 + Int128(attoseconds / 1_000_000_000)
+        let units: [(suffix: String, nanoseconds: Int128)] = [
+            ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000),
+        ]
+        if nanoseconds == 0 {
+            text = "0"
+        } else if let unit = units.first(where: { nanoseconds.isMultiple(of: $0.nanoseconds) }) {
+            text = "\(nanoseconds / unit.nanoseconds)\(unit.suffix)"
+        } else {
+            text = "\(nanoseconds)ns"
+        }
     }
 
     init?(argument: String) {
         guard let duration = Self.parse(argument) else { return nil }
-        self.init(duration, text: argument)
+        self.duration = duration
+        text = argument
     }
 
     var description: String { text }
@@ -36,7 +49,7 @@ struct TimeSpan: ExpressibleByArgument, Hashable, CustomStringConvertible {
             guard let value = Double(digits), let unit = units.first(where: { $0.suffix == suffix }) else { return nil }
             seconds += value * unit.seconds
         }
-        // A year is more than anybody means, and far from what overflows.
+        // A year exceeds all sensible values, and is far from an overflow.
         guard seconds.isFinite, seconds >= 0, seconds <= 366 * 86400 else { return nil }
         return .nanoseconds(Int64((seconds * 1e9).rounded()))
     }
@@ -72,6 +85,15 @@ struct ListenAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
     }
 }
 
+extension ListenAddress {
+    /// The registry's, on all addresses.
+    static let registry = ListenAddress(host: nil, port: UInt16(clamping: RegistryConfiguration().port))
+    /// The router's, on all addresses.
+    static let router = ListenAddress(host: nil, port: 5001)
+    /// That of metrics, health and the debug pages, on all addresses.
+    static let metrics = ListenAddress(host: nil, port: 9090)
+}
+
 /// A switch that takes a value.
 struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let isOn: Bool
@@ -94,7 +116,7 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
 extension RegistryConfiguration.Verification: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {
-    /// Reads a level in any case; Go's names are known too.
+    /// Reads a level in upper or lower case, by Go's names too.
     public init?(argument: String) {
         switch argument.lowercased() {
         case "warn": self = .warning
@@ -103,7 +125,7 @@ extension Logger.Level: @retroactive ExpressibleByArgument {
     }
 }
 
-/// The regular expressions of a list flag, separated by commas or spaces; a comma within brackets belongs to one.
+/// The regular expressions of a list flag, separated by commas or spaces. A comma within brackets does not separate.
 func patternItems(_ value: String) -> [String] {
     var items: [String] = []
     var item = ""
@@ -123,7 +145,7 @@ func patternItems(_ value: String) -> [String] {
     return item.isEmpty ? items : items + [item]
 }
 
-/// The items of a list flag, which may be given several times, or separated by commas or spaces.
+/// The items of a list flag: repeated flags, or items separated by commas or spaces.
 func listItems(_ values: [String]) -> [String] {
     values.flatMap { $0.split { $0 == "," || $0.isWhitespace } }.map(String.init)
 }

@@ -1,10 +1,10 @@
 import Registry
 
-/// The field `Authorization` for requests to a registry that demands credentials.
+/// The field `Authorization` for a registry that requires credentials.
 enum Authorization {
-    /// Reads a folder with credentials; `nil` when the usual one is meant and is not there.
+    /// Reads a folder with credentials. `nil` if no folder is named and the standard one does not exist.
     ///
-    /// - Parameter folder: the folder; the usual one when none is named.
+    /// - Parameter folder: the folder, or `nil` for the standard one.
     /// - Throws: `CredentialFolder.Failure`.
     static func field(folder name: String?) throws -> String? {
         let folder = CredentialFolder(name ?? CredentialFolder.standardPath)

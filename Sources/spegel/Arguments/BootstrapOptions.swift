@@ -4,7 +4,7 @@ import Kubernetes
 import Multiformats
 import Routing
 
-/// How a node finds its first peers.
+/// The ways in which a node finds its first peers.
 enum BootstrapKind: String, CaseIterable {
     case `static`
     case dns
@@ -15,11 +15,11 @@ enum BootstrapKind: String, CaseIterable {
     static var names: String { allCases.map(\.rawValue).joined(separator: ", ") }
 }
 
-/// A place where first peers are found, with all that this needs.
+/// A source of first peers, with its settings.
 enum BootstrapSetting {
     case addresses([Multiaddr])
     case domain(String)
-    /// Where this node tells of itself, and where another does; at least one of them.
+    /// Where this node serves its own addresses, and where a peer serves its; at least one of them.
     case http(address: ListenAddress?, url: HTTPURL?, tls: HTTPBootstrap.TLSFiles)
     case election(ElectionSetting)
 }
@@ -32,42 +32,57 @@ struct ElectionSetting {
     var namespace: String?
     var name: String
     var timing: ElectionTiming
-    /// The IP address under which other nodes reach this one, when it is told.
+    /// The IP address where peers reach this node, if it is configured.
     var ip: IPAddress?
 }
 
-/// The flags that tell how other nodes are found.
-struct BootstrapOptions: ParsableArguments {
-    static let settings = [
-        "bootstrap-kind", "static-bootstrap-peers", "dns-bootstrap-domain", "http-bootstrap-addr",
-        "http-bootstrap-peer", "http-bootstrap-ca", "http-bootstrap-cert", "http-bootstrap-key", "kubeconfig",
-        "leader-election-namespace", "leader-election-name", "leader-election-lease-duration",
-        "leader-election-renew-deadline", "leader-election-retry-period", "pod-ip",
+/// The flags for the discovery of peers.
+struct BootstrapOptions: SettableOptions {
+    static let settings: [Setting<Self>] = [
+        Setting("bootstrap-kind", list: \.bootstrapKind),
+        Setting("static-bootstrap-peers", list: \.staticBootstrapPeers),
+        Setting("dns-bootstrap-domain", optional: \.dnsBootstrapDomain),
+        Setting("http-bootstrap-addr", optional: \.httpBootstrapAddr),
+        Setting("http-bootstrap-peer", optional: \.httpBootstrapPeer),
+        Setting("http-bootstrap-ca", optional: \.httpBootstrapCa),
+        Setting("http-bootstrap-cert", optional: \.httpBootstrapCert),
+        Setting("http-bootstrap-key", optional: \.httpBootstrapKey),
+        Setting("kubeconfig", optional: \.kubeconfig),
+        Setting("leader-election-namespace", optional: \.leaderElectionNamespace),
+        Setting("leader-election-name", \.leaderElectionName),
+        Setting("leader-election-lease-duration", \.leaderElectionLeaseDuration),
+        Setting("leader-election-renew-deadline", \.leaderElectionRenewDeadline),
+        Setting("leader-election-retry-period", \.leaderElectionRetryPeriod),
+        Setting("pod-ip", optional: \.podIp),
     ]
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("How: static, dns, http, kubernetes, or several.", valueName: "kind")
+        help: ArgumentHelp("static, dns, http, kubernetes; else as set below.", valueName: "kind")
     )
     var bootstrapKind: [String] = []
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Multiaddrs of nodes, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
+        help: ArgumentHelp("Multiaddrs of peers, /ip4/10.0.0.1/tcp/5001[/p2p/ID].", valueName: "addr")
     )
     var staticBootstrapPeers: [String] = []
 
-    @Option(help: ArgumentHelp("A name whose A and AAAA records are the nodes.", valueName: "name"))
+    @Option(help: ArgumentHelp("Name whose A and AAAA records are the nodes.", valueName: "name"))
     var dnsBootstrapDomain: String?
 
     @Option(
-        help: ArgumentHelp("Where this node tells at /id how it is reached.", valueName: "addr", visibility: .rare)
+        help: ArgumentHelp(
+            "Address where this node serves its own addresses, at /id.",
+            valueName: "addr",
+            visibility: .rare
+        )
     )
     var httpBootstrapAddr: ListenAddress?
 
     @Option(
         help: ArgumentHelp(
-            "Where another node tells that: http://10.0.0.1:5002/id.",
+            "URL where a peer serves its addresses: http://10.0.0.1:5002/id.",
             valueName: "url",
             visibility: .rare
         )
@@ -76,46 +91,50 @@ struct BootstrapOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The authority of that URL's certificate, PEM; else the system's.",
+            "CA certificate for that URL, PEM; default: the system's.",
             valueName: "path",
             visibility: .rare
         )
     )
     var httpBootstrapCa: String?
 
-    @Option(help: ArgumentHelp("A client certificate for that URL, PEM.", valueName: "path", visibility: .rare))
+    @Option(help: ArgumentHelp("Client certificate for that URL, PEM.", valueName: "path", visibility: .rare))
     var httpBootstrapCert: String?
 
-    @Option(help: ArgumentHelp("The key of the client certificate, PEM.", valueName: "path", visibility: .rare))
+    @Option(help: ArgumentHelp("Key of the client certificate, PEM.", valueName: "path", visibility: .rare))
     var httpBootstrapKey: String?
 
-    @Option(help: ArgumentHelp("How to reach the API server; a pod needs none.", valueName: "path", visibility: .rare))
+    @Option(help: ArgumentHelp("Access to the API server; a pod needs none.", valueName: "path", visibility: .rare))
     var kubeconfig: String?
 
     @Option(
         help: ArgumentHelp(
-            "The namespace of the Lease; by default the pod's own, or spegel.",
+            "Namespace of the Lease; default: the pod's own, or spegel.",
             valueName: "name",
             visibility: .rare
         )
     )
     var leaderElectionNamespace: String?
 
-    @Option(help: ArgumentHelp("The name of the Lease.", valueName: "name", visibility: .rare))
+    @Option(help: ArgumentHelp("Name of the Lease.", valueName: "name", visibility: .rare))
     var leaderElectionName = "spegel-leader-election"
 
-    @Option(help: ArgumentHelp("How long an unchanged Lease is respected.", valueName: "time", visibility: .rare))
-    var leaderElectionLeaseDuration = TimeSpan(.seconds(10), text: "10s")
+    @Option(
+        help: ArgumentHelp("How long other nodes respect an unchanged Lease.", valueName: "time", visibility: .rare)
+    )
+    var leaderElectionLeaseDuration = TimeSpan(ElectionTiming().leaseDuration)
 
-    @Option(help: ArgumentHelp("How long a leader that cannot renew goes on.", valueName: "time", visibility: .rare))
-    var leaderElectionRenewDeadline = TimeSpan(.seconds(5), text: "5s")
+    @Option(
+        help: ArgumentHelp("How long a leader that cannot renew keeps leading.", valueName: "time", visibility: .rare)
+    )
+    var leaderElectionRenewDeadline = TimeSpan(ElectionTiming().renewDeadline)
 
-    @Option(help: ArgumentHelp("How long to wait between two tries.", valueName: "time", visibility: .rare))
-    var leaderElectionRetryPeriod = TimeSpan(.seconds(2), text: "2s")
+    @Option(help: ArgumentHelp("Time between two attempts.", valueName: "time", visibility: .rare))
+    var leaderElectionRetryPeriod = TimeSpan(ElectionTiming().retryPeriod)
 
     @Option(
         help: ArgumentHelp(
-            "The IP under which other nodes reach this one; by default an interface's.",
+            "IP address where peers reach this node; default: that of an interface.",
             valueName: "ip",
             visibility: .rare
         )
@@ -124,7 +143,7 @@ struct BootstrapOptions: ParsableArguments {
 }
 
 extension BootstrapOptions {
-    /// The places to look at: those told, else those that something was given for. None for a node that waits.
+    /// The sources of `--bootstrap-kind`, else those that have a setting. A node without any waits for peers.
     func places() throws -> [BootstrapSetting] {
         try kinds().map { kind in
             switch kind {
@@ -137,12 +156,12 @@ extension BootstrapOptions {
     }
 
     private func kinds() throws -> [BootstrapKind] {
-        let told = listItems(bootstrapKind)
-        guard told.isEmpty else {
+        let names = listItems(bootstrapKind)
+        guard names.isEmpty else {
             var kinds: [BootstrapKind] = []
-            for name in told {
+            for name in names {
                 guard let kind = BootstrapKind(rawValue: name) else {
-                    throw ValidationError("--bootstrap-kind knows \(BootstrapKind.names), not '\(name)'.")
+                    throw ValidationError("--bootstrap-kind: expected one of \(BootstrapKind.names), got '\(name)'.")
                 }
                 if !kinds.contains(kind) { kinds.append(kind) }
             }
@@ -177,7 +196,7 @@ extension BootstrapOptions {
         let url = try httpBootstrapPeer.map { text in
             guard let url = HTTPURL(text) else {
                 throw ValidationError(
-                    "--http-bootstrap-peer: '\(text)' is no URL such as http://10.0.0.1:5002/id."
+                    "--http-bootstrap-peer: expected a URL such as http://10.0.0.1:5002/id, got '\(text)'."
                 )
             }
             return url
@@ -185,7 +204,7 @@ extension BootstrapOptions {
         let files = [httpBootstrapCa, httpBootstrapCert, httpBootstrapKey]
         if files.contains(where: { $0 != nil }), url?.isSecure != true {
             throw ValidationError(
-                "--http-bootstrap-ca, -cert and -key are for an https URL as --http-bootstrap-peer."
+                "--http-bootstrap-ca, -cert and -key need an https URL in --http-bootstrap-peer."
             )
         }
         guard (httpBootstrapCert == nil) == (httpBootstrapKey == nil) else {
@@ -210,11 +229,13 @@ extension BootstrapOptions {
         }
         guard LeaseName(namespace: leaderElectionNamespace ?? "default", name: leaderElectionName) != nil else {
             throw ValidationError(
-                "--leader-election-namespace and --leader-election-name must be names of lower-case letters, digits and dashes, they are '\(leaderElectionNamespace ?? "")' and '\(leaderElectionName)'."
+                "--leader-election-namespace and --leader-election-name: expected lower-case letters, digits and dashes, got '\(leaderElectionNamespace ?? "")' and '\(leaderElectionName)'."
             )
         }
         let ip = try podIp.flatMap { $0.isEmpty ? nil : $0 }.map { text in
-            do { return try IPAddress(text) } catch { throw ValidationError("--pod-ip: '\(text)' is no IP address.") }
+            do { return try IPAddress(text) } catch {
+                throw ValidationError("--pod-ip: expected an IP address, got '\(text)'.")
+            }
         }
         return ElectionSetting(
             kubeconfig: kubeconfig,
@@ -230,11 +251,11 @@ extension BootstrapOptions {
         do {
             address = try Multiaddr(text)
         } catch {
-            throw ValidationError("--static-bootstrap-peers: '\(text)' is no multiaddr: \(error).")
+            throw ValidationError("--static-bootstrap-peers: expected a multiaddr, got '\(text)': \(error).")
         }
         guard address.ipAddress != nil || address.host != nil, address.tcpPort != nil else {
             throw ValidationError(
-                "--static-bootstrap-peers: '\(text)' needs a host and a TCP port, as in /ip4/10.0.0.1/tcp/5001."
+                "--static-bootstrap-peers: expected a host and a TCP port, such as /ip4/10.0.0.1/tcp/5001, got '\(text)'."
             )
         }
         return address

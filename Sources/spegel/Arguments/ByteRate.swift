@@ -2,15 +2,15 @@ import ArgumentParser
 
 /// A rate of bytes, written with its unit: `10MB` or `10MB/s`, `100MiB`, `1Gbit`.
 ///
-/// kB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024; kbit, Mbit and Gbit are eighths of kB, MB and GB, as
-/// network interfaces are sold. `0` means that there is no limit.
+/// kB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024. kbit, Mbit and Gbit are eighths of kB, MB and GB, as
+/// for network interfaces. `0` means no limit.
 struct ByteRate: ExpressibleByArgument, Hashable, CustomStringConvertible {
-    /// The slowest rate that there may be: less than one transfer needs is of no use to anybody.
+    /// The minimum: a single transfer needs this.
     static let minimum = 100_000
-    /// The fastest: more than any interface has.
+    /// The maximum: no interface is faster.
     static let maximum = 1_000_000_000_000
 
-    /// In bytes per second; `nil` when there is no limit.
+    /// Bytes per second; `nil` for no limit.
     let bytesPerSecond: Int?
     private let text: String
 

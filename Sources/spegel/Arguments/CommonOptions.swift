@@ -2,25 +2,29 @@ import ArgumentParser
 import Logging
 import Monitoring
 
-/// What every command takes.
-struct CommonOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("How much to log.", valueName: "level"))
+/// The options that every command has.
+struct CommonOptions: SettableOptions {
+    @Option(help: ArgumentHelp("Lowest level to log.", valueName: "level"))
     var logLevel: Logger.Level = .info
 
     @Option(help: ArgumentHelp("Text on a terminal, else json.", valueName: "format"))
     var logFormat: LogFormat?
 
     @Option(
-        help: ArgumentHelp("A YAML file; flags and variables win.", valueName: "path")
+        help: ArgumentHelp("YAML file with settings; flags and variables win.", valueName: "path")
     )
     var config: String?
 
-    @Flag(help: "Only print all settings and where each comes from.")
+    @Flag(help: "Only print all settings and their sources.")
     var printConfig = false
 
-    static let settings = ["log-level", "log-format", "config"]
+    static let settings: [Setting<Self>] = [
+        Setting("log-level", \.logLevel),
+        Setting("log-format", optional: \.logFormat),
+        Setting("config", optional: \.config),
+    ]
 
-    /// Where log lines go.
+    /// The output of log lines.
     func logOutput() -> LogOutput {
         LogOutput(format: logFormat ?? .automatic)
     }

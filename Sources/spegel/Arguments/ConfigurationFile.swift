@@ -1,7 +1,7 @@
 import Files
 import StructuredText
 
-/// Settings from a file: a YAML mapping of the flags' names, without dashes, to their values.
+/// A file of settings: a YAML mapping of the flags' names, without leading dashes, to their values.
 ///
 /// ```yaml
 /// registry-addr: ":5000"
@@ -10,22 +10,22 @@ import StructuredText
 /// resolve-tags: true
 /// ```
 struct ConfigurationFile {
-    /// The largest file that is read, in bytes.
+    /// The maximum size of the file, in bytes.
     static let maximumSize = 1 << 20
 
-    /// What is wrong with a file, and what to do.
+    /// An error in a file, with advice.
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
 
-    /// Where it was read.
+    /// The path of the file.
     let path: String
-    /// The values of each setting that has any. A list has any number of them.
+    /// The values of each setting in the file; a list has any number of them.
     let values: [String: [String]]
 
     /// Reads a file.
     ///
-    /// - Parameter known: the settings that may be in it.
+    /// - Parameter known: the settings that the file may contain.
     static func read(_ path: String, known: Set<String>) throws(Failure) -> ConfigurationFile {
         let bytes: [UInt8]?
         do {
@@ -33,7 +33,7 @@ struct ConfigurationFile {
         } catch {
             throw Failure(description: "--config: \(error)")
         }
-        guard let bytes else { throw Failure(description: "--config: there is no file \(path)") }
+        guard let bytes else { throw Failure(description: "--config: no such file: \(path)") }
         return try ConfigurationFile(path: path, text: bytes, known: known)
     }
 
@@ -53,7 +53,7 @@ struct ConfigurationFile {
                 guard known.contains(name) else { throw Self.unknown(name, path: path, known: known) }
                 values[name] = try Self.texts(value, name: name, path: path)
             }
-        default: throw Failure(description: "\(path): expected lines of the form 'registry-addr: \":5000\"'")
+        default: throw Failure(description: "\(path): expected lines such as 'registry-addr: \":5000\"'")
         }
         self.values = values
     }
@@ -61,12 +61,12 @@ struct ConfigurationFile {
     private static func unknown(_ name: String, path: String, known: Set<String>) -> Failure {
         let name = String(name.prefix(64))
         guard let nearest = nearestName(to: name, among: known) else {
-            return Failure(description: "\(path): there is no setting '\(name)'; the settings are named like the flags")
+            return Failure(description: "\(path): unknown setting '\(name)'; settings have the names of the flags")
         }
-        return Failure(description: "\(path): there is no setting '\(name)'; did you mean '\(nearest)'?")
+        return Failure(description: "\(path): unknown setting '\(name)'; did you mean '\(nearest)'?")
     }
 
-    /// The texts that a flag would be given; `nil` for null, which means the default.
+    /// The values for the flag; `nil` for null, which means the default.
     private static func texts(_ value: JSONValue, name: String, path: String) throws(Failure) -> [String]? {
         switch value {
         case .null: return nil
@@ -78,18 +78,18 @@ struct ConfigurationFile {
             var all: [String] = []
             for item in items {
                 guard let texts = try Self.texts(item, name: name, path: path), texts.count == 1 else {
-                    throw Failure(description: "\(path): the list '\(name)' may only have simple values")
+                    throw Failure(description: "\(path): expected simple values in the list '\(name)'")
                 }
                 all += texts
             }
             return all
         case .object:
-            throw Failure(description: "\(path): '\(name)' is one value or a list of values, not a mapping")
+            throw Failure(description: "\(path): expected a value or a list for '\(name)', got a mapping")
         }
     }
 }
 
-/// The name that is most like another, if any is like it at all.
+/// The most similar name, if any is similar enough.
 func nearestName(to name: String, among names: some Sequence<String>) -> String? {
     let ranked = names.map { (name: $0, distance: editDistance(name, $0)) }
         .min { ($0.distance, $0.name) < ($1.distance, $1.name) }
@@ -97,7 +97,7 @@ func nearestName(to name: String, among names: some Sequence<String>) -> String?
     return ranked.name
 }
 
-/// How many letters have to be changed, added, removed or swapped with their neighbour to make one word of another.
+/// The number of letters to change, add, remove or swap with their neighbour to turn one word into the other.
 private func editDistance(_ first: String, _ second: String) -> Int {
     let a = Array(first.lowercased())
     let b = Array(second.lowercased())

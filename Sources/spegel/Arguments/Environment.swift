@@ -1,6 +1,6 @@
 import FoundationEssentials
 
-/// The process' environment.
+/// The environment of the process.
 enum Environment {
     /// The variables at the time of the call.
     static var current: [String: String] {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import OCI
 
-/// An image as a person names it on the command line.
+/// An image on the command line.
 struct ImageArgument: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let reference: Reference
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import HTTPClient
 
-/// Where a node is asked: `http://HOST:PORT`, or `HOST:PORT` alone.
+/// The address of a node: `http://HOST:PORT`, or `HOST:PORT` alone.
 struct NodeAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
     let url: HTTPURL
 
@@ -11,9 +11,13 @@ struct NodeAddress: ExpressibleByArgument, Hashable, CustomStringConvertible {
         self.url = HTTPURL(isSecure: false, host: url.host, port: url.port)
     }
 
-    /// An address that is known to be one.
-    init(_ text: StaticString) {
-        url = Self(argument: "\(text)")?.url ?? HTTPURL(isSecure: false, host: "127.0.0.1", port: 80)
+    private init(url: HTTPURL) {
+        self.url = url
+    }
+
+    /// The address of a node on this machine that listens on a default port.
+    static func local(_ address: ListenAddress) -> NodeAddress {
+        NodeAddress(url: HTTPURL(isSecure: false, host: "127.0.0.1", port: address.port))
     }
 
     var description: String { "\(url)" }

@@ -1,9 +1,9 @@
 import ArgumentParser
 
-/// Whom the output is for.
+/// The format of a command's output.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
-    /// A person.
+    /// For people.
     case text
-    /// A program.
+    /// For programs.
     case json
 }

@@ -1,20 +1,18 @@
 import ArgumentParser
 
-/// The command line as the parser gets it: flags that come before the command are moved behind it, a switch without
-/// a value is given one, and what is not on the line is taken from the environment, and else from the configuration
-/// file.
+/// The command line that the parser gets. Flags before the command move behind it, and a switch without a value gets
+/// one. Settings that are not on the line come from the environment, else from the configuration file.
 ///
-/// So `spegel --log-level debug registry --resolve-tags` means what it means elsewhere, and each setting is parsed
-/// and checked in one place, wherever it comes from.
+/// So `spegel --log-level debug registry --resolve-tags` works, and the parser checks each setting whatever its source.
 struct PreparedArguments {
-    /// What to parse.
+    /// The arguments for the parser.
     private(set) var arguments: [String]
-    /// The command in use, for messages: `spegel registry`.
+    /// The command, for messages: `spegel registry`.
     let commandPath: String
-    /// Where the settings of the command come from; those that are not among them have their default.
+    /// The sources of the settings; a setting without one has its default.
     private(set) var sources: [String: SettingSource] = [:]
 
-    /// Switches that may be written without a value, meaning true.
+    /// Switches that mean true without a value.
     private static let switches: Set<String> = [
         "--resolve-tags", "--prepend-existing", "--strict", "--debug-web-enabled",
     ]
@@ -44,7 +42,7 @@ struct PreparedArguments {
                 sources[name] = .variable(variable)
             }
         }
-        // One file may serve all commands, so each takes from it what it knows.
+        // One file can serve all commands: each ignores the settings of the others.
         if let path = Self.value(of: "--config", in: line) {
             let known = Set(commands.flatMap { Self.settings(of: $0) }).subtracting(["config"])
             let file = try ConfigurationFile.read(path, known: known)
@@ -57,7 +55,7 @@ struct PreparedArguments {
         self.arguments = [arguments[position]] + line
     }
 
-    /// Says that a message is about a value that does not come from the command line, where it does not.
+    /// The source of the value that a message is about, unless it is the command line.
     func note(onMessage message: String) -> String? {
         for (name, source) in sources.sorted(by: { $0.key < $1.key }) where source != .flag {
             if message.contains("'--\(name)") || message.contains(" --\(name) ") || message.hasPrefix("--\(name)") {
@@ -71,12 +69,12 @@ struct PreparedArguments {
         line.enumerated().map { index, argument in
             guard switches.contains(argument) else { return argument }
             let next = index + 1 < line.count ? line[index + 1].lowercased() : ""
-            // `--resolve-tags false` is a value of its own; anything else leaves the switch alone.
+            // `--resolve-tags false` has a value; any other word belongs to the rest of the line.
             return ["true", "false"].contains(next) ? argument : argument + "=true"
         }
     }
 
-    /// The value of the last such flag of a line.
+    /// The value of the last occurrence of a flag.
     private static func value(of flag: String, in line: [String]) -> String? {
         var value: String?
         for (index, argument) in line.enumerated() {
@@ -90,20 +88,6 @@ struct PreparedArguments {
     }
 
     private static func settings(of command: any ParsableCommand.Type) -> [String] {
-        (command as? any SettableCommand.Type)?.settings ?? []
+        (command as? any SettableCommand.Type)?.settingNames ?? []
     }
-}
-
-/// A command whose flags can be set by environment variables and in the configuration file.
-protocol SettableCommand: ParsableCommand {
-    /// The long names of these flags, without dashes.
-    static var settings: [String] { get }
-    /// Those among them whose values must not be shown.
-    static var secretSettings: Set<String> { get }
-    /// What every command takes.
-    var common: CommonOptions { get }
-}
-
-extension SettableCommand {
-    static var secretSettings: Set<String> { [] }
 }

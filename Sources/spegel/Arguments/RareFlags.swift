@@ -1,12 +1,12 @@
 import ArgumentParser
 
-/// The flags that few set. `--help` leaves them out, so that it fits a screen; `--help-hidden` lists them too.
+/// The visibility of flags that few users set. `--help` omits them, so that it fits a screen; `--help-hidden` lists them.
 enum RareFlags {
-    /// Whether they are treated like the others, where all flags are wanted.
+    /// Whether they are as visible as the others, for texts that list all flags.
     @TaskLocal static var areShown = false
 }
 
 extension ArgumentVisibility {
-    /// That of ``RareFlags``.
+    /// The visibility of ``RareFlags``.
     static var rare: ArgumentVisibility { RareFlags.areShown ? .default : .hidden }
 }

@@ -1,11 +1,11 @@
-/// Where the value of a setting comes from, the strongest first.
+/// The source of a setting's value, in order of precedence.
 enum SettingSource: Hashable, CustomStringConvertible {
     case flag
     case variable(String)
     case file(String)
     case standard
 
-    /// For a person, as the end of "this value is from …".
+    /// The source in words, as in "set by the environment variable CONFIG".
     var description: String {
         switch self {
         case .flag: "flag"

@@ -1,10 +1,10 @@
 import ContainerdStore
 import NodeConfiguration
 
-/// Whether a containerd is set up so that it asks the mirror and its images can be shared: what
-/// `spegel configuration --check` prints. All that was found out goes in, so that it can be tested without a containerd.
+/// The check of `spegel configuration --check`: whether containerd asks the mirror, and keeps layers to share. Its input
+/// is what was found, so that tests need no containerd.
 struct ConfigurationCheck {
-    /// One thing that was looked at.
+    /// The result for one setting.
     struct Item: Hashable, Encodable {
         enum Status: String, Encodable {
             case good = "ok"
@@ -14,30 +14,30 @@ struct ConfigurationCheck {
 
         var name: String
         var status: Status
-        /// What was found.
+        /// The value found, or the problem.
         var found: String
-        /// What to change, line by line.
+        /// The lines of advice.
         var change: [String] = []
     }
 
-    /// What could be found out.
+    /// The input of the check.
     struct Findings {
         var socket: String
-        /// What containerd itself tells, or why it tells nothing.
+        /// containerd's answers, or why there are none.
         var setup: Result<ContainerdSetup, Reason>
-        /// Where its configuration file was looked for.
+        /// The expected place of its configuration file.
         var place: SetupLookup.Place?
-        /// What the file says, `nil` when it is not there, or why it could not be read.
+        /// The content of the file, `nil` if it does not exist, or why it cannot be read.
         var file: Result<ContainerdConfigurationFile?, Reason>
         /// The folder of the registry configuration.
         var registryConfigPath: String
-        /// The hosts that the `hosts.toml` of each folder names, or why they cannot be read.
+        /// The hosts in the `hosts.toml` of each folder, or why they cannot be read.
         var mirrors: Result<[MirroredFolder], Reason>
-        /// Whether what stands there is what the command would write; `nil` when no mirrors were given.
+        /// Whether the files are what the command would write; `nil` if no mirrors were given.
         var isWritten: Bool?
     }
 
-    /// Why something is not known.
+    /// Why a finding is unknown.
     struct Reason: Error, Hashable {
         var text: String
 
@@ -52,7 +52,7 @@ struct ConfigurationCheck {
 
     private(set) var items: [Item] = []
 
-    /// Whether everything is as it should be.
+    /// Whether all results are good.
     var isGood: Bool { items.allSatisfy { $0.status == .good } }
 
     init(_ findings: Findings) {
@@ -63,7 +63,7 @@ struct ConfigurationCheck {
             SetupLookup.add(file, to: &setup)
         } else if findings.place != nil, case .success(.none) = findings.file {
             SetupLookup.add(.absent, to: &setup)
-            // It is to be written anew, in the newest form that this containerd knows.
+            // The advice is for a new file, in the newest version that this containerd reads.
             setup.configurationVersion = nil
         }
 
@@ -84,7 +84,7 @@ struct ConfigurationCheck {
     private static func containerd(_ findings: Findings) -> Item {
         switch findings.setup {
         case .success(let setup):
-            let cri = setup.hasCRI ? "" : ", without its CRI plugin, so it pulls for no kubelet"
+            let cri = setup.hasCRI ? "" : ", without its CRI plugin: it pulls for no kubelet"
             return Item(
                 name: "containerd",
                 status: .good,
@@ -106,12 +106,12 @@ struct ConfigurationCheck {
             if let setup = try? findings.setup.get(), setup.registryConfigPath != nil,
                 setup.discardsUnpackedLayers != nil
             {
-                return Item(name: name, status: .good, found: "not looked at: containerd tells what it goes by")
+                return Item(name: name, status: .good, found: "not read: containerd reports its settings")
             }
             return Item(
                 name: name,
                 status: .unknown,
-                found: "where it is cannot be told from here",
+                found: "its path is unknown",
                 change: ["Name it with --containerd-config."]
             )
         }
@@ -119,7 +119,7 @@ struct ConfigurationCheck {
             return Item(name: name, status: .problem, found: reason.text, change: ["Repair the file."])
         }
         guard let file else {
-            return Item(name: name, status: .good, found: "there is no \(place.path), so all settings are the defaults")
+            return Item(name: name, status: .good, found: "\(place.path) does not exist: containerd uses its defaults")
         }
         let others = file.files.dropFirst()
         let imported = others.isEmpty ? "" : ", imports \(others.joined(separator: ", "))"
@@ -127,9 +127,9 @@ struct ConfigurationCheck {
         if file.hasOldMirrors, file.registryConfigPath.map({ !$0.isEmpty }) == true {
             item.status = .problem
             item.found +=
-                "; it sets both config_path and registry.mirrors, with which containerd does not start its CRI"
+                "; it sets both config_path and registry.mirrors: containerd does not start its CRI plugin"
             item.change = [
-                "Remove the tables [plugins.….registry.mirrors], and put what they say into hosts.toml files."
+                "Remove the tables [plugins.….registry.mirrors], and move their content to hosts.toml files."
             ]
         }
         return item
@@ -154,7 +154,7 @@ struct ConfigurationCheck {
                 return Item(
                     name: name,
                     status: .problem,
-                    found: "the file sets it, but the containerd that runs was started before that",
+                    found: "the file sets it, but containerd has been running since before",
                     change: ["Restart containerd."]
                 )
             }
@@ -173,7 +173,7 @@ struct ConfigurationCheck {
                 name: name,
                 status: .problem,
                 found:
-                    "\(found) is a list, which containerd 2.1 and later takes for the name of one folder when it pulls",
+                    "\(found) is a list; containerd 2.1 and later expects a single folder",
                 change: change(check.lines(.registryConfigPathDiffers(found: found)), path)
             )
         }
@@ -198,7 +198,7 @@ struct ConfigurationCheck {
                 return Item(
                     name: name,
                     status: .problem,
-                    found: "the file says false, but the containerd that runs was started before that",
+                    found: "the file sets false, but containerd has been running since before",
                     change: ["Restart containerd."]
                 )
             }
@@ -213,7 +213,7 @@ struct ConfigurationCheck {
 
     private static func mirrors(_ findings: Findings) -> Item {
         let name = "hosts.toml"
-        let write = "Run 'spegel configuration' without --check to write it; --dry-run shows what it would change."
+        let write = "Run 'spegel configuration' without --check to write it; --dry-run shows the changes."
         switch findings.mirrors {
         case .failure(let reason):
             return Item(name: name, status: .problem, found: reason.text, change: ["Repair the file."])
@@ -225,7 +225,7 @@ struct ConfigurationCheck {
             }
             let found = mirrored.map { "\($0.name): \($0.hosts.joined(separator: " "))" }.joined(separator: "; ")
             if findings.isWritten == false {
-                let text = "\(found); it is not what these settings make"
+                let text = "\(found); it differs from what these settings make"
                 return Item(name: name, status: .problem, found: text, change: [write])
             }
             return Item(name: name, status: .good, found: found)
@@ -236,12 +236,12 @@ struct ConfigurationCheck {
         Item(
             name: name,
             status: .unknown,
-            found: "containerd does not tell, and its configuration file is not within reach",
+            found: "containerd does not report it, and its configuration file cannot be read",
             change: change(lines, path)
         )
     }
 
-    /// A table and its line come as one text.
+    /// The advice, with a table and its line on lines of their own.
     private static func change(_ lines: [String], _ path: String) -> [String] {
         let split = lines.flatMap { line -> [String] in
             guard let end = line.firstRange(of: "] ") else { return [line] }
@@ -250,7 +250,7 @@ struct ConfigurationCheck {
         return ["Set in \(path), and restart containerd:"] + split
     }
 
-    /// For a person.
+    /// The results for people.
     var text: String {
         let width = items.map(\.name.count).max() ?? 0
         let indent = String(repeating: " ", count: width + 11)
@@ -258,7 +258,9 @@ struct ConfigurationCheck {
             [item.status.rawValue.padded(9) + item.name.padded(width + 2) + item.found]
                 + item.change.map { indent + $0 }
         }
-        let verdict = isGood ? "containerd is set up for sharing." : "containerd is not known to be set up for sharing."
+        let verdict =
+            isGood
+            ? "containerd is set up for sharing." : "containerd is not set up for sharing, or its setup is unknown."
         return (lines + [verdict]).joined(separator: "\n")
     }
 
@@ -268,6 +270,6 @@ struct ConfigurationCheck {
         var checks: [Item]
     }
 
-    /// For a program.
+    /// The results for programs.
     var document: Document { Document(ok: isGood, checks: items) }
 }

@@ -2,19 +2,19 @@ import ContainerdStore
 import Logging
 import NIOPosix
 
-/// Asks a containerd once how it is set up.
+/// A single request for the setup of a containerd.
 enum ContainerdInquiry {
-    /// How long containerd may take in all.
+    /// The total time for containerd to answer.
     static let timeout = Duration.seconds(5)
 
-    /// What it tells, or why it tells nothing.
+    /// The setup, or why there is no answer.
     static func setup(socket: String) async -> Result<ContainerdSetup, ConfigurationCheck.Reason> {
         if let fault = ContainerdStore.socketProblem(path: socket) { return .failure(.init(fault)) }
         let store: ContainerdStore
         do {
             store = try ContainerdStore(
                 socketPath: socket,
-                namespace: "k8s.io",
+                namespace: ContainerdStore.Defaults.namespace,
                 contentPath: nil,
                 group: MultiThreadedEventLoopGroup.singleton,
                 logger: Logger(label: "spegel") { _ in SwiftLogNoOpLogHandler() }
@@ -32,7 +32,7 @@ enum ContainerdInquiry {
             do {
                 return .success(try await store.setup())
             } catch {
-                // The connection takes its time to come about.
+                // The connection takes some time.
                 guard ContinuousClock.now + .milliseconds(100) < deadline else { return .failure(.init(error)) }
                 try? await Task.sleep(for: .milliseconds(100))
             }

@@ -1,33 +1,32 @@
 import ContainerdStore
 import NodeConfiguration
 
-/// Adds to what a containerd tells of itself what its configuration file says: from 2.0 on containerd tells nothing of
-/// how it pulls images.
+/// Completes containerd's own answers with its configuration file: from 2.0 on containerd does not report how it pulls
+/// images.
 enum SetupLookup {
-    /// Where a containerd's configuration file is.
+    /// The place of a containerd's configuration file.
     struct Place: Hashable {
-        /// The path as containerd sees it.
+        /// The path in containerd's own file system.
         var path: String
-        /// What stands before all paths here.
+        /// The prefix of containerd's file system here.
         var root = ""
     }
 
-    /// Where the file of a containerd is, as far as it can be found out.
+    /// The place of the file; `nil` if it is unknown.
     static func place(_ setup: ContainerdSetup, socket: String) -> Place? {
         if let processID = setup.processID, let path = ContainerdConfigurationFile.path(ofProcess: processID) {
             return Place(path: path, root: "/proc/\(processID)/root")
         }
-        return socket == usualSocket ? Place(path: usualPath) : nil
+        return socket == ContainerdStore.Defaults.socketPath ? Place(path: usualPath) : nil
     }
 
-    static let usualSocket = "/run/containerd/containerd.sock"
     static let usualPath = "/etc/containerd/config.toml"
 
-    /// Fills in what is not known yet.
+    /// Adds the file's values where containerd reported none.
     static func add(_ file: ContainerdConfigurationFile, to setup: inout ContainerdSetup) {
         setup.configurationVersion = file.version
         if setup.registryConfigPath == nil {
-            // From 2.2 on the usual folders are the default, unless the old tables are in use.
+            // From 2.2 on there is a default, unless the file has the old tables.
             let hasDefault = setup.versionNumbers >= (2, 2) && !file.hasOldMirrors
             setup.registryConfigPath = file.registryConfigPath ?? (hasDefault ? nil : "")
         }

@@ -6,37 +6,43 @@ import NIOPosix
 import NodeConfiguration
 import ServiceLifecycle
 
-/// `spegel cleanup`: takes back what `spegel configuration` wrote, then tells whoever asks that it is done.
+/// `spegel cleanup`: restores what was there before `spegel configuration`, then reports on `/healthz` that it is done.
 struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cleanup",
-        abstract: "Put containerd's registry configuration back as it was.",
+        abstract: "Restore containerd's registry configuration.",
         usage: "spegel cleanup --addr ADDRESS [OPTION …]",
         discussion: """
-            Runs on every node when Spegel is uninstalled. What 'spegel configuration' wrote is removed, and what it \
-            kept in _backup is put back. GET /healthz is answered until SIGTERM comes, so that 'spegel cleanup-wait' can \
-            tell when all nodes are done.
+            Run it on every node to uninstall Spegel. It removes what 'spegel configuration' wrote and restores what \
+            that kept in _backup. Then it answers GET /healthz until SIGTERM, so that 'spegel cleanup-wait' knows when \
+            all nodes are done.
 
             Example: spegel cleanup --addr :8080
             """
     )
 
-    static let settings = CommonOptions.settings + ["addr", "containerd-registry-config-path"]
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own
+
+    private static let own: [Setting<Self>] = [
+        Setting("addr", \.addr),
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+    ]
 
     @OptionGroup var common: CommonOptions
 
-    @Option(help: ArgumentHelp("Where to answer /healthz once it is done.", valueName: "address"))
+    @Option(help: ArgumentHelp("Address to answer /healthz at when it is done.", valueName: "address"))
     var addr: ListenAddress
 
-    @Option(help: ArgumentHelp("The folder of containerd's registry configuration.", valueName: "dir"))
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    @Option(help: ArgumentHelp("Folder of containerd's registry configuration.", valueName: "dir"))
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     func run() async throws {
         let logger = common.logOutput().logger(label: "spegel", level: common.logLevel)
         let report = try MirrorConfiguration.restore(path: containerdRegistryConfigPath, logger: logger)
         logger.info(
             report.isChange
-                ? "containerd's registry configuration is as it was before" : "there is nothing to put back",
+                ? "restored containerd's registry configuration"
+                : "nothing to restore in containerd's registry configuration",
             metadata: ["path": "\(containerdRegistryConfigPath)"]
         )
         var configuration = HTTPServer.Configuration(host: addr.host, port: Int(addr.port))

@@ -1,15 +1,15 @@
 import ArgumentParser
 
-/// `spegel completions`: lets a shell complete commands and flags.
+/// `spegel completions`: prints a completion script for a shell.
 struct CompletionsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "completions",
-        abstract: "Print a script that lets a shell complete commands and flags.",
+        abstract: "Print a completion script for a shell.",
         usage: "spegel completions bash|zsh|fish",
         discussion: "Example: spegel completions bash > /etc/bash_completion.d/spegel"
     )
 
-    /// The shells that there is a script for.
+    /// The shells with a script.
     enum Shell: String, ExpressibleByArgument, CaseIterable {
         case bash, zsh, fish
     }

@@ -7,78 +7,86 @@ import NIOPosix
 import NodeConfiguration
 import Registry
 
-/// `spegel configuration`: has containerd ask the mirror.
+/// `spegel configuration`: tells containerd to ask the mirror first.
 struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configuration",
-        abstract: "Write containerd's registry configuration so that it asks the mirror first.",
+        abstract: "Configure containerd to ask the mirror first.",
         usage: "spegel configuration --mirror-targets URL … [OPTION …]",
         discussion: """
-            What stood in the folder before is kept in its subfolder _backup.
+            It keeps the previous content of the folder in its subfolder _backup.
 
             Example: spegel configuration --mirrored-registries https://docker.io \
             --mirror-targets http://127.0.0.1:5000
             """
     )
 
-    static let settings =
-        CommonOptions.settings + [
-            "containerd-registry-config-path", "mirrored-registries", "mirror-targets", "resolve-tags",
-            "prepend-existing", "dial-timeout", "basic-auth-dir", "containerd-sock", "containerd-config",
-        ]
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own
 
-    @Option(help: ArgumentHelp("The folder.", valueName: "dir"))
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    private static let own: [Setting<Self>] = [
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("mirrored-registries", list: \.mirroredRegistries),
+        Setting("mirror-targets", list: \.mirrorTargets),
+        Setting("resolve-tags", \.resolveTags),
+        Setting("prepend-existing", \.prependExisting),
+        Setting("dial-timeout", \.dialTimeout),
+        Setting("basic-auth-dir", optional: \.basicAuthDir),
+        Setting("containerd-sock", \.containerdSock),
+        Setting("containerd-config", optional: \.containerdConfig),
+    ]
+
+    @Option(help: ArgumentHelp("containerd's registry configuration.", valueName: "dir"))
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("URLs to mirror; _default: all others; none: all.", valueName: "url")
+        help: ArgumentHelp("URLs to mirror; _default: all others; default: all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("The mirrors to ask, as URLs, in this order.", valueName: "url")
+        help: ArgumentHelp("Mirrors to ask, as URLs, in this order.", valueName: "url")
     )
     var mirrorTargets: [String] = []
 
-    @Option(help: ArgumentHelp("Whether tags are asked of the mirror.", valueName: "bool"))
-    var resolveTags = Switch(true)
+    @Option(help: ArgumentHelp("Ask the mirrors for tags too.", valueName: "bool"))
+    var resolveTags = Switch(MirrorConfiguration.Defaults.resolveTags)
 
-    @Option(help: ArgumentHelp("Keep old hosts behind the mirrors.", valueName: "bool"))
-    var prependExisting = Switch(false)
+    @Option(help: ArgumentHelp("Keep existing hosts, after the mirrors.", valueName: "bool"))
+    var prependExisting = Switch(MirrorConfiguration.Defaults.prependExisting)
 
-    @Option(help: ArgumentHelp("How long containerd 2.1+ dials a mirror; 0: its own.", valueName: "time"))
-    var dialTimeout = TimeSpan(.milliseconds(200), text: "200ms")
+    @Option(help: ArgumentHelp("Connect timeout of containerd 2.1+; 0: its own.", valueName: "time"))
+    var dialTimeout = TimeSpan(MirrorConfiguration.Defaults.dialTimeout)
 
     @Option(
         help: ArgumentHelp(
-            "Files username, password for the mirrors; or \(CredentialFolder.standardPath).",
+            "Credentials for the mirrors; default: \(CredentialFolder.standardPath).",
             valueName: "dir"
         )
     )
     var basicAuthDir: String?
 
-    @Option(help: ArgumentHelp("For --check: the socket.", valueName: "path"))
-    var containerdSock = SetupLookup.usualSocket
+    @Option(help: ArgumentHelp("For --check: containerd's socket.", valueName: "path"))
+    var containerdSock = ContainerdStore.Defaults.socketPath
 
-    @Option(help: ArgumentHelp("For --check: containerd's config.toml, if not its own.", valueName: "path"))
+    @Option(help: ArgumentHelp("For --check: another path of config.toml.", valueName: "path"))
     var containerdConfig: String?
 
-    @Flag(help: "Only show what would change, as a diff.")
+    @Flag(help: "Only show the changes, as a diff.")
     var dryRun = false
 
-    @Flag(help: "Only say whether containerd is set up; else exit 1.")
+    @Flag(help: "Only check containerd's setup; exit 1 if it is wrong.")
     var check = false
 
-    @Option(help: ArgumentHelp("How --check prints.", valueName: "format"))
+    @Option(help: ArgumentHelp("Format of --check.", valueName: "format"))
     var output = OutputFormat.text
 
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
         guard !(check && dryRun) else { throw ValidationError("--check and --dry-run exclude each other.") }
-        guard output == .text || check else { throw ValidationError("--output is for --check.") }
+        guard output == .text || check else { throw ValidationError("--output needs --check.") }
         if check, listItems(mirrorTargets).isEmpty { return }
         _ = try mirrors(authorization: nil)
     }

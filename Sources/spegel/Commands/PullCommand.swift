@@ -4,45 +4,47 @@ import HTTPClient
 import OCI
 import Registry
 
-/// `spegel pull`: shows that an image can be had through a node.
+/// `spegel pull`: pulls an image through a node.
 struct PullCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pull",
-        abstract: "Pull an image through a node, and say where each layer came from.",
+        abstract: "Pull an image through a node, and show the source of each layer.",
         usage: "spegel pull IMAGE [--to DIR] [OPTION …]",
         discussion: """
-            The image is asked of the node alone, never of its source registry, and each digest is checked. Without \
-            --to the bytes are thrown away.
+            It asks the node only, never the upstream registry, and verifies each digest. Without --to it discards \
+            the bytes.
 
             Example: spegel pull docker.io/library/alpine:3 --to ./alpine
             """
     )
 
-    @Argument(help: ArgumentHelp("The image: REGISTRY/REPOSITORY:TAG or @DIGEST.", valueName: "image"))
+    @Argument(help: ArgumentHelp("REGISTRY/REPOSITORY:TAG or @DIGEST.", valueName: "image"))
     var image: ImageArgument
 
-    @Option(help: ArgumentHelp("Write an OCI image layout; what it holds is kept.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Write an OCI image layout; keeps its content.", valueName: "dir"))
     var to: String?
 
     @Option(help: ArgumentHelp("The node's registry.", valueName: "url"))
-    var address = NodeAddress("http://127.0.0.1:5000")
+    var address = NodeAddress.local(ListenAddress.registry)
 
-    @Option(help: ArgumentHelp("Such as linux/arm64; by default this machine's.", valueName: "platform"))
+    @Option(help: ArgumentHelp("Such as linux/arm64; default: this machine's.", valueName: "platform"))
     var platform: Platform?
 
     @Option(
         help: ArgumentHelp(
-            "Files username, password for the registry; or \(CredentialFolder.standardPath).",
+            "Credentials for the registry; default: \(CredentialFolder.standardPath).",
             valueName: "dir"
         )
     )
     var basicAuthDir: String?
 
-    @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
+    @Option(help: ArgumentHelp("Format of the output.", valueName: "format"))
     var output = OutputFormat.text
 
     func validate() throws {
-        guard platform ?? Platform.native != nil else { throw ValidationError("--platform is needed here.") }
+        guard platform ?? Platform.native != nil else {
+            throw ValidationError("--platform: this machine's is unknown; give one, such as linux/arm64.")
+        }
     }
 
     func run() async throws {
@@ -67,7 +69,7 @@ struct PullCommand: AsyncParsableCommand {
         let rate = Human.rate(pulled, outcome.time)
         var text = "\(image.reference) is \(outcome.digest)\n"
         text +=
-            "All \(outcome.pieces.count) digests are right: \(Human.bytes(pulled)) in \(Human.time(outcome.time)), \(rate)"
+            "All \(outcome.pieces.count) digests match: \(Human.bytes(pulled)) in \(Human.time(outcome.time)), \(rate)"
         let shares = outcome.shares.map { "\(Human.bytes($0.bytes)) from \($0.source ?? "this node")" }
         text += shares.isEmpty ? ".\n" : "; \(shares.joined(separator: ", ")).\n"
         if let to { text += "Written to \(to).\n" }
@@ -76,7 +78,7 @@ struct PullCommand: AsyncParsableCommand {
 }
 
 extension ImagePull.Outcome {
-    /// How much came from whom, the most first.
+    /// The bytes of each source, the largest first.
     var shares: [BlobDownload.Share] {
         var shares: [BlobDownload.Share] = []
         for share in pieces.flatMap(\.shares) {

@@ -14,39 +14,39 @@ extension RegistryCommand {
         return Set(registries.urls.map(\.host))
     }
 
-    /// The zone of the node, or `nil` when it is not known.
+    /// The zone of the node, or `nil` if it is unknown.
     func ownZone() throws -> Zone? {
         guard let zone, !zone.isEmpty else { return nil }
         guard let name = Zone(zone) else {
             throw ValidationError(
-                "--zone takes at most \(Zone.maximumLength) letters, digits, '-', '_' and '.', the first and the last a "
-                    + "letter or digit, as the label topology.kubernetes.io/zone has them, not '\(zone.prefix(80))'."
+                "--zone: expected at most \(Zone.maximumLength) letters, digits, '-', '_' and '.', the first and the last "
+                    + "a letter or digit, as in the label topology.kubernetes.io/zone, got '\(zone.prefix(80))'."
             )
         }
         return name
     }
 
-    /// The credentials that clients and other nodes must know, or `nil` when there are none.
+    /// The credentials that clients and peers must send, or `nil` if there are none.
     ///
-    /// - Throws: a ``CredentialFolder/Failure`` when the folder is there, or was named, and is not as it should be.
+    /// - Throws: a ``CredentialFolder/Failure`` if the folder exists, or was named, and is faulty.
     func authentication(logger: Logger) throws -> BasicAuthentication? {
         let folder = CredentialFolder(basicAuthDir ?? CredentialFolder.standardPath)
         guard basicAuthDir != nil || folder.exists else { return nil }
         return try BasicAuthentication(folder: folder, logger: logger)
     }
 
-    /// The ranges of addresses that may ask for content, or `nil` for all.
+    /// The addresses of clients that may ask for content, or `nil` for all.
     func allowedRanges() throws -> [IPRange]? {
         let items = listItems(allowFrom)
         guard !items.isEmpty else { return nil }
         guard items.count <= 1000 else {
-            throw ValidationError("--allow-from takes at most 1000 ranges, there are \(items.count).")
+            throw ValidationError("--allow-from: expected at most 1000 ranges, got \(items.count).")
         }
         return try items.map { text in
             guard let range = IPRange(text) else {
                 throw ValidationError(
-                    "--allow-from takes ranges like 10.0.0.0/8 or fd00::/8 with no bit set behind the prefix, "
-                        + "not '\(text.prefix(64))'."
+                    "--allow-from: expected ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the prefix, "
+                        + "got '\(text.prefix(64))'."
                 )
             }
             return range
@@ -58,14 +58,16 @@ extension RegistryCommand {
         let patterns = registryFilters.flatMap(patternItems)
         guard patterns.count <= 100 else {
             throw ValidationError(
-                "--registry-filters takes at most 100 regular expressions, there are \(patterns.count)."
+                "--registry-filters: expected at most 100 regular expressions, got \(patterns.count)."
             )
         }
         let excluded = try patterns.map { text in
             do {
                 return try ReferencePattern(text)
             } catch {
-                throw ValidationError("--registry-filters: '\(text.prefix(256))' is no regular expression: \(error).")
+                throw ValidationError(
+                    "--registry-filters: expected a regular expression, got '\(text.prefix(256))': \(error)."
+                )
             }
         }
         return ContentFilter(registries: try registryNames(), excluded: excluded, sharesTags: resolveTags.isOn)

@@ -1,45 +1,81 @@
 import ArgumentParser
+import ContainerdStore
+import Kademlia
 import Monitoring
+import NodeConfiguration
 import OCI
 import Registry
+import Routing
 
 /// `spegel registry`: the node.
 struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registry",
-        abstract: "Run the node: serve what is held here, mirror what other nodes hold.",
-        usage: "spegel registry [OPTION …]   (--help-hidden lists the rarer options too)",
+        abstract: "Run the node: serve local content, mirror content of peers.",
+        usage: "spegel registry [OPTION …]   (--help-hidden lists rare options too)",
         discussion: "Example: spegel registry --static-bootstrap-peers /ip4/10.0.0.1/tcp/5001"
     )
 
-    static let settings =
-        CommonOptions.settings + [
-            "registry-addr", "router-addr", "metrics-addr", "data-dir", "zone", "store", "containerd-sock",
-            "containerd-namespace", "containerd-content-path", "containerd-registry-config-path",
-            "strict", "mirrored-registries", "registry-filters", "mirror-resolve-timeout", "mirror-resolve-retries",
-            "mirror-connect-timeout", "mirror-head-timeout", "mirror-stall-timeout", "verify", "resolve-tags",
-            "basic-auth-dir", "allow-from", "max-uploads", "max-uploads-per-peer",
-            "max-downloads", "max-downloads-per-peer", "upload-rate", "download-rate", "tcp-congestion-control",
-            "kademlia-prefix", "provider-ttl", "provider-refresh", "debug-web-enabled", "shutdown-grace",
-        ] + BootstrapOptions.settings
+    /// The configurations whose defaults the flags have.
+    private static let registry = RegistryConfiguration()
+    private static let kademlia = KademliaConfiguration()
+
+    static let settings: [Setting<Self>] = Setting.group(\.common) + own + Setting.group(\.bootstrap)
+
+    private static let own: [Setting<Self>] = [
+        Setting("registry-addr", \.registryAddr),
+        Setting("router-addr", \.routerAddr),
+        Setting("metrics-addr", \.metricsAddr),
+        Setting("data-dir", \.dataDir),
+        Setting("zone", optional: \.zone),
+        Setting("store", optional: \.store),
+        Setting("containerd-sock", \.containerdSock),
+        Setting("containerd-namespace", \.containerdNamespace),
+        Setting("containerd-content-path", \.containerdContentPath),
+        Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("strict", \.strict),
+        Setting("mirrored-registries", list: \.mirroredRegistries),
+        Setting("registry-filters", list: \.registryFilters),
+        Setting("mirror-resolve-timeout", \.mirrorResolveTimeout),
+        Setting("mirror-resolve-retries", \.mirrorResolveRetries),
+        Setting("mirror-connect-timeout", \.mirrorConnectTimeout),
+        Setting("mirror-head-timeout", \.mirrorHeadTimeout),
+        Setting("mirror-stall-timeout", \.mirrorStallTimeout),
+        Setting("verify", \.verify),
+        Setting("resolve-tags", \.resolveTags),
+        Setting("basic-auth-dir", optional: \.basicAuthDir),
+        Setting("allow-from", list: \.allowFrom),
+        Setting("max-uploads", \.maxUploads),
+        Setting("max-uploads-per-peer", \.maxUploadsPerPeer),
+        Setting("max-downloads", \.maxDownloads),
+        Setting("max-downloads-per-peer", \.maxDownloadsPerPeer),
+        Setting("upload-rate", optional: \.uploadRate),
+        Setting("download-rate", optional: \.downloadRate),
+        Setting("tcp-congestion-control", optional: \.tcpCongestionControl),
+        Setting("kademlia-prefix", \.kademliaPrefix),
+        Setting("provider-ttl", \.providerTtl),
+        Setting("provider-refresh", \.providerRefresh),
+        Setting("debug-web-enabled", \.debugWebEnabled),
+        Setting("shutdown-grace", \.shutdownGrace),
+    ]
 
     @OptionGroup(title: "Finding other nodes") var bootstrap: BootstrapOptions
 
-    @Option(help: ArgumentHelp("Where containerd and other nodes ask.", valueName: "addr"))
-    var registryAddr = ListenAddress(host: nil, port: 5000)
+    @Option(help: ArgumentHelp("Serves containerd and peers.", valueName: "addr"))
+    var registryAddr = ListenAddress.registry
 
-    @Option(help: ArgumentHelp("Where nodes reach the DHT (libp2p).", valueName: "addr"))
-    var routerAddr = ListenAddress(host: nil, port: 5001)
+    @Option(help: ArgumentHelp("Serves the DHT (libp2p).", valueName: "addr"))
+    var routerAddr = ListenAddress.router
 
     @Option(help: ArgumentHelp("Serves /metrics, health and /debug/.", valueName: "addr"))
-    var metricsAddr = ListenAddress(host: nil, port: 9090)
+    var metricsAddr = ListenAddress.metrics
 
     @Option(help: ArgumentHelp("Keeps the node's identity.", valueName: "dir"))
     var dataDir = "/var/lib/spegel"
 
     @Option(
         help: ArgumentHelp(
-            "The zone that this node is in; content comes from nodes of the same zone first.",
+            "Zone of this node, as in the label topology.kubernetes.io/zone. Peers of the same zone come first.",
             valueName: "name",
             visibility: .rare
         )
@@ -50,34 +86,34 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var store: String?
 
     @Option(help: ArgumentHelp("The socket.", valueName: "path"))
-    var containerdSock = "/run/containerd/containerd.sock"
+    var containerdSock = ContainerdStore.Defaults.socketPath
 
     @Option(
-        help: ArgumentHelp("The namespace of containerd that holds the images.", valueName: "name", visibility: .rare)
+        help: ArgumentHelp("containerd's namespace that holds the images.", valueName: "name", visibility: .rare)
     )
-    var containerdNamespace = "k8s.io"
+    var containerdNamespace = ContainerdStore.Defaults.namespace
 
     @Option(
         help: ArgumentHelp(
-            "The content folder of containerd; where it is absent, content is read through the socket.",
+            "containerd's content folder. If it is absent, Spegel reads content through the socket.",
             valueName: "dir",
             visibility: .rare
         )
     )
-    var containerdContentPath = "/var/lib/containerd/io.containerd.content.v1.content"
+    var containerdContentPath = ContainerdStore.Defaults.contentPath
 
     @Option(
         help: ArgumentHelp(
-            "The folder of containerd's registry configuration, to find out whether containerd looks there.",
+            "Folder of containerd's registry configuration; Spegel only checks that containerd uses it.",
             valueName: "dir",
             visibility: .rare
         )
     )
-    var containerdRegistryConfigPath = "/etc/containerd/certs.d"
+    var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
     @Option(
         help: ArgumentHelp(
-            "Whether a containerd that is not set up for sharing ends the node.",
+            "Exit if containerd is not set up for sharing.",
             valueName: "bool",
             visibility: .rare
         )
@@ -86,66 +122,69 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("The registries to mirror, as URLs; by default all.", valueName: "url")
+        help: ArgumentHelp("URLs to mirror; _default: all others; default: all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
 
     @Option(
         parsing: .upToNextOption,
-        help: ArgumentHelp("Images not to share, as REGISTRY/REPOSITORY[:TAG].", valueName: "regex")
+        help: ArgumentHelp("Do not share a matching REGISTRY/REPOSITORY[:TAG].", valueName: "regex")
     )
     var registryFilters: [String] = []
 
-    @Option(help: ArgumentHelp("How long to look for a first holder.", valueName: "time"))
-    var mirrorResolveTimeout = TimeSpan(.milliseconds(20), text: "20ms")
+    @Option(help: ArgumentHelp("Time to find a first provider.", valueName: "time"))
+    var mirrorResolveTimeout = TimeSpan(Self.registry.resolveTimeout)
 
     @Option(
         help: ArgumentHelp(
-            "How many of the nodes that hold something are asked however long it takes; others within 5 s.",
+            "Providers to ask without a time limit; further ones within 5 s.",
             valueName: "count",
             visibility: .rare
         )
     )
-    var mirrorResolveRetries = 3
+    var mirrorResolveRetries = Self.registry.resolveRetries
 
     @Option(
         help: ArgumentHelp(
-            "How long a connection to another node may take before the next one is asked.",
+            "Time to connect to a provider, before Spegel asks the next one.",
             valueName: "time",
             visibility: .rare
         )
     )
-    var mirrorConnectTimeout = TimeSpan(.milliseconds(200), text: "200ms")
+    var mirrorConnectTimeout = TimeSpan(Self.registry.connectTimeout)
 
     @Option(
-        help: ArgumentHelp("How long it may take until it answers.", valueName: "time", visibility: .rare)
+        help: ArgumentHelp("Time for a provider to answer.", valueName: "time", visibility: .rare)
     )
-    var mirrorHeadTimeout = TimeSpan(.seconds(2), text: "2s")
+    var mirrorHeadTimeout = TimeSpan(Self.registry.headTimeout)
 
     @Option(
         help: ArgumentHelp(
-            "How long it may send nothing in the middle of a blob.",
+            "Time for which a provider may send nothing in the middle of a blob.",
             valueName: "time",
             visibility: .rare
         )
     )
-    var mirrorStallTimeout = TimeSpan(.seconds(2), text: "2s")
+    var mirrorStallTimeout = TimeSpan(Self.registry.progressTimeout)
 
     @Option(
         help: ArgumentHelp(
-            "When large content from other nodes is hashed on its way: auto (when there is reason to) or always.",
+            """
+            When to hash relayed content above 8 MiB: always, or auto (if a client repeats a request, or a peer has sent \
+            wrong bytes). A range has no digest.
+            """,
             valueName: "when",
             visibility: .rare
         )
     )
-    var verify = RegistryConfiguration.Verification.auto
+    var verify = Self.registry.verification
 
     @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
-    var resolveTags = Switch(true)
+    var resolveTags = Switch(Self.registry.filter.sharesTags)
 
     @Option(
         help: ArgumentHelp(
-            "Files username and password, which clients must know; by default \(CredentialFolder.standardPath), if there.",
+            "Folder with username and password for clients; default: \(CredentialFolder.standardPath), if there.",
             valueName: "dir"
         )
     )
@@ -155,8 +194,8 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         parsing: .upToNextOption,
         help: ArgumentHelp(
             """
-            Ranges of addresses (10.0.0.0/8, fd00::/8) that may ask for content, beside this node and the nodes that \
-            it knows; all when none is given.
+            Address ranges of clients that may ask for content, such as 10.0.0.0/8 or fd00::/8. This node and known \
+            peers always may. Default: all.
             """,
             valueName: "range",
             visibility: .rare
@@ -166,39 +205,39 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "How many blobs are sent to other nodes at a time; others wait.",
+            "Blobs sent to peers at a time; others are queued.",
             valueName: "count",
             visibility: .rare
         )
     )
-    var maxUploads = 256
+    var maxUploads = Self.registry.maximumUploads
 
-    @Option(help: ArgumentHelp("How many of them to one node.", valueName: "count", visibility: .rare))
-    var maxUploadsPerPeer = 64
+    @Option(help: ArgumentHelp("Blobs sent to one peer at a time.", valueName: "count", visibility: .rare))
+    var maxUploadsPerPeer = Self.registry.maximumUploadsPerPeer
 
     @Option(
         help: ArgumentHelp(
-            "How many blobs are fetched from other nodes at a time; others wait.",
+            "Blobs fetched from peers at a time; others are queued.",
             valueName: "count",
             visibility: .rare
         )
     )
-    var maxDownloads = 256
+    var maxDownloads = Self.registry.maximumDownloads
 
-    @Option(help: ArgumentHelp("How many of them from one node.", valueName: "count", visibility: .rare))
-    var maxDownloadsPerPeer = 64
+    @Option(help: ArgumentHelp("Blobs fetched from one peer at a time.", valueName: "count", visibility: .rare))
+    var maxDownloadsPerPeer = Self.registry.maximumDownloadsPerPeer
 
-    @Option(help: ArgumentHelp("At most sent to nodes a second: 100MB, 1Gbit; 0: any.", valueName: "rate"))
+    @Option(help: ArgumentHelp("Rate limit to peers: 100MB, 1Gbit; 0: none.", valueName: "rate"))
     var uploadRate: ByteRate?
 
-    @Option(help: ArgumentHelp("At most fetched from nodes a second.", valueName: "rate"))
+    @Option(help: ArgumentHelp("Rate limit from peers.", valueName: "rate"))
     var downloadRate: ByteRate?
 
     @Option(
         help: ArgumentHelp(
             """
-            How TCP finds out how fast it may send content: reno, cubic or what the kernel has. By default the system's, \
-            but for bbr, which only nodes get that are 1 ms and more away.
+            TCP congestion control for content: reno, cubic, bbr or another of the kernel's. Default: the system's, but \
+            bbr only to peers that are 1 ms or more away.
             """,
             valueName: "name",
             visibility: .rare
@@ -206,62 +245,68 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     )
     var tcpCongestionControl: String?
 
-    @Option(help: ArgumentHelp("The prefix of the DHT's protocol name.", valueName: "prefix", visibility: .rare))
+    @Option(help: ArgumentHelp("Prefix of the DHT's protocol names.", valueName: "prefix", visibility: .rare))
     var kademliaPrefix = "/spegel"
 
     @Option(
         help: ArgumentHelp(
-            "How long it holds that a node has a key, unless the node says so again.",
+            "How long provider records are valid without renewal; those of Spegel v0.7 at least 19 minutes.",
             valueName: "time",
             visibility: .rare
         )
     )
-    var providerTtl = TimeSpan(.seconds(600), text: "10m")
-
-    @Option(help: ArgumentHelp("How often this node says which keys it has.", valueName: "time", visibility: .rare))
-    var providerRefresh = TimeSpan(.seconds(540), text: "9m")
+    var providerTtl = TimeSpan(Self.kademlia.providerStore.timeToLive)
 
     @Option(
-        help: ArgumentHelp("Whether /debug/ is served on the metrics address.", valueName: "bool", visibility: .rare)
+        help: ArgumentHelp(
+            "How often this node renews its provider records; less than --provider-ttl.",
+            valueName: "time",
+            visibility: .rare
+        )
+    )
+    var providerRefresh = TimeSpan(Self.kademlia.reprovideInterval)
+
+    @Option(
+        help: ArgumentHelp("Serve /debug/ on the metrics address.", valueName: "bool", visibility: .rare)
     )
     var debugWebEnabled = Switch(true)
 
-    @Option(help: ArgumentHelp("How long transfers may go on after SIGTERM.", valueName: "time", visibility: .rare))
-    var shutdownGrace = TimeSpan(.seconds(25), text: "25s")
+    @Option(help: ArgumentHelp("How long transfers may continue after SIGTERM.", valueName: "time", visibility: .rare))
+    var shutdownGrace = TimeSpan(Self.registry.shutdownGrace)
 
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
         guard (1...100).contains(mirrorResolveRetries) else {
-            throw ValidationError("--mirror-resolve-retries must be between 1 and 100, it is \(mirrorResolveRetries).")
+            throw ValidationError("--mirror-resolve-retries: expected 1 to 100, got \(mirrorResolveRetries).")
         }
         guard mirrorResolveTimeout.duration > .zero else {
-            throw ValidationError("--mirror-resolve-timeout must be more than 0, it is '\(mirrorResolveTimeout)'.")
+            throw ValidationError("--mirror-resolve-timeout: expected more than 0, got '\(mirrorResolveTimeout)'.")
         }
         let timeouts = [
             ("--mirror-connect-timeout", mirrorConnectTimeout), ("--mirror-head-timeout", mirrorHeadTimeout),
             ("--mirror-stall-timeout", mirrorStallTimeout),
         ]
         for (name, time) in timeouts where !(Duration.milliseconds(1)...Duration.seconds(60)).contains(time.duration) {
-            throw ValidationError("\(name) must be between 1ms and 60s, it is '\(time)'.")
+            throw ValidationError("\(name): expected 1ms to 60s, got '\(time)'.")
         }
         guard kademliaPrefix.hasPrefix("/"), !kademliaPrefix.hasSuffix("/"), kademliaPrefix.utf8.count <= 128 else {
-            throw ValidationError("--kademlia-prefix must look like /spegel, it is '\(kademliaPrefix)'.")
+            throw ValidationError("--kademlia-prefix: expected a prefix such as /spegel, got '\(kademliaPrefix)'.")
         }
         guard (Duration.seconds(1)...Duration.seconds(86_400)).contains(providerTtl.duration) else {
-            throw ValidationError("--provider-ttl must be between 1s and 24h, it is '\(providerTtl)'.")
+            throw ValidationError("--provider-ttl: expected 1s to 24h, got '\(providerTtl)'.")
         }
         guard providerRefresh.duration >= .milliseconds(100), providerRefresh.duration < providerTtl.duration else {
             throw ValidationError(
-                "--provider-refresh must be at least 100ms and less than --provider-ttl (\(providerTtl)), it is "
+                "--provider-refresh: expected at least 100ms and less than --provider-ttl (\(providerTtl)), got "
                     + "'\(providerRefresh)'."
             )
         }
         if let name = tcpCongestionControl {
-            // As long as the kernel's names may be.
+            // The maximum length of the kernel's names.
             guard (1...15).contains(name.utf8.count), name.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
                 throw ValidationError(
-                    "--tcp-congestion-control must be a name such as reno or cubic, it is '\(name)'."
+                    "--tcp-congestion-control: expected a name such as reno or cubic, got '\(name)'."
                 )
             }
         }
@@ -273,7 +318,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             ("--max-downloads", maxDownloads), ("--max-downloads-per-peer", maxDownloadsPerPeer),
         ]
         for (name, count) in limits where !(1...100_000).contains(count) {
-            throw ValidationError("\(name) must be between 1 and 100000, it is \(count).")
+            throw ValidationError("\(name): expected 1 to 100000, got \(count).")
         }
         _ = try bootstrap.places()
     }

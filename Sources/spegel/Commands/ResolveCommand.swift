@@ -1,25 +1,25 @@
 import ArgumentParser
 
-/// `spegel resolve`: who holds an image.
+/// `spegel resolve`: shows the providers of an image.
 struct ResolveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resolve",
-        abstract: "Ask a running node who holds an image and each of its layers.",
+        abstract: "Show the providers of an image and of each layer.",
         usage: "spegel resolve IMAGE [--address URL] [--output FORMAT]",
         discussion: """
-            It ends with exit code 1 when a part of the image is held by nobody. A digest alone may be asked for too.
+            It asks a running node. Exit code 1 if a part of the image has no provider.
 
             Example: spegel resolve docker.io/library/alpine:3
             """
     )
 
-    @Argument(help: ArgumentHelp("The image, or a digest.", valueName: "image"))
+    @Argument(help: ArgumentHelp("Image, or a digest.", valueName: "image"))
     var image: String
 
     @Option(help: ArgumentHelp("The node's --metrics-addr.", valueName: "url"))
-    var address = NodeAddress("http://127.0.0.1:9090")
+    var address = NodeAddress.local(ListenAddress.metrics)
 
-    @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
+    @Option(help: ArgumentHelp("Format of the output.", valueName: "format"))
     var output = OutputFormat.text
 
     func run() async throws {

@@ -1,23 +1,23 @@
 import ArgumentParser
 import DebugAPI
 
-/// `spegel status`: what a running node knows of itself.
+/// `spegel status`: shows the state of a running node.
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show a running node: peers, images, transfers, and what was saved.",
+        abstract: "Show a running node: peers, images, transfers, traffic saved.",
         usage: "spegel status [--address URL] [--output FORMAT]",
         discussion: """
-            It ends with exit code 1 when the node is not ready. It shows what the page at /debug/web/ does.
+            Exit code 1 if the node is not ready. The page at /debug/web/ shows the same.
 
             Example: spegel status --address http://10.0.0.1:9090
             """
     )
 
     @Option(help: ArgumentHelp("The node's --metrics-addr.", valueName: "url"))
-    var address = NodeAddress("http://127.0.0.1:9090")
+    var address = NodeAddress.local(ListenAddress.metrics)
 
-    @Option(help: ArgumentHelp("For a person or a program.", valueName: "format"))
+    @Option(help: ArgumentHelp("Format of the output.", valueName: "format"))
     var output = OutputFormat.text
 
     func run() async throws {

@@ -4,11 +4,11 @@ import Multiformats
 import NIOCore
 import Routing
 
-/// Asks all addresses of a name whether their cleanup is done, until all say so several times in a row.
+/// A probe of all addresses of a name, repeated until the cleanup is done on all of them several times in a row.
 struct CleanupProbe {
-    /// How long one address may take to answer.
+    /// The time for one address to answer.
     static let answerTimeout = Duration.seconds(1)
-    /// How many addresses are asked at a time.
+    /// The number of addresses probed at a time.
     static let parallelism = 16
 
     let host: String
@@ -19,26 +19,26 @@ struct CleanupProbe {
     let group: any EventLoopGroup
     let logger: Logger
 
-    /// Not all nodes have said in time that they are done.
+    /// The time has passed before all nodes were done.
     struct NotDone: Error, CustomStringConvertible {
         let timeout: Duration
         let reason: String
 
-        var description: String { "the cleanup was not done on all nodes within \(timeout): \(reason)" }
+        var description: String { "cleanup not done on all nodes within \(timeout): \(reason)" }
     }
 
-    /// Why a round of probes did not succeed.
+    /// The failures of a round of probes.
     struct Missing: Error, CustomStringConvertible {
         let failures: [(address: IPAddress, reason: String)]
         let count: Int
 
         var description: String {
             let first = failures.prefix(3).map { "\($0.address): \($0.reason)" }.joined(separator: "; ")
-            return "\(failures.count) of \(count) nodes do not say that they are done (\(first))"
+            return "\(failures.count) of \(count) nodes are not done (\(first))"
         }
     }
 
-    /// Returns when all are done.
+    /// Returns when all nodes are done.
     ///
     /// - Throws: ``NotDone``, or `CancellationError`.
     func run() async throws {
@@ -49,7 +49,7 @@ struct CleanupProbe {
                 let count = try await probeAll()
                 successes += 1
                 logger.info(
-                    "all nodes are done",
+                    "cleanup done on all nodes",
                     metadata: ["nodes": "\(count)", "probe": "\(successes)/\(threshold)"]
                 )
                 if successes >= threshold { return }
@@ -64,10 +64,10 @@ struct CleanupProbe {
         }
     }
 
-    /// Asks each address that the name has now.
+    /// Probes each address that the name has now.
     ///
-    /// - Returns: how many there are.
-    /// - Throws: ``Missing``, or why the name cannot be resolved.
+    /// - Returns: the number of addresses.
+    /// - Throws: ``Missing``, or the error of the name's resolution.
     private func probeAll() async throws -> Int {
         let addresses = try await DNSResolver.addresses(of: host)
         let failures = await withTaskGroup(of: (address: IPAddress, reason: String)?.self) { group in
@@ -90,7 +90,7 @@ struct CleanupProbe {
         return addresses.count
     }
 
-    /// Why an address does not say that it is done; `nil` if it does.
+    /// Why the cleanup is not done at an address; `nil` if it is.
     private func probe(_ address: IPAddress) async -> String? {
         let client = HTTPClient(
             url: HTTPURL(isSecure: false, host: address.text, port: port),

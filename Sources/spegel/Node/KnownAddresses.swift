@@ -5,8 +5,8 @@ import NIOPosix
 import Routing
 import Synchronization
 
-/// The addresses of this machine and of the nodes that the router knows, for whoever restricts the clients of the
-/// registry. They are gathered at most once in two seconds, and only when asked for.
+/// The addresses of this machine and of the peers that the router knows, which the registry always admits. They are
+/// gathered on demand, at most once in two seconds.
 final class KnownAddresses: Sendable {
     private static let lifetime = Duration.seconds(2)
 
@@ -35,7 +35,7 @@ final class KnownAddresses: Sendable {
         for device in (try? System.enumerateDevices()) ?? [] {
             if let text = device.address?.ipAddress, let ip = try? IPAddress(text) { addresses.insert(ip.unmapped) }
         }
-        // Where a connected peer really is, and where those of the routing table have answered.
+        // Remote addresses of connected peers, and addresses where peers of the routing table have answered.
         let peers = host.connectedPeers.flatMap { host.remoteAddresses(of: $0) }.compactMap(\.ipAddress)
         addresses.formUnion(peers.map(\.unmapped))
         for address in router.peers.flatMap(\.addresses) {

@@ -1,12 +1,11 @@
 import CNameService
 
-/// How this program looks up host names.
+/// The sources of host names.
 enum NameService {
-    /// Has host names looked up in `/etc/hosts` and by DNS alone, whatever `/etc/nsswitch.conf` says.
+    /// Restricts lookups of host names to `/etc/hosts` and DNS, whatever `/etc/nsswitch.conf` says.
     ///
-    /// The release program has glibc in it. The other services of that file are libraries which it would load from the
-    /// machine, made for the glibc of that machine and not for this one. A local resolver such as systemd-resolved is
-    /// still asked: `/etc/resolv.conf` names it.
+    /// The release binary contains glibc. The other services of that file are libraries of the machine, built for the
+    /// machine's own glibc. A local resolver such as systemd-resolved still works: `/etc/resolv.conf` names it.
     static func useHostsFileAndDNS() {
         _ = __nss_configure_lookup("hosts", "files dns")
     }

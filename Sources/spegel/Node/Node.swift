@@ -14,13 +14,13 @@ import Routing
 import ServiceLifecycle
 import Synchronization
 
-/// A node, put together from its parts: the store, the router, the registry, the state tracker, and what tells of them.
+/// A node with its parts: the store, the router, the registry, the state tracker and monitoring.
 ///
-/// As a service it runs until it shuts down gracefully, or a part cannot go on.
+/// As a service it runs until it shuts down gracefully, or a part fails.
 struct Node: Service {
-    /// How long a shutdown may take beyond the time of grace for transfers.
+    /// The time for a shutdown beyond the grace period of transfers.
     private static let shutdownMargin = Duration.seconds(4)
-    /// How long the tracker may take over one change of the store, or over reading all of it.
+    /// The time for the tracker to process one change of the store, or to read all of it.
     private static let trackerDeadline = Duration.seconds(300)
 
     private let options: RegistryCommand
@@ -54,38 +54,29 @@ struct Node: Service {
         let liveness = LivenessMonitor(group: group)
         let drain = Drain()
 
-        let zone = try options.ownZone()
+        var configuration = try options.registryConfiguration()
         let zones = PeerZones()
-        var hostConfiguration = HostConfiguration(
-            listenAddresses: try options.routerAddr.multiaddrs,
-            agentVersion: "spegel-swift/\(Version.text)"
-        )
-        if let zone { hostConfiguration.announcements = [zone.protocolName] }
         let host = Host(
-            configuration: hostConfiguration,
+            configuration: try options.hostConfiguration(),
             keyPair: keyPair,
             group: group,
             logger: logger
         )
         let bootstrap = try NodeBootstrap(options, host: host, group: group, logger: logger)
-        var kademlia = KademliaConfiguration()
-        kademlia.providerStore.timeToLive = options.providerTtl.duration
-        kademlia.reprovideInterval = options.providerRefresh.duration
         let router = DHTRouter(
             host: host,
             protocolPrefix: options.kademliaPrefix,
             registryPort: options.registryAddr.port,
             source: bootstrap.source,
             zones: zones,
-            kademlia: kademlia,
+            kademlia: options.kademliaConfiguration,
             logger: logger
         )
-        let filter = try options.contentFilter()
         let tracker = StateTracker(
             store: store.content,
             index: index,
             router: router,
-            filter: filter,
+            filter: configuration.filter,
             logger: logger
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
@@ -93,36 +84,16 @@ struct Node: Service {
             drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness])
         }
 
-        var configuration = RegistryConfiguration(
-            host: options.registryAddr.host ?? "",
-            port: Int(options.registryAddr.port)
-        )
-        configuration.resolveTimeout = options.mirrorResolveTimeout.duration
-        configuration.resolveRetries = options.mirrorResolveRetries
-        configuration.connectTimeout = options.mirrorConnectTimeout.duration
-        configuration.headTimeout = options.mirrorHeadTimeout.duration
-        configuration.progressTimeout = options.mirrorStallTimeout.duration
-        configuration.filter = filter
         configuration.authentication = authentication
         if let ranges = try options.allowedRanges() {
             let known = KnownAddresses(host: host, router: router)
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
-        configuration.verification = options.verify
-        configuration.shutdownGrace = options.shutdownGrace.duration
-        configuration.maximumUploads = options.maxUploads
-        configuration.maximumUploadsPerPeer = options.maxUploadsPerPeer
-        configuration.maximumDownloads = options.maxDownloads
-        configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
-        configuration.uploadRate = options.uploadRate?.bytesPerSecond
-        configuration.downloadRate = options.downloadRate?.bytesPerSecond
-        configuration.congestionControl = options.tcpCongestionControl
-        configuration.zone = zone
         configuration.peerZones = zones
         configuration.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
-        let labels = RegistryLabels(configured: filter.registries)
+        let labels = RegistryLabels(configured: configuration.filter.registries)
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,
@@ -150,7 +121,7 @@ struct Node: Service {
             liveness: liveness,
             readiness: readiness,
             registryAddress: "\(options.registryAddr)",
-            zone: zone,
+            zone: configuration.zone,
             zones: zones,
             group: group,
             roundTrips: RoundTrips(host: host)
@@ -169,8 +140,8 @@ struct Node: Service {
         )
 
         try await host.start()
-        // The first is started first and stopped last: at the end nothing is advertised any more before the registry
-        // stops to listen, and what tells of the node is there for as long as there is something to tell.
+        // The first starts first and stops last: the node withdraws its records before the registry stops to listen, and
+        // monitoring works until the end.
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
@@ -186,14 +157,14 @@ struct Node: Service {
         ) {
             services.append(manager)
         }
-        // A Lease is let go before the transfers under way are waited for.
+        // The node releases a Lease before it waits for transfers in flight.
         services += bootstrap.services
-        // What the group says of itself below warning is of no use to an admin.
+        // An admin does not need the group's own messages below warning.
         var quiet = logger
         quiet.logLevel = max(.warning, logger.logLevel)
         var groupConfiguration = ServiceGroupConfiguration(services: services, logger: quiet)
         groupConfiguration.maximumGracefulShutdownDuration = options.shutdownGrace.duration + Self.shutdownMargin
-        // Longer than a call to containerd may take, which may not notice that it is cancelled.
+        // Longer than the deadline of a call to containerd, which may not notice its cancellation.
         groupConfiguration.maximumCancellationDuration = .seconds(15)
         logger.info(
             "starting",
@@ -213,7 +184,7 @@ struct Node: Service {
     }
 }
 
-/// Whether the node has been asked to end.
+/// The state of shutdown: whether it has begun.
 private final class Drain: Sendable {
     private let flag = Atomic(false)
 
@@ -222,7 +193,7 @@ private final class Drain: Sendable {
     func begin() { flag.store(true, ordering: .relaxed) }
 }
 
-/// Keeps the libp2p host for as long as the node runs.
+/// Keeps the libp2p host while the node runs.
 private struct HostService: Service {
     let host: Host
 
@@ -232,9 +203,9 @@ private struct HostService: Service {
     }
 }
 
-/// Gives back what the start needed once the node is ready, and from then on what bursts have left behind.
+/// Returns the memory that the start needed once the node is ready, and then what bursts leave behind.
 private struct MemoryService: Service {
-    /// It takes about a millisecond each time.
+    /// A run takes about a millisecond.
     private static let trimInterval = Duration.seconds(30)
 
     let readiness: @Sendable () -> Readiness
@@ -245,7 +216,7 @@ private struct MemoryService: Service {
             try await Task.sleep(for: .seconds(2))
             SpareMemory.releaseCode()
             SpareMemory.trimHeap()
-            // By now the node has met its peers.
+            // Now the node knows its peers.
             try await Task.sleep(for: .seconds(4))
             while true {
                 SpareMemory.releaseCode()
@@ -257,7 +228,7 @@ private struct MemoryService: Service {
 }
 
 extension Readiness {
-    /// Ready when all parts are; the first that is not says why.
+    /// Ready if all parts are, else the reason of the first that is not.
     fileprivate static func all(_ parts: [Readiness]) -> Readiness {
         var states: [String] = []
         for part in parts {
@@ -265,23 +236,5 @@ extension Readiness {
             states.append(state)
         }
         return .ready(states.joined(separator: ", "))
-    }
-}
-
-extension ListenAddress {
-    /// The address for the router: all IPv4 and IPv6 addresses of the machine when no host is given.
-    fileprivate var multiaddrs: [Multiaddr] {
-        get throws {
-            let hosts = host.map { [$0] } ?? (NodeStore.hasIPv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"])
-            return try hosts.map { Multiaddr(ip: try IPAddress($0), tcpPort: port) }
-        }
-    }
-}
-
-extension RegistryCommand {
-    fileprivate var monitoringConfiguration: HTTPServer.Configuration {
-        var configuration = HTTPServer.Configuration(host: metricsAddr.host, port: Int(metricsAddr.port))
-        configuration.setting = "--metrics-addr"
-        return configuration
     }
 }

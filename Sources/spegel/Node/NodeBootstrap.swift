@@ -6,18 +6,18 @@ import NIOCore
 import Routing
 import ServiceLifecycle
 
-/// How the node finds its first peers, put together from the options.
+/// The sources of first peers that the options name.
 struct NodeBootstrap {
-    /// Where to look, or `nil` for a node that waits for others.
+    /// The source, or `nil` for a node that waits for peers.
     let source: (any BootstrapSource)?
-    /// What must run for it, after the host has started.
+    /// The services that it needs, after the host has started.
     let services: [any Service]
-    /// The election that this node takes part in, if it does.
+    /// The election that this node takes part in, if any.
     let elector: LeaderElector?
 
-    /// Makes sources and services of all places that the options name.
+    /// Makes the sources and services that the options name.
     ///
-    /// - Throws: What is wrong with a file that they name.
+    /// - Throws: the fault of a file that they name.
     init(_ options: RegistryCommand, host: Host, group: any EventLoopGroup, logger: Logger) throws {
         var sources: [any BootstrapSource] = []
         var services: [any Service] = []
@@ -74,7 +74,7 @@ struct NodeBootstrap {
         guard let name = LeaseName(namespace: namespace, name: setting.name) else {
             throw UnusableNamespace(namespace: namespace)
         }
-        // An address of this machine alone is of use only where the admin named it.
+        // A loopback address is useful only if the admin named it.
         let acceptsLoopback = options.routerAddr.host != nil
         return LeaderElector(
             access: access,
@@ -90,11 +90,11 @@ struct NodeBootstrap {
     }
 }
 
-/// A namespace that a file names and that cannot be one.
+/// A file names an invalid namespace.
 private struct UnusableNamespace: Error, CustomStringConvertible {
     let namespace: String
 
     var description: String {
-        "'\(namespace)' is no name of a namespace; give one by --leader-election-namespace"
+        "expected a namespace, got '\(namespace)'; set --leader-election-namespace"
     }
 }

@@ -10,7 +10,7 @@ import OCI
 import Registry
 import Routing
 
-/// What there is to tell of a node: its metrics, its health, and, for whoever looks for a fault, its state.
+/// The report of a node: its metrics, its health, and its state for debugging.
 struct NodeReport: Sendable {
     let peerID: PeerID
     let storeName: String
@@ -20,16 +20,16 @@ struct NodeReport: Sendable {
     let tracker: StateTracker
     let index: ContentIndex
     let registry: RegistryServer
-    /// What the registry demands of its clients, if it does.
+    /// The credentials that the registry requires, if any.
     let authentication: BasicAuthentication?
     let labels: RegistryLabels
-    /// The election that the node takes part in, if it does.
+    /// The election that the node takes part in, if any.
     let elector: LeaderElector?
     let liveness: LivenessMonitor
     let readiness: @Sendable () -> Readiness
-    /// Where the registry listens, as it was configured.
+    /// The registry's address, as configured.
     let registryAddress: String
-    /// The zone that the node is in, and those of others.
+    /// The zone of the node, and those of peers.
     let zone: Zone?
     let zones: PeerZones
     let group: any EventLoopGroup
@@ -39,11 +39,11 @@ struct NodeReport: Sendable {
     /// The health checks among ``routes(metrics:pages:debug:)``.
     static let healthPaths: Set<String> = ["/livez", "/readyz"]
 
-    /// What is served on the metrics address.
+    /// The routes of the metrics address.
     ///
     /// - Parameters:
-    ///   - pages: what is for people.
-    ///   - debug: whether `/debug/` is among it.
+    ///   - pages: the pages for people.
+    ///   - debug: whether to include `/debug/`.
     func routes(metrics: MetricRegistry, pages: DebugPages, debug: Bool) -> [String: HTTPServer.Handler] {
         let health: [String: HTTPServer.Handler] = [
             "/metrics": { _ in .metrics(metrics.text) },
@@ -67,7 +67,7 @@ struct NodeReport: Sendable {
 // MARK: - Metrics
 
 extension NodeReport {
-    /// Tells the numbers that somebody knows anyway.
+    /// Adds the numbers that the parts count themselves.
     func collect(into metrics: inout CollectedMetrics) {
         ProcessMetrics.collect(into: &metrics)
         let snapshot = registry.metrics
@@ -150,7 +150,7 @@ extension NodeReport {
         metrics.set("spegel_store_connected", to: snapshot.store == .followed ? 1 : 0)
         metrics.set("spegel_store_outages_total", to: snapshot.outages)
         metrics.set("spegel_advertised_keys", to: snapshot.keys)
-        // A registry whose images are held is known by its name from now on.
+        // From now on the registries of held images are label values.
         labels.learn(snapshot.registries.keys.filter { $0.contains(".") || $0.contains(":") }.sorted())
         for (name, advertised) in snapshot.registries {
             let registry = [("registry", labels.label(name))]

@@ -5,15 +5,15 @@ import Logging
 import NIOPosix
 import ServiceLifecycle
 
-/// The content that a node shares, with what must run for it.
+/// The content that a node shares, with the services that it needs.
 struct NodeStore {
     let content: any ContentStore
     let name: String
-    /// The containerd, where the content is one's.
+    /// The containerd that holds the content, if one does.
     let containerd: ContainerdStore?
     let services: [any Service]
 
-    /// Whether the machine has IPv6 at all.
+    /// Whether the machine has IPv6.
     static var hasIPv6: Bool { access("/proc/net/if_inet6", R_OK) == 0 }
 
     /// Opens the store that the options name: an image layout, else containerd.
@@ -35,7 +35,7 @@ struct NodeStore {
             )
         }
         if let fault = ContainerdStore.socketFault(path: options.containerdSock) { throw fault }
-        // The folder need not be there yet: containerd makes it, and may come later.
+        // The folder may not exist yet: containerd creates it, and may start later.
         let folder = options.containerdContentPath
         let store = try ContainerdStore(
             socketPath: options.containerdSock,
@@ -57,7 +57,7 @@ struct NodeStore {
     }
 }
 
-/// Keeps the connection to containerd for as long as the node runs.
+/// Keeps the connection to containerd while the node runs.
 private struct ContainerdService: Service {
     let store: ContainerdStore
 

@@ -1,18 +1,17 @@
 import Routing
 
-/// What is to be said to the service manager: that the node has started, in which state it is, that it still moves, and
-/// that it ends. See `sd_notify(3)`.
+/// The messages for the service manager: start, state, watchdog, end. See `sd_notify(3)`.
 ///
-/// A value without a clock: it is asked for the next message every now and then.
+/// A value without a clock: the caller asks for the next message at intervals.
 struct ServiceManagerReport {
     private var hasStarted = false
     private var isStopping = false
     private var status: String?
 
-    /// What the state calls for now; `nil` when the service manager knows it all.
+    /// The message for the current state; `nil` if the service manager knows it already.
     ///
-    /// - Parameter stalls: the parts that are stuck. While there is one, the watchdog is not told that all is well, so
-    ///   that it restarts the node in the end.
+    /// - Parameter stalls: the stuck parts. While there is one, the watchdog gets no message, so that it restarts the
+    ///   node in the end.
     mutating func message(readiness: Readiness, stalls: [String], tellsWatchdog: Bool) -> String? {
         var lines: [String] = []
         if !hasStarted {
@@ -25,7 +24,7 @@ struct ServiceManagerReport {
             case .ready(let state): "ready: \(state)"
             case .notReady(let reason): "not ready: \(reason)"
             }
-        // A line break would end the field.
+        // A line break ends the field.
         let line = String(text.map { $0.isNewline ? " " : $0 })
         if line != status {
             status = line
@@ -35,7 +34,7 @@ struct ServiceManagerReport {
         return lines.isEmpty ? nil : lines.joined(separator: "\n")
     }
 
-    /// That the node ends; `nil` when it was said before.
+    /// The message that the node ends; `nil` the second time.
     mutating func stoppingMessage() -> String? {
         guard !isStopping else { return nil }
         isStopping = true

@@ -2,9 +2,9 @@ import Monitoring
 import Routing
 import ServiceLifecycle
 
-/// Tells systemd how the node does, where systemd has started it and wants to know.
+/// Reports the node's state to systemd, if systemd has started it and asked for that.
 struct ServiceManagerService: Service {
-    /// How often it is looked whether there is something to tell.
+    /// The longest time between two messages.
     private static let interval = Duration.seconds(2)
 
     private let socket: NotifySocket
@@ -13,9 +13,9 @@ struct ServiceManagerService: Service {
     private let readiness: @Sendable () -> Readiness
     private let stalls: @Sendable () -> [String]
 
-    /// Takes what the environment says, `NOTIFY_SOCKET` and `WATCHDOG_USEC`; `nil` where nobody wants to know.
+    /// Reads `NOTIFY_SOCKET` and `WATCHDOG_USEC` from the environment; `nil` without a socket.
     ///
-    /// - Parameter processID: this process; a watchdog that is meant for another one is not told.
+    /// - Parameter processID: this process; a watchdog for another process gets no message.
     init?(
         environment: [String: String],
         processID: Int32,
@@ -29,7 +29,7 @@ struct ServiceManagerService: Service {
         let isMeant = environment["WATCHDOG_PID"].map { $0 == "\(processID)" } ?? true
         if isMeant, let limit = environment["WATCHDOG_USEC"].flatMap({ Int64($0) }), limit > 0 {
             tellsWatchdog = true
-            // A third of the limit: one message may come late, or be lost.
+            // A third of the limit: one message may be late, or lost.
             interval = min(Self.interval, max(.microseconds(limit) / 3, .milliseconds(100)))
         } else {
             tellsWatchdog = false

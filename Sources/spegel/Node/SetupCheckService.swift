@@ -4,14 +4,14 @@ import NodeConfiguration
 import Routing
 import ServiceLifecycle
 
-/// Looks, once containerd answers, whether it is set up so that its images can be shared, and says so if not.
+/// Checks containerd's setup once it answers, and logs what prevents sharing.
 struct SetupCheckService: Service {
     let store: ContainerdStore
     let tracker: StateTracker
     let options: RegistryCommand
     let logger: Logger
 
-    /// containerd keeps images from being shared.
+    /// containerd's setup prevents sharing.
     struct NotSetUp: Error, CustomStringConvertible {
         let advice: String
 
@@ -27,25 +27,25 @@ struct SetupCheckService: Service {
         try? await gracefulShutdown()
     }
 
-    /// What there is to tell; `nil` as well when the task is cancelled before.
+    /// The advice; `nil` also if the task is cancelled before.
     private func adviceUnlessCancelled() async -> String? {
         let (answers, continuation) = AsyncStream.makeStream(of: String?.self, bufferingPolicy: .bufferingNewest(1))
-        // A call to containerd whose connection ends at the moment that it is made does not notice that it is cancelled.
-        // It is left to its own deadline then, so that the node need not wait for it.
+        // A call to containerd does not notice its cancellation if its connection ends at that moment. The node leaves it
+        // to its own deadline instead of waiting.
         let task = Task { continuation.yield(await firstAdvice()) }
         defer { task.cancel() }
         return await answers.first { _ in true } ?? nil
     }
 
-    /// Waits until containerd answers; `nil` when nothing is wrong with it, or the node ends before.
+    /// Waits until containerd answers; `nil` if its setup is good, or the node ends before.
     private func firstAdvice() async -> String? {
         var delay = Duration.milliseconds(250)
         while !Task.isCancelled {
             do {
                 return try await advice()
             } catch {
-                // The state tracker waits for containerd and tells of it.
-                logger.debug("containerd does not answer yet", metadata: ["reason": "\(error)"])
+                // The state tracker waits for containerd, and logs that.
+                logger.debug("containerd not answering yet", metadata: ["reason": "\(error)"])
             }
             try? await Task.sleep(for: delay)
             delay = min(delay * 2, .seconds(10))
@@ -59,11 +59,11 @@ struct SetupCheckService: Service {
         if setup.hasCRI {
             lookUp(&setup)
         } else {
-            logger.debug("containerd's CRI plugin does not run; its settings are not checked")
+            logger.debug("containerd's CRI plugin not running; settings not checked")
         }
         var imagesWithoutLayers = 0
         if setup.hasCRI, setup.discardsUnpackedLayers == nil {
-            // What the first reading of the store found says it.
+            // The first reading of the store shows it.
             while tracker.snapshot.lastComparison == nil { try await Task.sleep(for: .milliseconds(200)) }
             imagesWithoutLayers = tracker.snapshot.imagesWithoutLayers
         }
@@ -75,7 +75,7 @@ struct SetupCheckService: Service {
         ).advice
     }
 
-    /// Adds what containerd did not tell and its configuration file says, where that is within reach.
+    /// Adds what only containerd's configuration file says, if it can be read.
     private func lookUp(_ setup: inout ContainerdSetup) {
         guard setup.registryConfigPath == nil || setup.discardsUnpackedLayers == nil,
             let place = SetupLookup.place(setup, socket: options.containerdSock),

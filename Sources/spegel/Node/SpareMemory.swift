@@ -1,24 +1,24 @@
 import CMalloc
 import Glibc
 
-/// Gives memory back that the program has no more use for.
+/// Returns unused memory to the system.
 enum SpareMemory {
-    /// Has all threads share two heaps. With one for each thread, as glibc has it, each keeps free pages of its own. To
-    /// be called before there are threads.
+    /// Makes all threads share two heaps: glibc's heaps per thread each keep free pages. Call it before the first thread
+    /// starts.
     static func limitHeaps() {
         mallopt(M_ARENA_MAX, 2)
     }
 
-    /// Gives the free pages of the heap back to the system. What came in a burst, such as the records of a node that
-    /// joins, leaves holes that the allocator would keep.
+    /// Returns the free pages of the heap to the system. A burst, such as the records of a new node, leaves holes that
+    /// the allocator would keep.
     static func trimHeap() {
         malloc_trim(0)
     }
 
     /// Drops the pages of the code and constants of the program and its libraries from the resident set.
     ///
-    /// The start runs through far more code than a node at rest, and the kernel maps 64 KiB around each page that is
-    /// touched. What was never written to is mapped again from the page cache when it is needed again.
+    /// The start runs through far more code than a node at rest, and the kernel maps 64 KiB around each touched page. A
+    /// page that was never written to comes back from the page cache on its next use.
     static func releaseCode() {
         guard let file = fopen("/proc/self/smaps", "re") else { return }
         defer { fclose(file) }
@@ -29,7 +29,7 @@ enum SpareMemory {
             if let size = anonymousSize(inSmapsLine: text) {
                 guard let range = candidate else { continue }
                 candidate = nil
-                // A page that was written to, by the dynamic linker for one, is anonymous and would be lost.
+                // A page that was written to, for example by the dynamic linker, is anonymous and would be lost.
                 guard size == 0, let start = UnsafeMutableRawPointer(bitPattern: range.lowerBound) else { continue }
                 _ = madvise(start, range.count, MADV_DONTNEED)
             } else if let range = readOnlyRange(inMapsLine: text) {
@@ -40,12 +40,12 @@ enum SpareMemory {
         }
     }
 
-    /// Whether the line begins the account of a mapping: `START-END PERMISSIONS …`.
+    /// Whether the line begins a mapping: `START-END PERMISSIONS …`.
     static func isMapsLine(_ line: String) -> Bool {
         line.prefix { $0 != " " }.contains("-")
     }
 
-    /// The addresses of a private mapping of a file that cannot be written to: `START-END r--p … /…` or `r-xp`.
+    /// The addresses of a private read-only mapping of a file: `START-END r--p … /…` or `r-xp`.
     static func readOnlyRange(inMapsLine line: String) -> Range<UInt>? {
         let fields = line.split(separator: " ", maxSplits: 5)
         guard fields.count == 6, ["r--p", "r-xp"].contains(fields[1]) else { return nil }

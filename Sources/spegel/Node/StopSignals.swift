@@ -3,12 +3,12 @@ import Logging
 import ServiceLifecycle
 import UnixSignals
 
-/// SIGTERM and SIGINT: the first asks for an orderly end, the second ends the process at once.
+/// SIGTERM and SIGINT: the first signal starts a graceful shutdown, the second ends the process at once.
 enum StopSignals {
-    /// Runs a service until it ends, by itself or since a signal has asked for it.
+    /// Runs a service until it ends by itself or by a signal.
     static func run(_ service: some Service, logger: Logger) async throws {
         var quiet = logger
-        // What the group says of itself below warning is of no use to an admin.
+        // An admin does not need the group's own messages below warning.
         quiet.logLevel = max(.warning, logger.logLevel)
         let serviceGroup = ServiceGroup(configuration: ServiceGroupConfiguration(services: [service], logger: quiet))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -24,7 +24,7 @@ enum StopSignals {
         for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
             guard !isStopping else {
                 logger.error("stopping at once", metadata: ["signal": "\(signal)"])
-                // As a shell tells of a process that a signal has ended. Nothing is tidied up any more.
+                // A shell's exit code for a process that a signal has ended. There is no cleanup.
                 _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
             }
             isStopping = true

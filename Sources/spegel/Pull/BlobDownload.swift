@@ -1,19 +1,19 @@
-/// Decides how a piece of content is got from a registry whose answers may end early: what is asked for, from which
-/// byte on, and when to give up. A value without I/O.
+/// The download of a blob from a registry whose responses may be truncated: what to request, from which byte, and when
+/// to give up. A value without I/O.
 struct BlobDownload: Hashable {
-    /// The head of an answer, as far as it counts here.
+    /// The relevant fields of a response head.
     struct Head: Hashable {
         var status: Int
         /// The length of the body.
         var length: Int64?
-        /// The first byte of a part, and the size of the whole (`Content-Range`).
+        /// The first byte of a range, and the size of the content (`Content-Range`).
         var range: (first: Int64, total: Int64)? {
             get { first.flatMap { first in total.map { (first, $0) } } }
             set { (first, total) = (newValue?.first, newValue?.total) }
         }
         private var first: Int64?
         private var total: Int64?
-        /// Who the bytes come from: another node, or `nil` for the node that was asked.
+        /// The source of the bytes: a peer, or `nil` for the node itself.
         var source: String?
 
         init(status: Int, length: Int64? = nil, range: (first: Int64, total: Int64)? = nil, source: String? = nil) {
@@ -24,65 +24,64 @@ struct BlobDownload: Hashable {
         }
     }
 
-    /// What to do with the body of an answer.
+    /// What to do with the body of a response.
     enum Body: Hashable {
-        /// Take it, but leave out this many bytes at its beginning.
+        /// Take it, except for this number of bytes at its beginning.
         case take(skipping: Int64)
-        /// It is of no use; ask again.
+        /// Discard it and request again.
         case askAgain
         /// Give up.
         case fail(Failure)
     }
 
-    /// What to do after an answer has ended.
+    /// What to do after a response has ended.
     enum Next: Hashable {
         case done
         case askAgain
         case fail(Failure)
     }
 
-    /// Why the content cannot be had.
+    /// Why the download failed.
     enum Failure: Error, Hashable, CustomStringConvertible {
-        /// Nobody is known to have it; so many of its bytes had come before.
+        /// No provider is known, after this number of bytes.
         case notFound(received: Int64, size: Int64)
-        /// The registry wants a user name and a password, or does not take the ones it got.
+        /// The registry requires credentials, or refuses those that it got.
         case unauthorised
-        /// It answers with something else than content.
+        /// The status is unexpected.
         case refused(status: Int)
-        /// What is offered has another size.
+        /// The content has another size.
         case wrongSize(expected: Int64, found: Int64, source: String?)
-        /// More bytes came than belong to it.
+        /// The body is longer than the content.
         case tooLong(source: String?)
-        /// Nothing came in several tries; the last reason.
+        /// Several attempts in a row brought no bytes; the last reason.
         case givenUp(tries: Int, reason: String)
 
         var description: String {
             switch self {
-            case .notFound(0, _): "no node of the cluster is known to have it"
+            case .notFound(0, _): "no provider found in the cluster"
             case .notFound(let received, let size):
-                "no node of the cluster is known to have the rest: \(received) of \(size) bytes had come"
+                "no provider found for the rest: received \(received) of \(size) bytes"
             case .unauthorised:
-                "the registry wants a user name and a password, or others than it got: name their folder with "
-                    + "--basic-auth-dir"
+                "the registry requires a user name and a password, or refuses those given: set --basic-auth-dir"
             case .refused(let status): "the registry answered with status \(status)"
             case .wrongSize(let expected, let found, let source):
-                "\(source ?? "the node") offers \(found) bytes, expected \(expected)"
-            case .tooLong(let source): "\(source ?? "the node") sent more bytes than belong to it"
-            case .givenUp(let tries, let reason): "nothing came in \(tries) tries; the last one: \(reason)"
+                "expected \(expected) bytes, \(source ?? "the node") offers \(found)"
+            case .tooLong(let source): "\(source ?? "the node") sent more bytes than the content has"
+            case .givenUp(let tries, let reason): "no bytes in \(tries) attempts; the last: \(reason)"
             }
         }
     }
 
-    /// How many answers in a row may bring nothing.
+    /// The number of attempts in a row without bytes, after which the download fails.
     static let maximumTries = 5
 
     /// The size of the content.
     let size: Int64
-    /// How many bytes have come.
+    /// The number of bytes received.
     private(set) var received: Int64 = 0
-    /// How often an answer ended early and was gone on with.
+    /// The number of truncated responses that the download continued.
     private(set) var resumptions = 0
-    /// How many bytes came from whom, in order; `nil` is the node that was asked.
+    /// The bytes of each source, in order; `nil` is the node itself.
     private(set) var shares: [Share] = []
     private var tries = 0
     private var before: Int64 = 0
@@ -101,10 +100,10 @@ struct BlobDownload: Hashable {
     /// The value of the field `Range` for the next request; `nil` for all of it.
     var range: String? { received > 0 ? "bytes=\(received)-" : nil }
 
-    /// How long to wait before the next request.
+    /// The time to wait before the next request.
     var pause: Duration { .milliseconds(tries == 0 ? 0 : min(2000, 100 << min(tries, 5))) }
 
-    /// Takes the head of an answer.
+    /// Takes the head of a response.
     mutating func receive(_ head: Head) -> Body {
         before = received
         skipping = 0
@@ -128,7 +127,7 @@ struct BlobDownload: Hashable {
         return .take(skipping: skipping)
     }
 
-    /// Takes bytes of the body, those that are skipped left out; says whether that many may come.
+    /// Takes bytes of the body, without the skipped ones; fails if there are too many.
     mutating func receive(_ count: Int64) -> Failure? {
         guard count <= size - received else {
             return .tooLong(source: shares.last?.source)
@@ -138,12 +137,12 @@ struct BlobDownload: Hashable {
         return nil
     }
 
-    /// The answer has ended, or could not be had.
+    /// Takes the end of a response, or its failure.
     ///
-    /// - Parameter reason: why it ended early; `nil` when it looks complete.
+    /// - Parameter reason: why it was truncated; `nil` if it looks complete.
     mutating func end(_ reason: String?) -> Next {
         if received == size { return .done }
-        return again(reason ?? "the answer was too short")
+        return again(reason ?? "the response was truncated")
     }
 
     private var gaveUp: Failure { .givenUp(tries: tries, reason: reason) }

@@ -5,28 +5,28 @@ import NIOCore
 import NIOHTTP1
 import OCI
 
-/// Pulls an image from one node's registry as containerd would, and from nowhere else: what neither the node nor its
-/// peers have is an error. Each digest is checked.
+/// A pull of an image from one node's registry, as containerd would pull it. Content that neither the node nor its peers
+/// have is an error. Each digest is verified.
 struct ImagePull: Sendable {
     /// The node.
     let url: HTTPURL
     let reference: Reference
     let platform: Platform
-    /// The field `Authorization` for a registry that demands credentials.
+    /// The field `Authorization` for a registry that requires credentials.
     let authorization: String?
-    /// The OCI layout that takes the content; without one it is thrown away.
+    /// The OCI layout that takes the content; without one the pull discards it.
     let writer: ImageLayoutWriter?
     let display: PullDisplay
 
-    /// How many layers come at a time, as with containerd.
+    /// The number of layers at a time, as with containerd.
     private static let concurrency = 3
 
-    /// A piece of content that is here.
+    /// A piece of content that the pull has received.
     struct Piece: Hashable {
         var kind: String
         var digest: Digest
         var size: Int64
-        /// Who it came from; empty when it was there before.
+        /// Its sources; empty if it was there before.
         var shares: [BlobDownload.Share]
         var resumptions: Int
         var time: Duration
@@ -38,7 +38,7 @@ struct ImagePull: Sendable {
         var time: Duration
     }
 
-    /// A piece that cannot be had.
+    /// A piece that could not be pulled.
     struct Failure: Error, CustomStringConvertible {
         var what: String
         var reason: any Error
@@ -50,7 +50,7 @@ struct ImagePull: Sendable {
         let start = ContinuousClock.now
         try await checkRegistry()
         var pieces: [Piece] = []
-        // The document that the name stands for, and below an index the manifest of the platform.
+        // The document that the name refers to, then, if it is an index, the manifest of the platform.
         var (root, json) = try await document(reference.digest.map { .digest($0) }, size: nil, pieces: &pieces)
         var document = try read(json, root)
         let rootType = document.manifest.mediaType
@@ -104,7 +104,7 @@ struct ImagePull: Sendable {
         [MediaType.ociIndex, .ociManifest, .dockerManifestList, .dockerManifest].map(\.text).joined(separator: ", ")
         + ", */*"
 
-    /// Something else may listen at the address, which would answer 404 to everything.
+    /// Checks that a registry listens at the address: another server would answer 404 to all requests.
     private func checkRegistry() async throws {
         var status = 0
         var isSpegel = false
@@ -127,21 +127,21 @@ struct ImagePull: Sendable {
         guard isSpegel else { throw NoRegistry(url: url, status: status) }
     }
 
-    /// What listens at an address is no registry.
+    /// The server at the address is no registry.
     struct NoRegistry: Error, CustomStringConvertible {
         var url: HTTPURL
         var status: Int
 
         var description: String {
-            let answer = status == 0 ? "what listens there speaks no HTTP" : "it answers /v2/ with status \(status)"
+            let answer = status == 0 ? "not HTTP" : "/v2/ answers with status \(status)"
             return
-                "\(url) is no registry (\(answer)): name the node's --registry-addr, usually port 5000, with --address"
+                "expected a registry at \(url), found another server (\(answer)): set --address to the node's --registry-addr, usually port \(ListenAddress.registry.port)"
         }
     }
 
     // MARK: Documents
 
-    /// Gets a manifest or an index; by the tag when no digest is given.
+    /// Gets a manifest or an index, by tag if no digest is given.
     private func document(
         _ target: DistributionRequest.Target?,
         size: Int64?,
@@ -329,7 +329,7 @@ struct ImagePull: Sendable {
             } catch RegistryRequest.Failure.cutShort(let reason) {
                 problem = reason
             } catch let error as RegistryRequest.Failure where state.received > 0 {
-                // The node went away in the middle; it may come back.
+                // The node is gone in the middle of a body; it may come back.
                 problem = "\(error)"
             }
             download = state
@@ -350,12 +350,12 @@ struct ImagePull: Sendable {
             .path
     }
 
-    /// What came does not have the digest that it should.
+    /// A digest mismatch.
     struct WrongBytes: Error, CustomStringConvertible {
         var found: Digest
         var source: String?
 
-        var description: String { "\(source ?? "the node") sent other bytes, whose digest is \(found)" }
+        var description: String { "digest mismatch: \(source ?? "the node") sent bytes with digest \(found)" }
     }
 
     private static func head(_ head: HTTPResponseHead) -> BlobDownload.Head {
@@ -377,7 +377,7 @@ struct ImagePull: Sendable {
         return (first, total)
     }
 
-    /// The line of a piece that is here.
+    /// The line for a received piece.
     static func line(_ piece: Piece) -> String {
         var text = PullBoard.label(piece.kind, piece.digest) + " " + Human.bytes(piece.size).paddedLeft(9) + "  "
         guard !piece.shares.isEmpty else { return text + "there already" }
@@ -387,7 +387,7 @@ struct ImagePull: Sendable {
             if !sources.contains(name) { sources.append(name) }
         }
         text += "from \(sources.joined(separator: " and "))  in \(Human.time(piece.time))"
-        if piece.resumptions > 0 { text += ", gone on with \(piece.resumptions)×" }
+        if piece.resumptions > 0 { text += ", continued \(piece.resumptions)×" }
         return text
     }
 }

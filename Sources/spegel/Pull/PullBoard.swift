@@ -1,24 +1,23 @@
 import OCI
 
-/// How far a pull has come, and how that is shown: lines that stay, and bars below them that move. A value without
-/// a clock.
+/// The progress of a pull as text: lines that stay, and moving bars below them. A value without a clock.
 struct PullBoard {
-    /// A piece of content on its way.
+    /// A piece of content in flight.
     struct Entry: Hashable {
         var kind: String
         var digest: Digest
         var size: Int64
         var received: Int64 = 0
-        /// Where it comes from just now.
+        /// Its current source.
         var source: String?
     }
 
     private(set) var active: [Entry] = []
-    /// The bytes of what is known to belong to the image, and how many of them are here.
+    /// The bytes of all content that is known to belong to the image, and of these the received ones.
     private(set) var total: Int64 = 0
     private(set) var done: Int64 = 0
 
-    /// Content was heard of.
+    /// Adds content of the image.
     mutating func announce(_ size: Int64) { total = Self.sum(total, size) }
 
     mutating func begin(_ entry: Entry) { active.append(entry) }
@@ -29,19 +28,19 @@ struct PullBoard {
         active[position].source = source
     }
 
-    /// Content is here, or given up.
+    /// Ends a piece that is received, or has failed.
     mutating func end(_ digest: Digest, size: Int64) {
         active.removeAll { $0.digest == digest }
         done = Self.sum(done, size)
     }
 
-    /// Sizes are what a document claims, so their sum may be anything.
+    /// The sum, bounded: a document can claim any sizes.
     private static func sum(_ first: Int64, _ second: Int64) -> Int64 {
         let (sum, isTooLarge) = first.addingReportingOverflow(second)
         return isTooLarge ? .max : sum
     }
 
-    /// The lines that move, none wider than a terminal.
+    /// The moving lines, none wider than the terminal.
     func bars(width: Int, elapsed: Duration) -> [String] {
         var lines = active.map { entry in
             let from = entry.received > 0 ? "  from \(entry.source ?? "this node")" : ""

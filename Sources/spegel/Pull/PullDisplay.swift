@@ -1,7 +1,7 @@
 import OCI
 import Synchronization
 
-/// Shows a pull: with bars on a terminal, by a line for each piece of content elsewhere, and not at all to programs.
+/// The display of a pull: bars on a terminal, else a line for each piece of content; none for programs.
 final class PullDisplay: Sendable {
     private struct State {
         var board = PullBoard()
@@ -14,7 +14,7 @@ final class PullDisplay: Sendable {
     private let hasBars: Bool
     private let start = ContinuousClock.now
 
-    /// How often the bars are drawn.
+    /// The time between two drawings of the bars.
     private static let interval = Duration.milliseconds(100)
 
     init(isShown: Bool, hasBars: Bool) {
@@ -40,7 +40,7 @@ final class PullDisplay: Sendable {
         }
     }
 
-    /// A piece is done; its line stays.
+    /// Ends a piece and prints its line, which stays.
     func end(_ digest: Digest, size: Int64, line: String) {
         state.withLock { state in
             state.board.end(digest, size: size)
@@ -51,7 +51,7 @@ final class PullDisplay: Sendable {
         }
     }
 
-    /// Takes the bars away.
+    /// Removes the bars.
     func finish() {
         state.withLock { erase(&$0) }
     }

@@ -2,9 +2,9 @@ import FoundationEssentials
 import OCI
 import StructuredText
 
-/// What a manifest or an index says that a pull needs. OCI image-spec, "Image Manifest" and "Image Index".
+/// The parts of a manifest or an index that a pull needs. OCI image-spec, "Image Manifest" and "Image Index".
 struct PulledDocument {
-    /// A manifest of an index, with the platform that it is for.
+    /// A manifest of an index, with its platform.
     struct Choice: Hashable {
         var descriptor: Descriptor
         var platform: Platform?
@@ -26,27 +26,27 @@ struct PulledDocument {
         }
     }
 
-    /// Why no manifest of an index can be taken.
+    /// No manifest of an index fits.
     struct NoSuchPlatform: Error, Hashable, CustomStringConvertible {
-        var wanted: Platform
+        var expected: Platform
         var found: [String]
 
         var description: String {
-            "the image is not there for \(wanted); it is for \(found.isEmpty ? "none" : found.joined(separator: ", "))"
+            "expected an image for \(expected), found \(found.isEmpty ? "no platform" : found.joined(separator: ", "))"
         }
     }
 
-    /// The manifest for a platform. Without any platform in the index, the only one is meant.
-    func manifest(for wanted: Platform) throws(NoSuchPlatform) -> Descriptor {
-        if let choice = choices.first(where: { $0.platform.map(wanted.accepts) == true }) { return choice.descriptor }
+    /// The manifest for a platform. In an index without platforms this is the only manifest.
+    func manifest(for platform: Platform) throws(NoSuchPlatform) -> Descriptor {
+        if let choice = choices.first(where: { $0.platform.map(platform.accepts) == true }) { return choice.descriptor }
         if choices.count == 1, let only = choices.first, only.platform == nil { return only.descriptor }
-        // Attestations stand in an index as manifests for unknown/unknown.
+        // Attestations are manifests for unknown/unknown.
         let found = choices.compactMap(\.platform).filter { $0.os != "unknown" }.map(\.description)
-        throw NoSuchPlatform(wanted: wanted, found: found)
+        throw NoSuchPlatform(expected: platform, found: found)
     }
 }
 
-/// An operating system and an architecture, in Go's words.
+/// An operating system and an architecture, with Go's names.
 struct Platform: Hashable, CustomStringConvertible {
     var os: String
     var architecture: String
@@ -70,7 +70,7 @@ struct Platform: Hashable, CustomStringConvertible {
         variant = json?["variant"]?.text
     }
 
-    /// That of this machine.
+    /// The platform of this machine.
     static var native: Platform? {
         #if arch(arm64)
             Platform("linux/arm64")
@@ -79,7 +79,7 @@ struct Platform: Hashable, CustomStringConvertible {
         #endif
     }
 
-    /// Whether content for another platform is what is wanted; a variant counts when one is wanted.
+    /// Whether content for another platform fits; a variant counts if this platform has one.
     func accepts(_ other: Platform) -> Bool {
         os == other.os && architecture == other.architecture && (variant == nil || variant == other.variant)
     }

@@ -1,23 +1,23 @@
 import Glibc
 import StructuredText
 
-/// Standard output, and what can be shown there.
+/// Standard output, and its abilities.
 enum Terminal {
-    /// Whether a person reads along, so that colours and moving bars are welcome.
+    /// Whether it is a terminal that shows colours and moving bars.
     static var isInteractive: Bool {
         guard isatty(STDOUT_FILENO) == 1 else { return false }
         let environment = Environment.current
         return environment["NO_COLOR"].map(\.isEmpty) != false && environment["TERM"] != "dumb"
     }
 
-    /// How many characters fit into a line; 80 where it cannot be told.
+    /// The number of characters in a line; 80 if it is unknown.
     static var width: Int {
         var size = winsize()
         guard ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
         return Int(size.ws_col)
     }
 
-    /// Writes a text as it is. What cannot be written, as to a pipe that was closed, is let go.
+    /// Writes a text unchanged. Drops it if it cannot be written, for example to a closed pipe.
     static func write(_ text: String) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
@@ -28,7 +28,7 @@ enum Terminal {
         }
     }
 
-    /// Writes a JSON document and a line end.
+    /// Writes a JSON document and a line break.
     static func write(json document: some Encodable) throws {
         write(try JSONText.encode(document) + "\n")
     }

@@ -1,4 +1,4 @@
-/// Text from elsewhere, as it may be shown on a terminal.
+/// Untrusted text, made safe for a terminal.
 enum Plain {
     /// The text on one line, without characters that move a cursor.
     static func text(_ text: String) -> String {
@@ -29,7 +29,7 @@ struct TextTable {
         rows.append(cells.map { $0.isEmpty ? "-" : Plain.text($0) })
     }
 
-    /// The lines; none when there is no row.
+    /// The lines; none without rows.
     var lines: [String] {
         guard !rows.isEmpty else { return [] }
         let all = [headings] + rows

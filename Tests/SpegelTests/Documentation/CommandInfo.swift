@@ -41,7 +41,10 @@ struct CommandInfo: Decodable {
         struct Tool: Decodable {
             var command: CommandInfo
         }
-        var command = try JSONDecoder().decode(Tool.self, from: Data(Spegel._dumpHelp().utf8)).command
+        var request: (any Error)?
+        do { _ = try Spegel.parseAsRoot(["--experimental-dump-help"]) } catch { request = error }
+        let text = request.map { Spegel.fullMessage(for: $0) } ?? ""
+        var command = try JSONDecoder().decode(Tool.self, from: Data(text.utf8)).command
         command.subcommands?.removeAll { $0.commandName == "help" }
         return command
     }

@@ -2,17 +2,17 @@ import ArgumentParser
 
 @testable import spegel
 
-/// docs/configuration.md: every flag with its variable, its key in a file and its default.
+/// The text of docs/configuration.md: every flag with its variable, its key in a file and its default.
 enum ConfigurationReference {
     static func text(_ program: CommandInfo) -> String {
         var text = """
             # Configuration reference
 
-            Made from the program's own help by `make docs`; a test fails where it is not up to date.
+            Made from the program's own help by `make docs`: do not edit.
 
-            A setting comes from its flag, else from its environment variable, else from the YAML file that `--config`
-            names, else it has its default. In the file it has the name of the flag without dashes, and one file may
-            serve all commands:
+            Spegel takes a setting from its flag, else from its environment variable, else from the YAML file that
+            `--config` names; otherwise it has its default. In the file a setting has the name of the flag without
+            leading dashes. One file can serve all commands:
 
             ```yaml
             registry-addr: ":5000"
@@ -21,10 +21,18 @@ enum ConfigurationReference {
             resolve-tags: true
             ```
 
-            `--print-config` prints all settings of a command, each with where it comes from, in the form of such a file.
-            Lists are separated by blanks or commas, or their flag is given several times. Time spans are written as
-            `20ms`, `1.5s`, `1m30s`. Switches take `true` or `false`. A flag without a variable below is for the command
-            line only.
+            `--print-config` prints all settings of a command with their sources, in the form of such a file.
+
+            | value | form |
+            |---|---|
+            | list | items separated by blanks or commas, or a repeated flag |
+            | time | `20ms`, `1.5s`, `1m30s` |
+            | rate | `100MB`, `100MiB`, `1Gbit`: [access.md](access.md#limit-transfers) |
+            | regex | RE2; it matches anywhere in the text: `:latest$` |
+            | bool | `true` or `false` |
+
+            A flag without a variable below is for the command line only. `spegel completions` makes a shell complete
+            commands and flags, and docs/spegel.1 has this reference as a manual page (`man docs/spegel.1`).
 
             | command | what it does |
             |---|---|
@@ -37,7 +45,7 @@ enum ConfigurationReference {
         }
         text += """
 
-            `--help` of each command fits a screen; `spegel registry --help-hidden` has its rarer flags too.
+            `--help` of each command fits a screen; `spegel registry --help-hidden` lists its rare flags too.
 
             Exit codes: 0 for success, 64 for a wrong command line, 1 for everything else.
 
@@ -54,7 +62,7 @@ enum ConfigurationReference {
         for example in examples { text += "\n```\n\(example)\n```\n" }
         guard !command.shown.isEmpty else { return text }
         let type = Spegel.configuration.subcommands.first { $0.configuration.commandName == command.commandName }
-        let settings = Set((type as? any SettableCommand.Type)?.settings ?? [])
+        let settings = Set((type as? any SettableCommand.Type)?.settingNames ?? [])
         text += "\n| flag | variable | in a file | default | meaning |\n|---|---|---|---|---|\n"
         for argument in command.shown {
             let name = argument.longName

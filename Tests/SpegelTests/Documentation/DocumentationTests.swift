@@ -1,19 +1,24 @@
 import ArgumentParser
 import Files
+import Monitoring
 import Testing
 
 @testable import spegel
 
-/// What is written down of the flags is what the program says of them. `make docs` sets `SPEGEL_WRITE_DOCS`, and then
-/// the files are written.
+/// The documents that are made from the program, held against it. `make docs` sets `SPEGEL_WRITE_DOCS`, and then the
+/// tests write them.
 struct DocumentationTests {
-    private static let docs = Files.parent(of: #filePath, levels: 4) + "/docs"
+    private static let root = Files.parent(of: #filePath, levels: 4)
+    private static let docs = root + "/docs"
 
     private func check(_ name: String, _ text: String) throws {
         let path = Self.docs + "/" + name
         if Environment.current["SPEGEL_WRITE_DOCS"] != nil { try Files.replace(path, with: Array(text.utf8)) }
-        let found = try Files.read(path, limit: 1 << 20).map { String(decoding: $0, as: UTF8.self) }
-        #expect(found == text, "docs/\(name) is not up to date: run 'make docs'")
+        #expect(try read(path) == text, "docs/\(name) is not up to date: run 'make docs'")
+    }
+
+    private func read(_ path: String) throws -> String {
+        String(decoding: try #require(try Files.read(path, limit: 1 << 20), "\(path)"), as: UTF8.self)
     }
 
     @Test func theConfigurationReferenceIsUpToDate() throws {
@@ -24,10 +29,36 @@ struct DocumentationTests {
         try check("spegel.1", ManualPage.text(CommandInfo.spegel()))
     }
 
+    @Test func theTablesOfMetricsAreUpToDate() throws {
+        let document = try read(Self.docs + "/monitoring.md")
+        try check("monitoring.md", try #require(MetricsReference.renewed(document), "the marks of the tables are gone"))
+    }
+
+    /// The dashboard, the alerts and the documents name no metric that the program does not have.
+    @Test(arguments: [
+        "charts/spegel/monitoring/dashboard.json", "charts/spegel/monitoring/alerts.yaml", "docs/monitoring.md",
+        "docs/troubleshooting.md", "docs/migrating.md", "docs/kubernetes.md", "README.md",
+    ])
+    func namedMetricsExist(_ path: String) throws {
+        let names = Set(
+            SpegelMetrics.families.flatMap { family in
+                if case .histogram = family.kind { return ["", "_bucket", "_sum", "_count"].map { family.name + $0 } }
+                return [family.name]
+            }
+        )
+        let words = try read(Self.root + "/" + path).split {
+            !($0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_"))
+        }
+        let named = words.map(String.init).filter { word in
+            !word.hasSuffix("_") && ["spegel_", "http_re", "process_"].contains { word.hasPrefix($0) }
+        }
+        for name in named { #expect(names.contains(name), "\(path) names \(name)") }
+    }
+
     @Test func everySettingIsInTheReference() throws {
         let text = try ConfigurationReference.text(CommandInfo.spegel())
         for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
-            for setting in command.settings {
+            for setting in command.settingNames {
                 #expect(text.contains("`--\(setting) "), "\(setting)")
                 #expect(text.contains("`\(setting.uppercased().replacing("-", with: "_"))`"), "\(setting)")
             }
@@ -53,9 +84,9 @@ struct DocumentationTests {
         for command in Spegel.configuration.subcommands.compactMap({ $0 as? any SettableCommand.Type }) {
             let name = command.configuration.commandName ?? ""
             let all = try help(name, "--help-hidden")
-            for setting in command.settings { #expect(all.contains("  --\(setting) <"), "\(name) \(setting)") }
+            for setting in command.settingNames { #expect(all.contains("  --\(setting) <"), "\(name) \(setting)") }
             let short = try help(name, "--help")
-            if command.settings.contains(where: { !short.contains("  --\($0) <") }) {
+            if command.settingNames.contains(where: { !short.contains("  --\($0) <") }) {
                 #expect(short.contains("--help-hidden"), "\(name)")
             }
         }
@@ -72,7 +103,7 @@ struct DocumentationTests {
     @Test(arguments: [CompletionShell.bash, .zsh, .fish])
     func shellsCompleteEverySetting(_ shell: CompletionShell) {
         let script = CompletionsCommand.script(for: shell)
-        for setting in RegistryCommand.settings {
+        for setting in RegistryCommand.settingNames {
             let flag = shell == .fish ? "-l '\(setting)'" : "--\(setting)"
             #expect(script.contains(flag), "\(setting)")
         }

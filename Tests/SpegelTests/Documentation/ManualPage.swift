@@ -1,4 +1,4 @@
-/// docs/spegel.1, in mdoc(7).
+/// The text of docs/spegel.1, in mdoc(7).
 enum ManualPage {
     static func text(_ program: CommandInfo) -> String {
         var text = """
@@ -19,20 +19,20 @@ enum ManualPage {
             .Nm
             is a stateless, peer-to-peer OCI registry mirror that runs on every node of a cluster.
             The containerd of a node asks it first.
-            It finds out which node already holds the image and streams it from there.
-            Where nobody has it, it answers that at once, and containerd goes to the source registry.
+            It finds a node that already holds the image and streams it from there.
+            If no node has the image, it answers 404 at once, and containerd pulls from the upstream registry.
             .Pp
-            Each setting comes from its flag, else from its environment variable, else from the file that
+            A setting comes from its flag, else from its environment variable, else from the file that
             .Fl -config
-            names, else it has its default.
+            names; otherwise it has its default.
             .Pp
-            What is listed here of
-            .Cm registry
-            is also what
+            This page lists all flags of
+            .Cm registry ,
+            as
             .Fl -help-hidden
-            prints;
+            does;
             .Fl -help
-            leaves out what is rarely set.
+            omits rare ones.
             .Sh COMMANDS
 
             """
@@ -43,7 +43,7 @@ enum ManualPage {
             .Cm registry , configuration , cleanup
             and
             .Cm cleanup-wait
-            that is a setting has a variable: its name in capitals, with underscores instead of dashes, such as
+            that is a setting has a variable: its name in capitals, with underscores for dashes, such as
             .Ev REGISTRY_ADDR
             for
             .Fl -registry-addr .
@@ -53,7 +53,7 @@ enum ManualPage {
             .Bl -tag -width Ds
             .It Pa /etc/containerd/certs.d
             The registry configuration of containerd.
-            What stood there before is in its subfolder
+            Its previous content is in the subfolder
             .Pa _backup .
             .It Pa /etc/secrets/basic-auth
             The files
@@ -68,7 +68,7 @@ enum ManualPage {
             .Cm configuration --check , status
             and
             .Cm resolve
-            end with 1 as well when what they looked at is not as it should be.
+            exit with 1 as well if they find a fault.
             .Sh SEE ALSO
             .Xr containerd 8
 

@@ -30,7 +30,7 @@
 {{- end -}}
 {{- end }}
 
-{{- /* What selects pods: it cannot change while a DaemonSet lives, so common labels are not in it. */ -}}
+{{- /* The selector of pods. A DaemonSet cannot change it, so it has no common labels. */ -}}
 {{- define "spegel.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "spegel.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -76,7 +76,7 @@ true
 {{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.nodePort)) -}}
 {{- end -}}
 {{- if not $targets -}}
-{{- fail "containerd could not reach the registry: set service.registry.hostPort or service.registry.nodePort" -}}
+{{- fail "containerd cannot reach the registry: set service.registry.hostPort or service.registry.nodePort" -}}
 {{- end -}}
 {{- concat $targets .Values.spegel.additionalMirrorTargets | toJson -}}
 {{- end }}
@@ -93,8 +93,8 @@ true
   {{- end }}
 {{- end }}
 
-{{- /* What of the node is mounted to reach containerd's socket: its folder, since a containerd that is restarted makes
-the socket anew; but not a folder that other things of the pod lie in. */ -}}
+{{- /* The mount for containerd's socket: its folder, because a restarted containerd makes a new socket; the socket
+itself in a folder that the pod has other uses for. */ -}}
 {{- define "spegel.socketMount" -}}
 {{- $socket := .Values.spegel.containerdSock -}}
 {{- $folder := dir $socket -}}
@@ -105,7 +105,7 @@ the socket anew; but not a folder that other things of the pod lie in. */ -}}
 {{- end -}}
 {{- end }}
 
-{{- /* Where a pod may run. */ -}}
+{{- /* The nodes that a pod can run on. */ -}}
 {{- define "spegel.placement" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
