@@ -67,7 +67,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what each fault has cost, and keeps it where it is wanted."""
+    """Prints the cost of each fault, and writes it to SPEGEL_E2E_TABLE if that is set."""
     table = config.stash.get(_fault_table, None)
     if table and table.rows:
         terminalreporter.section("faults")

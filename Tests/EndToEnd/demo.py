@@ -90,14 +90,14 @@ def _show(lab: Lab, binary: Path, start: float) -> None:
         assert node.holds(image)
 
     missing = f"{registry.NAME}/demo/none:1"
-    print(f"\n5. {nodes[2].name} pulls {missing}, which nobody has.")
+    print(f"\n5. {nodes[2].name} pulls {missing}, which no node has.")
     begin = time.monotonic()
     try:
         nodes[2].pull(missing)
     except PullFailed as error:
         print(f"   failed after {time.monotonic() - begin:.2f} s: {str(error).splitlines()[-1][:240]}")
     else:
-        raise AssertionError(f"{missing} was pulled, which nobody has")
+        raise AssertionError(f"{missing} was pulled, which no node has")
 
 
 def _run(node: Node, command: list) -> subprocess.CompletedProcess[str]:

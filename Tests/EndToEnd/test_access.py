@@ -77,7 +77,7 @@ def test_image_is_shared_with_credentials(lab: Lab, spegel_binary: Path, client:
     image = lab.push("lab/app", index=True)
     lab.share(image, [one], client)
 
-    # A containerd that was not told of the credentials is refused, and pulls from the source registry.
+    # A containerd without the credentials is refused, and pulls from the upstream registry.
     three.spegel.headers = {}
     assert three.spegel.request("GET", manifest_path(image.repository, image.tag)).status == 401
     three.pull(image.by_tag, client)

@@ -202,7 +202,7 @@ def test_containerd_sends_the_credentials(spegel_binary: Path, lab: Lab, tmp_pat
 
 
 class _Server(http.server.ThreadingHTTPServer):
-    """A registry that has what a test puts into it, and cuts its answers short where that is wanted."""
+    """A registry with the content of a test, which truncates its responses on request."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -23,7 +23,7 @@ from harness.spegel import METRICS_PORT
 
 _MOST_DELAY = 3.0
 _MOST_TO_FAIL = 5.0
-#: What containerd says when nobody has the content, or has it only in bad state.
+#: containerd's messages if no good copy of the content exists.
 _CLEAR = re.compile(r"connection refused|not found|unexpected commit digest|failed size validation|unexpected EOF")
 #: How often a pull is begun until the faulty one of two holders is the one that is asked.
 _DRAWS = 12
@@ -50,9 +50,9 @@ def _check(
             assert attempts == 1, words
             assert course.seconds - faults.baseline <= _MOST_DELAY
         if other_holder:
-            assert not used_source, "the other holder has it, so nobody needs the source registry"
+            assert not used_source, "the other provider has it: the upstream registry is not needed"
     else:
-        assert not works, "nobody has a good copy"
+        assert not works, "no good copy exists"
         assert course.failures[0][0] <= _MOST_TO_FAIL, words
         # A later attempt may have to fetch all of the blob to see that it is wrong.
         assert all(seconds <= faults.baseline + _MOST_TO_FAIL for seconds, _ in course.failures[1:]), words
@@ -142,7 +142,7 @@ def _restart_when_not_alive(faults: FaultLab) -> float:
         ("killed", "before", True), ("killed", "mid-blob", True), ("killed", "mid-blob", False),
         ("frozen", "before", True), ("frozen", "mid-blob", True)])
 def test_own_spegel_fails(faults: FaultLab, fault_table: Table, fault: str, when: str, source: bool):
-    """containerd asks nobody but its own Spegel and the source registry, so only the latter has the rest."""
+    """containerd asks only its own Spegel and the upstream registry, so only the latter can deliver the rest."""
     image = faults.shared
     faults.prepare(image, source)
     probed = 0.0

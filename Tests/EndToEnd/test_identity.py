@@ -23,7 +23,7 @@ def test_identity_survives_restart(lab: Lab, nodes: list[Node]):
     one.spegel.wait_until_ready()
     assert key.read_bytes() == before
 
-    # Node 2 starts anew and knows nobody but node 1, by its old id: any other would end the handshake.
+    # Node 2 starts anew and knows only node 1, by its old id: any other id would end the handshake.
     two.spegel.process.kill()
     two.spegel.options["static-bootstrap-peers"] = f"/ip4/{one.host.address}/tcp/{ROUTER_PORT}/p2p/{peer_id}"
     two.spegel.start()

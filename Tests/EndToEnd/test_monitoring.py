@@ -1,4 +1,4 @@
-"""What a node tells of itself: metrics, health, logs, the API of the page, its settings."""
+"""The reports of a node: metrics, health, logs, the API of the page, its settings."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _listens(node: Node) -> bool:
 
 def test_log_lines(lab: Lab, spegel_binary: Path):
     nodes = lab.add_nodes(2)
-    # Lines are JSON where nobody has chosen and no terminal is.
+    # Lines are JSON without a setting and without a terminal.
     lab.add_spegels(nodes, spegel_binary, {"log-format": None})
     one, two = nodes
     image = lab.push("lab/app")

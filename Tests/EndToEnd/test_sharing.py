@@ -25,7 +25,7 @@ def test_image_is_shared_without_source_registry(lab: Lab, nodes: list[Node], cl
     total = image.size + image.manifest().total_bytes
     lab.share(image, [one], client)
     asked = {request.path.split("/")[-1] for request in lab.registry.requests(one.host)}
-    assert image.digests() <= asked, "node 1 had nobody but the source registry"
+    assert image.digests() <= asked, "node 1 had only the upstream registry"
     eventually(lambda: one.source_bytes() == total, "node 1 has counted what came from there")
 
     # A mirror that has the image is asked first, and the source registry not at all.
@@ -117,7 +117,7 @@ def test_index_with_one_platform_present(lab: Lab, nodes: list[Node]):
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_image_that_nobody_has(lab: Lab, nodes: list[Node], client: str):
+def test_image_that_no_node_has(lab: Lab, nodes: list[Node], client: str):
     node = nodes[1]
     image = lab.push("lab/app", index=True)
     lab.registry.stop()

@@ -92,7 +92,7 @@ def test_other_registries_are_kept_back(lab: Lab, spegel_binary: Path):
 
 def test_filtered_tags_are_kept_back(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
-    lab.add_spegels(nodes, spegel_binary, {"registry-filters": ":hidden$,^nobody/[a-z]{2,3}/"})
+    lab.add_spegels(nodes, spegel_binary, {"registry-filters": ":hidden$,^absent/[a-z]{2,3}/"})
     shown, hidden = lab.push("lab/app", tag="shown"), lab.push("lab/app", tag="hidden")
     lab.share(shown, [one])
     one.pull(hidden.by_tag, "cri")
@@ -124,7 +124,7 @@ def test_collected_content_is_withdrawn(lab: Lab, nodes: list[Node]):
     one.containerd.remove_all_images()
     paths = [manifest_path(image.repository, image.tag), *_blobs(image), *_blobs(other)]
     eventually(lambda: all(_status(two, path) == 404 for path in paths), "node 2 no longer finds the image", timeout=10)
-    # Not only is it gone: it is no longer advertised either, although nobody tells of the collection.
+    # It is gone, and no longer advertised either, although garbage collection sends no event.
     digests = len({*image.digests(), *other.digests()})
     eventually(lambda: f"withdrawn=-{digests} " in one.spegel.log.read_text(), "all digests are withdrawn", timeout=10)
 
@@ -136,7 +136,7 @@ def test_containerd_is_not_there_at_start(lab: Lab, spegel_binary: Path):
     image = lab.push("lab/app")
     one.pull(image.by_tag)
     one.containerd.process.kill()
-    # Without a choice of registries; content whose origin nobody knows is not advertised otherwise.
+    # Without a selection of registries; with one, content of unknown origin is not advertised.
     lab.prepare_spegels(nodes, spegel_binary, {"mirrored-registries": None})
     for node in nodes:
         node.spegel.start()

@@ -89,7 +89,7 @@ def test_a_kubeconfig_with_a_client_certificate(lab: Lab):
 
 def test_an_api_server_of_another_authority_is_not_trusted(lab: Lab):
     node = lab.pod()
-    other = Authority(lab.directory / "other", "somebody else")
+    other = Authority(lab.directory / "other", "another authority")
     (node.account / "ca.crt").write_bytes(other.certificate.read_bytes())
     node.start()
     eventually(lambda: "not signed by the expected authority" in node.log.read_text(), "the reason is told")

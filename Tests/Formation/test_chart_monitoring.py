@@ -151,7 +151,7 @@ def _alert_names_and_expressions() -> list[tuple[str, str]]:
 
 
 def _pull(nodes: list[Node]) -> None:
-    """Each node asks for what the others hold, and for what nobody does."""
+    """Each node requests the content of the others, and content that no node has."""
     for node in nodes:
         for other in nodes:
             if other is not node:

@@ -24,7 +24,7 @@ def test_addresses_come_and_go(bare_lab: Lab):
     eventually(lambda: "alone" in one.readiness() and "alone" in two.readiness(), "they are alone, and say so", 20)
     dns.set(NAME, [one.address, two.address])
     wait_until_joined([one, two])
-    # A name that leads to nobody for a while disturbs nobody.
+    # A name without a node for a while disturbs no node.
     dns.set(NAME, [])
     three.start()
     eventually(lambda: "alone" in three.readiness(), "the third is alone", 20)

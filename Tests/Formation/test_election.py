@@ -82,7 +82,7 @@ def test_the_last_node_leaves_a_free_lease(lab: Lab):
     assert not spec.get("holderIdentity") and spec["leaseDurationSeconds"] == 1
 
 
-def test_an_api_server_that_is_away_for_a_minute_disturbs_nobody(lab: Lab):
+def test_an_api_server_that_is_away_for_a_minute_disturbs_no_node(lab: Lab):
     nodes = lab.started_pods(3)
     wait_for_leader(lab, nodes)
     wait_until_joined(nodes)

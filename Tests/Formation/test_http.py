@@ -34,7 +34,7 @@ server.serve_forever()
 def test_a_node_tells_another(bare_lab: Lab):
     one = bare_lab.node(bootstrap_kind="http", http_bootstrap_addr=":5002")
     two = bare_lab.node(bootstrap_kind="http", http_bootstrap_peer=f"http://{one.address}:5002/id")
-    # The second comes first, and finds nobody at first.
+    # The second starts first, and finds no peer at first.
     two.start()
     eventually(lambda: "cannot get peers" in two.readiness(), "it says why it is alone", timeout=20)
     one.start()
@@ -48,7 +48,7 @@ def test_a_url_with_certificates_on_both_sides(bare_lab: Lab):
     document = eventually(lambda: _document(one), "/id is served", timeout=20)
     [peer] = json.loads(document)
     assert f"/ip4/{one.address}/tcp/5001" in peer["Addrs"] and peer["ID"].startswith("12D3Koo")
-    # v0.7.4 of Spegel tells of one peer without the array.
+    # v0.7.4 of Spegel writes one peer without the array.
     file = bare_lab.directory / "peer.json"
     file.write_text(json.dumps(peer))
     authority = Authority(bare_lab.directory / "pki", "http")

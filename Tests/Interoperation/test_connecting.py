@@ -62,7 +62,7 @@ def test_nothing_in_common(peers: Peers, implementation: str) -> None:
 
 @each_implementation
 @each_security
-def test_somebody_else_answers(peers: Peers, implementation: str, security: str, security_id: str) -> None:
+def test_another_peer_answers(peers: Peers, implementation: str, security: str, security_id: str) -> None:
     ours, expected, theirs = peers.node(security), peers.node(security), peers.other(implementation)
     with pytest.raises(Exception, match=theirs.id):
         ours.connect(f"{theirs.addresses[0]}/p2p/{expected.id}")

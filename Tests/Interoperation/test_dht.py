@@ -26,7 +26,7 @@ def test_client_of_our_node(peers: Peers, implementation: str) -> None:
     client.provide(other)
     eventually(lambda: ours.records == 1, "our node has taken the client's record")
     assert ours.find_providers(other) == {client.id: [f"127.0.0.1:{REGISTRY_PORT}"]}
-    # Whoever does not serve the DHT is in no routing table.
+    # A peer that does not serve the DHT is in no routing table.
     assert ours.known_peers == 0
 
 

@@ -17,7 +17,7 @@ def test_key_that_is_verified(peers: Peers, security: str, kind: str) -> None:
     assert dialler.connect(theirs.address) == theirs.id
     theirs.connect(listener.address)
     eventually(lambda: listener.connections(theirs.id), "the peer is known by the id of its key")
-    # What identify tells of the key is the same.
+    # identify reports the same key.
     assert eventually(lambda: listener.identify(theirs.id), "the peer has identified itself")["id"] == theirs.id
 
 

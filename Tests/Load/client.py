@@ -129,7 +129,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _feed(self, data: memoryview) -> None:
         if not self.is_waiting:
-            raise WrongAnswer(f"{len(data)} bytes that nobody asked for")
+            raise WrongAnswer(f"{len(data)} unrequested bytes")
         if self._response is None:
             self._head += data
             end = self._head.find(b"\r\n\r\n")

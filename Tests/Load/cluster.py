@@ -24,7 +24,7 @@ class Ports:
 
 
 def free_ports() -> Ports:
-    """Ports that nobody uses at any address of this machine."""
+    """Ports that are free at all addresses of this machine."""
     sockets = [socket.socket() for _ in range(3)]
     try:
         for each in sockets:

@@ -5,7 +5,7 @@ Four nodes stay: two hold half of the content each, two hold nothing. Three more
 in order, or frozen, and come back. So all content is at one living node all the time, and the clients, which ask the
 nodes that stay and those that have just come, must get it: every byte is compared with what it must be, a 404 is
 wrong, silence is wrong. A body may be cut short where nodes die; the client asks for the rest, as containerd does, and
-must get it. Whoever is told that all who have something are busy must have waited for 30 s. In the end nothing may be in
+must get it. A client that gets a 503 because all providers are busy must have waited for 30 s. In the end nothing may be in
 flight, and memory and descriptors must not have grown.
 
 Which content is made, what each client asks for and what happens to which node follow from the seed; when, and what
@@ -37,7 +37,7 @@ STAYING, ROAMING = 4, 3
 #: the 9 s that it then takes at most to answer. A hang is longer still.
 SILENCE = 45.0
 #: For how long a blob waits for its turn at least before a node may answer that all who have it are busy, and how many of
-#: 1,000 answers may be that one: the machine may be too slow for so many at a time.
+#: 1,000 answers may be that one: the machine may be too slow for that number at a time.
 PATIENCE, MOST_BUSY = 29.9, 1.0
 #: How often the rest of one blob may be asked for.
 MOST_RESUMPTIONS = 10
@@ -94,7 +94,7 @@ class Client:
     def __init__(self, run: Run, number: int):
         self.run = run
         self.random = random.Random(f"{run.seed}/client/{number}")
-        # Each is a machine of its own: whoever asks again for what it has got a moment ago makes a node suspicious.
+        # Each has an address of its own: a client that repeats a request makes a node suspicious.
         self.address = f"127.{100 + number // 62500 % 100}.{number // 250 % 250}.{1 + number % 250}"
         self.connection: Connection | None = None
         self.node: Node | None = None
@@ -160,12 +160,12 @@ class Client:
         self._drop()
 
     async def _ask_for_nothing(self) -> None:
-        """What nobody has: 404, of some keys again and again."""
+        """Content that no node has: 404, for some keys again and again."""
         digest = f"sha256:{self.random.randrange(64 if self.random.random() < 0.5 else 1 << 256):064x}"
         path = blob_path(digest) if self.random.random() < 0.5 else f"/v2/{REPOSITORY}/manifests/{digest}?ns={REGISTRY}"
         response = await self._ask("GET", path, {})
         if response.status != 404:
-            raise WrongAnswer(f"status {response.status} for {digest}, which nobody has")
+            raise WrongAnswer(f"status {response.status} for {digest}, which no node has")
 
     # What they are made of
 
@@ -395,7 +395,7 @@ def make_nodes(arguments: argparse.Namespace, work: Path, library: Library) -> l
 
 
 def sees_all(node: Node, library: Library) -> bool:
-    """Whether a node finds somebody for all content."""
+    """Whether a node finds a provider for all content."""
     expected = len(library.blobs) + len(library.manifests)
     metrics = node.metrics()
     return metrics["spegel_held_contents"] + metrics["spegel_provider_records"] >= expected

@@ -14,7 +14,7 @@ final class SoakCluster {
         var expected = 0
         /// Of these, those that found a holder.
         var found = 0
-        /// Lookups of keys that nobody has ever advertised, and those of them that found somebody.
+        /// Lookups of keys that no node has ever advertised, and those of them that found a provider.
         var absent = 0
         var invented = 0
         /// How long the successful ones took.
@@ -42,7 +42,7 @@ final class SoakCluster {
     private(set) var deeds = Deeds()
     /// What went wrong at once.
     private(set) var failures: [String] = []
-    /// Kept weakly: whoever is left after the end has leaked.
+    /// Kept weakly: an object that is left after the end has leaked.
     private(set) var hosts: [WeakReference] = []
 
     private let timing: SoakTiming
@@ -152,7 +152,7 @@ final class SoakCluster {
             if !found.peers.isEmpty { lookups.invented += 1 }
             return
         }
-        // A key that somebody else has had for long enough, asked of a node that was there as long.
+        // A key that another node has had for long enough, looked up by a node that was up as long.
         let holders = places.filter { $0.node != nil && $0.node !== node }
         let candidates = holders.flatMap(\.keys).filter { now - $0.value > timing.settling }.map(\.key)
         guard now - node.start > timing.settling, let key = Set(candidates).sorted().randomElement(using: &random)

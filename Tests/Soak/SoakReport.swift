@@ -23,12 +23,12 @@ struct SoakReport {
             "\(lookups.found) of \(lookups.expected) lookups of settled keys found a holder (\(Self.percent(success))); "
                 + "median \(Self.milliseconds(median)), p99 \(Self.milliseconds(late))"
         )
-        lines.append("\(lookups.absent) lookups of keys that nobody has, \(lookups.invented) of them found somebody")
+        lines.append("\(lookups.absent) lookups of keys that no node has, \(lookups.invented) of them found a provider")
         if lookups.expected == 0 { failures.append("no lookup had a known answer") }
         if success < Self.successBar {
             failures.append("expected \(Self.percent(Self.successBar)) of lookups to succeed")
         }
-        if lookups.invented > 0 { failures.append("providers were found of keys that nobody has advertised") }
+        if lookups.invented > 0 { failures.append("lookups found providers of keys that no node has advertised") }
     }
 
     mutating func add(_ trend: MemoryTrend, duration: Int) {

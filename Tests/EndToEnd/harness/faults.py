@@ -96,7 +96,7 @@ IN_MID_BLOB = [
     Fault("containerd stopped", _stop_containerd, harmless=True),
     Fault("blob truncated", _truncate),
     Fault("blob corrupted", _corrupt, corrupting=True),
-    # Whoever has it open reads on.
+    # A process that has it open reads on.
     Fault("blob deleted", _delete, harmless=True),
 ]
 
@@ -109,7 +109,7 @@ BEFORE_THE_BLOB = [
 
 @dataclass
 class Course:
-    """What came of pulling an image until it was there, or until nobody expects more."""
+    """The result of pulling an image until it was there, or until further attempts are pointless."""
 
     #: From the fault on, or from the start of a later attempt: what each failed attempt took, and its words.
     failures: list[tuple[float, str]] = field(default_factory=list)

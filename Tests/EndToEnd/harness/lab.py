@@ -67,7 +67,7 @@ class Lab:
 
     def prepare_spegels(self, nodes: list[Node], binary: Path, options: Mapping[str, str | None] = {}) -> None:
         """The same without a start."""
-        # Every node is told of all, itself among them.
+        # Every node gets the addresses of all, its own included.
         bootstrap = [f"/ip4/{node.host.address}/tcp/{ROUTER_PORT}" for node in nodes]
         for node in nodes:
             node.spegel = Spegel(binary, node.host, node.containerd, node.directory / "spegel", bootstrap)

@@ -121,7 +121,7 @@ class Host:
                  "rate", f"{megabits_per_second}mbit", "burst", "256kb", "latency", "50ms"])
 
     def unplug(self) -> None:
-        """Takes the link down, as a power cut does: nobody is told, packets vanish."""
+        """Takes the link down, as a power cut does: packets vanish without notice."""
         self._network.switch.ip("link", "set", self.name, "down")
 
     def plug(self) -> None:

@@ -38,7 +38,7 @@ struct ConnectionAnswer: Encodable {
     }
 }
 
-/// What a peer told of itself.
+/// The identification of a peer.
 struct IdentifyAnswer: Encodable {
     var agentVersion: String
     var protocolVersion: String

@@ -7,7 +7,7 @@ struct Command: Decodable {
         case disconnect
         /// What was agreed upon for the connections with `peer`.
         case connections
-        /// What `peer` told of itself.
+        /// The identification of `peer`.
         case identify
         /// Asks `peer` for an echo.
         case ping

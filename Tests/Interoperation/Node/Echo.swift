@@ -16,7 +16,7 @@ enum Echo {
         }
     }
 
-    /// Sends so many bytes, and reads the same back meanwhile.
+    /// Sends this number of bytes, and reads the same back meanwhile.
     static func check(_ stream: MuxedStream, size: Int) async throws {
         async let sent: Void = send(size, on: stream)
         var position = 0

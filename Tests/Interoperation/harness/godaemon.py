@@ -115,7 +115,7 @@ class GoPeer(Process):
         return self._run(echo)
 
     def echo(self, peer: str, size: int) -> None:
-        """Sends so many bytes, and fails unless they come back."""
+        """Sends this number of bytes, and fails unless they come back."""
 
         async def check() -> None:
             _, stream = await self._client.stream_open(ID.from_base58(peer), [ECHO])

@@ -34,7 +34,7 @@ class Node(LinePeer):
         return self.command("connections", peer=peer)
 
     def identify(self, peer: str) -> dict[str, Any] | None:
-        """What the peer has told of itself; None before it did."""
+        """The identification of the peer; None before it has arrived."""
         return self.command("identify", peer=peer)
 
     def ping(self, peer: str) -> float:
@@ -42,7 +42,7 @@ class Node(LinePeer):
         return self.command("ping", peer=peer)
 
     def echo(self, peer: str, size: int) -> None:
-        """Sends so many bytes, and fails unless they come back."""
+        """Sends this number of bytes, and fails unless they come back."""
         self.command("echo", peer=peer, size=size)
 
     def open_stream(self, peer: str, protocols: list[str]) -> str:
