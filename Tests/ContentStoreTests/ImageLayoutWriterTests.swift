@@ -68,7 +68,7 @@ struct ImageLayoutWriterTests {
     func index() async throws {
         let writer = try ImageLayoutWriter(path: folder.path)
         let foreign = """
-            {"schemaVersion":2,"annotations":{"who":"somebody","n":1.5,"big":12345678901},"manifests":[
+            {"schemaVersion":2,"annotations":{"who":"a person","n":1.5,"big":12345678901},"manifests":[
             {"digest":"sha256:\(String(repeating: "1", count: 64))","size":3,"platform":{"os":"linux"},
             "annotations":{"org.opencontainers.image.ref.name":"latest"}},
             {"digest":"sha256:\(String(repeating: "2", count: 64))","size":3,
@@ -83,7 +83,7 @@ struct ImageLayoutWriterTests {
             decoding: try #require(try Files.read(folder.path + "/index.json", limit: 4096)),
             as: UTF8.self
         )
-        for kept in ["\"who\":\"somebody\"", "\"n\":1.5", "\"big\":12345678901", "\"os\":\"linux\"", "\"latest\""] {
+        for kept in ["\"who\":\"a person\"", "\"n\":1.5", "\"big\":12345678901", "\"os\":\"linux\"", "\"latest\""] {
             #expect(text.contains(kept), "\(kept) in \(text)")
         }
         let second = try writer.addManifest(Array("{\"layers\":[]}".utf8), mediaType: .dockerManifest, name: name)

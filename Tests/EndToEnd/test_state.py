@@ -92,7 +92,7 @@ def test_withholds_other_registries(lab: Lab, spegel_binary: Path):
 
 def test_withholds_filtered_tags(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
-    lab.add_spegels(nodes, spegel_binary, {"registry-filters": ":hidden$,^nobody/[a-z]{2,3}/"})
+    lab.add_spegels(nodes, spegel_binary, {"registry-filters": ":hidden$,^absent/[a-z]{2,3}/"})
     shown, hidden = lab.push("lab/app", tag="shown"), lab.push("lab/app", tag="hidden")
     lab.share(shown, [one])
     one.pull(hidden.by_tag, "cri")

@@ -9,7 +9,7 @@ final class TestServer: Sendable {
     enum Behaviour: Sendable {
         /// Answers with the method, the path and the body of the request.
         case echo
-        /// Answers with so many bytes.
+        /// Answers with this number of bytes.
         case bytes(Int)
         /// Says nothing.
         case silent

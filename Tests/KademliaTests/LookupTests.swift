@@ -164,7 +164,7 @@ import Time
         #expect(lookup.reply(from: seed.id, closerPeers: [], providers: [try testPeer(10)]).isEmpty)
     }
 
-    /// A peer that names as many providers as are wanted does not end the search.
+    /// A peer that names the requested number of providers does not end the search.
     @Test func countsOnlyShareOfProvidersOfOneReply() throws {
         let seeds = try (1...3).map { try testPeer($0) }
         var lookup = try lookup(.providers(wanted: 3), seeds: seeds)

@@ -95,7 +95,7 @@ struct DHTRouterTests {
                     }
                 }
             }
-            #expect(await found("sha256:nobody", by: nodes[0].router).isEmpty)
+            #expect(await found("sha256:absent", by: nodes[0].router).isEmpty)
         }
     }
 
@@ -179,7 +179,7 @@ struct DHTRouterTests {
     @Test func traceReportsRequests() async throws {
         try await running(["127.0.0.2", "127.0.0.3"]) { nodes in
             try await waitUntil("they know each other") { nodes.allSatisfy { $0.router.counts.peers == 1 } }
-            let summary = try #require(await nodes[0].router.trace(key: "sha256:nobody"))
+            let summary = try #require(await nodes[0].router.trace(key: "sha256:absent"))
             #expect(summary.outcome == .missed)
             #expect(summary.trace?.requests.map(\.peer.id) == [nodes[1].host.peerID])
             #expect(nodes[0].router.peers.map(\.id) == ["\(nodes[1].host.peerID)"])

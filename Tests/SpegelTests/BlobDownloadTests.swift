@@ -43,7 +43,7 @@ struct BlobDownloadTests {
         #expect(body == .take(skipping: 4))
     }
 
-    @Test func nobodyHasItOrTheRest() {
+    @Test func failsWithoutAProviderOfTheContentOrTheRest() {
         var download = BlobDownload(size: 10)
         var body = download.receive(Head(status: 404))
         #expect(body == .fail(.notFound(received: 0, size: 10)))

@@ -34,7 +34,7 @@ struct ConfigurationCheckTests {
     ) -> ConfigurationCheck.Findings {
         ConfigurationCheck.Findings(
             socket: "/run/containerd/containerd.sock",
-            setup: setup.map { .success($0) } ?? .failure(Reason("nobody listens")),
+            setup: setup.map { .success($0) } ?? .failure(Reason("no listener")),
             place: SetupLookup.Place(path: "/etc/containerd/config.toml"),
             file: .success(file),
             registryConfigPath: "/etc/containerd/certs.d",

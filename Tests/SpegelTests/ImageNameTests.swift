@@ -57,7 +57,7 @@ struct ImageNameTests {
         #expect(throws: Manifest.ParseError.self) { try ImageDocument(Array("{}".utf8)) }
     }
 
-    @Test func aGateLetsSoManyIn() async {
+    @Test func gateAdmitsUpToItsLimit() async {
         let gate = Gate(limit: 1)
         let outer = await gate.run {
             #expect(!gate.isOpen)

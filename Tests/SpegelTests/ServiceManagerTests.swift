@@ -71,8 +71,8 @@ struct ServiceManagerTests {
         #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "READY=1\nSTATUS=ready: 2 peers")
     }
 
-    @Test func nobodyListens() throws {
-        let notifier = try #require(NotifySocket(path: "/tmp/spegel-nobody-\(getpid())"))
+    @Test func sendsToASocketWithoutListener() throws {
+        let notifier = try #require(NotifySocket(path: "/tmp/spegel-absent-\(getpid())"))
         #expect(!notifier.send("READY=1"))
     }
 }

@@ -111,7 +111,7 @@ struct DocumentationTests {
 }
 
 extension Files {
-    /// The folder so many levels above a path.
+    /// The folder this number of levels above a path.
     fileprivate static func parent(of path: String, levels: Int) -> String {
         (0..<levels).reduce(path) { path, _ in Files.parent(of: path) ?? "/" }
     }
