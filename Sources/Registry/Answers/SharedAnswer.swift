@@ -89,13 +89,11 @@ extension AnswerContext {
         guard turn != .alone, let key = sharedKey else {
             return exchange.handOver(to: MirrorAnswer(self, shared: nil))
         }
-        if let leader = loop.sharedMirrors.mirror(key) {
-            let answer = SharedAnswer(self, turn: turn)
-            leader.add(answer)
-            exchange.handOver(to: answer)
-        } else {
-            exchange.handOver(to: MirrorAnswer(self, shared: loop.sharedMirrors.lead(key, now: .now())))
-        }
+        let (mirror, isLeader) = loop.sharedMirrors.join(key, now: .now())
+        guard !isLeader else { return exchange.handOver(to: MirrorAnswer(self, shared: mirror)) }
+        let answer = SharedAnswer(self, turn: turn)
+        mirror.add(answer)
+        exchange.handOver(to: answer)
     }
 
     /// Under what the request can be shared; `nil` where its content may be too large to be held back whole.

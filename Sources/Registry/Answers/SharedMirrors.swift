@@ -19,21 +19,30 @@ final class SharedMirrors {
     /// How many there are.
     var count: Int { mirrors.count }
 
-    /// The request for the same that others may follow now.
-    func mirror(_ key: Key) -> SharedMirror? { mirrors[key] }
-
-    /// Others may follow a request from now on.
-    func lead(_ key: Key, now: NIODeadline) -> SharedMirror {
-        let mirror = SharedMirror(key: key, started: now)
-        mirrors[key] = mirror
-        return mirror
+    /// Finds the request for the same that can be followed, or lets others follow this one from now on.
+    ///
+    /// - Returns: the request that others may follow, and whether it is this one.
+    func join(_ key: Key, now: NIODeadline) -> (mirror: SharedMirror, isLeader: Bool) {
+        Self.join(&mirrors[key], key, now: now)
     }
 
-    /// No others may follow a request any more.
+    private static func join(
+        _ entry: inout SharedMirror?,
+        _ key: Key,
+        now: NIODeadline
+    ) -> (mirror: SharedMirror, isLeader: Bool) {
+        if let entry { return (entry, false) }
+        let mirror = SharedMirror(key: key, started: now)
+        entry = mirror
+        return (mirror, true)
+    }
+
+    /// No others may follow a request any more. That is done once for each.
     ///
     /// - Returns: its followers.
     func end(_ mirror: SharedMirror) -> [any MirrorFollower] {
-        if mirrors[mirror.key] === mirror { mirrors[mirror.key] = nil }
+        let ended = mirrors.removeValue(forKey: mirror.key)
+        assert(ended === mirror)
         return mirror.takeFollowers()
     }
 }
