@@ -54,10 +54,10 @@ extension LoopbackTests {
 
         /// Where the mirror relays as bytes come, and where it checks them first.
         @Test(arguments: [0, 1 << 20])
-        func tagsAreComparedByTheDigestThatTheyStandFor(checkedSize: Int) async throws {
+        func tagsAreComparedByTheDigestThatTheyStandFor(checkedSize: Int64) async throws {
             let nodes = [
                 try await TestNode(host: "127.0.0.2", checksFiles: true),
-                try await TestNode { $0.checkedSize = checkedSize },
+                try await TestNode { $0.checks.checkedSize = checkedSize },
             ]
             let json = Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
             let digest = digestOf(json)

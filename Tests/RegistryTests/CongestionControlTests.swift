@@ -26,7 +26,7 @@ extension LoopbackTests {
             let usual = CongestionControl(configured: nil).first ?? CongestionControl.ofSystem
             // Something that they would not have anyhow.
             let wanted = try #require(["cubic", "reno", "bbr"].first { $0 != usual && mayUse($0) })
-            let node = try await TestNode { $0.congestionControl = wanted }
+            let node = try await TestNode { $0.clients.congestionControl = wanted }
             let client = try RawClient(node.address)
             for header in ["", "X-Spegel-Mirrored: true\r\n"] {
                 try client.send(
@@ -40,7 +40,7 @@ extension LoopbackTests {
 
         @Test func whatTheKernelDoesNotKnowIsAnError() async {
             let error = await #expect(throws: RegistryError.self) {
-                try await TestNode { $0.congestionControl = "none" }
+                try await TestNode { $0.clients.congestionControl = "none" }
             }
             #expect(
                 error?.description.hasPrefix("cannot use the TCP congestion control 'none': this kernel has ") == true

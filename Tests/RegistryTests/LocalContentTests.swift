@@ -184,7 +184,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsThatDawdle() async throws {
-            let node = try await TestNode { $0.requestTimeout = .milliseconds(100) }
+            let node = try await TestNode { $0.clients.requestTimeout = .milliseconds(100) }
             let ended = try await blocking {
                 let client = try RawClient(node.address)
                 try client.send("GET /livez HTTP/1.1\r\nHo")
@@ -195,7 +195,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsThatAreNotUsed() async throws {
-            let node = try await TestNode { $0.idleTimeout = .milliseconds(100) }
+            let node = try await TestNode { $0.clients.idleTimeout = .milliseconds(100) }
             let ended = try await blocking {
                 let client = try RawClient(node.address)
                 try client.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -207,7 +207,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsOfClientsThatTakeNothing() async throws {
-            let node = try await TestNode { $0.stallTimeout = .milliseconds(500) }
+            let node = try await TestNode { $0.clients.stallTimeout = .milliseconds(500) }
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
             let client = try RawClient(node.address, receiveBuffer: 64 << 10)

@@ -22,7 +22,7 @@ extension LoopbackTests {
             _ configure: (inout RegistryConfiguration) -> Void = { _ in }
         ) async throws -> TestNode {
             try await TestNode(router: router) {
-                $0.checkedSize = 1 << 20
+                $0.checks.checkedSize = 1 << 20
                 configure(&$0)
             }
         }
@@ -103,7 +103,7 @@ extension LoopbackTests {
         /// The other request may have a reason to take long that this one has not.
         @Test func whoWaitsForLongLooksAnew() async throws {
             let digest = digestOf(Self.json)
-            let mirror = try await makeMirror { $0.headTimeout = .seconds(10) }
+            let mirror = try await makeMirror { $0.peers.headTimeout = .seconds(10) }
             let isFirst = Atomic(true)
             let head = "HTTP/1.1 200 OK\r\nContent-Type: \(MediaType.ociIndex.text)\r\n"
             let rest = "Content-Length: \(Self.json.count)\r\n\r\n"
@@ -137,7 +137,7 @@ extension LoopbackTests {
 
         @Test func whatCannotBeHeldBackIsFetchedForEach() async throws {
             let digest = digestOf(Self.json)
-            let mirror = try await makeMirror { $0.maximumHeldBytes = 10 }
+            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 10 }
             let (peer, provider) = try await startSlowPeer(Self.json)
             mirror.router.setProviders([provider], of: digest.text)
             let answers = try await fetchAtOnce(mirror, "/v2/a/manifests/\(digest)")
@@ -150,7 +150,7 @@ extension LoopbackTests {
 
         @Test func slowClientsAndThoseThatGoAwayLeaveNothingOfTheBudgetTaken() async throws {
             let (bytes, digest) = try makeContent(Manifest.maximumSize)
-            let mirror = try await makeMirror { $0.checkedSize = Manifest.maximumSize }
+            let mirror = try await makeMirror { $0.checks.checkedSize = Int64(Manifest.maximumSize) }
             let (peer, provider) = try await startSlowPeer(bytes)
             mirror.router.setProviders([provider], of: digest.text)
             let path = "/v2/a/manifests/\(digest)"

@@ -104,16 +104,16 @@ struct TestNode {
         configure: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = RegistryConfiguration(host: host, port: 0)
-        configuration.headTimeout = .seconds(1)
-        configuration.progressTimeout = .seconds(1)
-        configuration.shutdownGrace = .seconds(2)
+        configuration.peers.headTimeout = .seconds(1)
+        configuration.peers.progressTimeout = .seconds(1)
+        configuration.clients.shutdownGrace = .seconds(2)
         // The machine that runs the tests may be busy.
-        configuration.resolveTimeout = .seconds(2)
-        configuration.connectTimeout = .seconds(2)
+        configuration.peers.resolveTimeout = .seconds(2)
+        configuration.peers.connectTimeout = .seconds(2)
         // Tests of the choice turn this on.
-        configuration.choosesProviders = false
+        configuration.peers.choosesProviders = false
         // Tests of what is checked before it goes out turn this on.
-        configuration.checkedSize = 0
+        configuration.checks.checkedSize = 0
         configure(&configuration)
         store = TestStore(readersOnly: readersOnly)
         index = ContentIndex()

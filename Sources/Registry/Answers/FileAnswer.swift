@@ -135,7 +135,7 @@ final class FileAnswer: Answer {
             state = .pacing(part, chunkSize: Int64(chunkSize))
             sendChunk()
         } else {
-            let isLarge = length >= max(2 * FilePieces.tailSize, Int64(context.services.configuration.checkedSize))
+            let isLarge = length >= max(2 * FilePieces.tailSize, context.services.configuration.checks.checkedSize)
             state = .sending(FilePieces(part, holdsTail: whileChecking && isLarge))
             sendPiece()
         }
@@ -157,7 +157,7 @@ final class FileAnswer: Answer {
             context.eventLoop.assumeIsolated().scheduleTask(in: Self.pieceInterval) { self.sendPiece() }
         } else if pieces.isHolding {
             // The tail does not wait for ever: the client checks it, too.
-            let timeout = TimeAmount(context.services.configuration.tailTimeout)
+            let timeout = TimeAmount(context.services.configuration.checks.tailTimeout)
             context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in self?.releaseTail() }
         }
     }
@@ -207,7 +207,9 @@ final class FileAnswer: Answer {
     private func waitForCheck() {
         let configuration = context.services.configuration
         let isDemanded = context.request.wantsCheck
-        let timeout = TimeAmount(isDemanded ? configuration.demandedCheckTimeout : configuration.checkTimeout)
+        let timeout = TimeAmount(
+            isDemanded ? configuration.checks.demandedCheckTimeout : configuration.checks.checkTimeout
+        )
         state = .checking(
             timeout: context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
                 self?.wasChecked(.undecided)

@@ -105,6 +105,6 @@ extension AnswerContext {
         guard case .digest(let digest) = request.content.target, let size = services.contents.size(of: digest) else {
             return nil
         }
-        return size <= Int64(services.configuration.checkedSize) ? key : nil
+        return size <= services.configuration.checks.checkedSize ? key : nil
     }
 }

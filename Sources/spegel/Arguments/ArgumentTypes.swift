@@ -91,7 +91,7 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
     var description: String { isOn ? "true" : "false" }
 }
 
-extension RegistryConfiguration.Verification: ExpressibleByArgument {}
+extension VerificationMode: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {
     /// Reads a level in any case; Go's names are known too.

@@ -138,7 +138,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var verify = RegistryConfiguration.Verification.auto
+    var verify = VerificationMode.auto
 
     @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
     var resolveTags = Switch(true)

@@ -97,29 +97,29 @@ struct Node: Service {
             host: options.registryAddr.host ?? "",
             port: Int(options.registryAddr.port)
         )
-        configuration.resolveTimeout = options.mirrorResolveTimeout.duration
-        configuration.resolveRetries = options.mirrorResolveRetries
-        configuration.connectTimeout = options.mirrorConnectTimeout.duration
-        configuration.headTimeout = options.mirrorHeadTimeout.duration
-        configuration.progressTimeout = options.mirrorStallTimeout.duration
+        configuration.peers.resolveTimeout = options.mirrorResolveTimeout.duration
+        configuration.peers.resolveRetries = options.mirrorResolveRetries
+        configuration.peers.connectTimeout = options.mirrorConnectTimeout.duration
+        configuration.peers.headTimeout = options.mirrorHeadTimeout.duration
+        configuration.peers.progressTimeout = options.mirrorStallTimeout.duration
         configuration.filter = filter
         configuration.authentication = authentication
         if let ranges = try options.allowedRanges() {
             let known = KnownAddresses(host: host, router: router)
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
-        configuration.verification = options.verify
-        configuration.shutdownGrace = options.shutdownGrace.duration
-        configuration.maximumUploads = options.maxUploads
-        configuration.maximumUploadsPerPeer = options.maxUploadsPerPeer
-        configuration.maximumDownloads = options.maxDownloads
-        configuration.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
-        configuration.uploadRate = options.uploadRate?.bytesPerSecond
-        configuration.downloadRate = options.downloadRate?.bytesPerSecond
-        configuration.congestionControl = options.tcpCongestionControl
+        configuration.checks.verification = options.verify
+        configuration.clients.shutdownGrace = options.shutdownGrace.duration
+        configuration.transfers.maximumUploads = options.maxUploads
+        configuration.transfers.maximumUploadsPerPeer = options.maxUploadsPerPeer
+        configuration.transfers.maximumDownloads = options.maxDownloads
+        configuration.transfers.maximumDownloadsPerPeer = options.maxDownloadsPerPeer
+        configuration.transfers.uploadRate = options.uploadRate?.bytesPerSecond
+        configuration.transfers.downloadRate = options.downloadRate?.bytesPerSecond
+        configuration.clients.congestionControl = options.tcpCongestionControl
         configuration.zone = zone
         configuration.peerZones = zones
-        configuration.isNear = { address in
+        configuration.peers.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
         let labels = RegistryLabels(configured: filter.registries)
