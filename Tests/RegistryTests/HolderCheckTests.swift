@@ -120,7 +120,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func whoDoubtsHasTheFileCheckedFirst(isCorrupt: Bool) async throws {
+        func aDemandedCheckComesBeforeTheFile(isCorrupt: Bool) async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
@@ -165,7 +165,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func theEndOfAFileDoesNotWaitForEver() async throws {
+        @Test func theTailIsSentAfterItsTimeout() async throws {
             let node = try await makeHolder { $0.checks.tailTimeout = .zero }
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
@@ -253,7 +253,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func whoDoubtsHasContentCheckedFirst(isCorrupt: Bool) async throws {
+        func aDemandedCheckComesBeforeTheReader(isCorrupt: Bool) async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true", "Range: bytes=5-"]
@@ -266,7 +266,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func whoDoubtsWaitsForTheCheckOfContentOnlySoLong() async throws {
+        @Test func aDemandedCheckThatTakesTooLongIs503() async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(bytes, as: digest) { $0.checks.demandedCheckTimeout = .zero }
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true"]

@@ -20,7 +20,7 @@ extension LoopbackTests {
             return client
         }
 
-        @Test func aNodeThatWaitsTooLongIsToldToComeAgain() async throws {
+        @Test func anUploadThatIsQueuedTooLongIs503() async throws {
             let holder = try await TestNode {
                 $0.transfers.maximumUploads = 1
                 $0.transfers.uploadTimeout = .milliseconds(50)
@@ -52,7 +52,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aNodeThatWaitsGetsItsTurn() async throws {
+        @Test func aQueuedUploadRunsWhenOneEnds() async throws {
             let holder = try await TestNode {
                 $0.transfers.maximumUploads = 1
                 $0.transfers.uploadTimeout = .seconds(60)
@@ -103,7 +103,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func fetchingWaitsForATurnAndWhatIsSmallDoesNot() async throws {
+        @Test func largeDownloadsAreQueuedAndSmallOnesAreNot() async throws {
             let mirror = try await TestNode {
                 $0.transfers.maximumDownloads = 1
                 $0.peers.progressTimeout = .seconds(60)
@@ -142,7 +142,7 @@ extension LoopbackTests {
             let holder = try await TestNode(host: "127.0.0.2", readersOnly: readersOnly) {
                 $0.transfers.uploadRate = 70_000_000
             }
-            // Each is asked for once: whoever asks again for what it has got is thought to have found it wrong.
+            // Each is asked for once: a client that repeats a request is thought to have got wrong bytes.
             let contents = try (1...4).map { try makeContent(16_000_001, seed: $0) }
             for (bytes, digest) in contents {
                 holder.store.add(bytes, as: digest)

@@ -153,7 +153,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func refusesWhatIsTooLongOrMalformed() async throws {
+        @Test func refusesLongAndMalformedRequests() async throws {
             let node = try await TestNode()
             let long = String(repeating: "a", count: 5000)
             #expect(try await fetch(node.address, "/v2/\(long)/manifests/1").status == 414)

@@ -159,7 +159,7 @@ struct TestNode {
     }
 }
 
-/// A router whose lookups find nobody and go on until they are given up.
+/// A router whose lookups find no provider and go on until they are cancelled.
 final class EndlessRouter: Router {
     private let running = Mutex(0)
 
@@ -213,7 +213,7 @@ final class KnowingRouter: Router {
     var readiness: Readiness { .ready("all-knowing") }
 }
 
-/// A peer that does as told on every request, and counts what it does.
+/// A peer that follows a script on every request, and counts requests and bytes.
 final class ScriptedPeer: Sendable {
     enum Step: Sendable {
         case send(String)
