@@ -19,8 +19,8 @@ final class FileAnswer: Answer {
         case ended
     }
 
-    /// How long the event loop sees to others, or sleeps, before the next piece. That also costs less than to go on at
-    /// once: a client that takes much at a time is in the sender's way less often.
+    /// How long the event loop serves others, or sleeps, before the next piece. That also costs less than the next piece at
+    /// once: a client that reads much at a time contends with the sender less often.
     private static let pieceInterval = TimeAmount.microseconds(10)
     /// Parts up to this size are read and leave together with the head, which costs less than sendfile(2).
     private static let smallPart: Int64 = 16 << 10

@@ -96,7 +96,7 @@ extension AnswerContext {
         exchange.handOver(to: answer)
     }
 
-    /// Under what the request can be shared; `nil` where its content may be too large to be held back whole.
+    /// The key under which the request can be shared; `nil` where its content may be too large to wait as a whole.
     private var sharedKey: SharedMirrors.Key? {
         let request = requestToPeers
         guard request.range == nil else { return nil }

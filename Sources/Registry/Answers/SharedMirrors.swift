@@ -5,8 +5,8 @@ import OCI
 /// The mirrored requests of one event loop whose answers others may wait for, so that many clients that ask for the same
 /// small content at a time cost its holder one request.
 ///
-/// A request is shared only while its content is held back whole until its digest was checked: each follower gets all of
-/// it, or begins anew.
+/// A request is shared only if all of its content waits until its digest was verified: each follower gets all of it, or
+/// starts over.
 final class SharedMirrors {
     /// What requests have in common that can have one answer.
     struct Key: Hashable {

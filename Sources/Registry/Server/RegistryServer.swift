@@ -92,7 +92,7 @@ public final class RegistryServer: Service {
     /// The connections of clients.
     var openChannels: [any Channel] { connections.all }
 
-    /// The bytes reserved now for content that is held back until it was checked.
+    /// The bytes reserved now for content that waits until its digest was verified.
     var heldBytes: Int { services.holdBudget.reserved }
 
     /// The transfers that the kernel carries out now, and all so far.
