@@ -38,7 +38,7 @@ final class RegistryServices: Sendable {
         content = LocalContent(
             store: store,
             index: index,
-            checkedSize: Int64(configuration.checkedSize),
+            checkedSize: configuration.checks.checkedSize,
             telemetry: telemetry
         )
         self.router = router
@@ -54,9 +54,9 @@ final class RegistryServices: Sendable {
             configuration: configuration,
             mirrorsInFlight: { telemetry.metrics.currentMirrors }
         )
-        holdBudget = HoldBudget(limit: configuration.maximumHeldBytes)
-        congestionControl = CongestionControl(configured: configuration.congestionControl)
-        splicer = Splicer(timeout: configuration.progressTimeout, cores: System.coreCount)
+        holdBudget = HoldBudget(limit: configuration.checks.maximumHeldBytes)
+        congestionControl = CongestionControl(configured: configuration.clients.congestionControl)
+        splicer = Splicer(timeout: configuration.peers.progressTimeout, cores: System.coreCount)
         index.observe { arrival in
             for arrived in contents.arrived(arrival) {
                 telemetry.record(.sourceReceived(bytes: arrived.bytes, registry: arrived.registry))
@@ -78,16 +78,16 @@ extension TransferLimits {
     /// The limits that the configuration sets; the others have their defaults.
     init(_ configuration: RegistryConfiguration) {
         self.init()
-        resolveTimeout = configuration.resolveTimeout
-        lookupTimeout = configuration.lookupTimeout
-        connectTimeout = configuration.connectTimeout
-        headTimeout = configuration.headTimeout
-        progressTimeout = configuration.progressTimeout
-        providers = max(1, configuration.resolveRetries)
-        candidates = configuration.resolveCandidates
-        checkedSize = Int64(configuration.checkedSize)
-        busyTimeout = configuration.busyTimeout
-        splicedSize = Int64(configuration.splicedSize)
-        isPaced = configuration.downloadRate != nil
+        resolveTimeout = configuration.peers.resolveTimeout
+        lookupTimeout = configuration.peers.lookupTimeout
+        connectTimeout = configuration.peers.connectTimeout
+        headTimeout = configuration.peers.headTimeout
+        progressTimeout = configuration.peers.progressTimeout
+        providers = max(1, configuration.peers.resolveRetries)
+        candidates = configuration.peers.resolveCandidates
+        checkedSize = configuration.checks.checkedSize
+        busyTimeout = configuration.peers.busyTimeout
+        splicedSize = configuration.peers.splicedSize
+        isPaced = configuration.transfers.downloadRate != nil
     }
 }

@@ -67,7 +67,7 @@ extension LoopbackTests {
             for node in [mirror, stranger, holder] { await node.server.shutdown() }
         }
 
-        @Test func nobodyIsToldOfCredentialsThatThereAreNot() async throws {
+        @Test func withoutCredentialsNoAuthorizationIsSent() async throws {
             let (peer, provider) = try await ScriptedPeer.start { _ in
                 [.send("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")]
             }
@@ -133,7 +133,7 @@ extension LoopbackTests {
             return answer
         }
 
-        @Test func whoeverIsNotAllowedGets403() throws {
+        @Test func clientsOutsideTheRangesGet403() throws {
             let access = ClientAccess(ranges: [try #require(IPRange("192.0.2.0/24"))])
             let refused = try answer("/v2/", from: "198.51.100.1", access)
             #expect(refused.status == .forbidden && refused.headers["Content-Type"] == ["application/json"])

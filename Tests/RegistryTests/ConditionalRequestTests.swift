@@ -19,7 +19,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: ["GET", "HEAD"])
-        func whatAClientHasIsNotSentAgain(method: String) async throws {
+        func contentThatTheClientHasIs304(method: String) async throws {
             let (nodes, _, digest) = try await makeNodes()
             for node in nodes {
                 for condition in ["\"\(digest)\"", "W/\"\(digest)\"", "\"x\", \"\(digest)\"", "*"] {
@@ -54,10 +54,10 @@ extension LoopbackTests {
 
         /// Where the mirror relays as bytes come, and where it checks them first.
         @Test(arguments: [0, 1 << 20])
-        func tagsAreComparedByTheDigestThatTheyStandFor(checkedSize: Int) async throws {
+        func tagsAreComparedByTheDigestThatTheyStandFor(checkedSize: Int64) async throws {
             let nodes = [
                 try await TestNode(host: "127.0.0.2", checksFiles: true),
-                try await TestNode { $0.checkedSize = checkedSize },
+                try await TestNode { $0.checks.checkedSize = checkedSize },
             ]
             let json = Array(#"{"schemaVersion":2,"manifests":[]}"#.utf8)
             let digest = digestOf(json)
@@ -85,7 +85,7 @@ extension LoopbackTests {
             for node in nodes { await node.server.shutdown() }
         }
 
-        @Test func whatNobodyHasIsNotFoundWhateverTheClientHas() async throws {
+        @Test func contentThatNoNodeHasIs404WhateverTheClientHas() async throws {
             let node = try await TestNode()
             let digest = try makeContent(1).digest
             for condition in ["*", "\"\(digest)\""] {
@@ -143,7 +143,7 @@ extension LoopbackTests {
             for node in nodes { await node.server.shutdown() }
         }
 
-        @Test func expectationsThatNobodyKnowsAreRefused() async throws {
+        @Test func unknownExpectationsAreRefused() async throws {
             let node = try await TestNode()
             #expect(try await fetch(node.address, "/livez", headers: ["Expect: wonders"]).status == 417)
             await node.server.shutdown()

@@ -9,7 +9,7 @@ import Testing
 extension LoopbackTests {
     /// What TCP does on connections that a registry accepts.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct CongestionControlTests {
-        @Test func onlyWhatIsPacedIsReplaced() {
+        @Test func onlyAPacedChoiceIsReplaced() {
             for system in ["cubic", "reno", "dctcp", nil] {
                 let choice = CongestionControl(configured: nil, system: system)
                 #expect(choice.first == nil && choice.farther == nil)
@@ -22,11 +22,11 @@ extension LoopbackTests {
             }
         }
 
-        @Test func connectionsHaveWhatIsWanted() async throws {
+        @Test func connectionsHaveTheConfiguredChoice() async throws {
             let usual = CongestionControl(configured: nil).first ?? CongestionControl.ofSystem
             // Something that they would not have anyhow.
             let wanted = try #require(["cubic", "reno", "bbr"].first { $0 != usual && mayUse($0) })
-            let node = try await TestNode { $0.congestionControl = wanted }
+            let node = try await TestNode { $0.clients.congestionControl = wanted }
             let client = try RawClient(node.address)
             for header in ["", "X-Spegel-Mirrored: true\r\n"] {
                 try client.send(
@@ -38,9 +38,9 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func whatTheKernelDoesNotKnowIsAnError() async {
+        @Test func anUnknownChoiceIsAnError() async {
             let error = await #expect(throws: RegistryError.self) {
-                try await TestNode { $0.congestionControl = "none" }
+                try await TestNode { $0.clients.congestionControl = "none" }
             }
             #expect(
                 error?.description.hasPrefix("cannot use the TCP congestion control 'none': this kernel has ") == true
@@ -50,7 +50,7 @@ extension LoopbackTests {
 
         /// Only a node that is far away, and none of this machine is farther than a second.
         @Test(arguments: [0, 1_000_000] as [UInt32])
-        func whoIsFarAwayHasTheSystemsChoice(farAway: UInt32) async throws {
+        func distantPeersHaveTheSystemsChoice(farAway: UInt32) async throws {
             let choice = CongestionControl(configured: nil, system: "bbr", farAway: farAway)
             let accepted = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: (any Channel).self)
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)

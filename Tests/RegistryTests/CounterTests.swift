@@ -14,14 +14,14 @@ extension LoopbackTests {
                 .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
         }
 
-        @Test func whatGoesFromNodeToNodeIsCountedOnBoth() async throws {
+        @Test func bytesBetweenNodesAreCountedOnBoth() async throws {
             let mirrored = MetricRegistry(SpegelMetrics.families)
             let held = MetricRegistry(SpegelMetrics.families)
             let mirror = try await TestNode(metrics: mirrored)
             let holder = try await TestNode(host: "127.0.0.2", checksFiles: true, metrics: held)
             let (bytes, digest) = try makeContent(300_000)
             holder.store.add(bytes, as: digest)
-            // Nobody listens there, so the next provider is asked.
+            // No node listens there, so the next provider is asked.
             let dead = Provider(
                 peerID: "dead",
                 addresses: [try SocketAddress(ipAddress: "127.0.0.3", port: 1)]

@@ -116,7 +116,7 @@ struct CredentialTests {
         #expect(!rotation.accepts(nil, now: .now()))
     }
 
-    @Test func whatIsWrongWithAFolderIsSaid() throws {
+    @Test func aFaultyFolderIsNamed() throws {
         let secret = SecretFolder()
         let folder = CredentialFolder(secret.path)
         #expect(failure(of: CredentialFolder(secret.path + "/none")) == .noFolder(secret.path + "/none"))

@@ -103,7 +103,7 @@ struct ExchangeTests {
     }
 
     /// Whatever an answer still does after the end reaches neither this client nor the next request on the connection.
-    @Test func whatComesAfterTheEndGoesNowhere() throws {
+    @Test func lateWritesGoNowhere() throws {
         let client = try Client()
         try client.ask()
         let exchange = client.responder.exchanges[0]

@@ -17,9 +17,9 @@ extension LoopbackTests {
     /// What goes to a client by way of its channel and what goes past it.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct FlushOrderTests {
         /// The kernel waits for what was read before, and meanwhile another peer takes over.
-        @Test(arguments: [RegistryConfiguration.Verification.auto, .always])
+        @Test(arguments: [VerificationMode.auto, .always])
         func bytesKeepTheirOrderWhenAPeerFailsWhileAFlushIsWaitedFor(
-            verification: RegistryConfiguration.Verification
+            verification: VerificationMode
         ) async throws {
             let (bytes, digest) = try makeContent(1_000_000)
             let (bad, provider) = try await ScriptedPeer.start { _ in
@@ -33,9 +33,9 @@ extension LoopbackTests {
             let router = MemoryRouter()
             router.setProviders([provider, holder.provider], of: digest.text)
             var configuration = RegistryConfiguration(host: "127.0.0.1", port: 0)
-            configuration.choosesProviders = false
-            configuration.checkedSize = 0
-            configuration.verification = verification
+            configuration.peers.choosesProviders = false
+            configuration.checks.checkedSize = 0
+            configuration.checks.verification = verification
             let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             let services = RegistryServices(
                 configuration: configuration,

@@ -12,14 +12,14 @@ extension LoopbackTests {
     /// What a node does with files of its own that are not what their digests say.
     @Suite(.serialized, .timeLimit(.minutes(2))) struct HolderCheckTests {
         private func makeHolder(
-            checkedSize: Int = 1 << 20,
+            checkedSize: Int64 = 1 << 20,
             configure: (inout RegistryConfiguration) -> Void = { _ in }
         ) async throws -> TestNode {
             try await TestNode(host: "127.0.0.2", checksFiles: true) {
-                $0.checkedSize = checkedSize
+                $0.checks.checkedSize = checkedSize
                 // The machine that runs the tests may be busy.
-                $0.checkTimeout = .seconds(9)
-                $0.tailTimeout = .seconds(9)
+                $0.checks.checkTimeout = .seconds(9)
+                $0.checks.tailTimeout = .seconds(9)
                 configure(&$0)
             }
         }
@@ -120,7 +120,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func whoDoubtsHasTheFileCheckedFirst(isCorrupt: Bool) async throws {
+        func aDemandedCheckComesBeforeTheFile(isCorrupt: Bool) async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
@@ -165,8 +165,8 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func theEndOfAFileDoesNotWaitForEver() async throws {
-            let node = try await makeHolder { $0.tailTimeout = .zero }
+        @Test func theTailIsSentAfterItsTimeout() async throws {
+            let node = try await makeHolder { $0.checks.tailTimeout = .zero }
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
             #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").body == bytes)
@@ -181,9 +181,9 @@ extension LoopbackTests {
             configure: (inout RegistryConfiguration) -> Void = { _ in }
         ) async throws -> TestNode {
             let node = try await TestNode(host: "127.0.0.2", readersOnly: true, checksFiles: true) {
-                $0.checkedSize = 1 << 20
-                $0.checkTimeout = .seconds(9)
-                $0.tailTimeout = .seconds(9)
+                $0.checks.checkedSize = 1 << 20
+                $0.checks.checkTimeout = .seconds(9)
+                $0.checks.tailTimeout = .seconds(9)
                 configure(&$0)
             }
             node.store.add(bytes, as: digest)
@@ -253,7 +253,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func whoDoubtsHasContentCheckedFirst(isCorrupt: Bool) async throws {
+        func aDemandedCheckComesBeforeTheReader(isCorrupt: Bool) async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true", "Range: bytes=5-"]
@@ -266,9 +266,9 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func whoDoubtsWaitsForTheCheckOfContentOnlySoLong() async throws {
+        @Test func aDemandedCheckThatTakesTooLongIs503() async throws {
             let (bytes, digest) = try makeContent(4 << 20)
-            let node = try await makeReader(bytes, as: digest) { $0.demandedCheckTimeout = .zero }
+            let node = try await makeReader(bytes, as: digest) { $0.checks.demandedCheckTimeout = .zero }
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true"]
             #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: headers).status == 503)
             await node.server.shutdown()

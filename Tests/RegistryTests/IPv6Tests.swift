@@ -9,11 +9,11 @@ import Testing
 extension LoopbackTests {
     /// Two nodes and a client that have no other addresses than those of IPv6.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct IPv6Tests {
-        @Test(arguments: [RegistryConfiguration.Verification.auto, .always])
-        func contentIsRelayed(verification: RegistryConfiguration.Verification) async throws {
+        @Test(arguments: [VerificationMode.auto, .always])
+        func contentIsRelayed(verification: VerificationMode) async throws {
             let mirror = try await TestNode(host: "::1") {
-                $0.verification = verification
-                $0.checkedSize = 1 << 20
+                $0.checks.verification = verification
+                $0.checks.checkedSize = 1 << 20
             }
             let holder = try await TestNode(host: "::1", checksFiles: true)
             let (bytes, digest) = try makeContent(4 << 20)

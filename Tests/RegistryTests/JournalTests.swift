@@ -54,7 +54,7 @@ struct JournalTests {
 
 extension LoopbackTests {
     @Suite(.serialized, .timeLimit(.minutes(1))) struct LiveTransferTests {
-        @Test func whatIsUnderWayCanBeSeenFromOutside() async throws {
+        @Test func liveTransfersShowProgress() async throws {
             let mirror = try await TestNode()
             let holder = try await TestNode(host: "127.0.0.2")
             // More than the buffers of two sockets hold.

@@ -20,10 +20,10 @@ extension LoopbackTests {
             return client
         }
 
-        @Test func aNodeThatWaitsTooLongIsToldToComeAgain() async throws {
+        @Test func anUploadThatIsQueuedTooLongIs503() async throws {
             let holder = try await TestNode {
-                $0.maximumUploads = 1
-                $0.uploadTimeout = .milliseconds(50)
+                $0.transfers.maximumUploads = 1
+                $0.transfers.uploadTimeout = .milliseconds(50)
             }
             let (bytes, digest) = try makeContent(16 << 20)
             let (small, smallDigest) = try makeContent(1 << 20, seed: 2)
@@ -52,10 +52,10 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aNodeThatWaitsGetsItsTurn() async throws {
+        @Test func aQueuedUploadRunsWhenOneEnds() async throws {
             let holder = try await TestNode {
-                $0.maximumUploads = 1
-                $0.uploadTimeout = .seconds(60)
+                $0.transfers.maximumUploads = 1
+                $0.transfers.uploadTimeout = .seconds(60)
             }
             let (bytes, digest) = try makeContent(16 << 20)
             holder.store.add(bytes, as: digest)
@@ -93,7 +93,7 @@ extension LoopbackTests {
             #expect(answer.status == 200 && answer.body == bytes && peer.requests.count == 3)
             await mirror.server.shutdown()
 
-            let hasty = try await TestNode { $0.busyTimeout = .milliseconds(100) }
+            let hasty = try await TestNode { $0.peers.busyTimeout = .milliseconds(100) }
             count.withLock { $0 = -1000 }
             hasty.router.setProviders([provider], of: digest.text)
             let refused = try await fetch(hasty.address, "/v2/a/blobs/\(digest)")
@@ -103,10 +103,10 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func fetchingWaitsForATurnAndWhatIsSmallDoesNot() async throws {
+        @Test func largeDownloadsAreQueuedAndSmallOnesAreNot() async throws {
             let mirror = try await TestNode {
-                $0.maximumDownloads = 1
-                $0.progressTimeout = .seconds(60)
+                $0.transfers.maximumDownloads = 1
+                $0.peers.progressTimeout = .seconds(60)
             }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(16 << 20)
@@ -138,9 +138,11 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true]) func limitedRatesChangeNoByte(readersOnly: Bool) async throws {
-            let mirror = try await TestNode { $0.downloadRate = 80_000_000 }
-            let holder = try await TestNode(host: "127.0.0.2", readersOnly: readersOnly) { $0.uploadRate = 70_000_000 }
-            // Each is asked for once: whoever asks again for what it has got is thought to have found it wrong.
+            let mirror = try await TestNode { $0.transfers.downloadRate = 80_000_000 }
+            let holder = try await TestNode(host: "127.0.0.2", readersOnly: readersOnly) {
+                $0.transfers.uploadRate = 70_000_000
+            }
+            // Each is asked for once: a client that repeats a request is thought to have got wrong bytes.
             let contents = try (1...4).map { try makeContent(16_000_001, seed: $0) }
             for (bytes, digest) in contents {
                 holder.store.add(bytes, as: digest)
@@ -170,8 +172,8 @@ extension LoopbackTests {
         /// The load is spread over those who have the content.
         @Test func allHoldersAreAsked() async throws {
             let mirror = try await TestNode {
-                $0.choosesProviders = true
-                $0.checkedSize = 1000
+                $0.peers.choosesProviders = true
+                $0.checks.checkedSize = 1000
             }
             var holders: [TestNode] = []
             let (bytes, digest) = try makeContent(1000)
@@ -198,12 +200,12 @@ extension LoopbackTests {
         /// containerd 2.x asks for many ranges at a time and resets most of them.
         @Test func clientsThatLeaveEarlyInThousandsLeaveNothingBehind() async throws {
             let mirror = try await TestNode {
-                $0.maximumDownloads = 8
-                $0.maximumDownloadsPerPeer = 8
+                $0.transfers.maximumDownloads = 8
+                $0.transfers.maximumDownloadsPerPeer = 8
             }
             let holder = try await TestNode(host: "127.0.0.2") {
-                $0.maximumUploads = 4
-                $0.uploadTimeout = .milliseconds(20)
+                $0.transfers.maximumUploads = 4
+                $0.transfers.uploadTimeout = .milliseconds(20)
             }
             let (bytes, digest) = try makeContent(4 << 20)
             let (_, missing) = try makeContent(10, seed: 9)

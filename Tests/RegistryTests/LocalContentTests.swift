@@ -1,6 +1,9 @@
 import ContentStore
 import Glibc
+import Logging
 import NIOCore
+import NIOEmbedded
+import NIOHTTP1
 import OCI
 import Routing
 import Synchronization
@@ -42,6 +45,43 @@ extension LoopbackTests {
             #expect(outside.text.contains("RANGE_INVALID"))
             await node.server.shutdown()
             #expect(node.server.metrics.outcomes[.local] == 4)
+        }
+
+        /// One write, and one packet for the client.
+        @Test(arguments: [(1000, true), (16 << 10, true), ((16 << 10) + 1, false)])
+        func smallFilesLeaveTogetherWithTheirHeads(size: Int, isSmall: Bool) throws {
+            let store = TestStore()
+            let (bytes, digest) = try makeContent(size)
+            store.add(bytes, as: digest)
+            let configuration = RegistryConfiguration(host: "", port: 0)
+            let services = RegistryServices(
+                configuration: configuration,
+                store: store,
+                index: ContentIndex(),
+                router: MemoryRouter(),
+                readiness: { .ready("") },
+                stalls: { [] },
+                telemetry: Telemetry(
+                    factory: TestNode.noMetrics,
+                    labels: RegistryLabels(configured: nil),
+                    logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+                )
+            )
+            let channel = EmbeddedChannel()
+            let loop = RegistryLoop(eventLoop: channel.eventLoop, configuration, services.telemetry)
+            try channel.pipeline.syncOperations.addHandler(RegistryServer.makeConnection(services, loop))
+            channel.pipeline.fireChannelActive()
+            let uri = "/v2/a/blobs/\(digest)"
+            let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: ["Host": "x"])
+            try channel.writeInbound(HTTPServerRequestPart.head(head))
+            try channel.writeInbound(HTTPServerRequestPart.end(nil))
+            _ = try channel.readOutbound(as: HTTPServerResponsePart.self)
+            switch try channel.readOutbound(as: HTTPServerResponsePart.self) {
+            case .body(.byteBuffer(let body)): #expect(isSmall && Array(body.readableBytesView) == bytes)
+            case .body(.fileRegion(let region)): #expect(!isSmall && region.readableBytes == size)
+            default: Issue.record("no body")
+            }
+            _ = try? channel.finish(acceptAlreadyClosed: true)
         }
 
         @Test(arguments: [false, true])
@@ -113,7 +153,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func refusesWhatIsTooLongOrMalformed() async throws {
+        @Test func refusesLongAndMalformedRequests() async throws {
             let node = try await TestNode()
             let long = String(repeating: "a", count: 5000)
             #expect(try await fetch(node.address, "/v2/\(long)/manifests/1").status == 414)
@@ -184,7 +224,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsThatDawdle() async throws {
-            let node = try await TestNode { $0.requestTimeout = .milliseconds(100) }
+            let node = try await TestNode { $0.clients.requestTimeout = .milliseconds(100) }
             let ended = try await blocking {
                 let client = try RawClient(node.address)
                 try client.send("GET /livez HTTP/1.1\r\nHo")
@@ -195,7 +235,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsThatAreNotUsed() async throws {
-            let node = try await TestNode { $0.idleTimeout = .milliseconds(100) }
+            let node = try await TestNode { $0.clients.idleTimeout = .milliseconds(100) }
             let ended = try await blocking {
                 let client = try RawClient(node.address)
                 try client.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -207,7 +247,7 @@ extension LoopbackTests {
         }
 
         @Test func closesConnectionsOfClientsThatTakeNothing() async throws {
-            let node = try await TestNode { $0.stallTimeout = .milliseconds(500) }
+            let node = try await TestNode { $0.clients.stallTimeout = .milliseconds(500) }
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
             let client = try RawClient(node.address, receiveBuffer: 64 << 10)

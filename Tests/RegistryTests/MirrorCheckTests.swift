@@ -12,7 +12,7 @@ extension LoopbackTests {
         private func makeMirror(_ configure: (inout RegistryConfiguration) -> Void = { _ in }) async throws -> TestNode
         {
             try await TestNode {
-                $0.checkedSize = 1 << 20
+                $0.checks.checkedSize = 1 << 20
                 configure(&$0)
             }
         }
@@ -83,7 +83,7 @@ extension LoopbackTests {
         }
 
         @Test func withoutRoomTheEndOfCorruptContentIsHeldBack() async throws {
-            let mirror = try await makeMirror { $0.maximumHeldBytes = 1000 }
+            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 1000 }
             let (bytes, digest) = try makeContent(700_000)
             let (bad, provider) = try await startCorruptPeer(bytes)
             mirror.router.setProviders([provider], of: digest.text)
@@ -96,7 +96,7 @@ extension LoopbackTests {
         }
 
         @Test func manyAtATimeAreAllAnsweredWhenTheRoomIsSmall() async throws {
-            let mirror = try await makeMirror { $0.maximumHeldBytes = 1 << 20 }
+            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 1 << 20 }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(400_000)
             holder.store.add(bytes, as: digest)

@@ -59,8 +59,8 @@ extension LoopbackTests {
         @Test func manyClientsOfOneKeyAllGetIt() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(100_000) {
                 // However slow the machine: what is tested is that nobody is turned away.
-                $0.headTimeout = .seconds(30)
-                $0.progressTimeout = .seconds(30)
+                $0.peers.headTimeout = .seconds(30)
+                $0.peers.progressTimeout = .seconds(30)
             }
             let clients = try (0..<200).map { _ in try RawClient(mirror.address) }
             for client in clients { try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n") }
@@ -91,13 +91,13 @@ extension LoopbackTests {
 
         @Test func aLookupEndsAtTheTimeoutAndWithTheClient() async throws {
             let router = EndlessRouter()
-            let hasty = try await TestNode(router: router) { $0.resolveTimeout = .milliseconds(20) }
+            let hasty = try await TestNode(router: router) { $0.peers.resolveTimeout = .milliseconds(20) }
             let (_, digest) = try makeContent(0)
             #expect(try await fetch(hasty.address, "/v2/a/blobs/\(digest)").status == 404)
             #expect(try await TestNode.settle { router.lookups == 0 })
             await hasty.server.shutdown()
 
-            let patient = try await TestNode(router: router) { $0.resolveTimeout = .seconds(100) }
+            let patient = try await TestNode(router: router) { $0.peers.resolveTimeout = .seconds(100) }
             var client: RawClient? = try RawClient(patient.address)
             try client?.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try await TestNode.settle { router.lookups == 1 })
@@ -110,8 +110,8 @@ extension LoopbackTests {
         /// Whether the content is somewhere was not even asked: that is no 404.
         @Test(arguments: [true, false]) func aLookupThatNeverBeginsSaysNothing(endsAtOnce: Bool) async throws {
             let mirror = try await TestNode(router: CrowdedRouter(endsAtOnce: endsAtOnce)) {
-                $0.resolveTimeout = .milliseconds(20)
-                $0.lookupTimeout = .milliseconds(100)
+                $0.peers.resolveTimeout = .milliseconds(20)
+                $0.peers.lookupTimeout = .milliseconds(100)
             }
             let (_, digest) = try makeContent(0)
             let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
@@ -126,11 +126,11 @@ extension LoopbackTests {
             holder.store.add(bytes, as: digest)
             // No time to look for anybody, so what is waited for is a false 404.
             let router = KnowingRouter([digest.text: [holder.provider], absent.text: []])
-            let mirror = try await TestNode(router: router) { $0.resolveTimeout = .zero }
+            let mirror = try await TestNode(router: router) { $0.peers.resolveTimeout = .zero }
             let held = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
             #expect(held.status == 200 && held.body == bytes)
 
-            let patient = try await TestNode(router: router) { $0.resolveTimeout = .seconds(1000) }
+            let patient = try await TestNode(router: router) { $0.peers.resolveTimeout = .seconds(1000) }
             #expect(try await fetch(patient.address, "/v2/a/blobs/\(absent)").status == 404)
             for node in [mirror, patient, holder] { await node.server.shutdown() }
         }
@@ -213,7 +213,7 @@ extension LoopbackTests {
         }
 
         @Test func holdersThatCannotBeReachedMakeNoFalse404() async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair { $0.headTimeout = .milliseconds(300) }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair { $0.peers.headTimeout = .milliseconds(300) }
             var providers: [Provider] = []
             var peers: [ScriptedPeer] = []
             for number in 0..<3 {
@@ -372,7 +372,7 @@ extension LoopbackTests {
         }
 
         @Test func shutdownEndsAfterTheGrace() async throws {
-            let node = try await TestNode { $0.shutdownGrace = .milliseconds(50) }
+            let node = try await TestNode { $0.clients.shutdownGrace = .milliseconds(50) }
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
             let client = try RawClient(node.address, receiveBuffer: 64 << 10)
@@ -383,7 +383,7 @@ extension LoopbackTests {
         }
 
         @Test func connectionsBeyondTheLimitWait() async throws {
-            let node = try await TestNode { $0.maximumConnections = 1 }
+            let node = try await TestNode { $0.clients.maximumConnections = 1 }
             var first: RawClient? = try RawClient(node.address)
             try first?.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
             #expect(try first?.response()?.status == 200)

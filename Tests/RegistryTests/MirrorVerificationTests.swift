@@ -14,10 +14,10 @@ extension LoopbackTests {
     @Suite(.serialized, .timeLimit(.minutes(2))) struct MirrorVerificationTests {
         private let size = 1_000_000
 
-        private func makeMirror(_ verification: RegistryConfiguration.Verification = .auto) async throws -> TestNode {
+        private func makeMirror(_ verification: VerificationMode = .auto) async throws -> TestNode {
             try await TestNode {
-                $0.checkedSize = 1000
-                $0.verification = verification
+                $0.checks.checkedSize = 1000
+                $0.checks.verification = verification
             }
         }
 
@@ -30,10 +30,10 @@ extension LoopbackTests {
             checksFiles: Bool = true
         ) async throws -> TestNode {
             let node = try await TestNode(host: host, checksFiles: checksFiles) {
-                $0.checkedSize = 1000
-                $0.tailTimeout = .zero
-                $0.checkTimeout = .seconds(9)
-                $0.headTimeout = .seconds(9)
+                $0.checks.checkedSize = 1000
+                $0.checks.tailTimeout = .zero
+                $0.checks.checkTimeout = .seconds(9)
+                $0.peers.headTimeout = .seconds(9)
             }
             var content = bytes
             if isCorrupt { content[content.count / 2] ^= 1 }

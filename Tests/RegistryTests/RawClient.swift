@@ -20,7 +20,7 @@ final class RawClient: Sendable {
 
     private let socket: Int32
 
-    /// The socket, for whoever needs a descriptor.
+    /// The socket.
     var descriptor: Int32 { socket }
 
     convenience init(_ address: SocketAddress, receiveBuffer: Int32? = nil) throws {
@@ -110,7 +110,7 @@ final class RawClient: Sendable {
     }
 }
 
-/// Runs blocking calls where they hold up nobody.
+/// Runs blocking calls on threads that may block.
 func blocking<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
     try await NIOThreadPool.singleton.runIfActive { try work() }
 }

@@ -22,7 +22,7 @@ extension LoopbackTests {
             _ configure: (inout RegistryConfiguration) -> Void = { _ in }
         ) async throws -> TestNode {
             try await TestNode(router: router) {
-                $0.checkedSize = 1 << 20
+                $0.checks.checkedSize = 1 << 20
                 configure(&$0)
             }
         }
@@ -80,7 +80,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func whoWaitsGetsTheContentWhenTheFirstClientGoesAway() async throws {
+        @Test func followersGetTheContentWhenTheLeadersClientLeaves() async throws {
             let digest = digestOf(Self.json)
             let mirror = try await makeMirror()
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -101,9 +101,9 @@ extension LoopbackTests {
         }
 
         /// The other request may have a reason to take long that this one has not.
-        @Test func whoWaitsForLongLooksAnew() async throws {
+        @Test func followersLookAnewWhenTheLeaderIsSlow() async throws {
             let digest = digestOf(Self.json)
-            let mirror = try await makeMirror { $0.headTimeout = .seconds(10) }
+            let mirror = try await makeMirror { $0.peers.headTimeout = .seconds(10) }
             let isFirst = Atomic(true)
             let head = "HTTP/1.1 200 OK\r\nContent-Type: \(MediaType.ociIndex.text)\r\n"
             let rest = "Content-Length: \(Self.json.count)\r\n\r\n"
@@ -122,7 +122,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func aCorruptAnswerReachesNobody() async throws {
+        @Test func aCorruptAnswerReachesNoFollower() async throws {
             let digest = digestOf(Self.json + [0])
             let mirror = try await makeMirror()
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -135,9 +135,9 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func whatCannotBeHeldBackIsFetchedForEach() async throws {
+        @Test func contentBeyondTheBudgetIsFetchedForEach() async throws {
             let digest = digestOf(Self.json)
-            let mirror = try await makeMirror { $0.maximumHeldBytes = 10 }
+            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 10 }
             let (peer, provider) = try await startSlowPeer(Self.json)
             mirror.router.setProviders([provider], of: digest.text)
             let answers = try await fetchAtOnce(mirror, "/v2/a/manifests/\(digest)")
@@ -148,13 +148,13 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func slowClientsAndThoseThatGoAwayLeaveNothingOfTheBudgetTaken() async throws {
+        @Test func slowAndLeavingClientsGiveTheBudgetBack() async throws {
             let (bytes, digest) = try makeContent(Manifest.maximumSize)
-            let mirror = try await makeMirror { $0.checkedSize = Manifest.maximumSize }
+            let mirror = try await makeMirror { $0.checks.checkedSize = Int64(Manifest.maximumSize) }
             let (peer, provider) = try await startSlowPeer(bytes)
             mirror.router.setProviders([provider], of: digest.text)
             let path = "/v2/a/manifests/\(digest)"
-            // Nobody reads.
+            // No client reads.
             let clients = try await blocking {
                 let clients = try (0..<4).map { _ in try RawClient(mirror.address, receiveBuffer: 4096) }
                 for client in clients { try client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n") }
@@ -169,7 +169,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func whatSeveralUseIsReleasedByTheLast() {
+        @Test func theLastUserReleases() {
             let released = Mutex(0)
             let shared = SharedRelease(users: 3) { released.withLock { $0 += 1 } }
             for expected in [0, 0, 1] {
@@ -179,7 +179,7 @@ extension LoopbackTests {
         }
 
         /// A 404 of a lookup that had begun before a client came would be a false one if the content has come since.
-        @Test func whoComesDuringALookupThatFindsNobodyLooksAnew() async throws {
+        @Test func requestsDuringALookupInVainLookAnew() async throws {
             let digest = digestOf(Self.json)
             let (peer, provider) = try await startSlowPeer(Self.json, pause: 0)
             let router = FirstInVainRouter(provider)
@@ -204,7 +204,7 @@ extension LoopbackTests {
     }
 }
 
-/// A router whose lookups find nobody that begin before some content comes to a node, however long they last.
+/// A router whose lookups find no provider if they begin before the content comes to a node, however long they last.
 private final class FirstInVainRouter: Router {
     private struct State {
         var hasArrived = false

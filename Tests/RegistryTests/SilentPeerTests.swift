@@ -10,7 +10,7 @@ extension LoopbackTests {
     /// Peers that fall silent and clients that are slow, over real connections.
     @Suite(.serialized, .timeLimit(.minutes(2))) struct SilentPeerTests {
         @Test func whoFallsSilentInMidBlobIsAskedLastFromThenOn() async throws {
-            let mirror = try await TestNode { $0.progressTimeout = .milliseconds(100) }
+            let mirror = try await TestNode { $0.peers.progressTimeout = .milliseconds(100) }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(300_000)
             holder.store.add(bytes, as: digest)
@@ -32,7 +32,7 @@ extension LoopbackTests {
         }
 
         @Test func whoIsSilentButAnswersOthersIsAskedAgain() async throws {
-            let mirror = try await TestNode { $0.headTimeout = .milliseconds(400) }
+            let mirror = try await TestNode { $0.peers.headTimeout = .milliseconds(400) }
             let (bytes, digest) = try makeContent(1000)
             let (_, other) = try makeContent(1001)
             let count = Mutex(0)
@@ -58,8 +58,8 @@ extension LoopbackTests {
 
         @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
             let mirror = try await TestNode {
-                $0.checkedSize = 32 << 20
-                $0.maximumHeldBytes = 32 << 20
+                $0.checks.checkedSize = 32 << 20
+                $0.checks.maximumHeldBytes = 32 << 20
             }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(24 << 20)

@@ -11,9 +11,11 @@ import Testing
 extension LoopbackTests {
     /// Bodies that the kernel moves from socket to socket.
     @Suite(.serialized, .timeLimit(.minutes(3))) struct SpliceTests {
-        @Test(arguments: [RegistryConfiguration.Verification.auto, .always])
-        func movesEveryByteAndUsesTheConnectionsAgain(verification: RegistryConfiguration.Verification) async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.verification = verification }
+        @Test(arguments: [VerificationMode.auto, .always])
+        func movesEveryByteAndUsesTheConnectionsAgain(verification: VerificationMode) async throws {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) {
+                $0.checks.verification = verification
+            }
             let path = "/v2/a/blobs/\(digest)"
             try await blocking {
                 let client = try RawClient(mirror.address)
@@ -50,7 +52,7 @@ extension LoopbackTests {
         }
 
         @Test func smallAndCheckedContentIsSeen() async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) { $0.checkedSize = 1 << 20 }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) { $0.checks.checkedSize = 1 << 20 }
             #expect((try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes) == true)
             let small = try makeContent(100_000)
             holder.store.add(small.bytes, as: small.digest)
@@ -64,7 +66,7 @@ extension LoopbackTests {
         @Test(arguments: 0..<6, [false, true])
         func goesOnFromTheByteReached(kind: Int, hasOther: Bool) async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) {
-                $0.verification = kind < 3 ? .auto : .always
+                $0.checks.verification = kind < 3 ? .auto : .always
             }
             let sent = 1_234_567
             let (bad, provider) = try await ScriptedPeer.start { _ in
@@ -91,7 +93,9 @@ extension LoopbackTests {
 
         /// The rate limit holds the bytes of one peer back, which fails then; nobody is to wait for the next one in vain.
         @Test(arguments: 0..<6) func whoTakesOverWhileTheRateHoldsBackIsRead(number: Int) async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(2_000_000) { $0.downloadRate = 4_000_000 }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(2_000_000) {
+                $0.transfers.downloadRate = 4_000_000
+            }
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 [
                     .send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"),
@@ -110,7 +114,7 @@ extension LoopbackTests {
 
         @Test func noPeerIsBlamedForASlowClient() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
-                $0.progressTimeout = .milliseconds(200)
+                $0.peers.progressTimeout = .milliseconds(200)
             }
             let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
             try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -126,7 +130,7 @@ extension LoopbackTests {
         }
 
         @Test func theEndOfWhatIsWrongDoesNotLeave() async throws {
-            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.verification = .always }
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.checks.verification = .always }
             // The last byte is no better seen than the first that the kernel moves.
             for place in [bytes.count - 1, 300_000] {
                 var wrong = bytes
@@ -199,7 +203,7 @@ extension LoopbackTests {
         @Test func shutdownLetsThemEndAndEndsThemAfterTheGrace() async throws {
             for grace in [5, 0] {
                 let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
-                    $0.shutdownGrace = .seconds(grace)
+                    $0.clients.shutdownGrace = .seconds(grace)
                 }
                 let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
                 try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -218,8 +222,8 @@ extension LoopbackTests {
         @Test func manyAtATimeLeaveNothingBehind() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) {
                 // However slow the machine: what is tested is that nobody is turned away.
-                $0.headTimeout = .seconds(30)
-                $0.progressTimeout = .seconds(30)
+                $0.peers.headTimeout = .seconds(30)
+                $0.peers.progressTimeout = .seconds(30)
             }
             let before = openDescriptors()
             var clients: [RawClient] = []
@@ -244,8 +248,8 @@ extension LoopbackTests {
             let seed = random.seed
             let size = Int.random(in: 300_000...6_000_000, using: &random)
             let (mirror, holder, bytes, digest) = try await TestNode.pair(size) {
-                $0.progressTimeout = .milliseconds(300)
-                $0.verification = number < 10 ? .auto : .always
+                $0.peers.progressTimeout = .milliseconds(300)
+                $0.checks.verification = number < 10 ? .auto : .always
             }
             var steps: [ScriptedPeer.Step] = [.send("HTTP/1.1 200 OK\r\nContent-Length: \(size)\r\n\r\n")]
             var sent = 0

@@ -104,16 +104,16 @@ struct TestNode {
         configure: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = RegistryConfiguration(host: host, port: 0)
-        configuration.headTimeout = .seconds(1)
-        configuration.progressTimeout = .seconds(1)
-        configuration.shutdownGrace = .seconds(2)
+        configuration.peers.headTimeout = .seconds(1)
+        configuration.peers.progressTimeout = .seconds(1)
+        configuration.clients.shutdownGrace = .seconds(2)
         // The machine that runs the tests may be busy.
-        configuration.resolveTimeout = .seconds(2)
-        configuration.connectTimeout = .seconds(2)
+        configuration.peers.resolveTimeout = .seconds(2)
+        configuration.peers.connectTimeout = .seconds(2)
         // Tests of the choice turn this on.
-        configuration.choosesProviders = false
+        configuration.peers.choosesProviders = false
         // Tests of what is checked before it goes out turn this on.
-        configuration.checkedSize = 0
+        configuration.checks.checkedSize = 0
         configure(&configuration)
         store = TestStore(readersOnly: readersOnly)
         index = ContentIndex()
@@ -159,7 +159,7 @@ struct TestNode {
     }
 }
 
-/// A router whose lookups find nobody and go on until they are given up.
+/// A router whose lookups find no provider and go on until they are cancelled.
 final class EndlessRouter: Router {
     private let running = Mutex(0)
 
@@ -213,7 +213,7 @@ final class KnowingRouter: Router {
     var readiness: Readiness { .ready("all-knowing") }
 }
 
-/// A peer that does as told on every request, and counts what it does.
+/// A peer that follows a script on every request, and counts requests and bytes.
 final class ScriptedPeer: Sendable {
     enum Step: Sendable {
         case send(String)

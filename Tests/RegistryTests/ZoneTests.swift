@@ -59,7 +59,7 @@ extension LoopbackTests {
             let mirror = try await TestNode(router: router, metrics: metrics) {
                 $0.zone = Zone("zone-b")
                 $0.peerZones = zones
-                $0.choosesProviders = true
+                $0.peers.choosesProviders = true
             }
             for (bytes, digest) in own {
                 #expect(try await fetch(mirror.address, "/v2/x/blobs/\(digest)?ns=docker.io").body == bytes)

@@ -36,7 +36,7 @@ public final class BasicAuthentication: Service {
         rotation.withLock { $0.sent(now: .now()).header }
     }
 
-    /// Reads the folder anew. While that fails, what was read before stays in force.
+    /// Reads the folder again. While that fails, the current credentials stay.
     func reload(now: NIODeadline = .now()) {
         do {
             let (credentials, endsInLineBreak) = try folder.read()

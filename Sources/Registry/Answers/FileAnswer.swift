@@ -19,8 +19,8 @@ final class FileAnswer: Answer {
         case ended
     }
 
-    /// How long the event loop sees to others, or sleeps, before the next piece. That also costs less than to go on at
-    /// once: a client that takes much at a time is in the sender's way less often.
+    /// How long the event loop serves others, or sleeps, before the next piece. That also costs less than the next piece at
+    /// once: a client that reads much at a time contends with the sender less often.
     private static let pieceInterval = TimeAmount.microseconds(10)
     /// Parts up to this size are read and leave together with the head, which costs less than sendfile(2).
     private static let smallPart: Int64 = 16 << 10
@@ -135,7 +135,7 @@ final class FileAnswer: Answer {
             state = .pacing(part, chunkSize: Int64(chunkSize))
             sendChunk()
         } else {
-            let isLarge = length >= max(2 * FilePieces.tailSize, Int64(context.services.configuration.checkedSize))
+            let isLarge = length >= max(2 * FilePieces.tailSize, context.services.configuration.checks.checkedSize)
             state = .sending(FilePieces(part, holdsTail: whileChecking && isLarge))
             sendPiece()
         }
@@ -157,7 +157,7 @@ final class FileAnswer: Answer {
             context.eventLoop.assumeIsolated().scheduleTask(in: Self.pieceInterval) { self.sendPiece() }
         } else if pieces.isHolding {
             // The tail does not wait for ever: the client checks it, too.
-            let timeout = TimeAmount(context.services.configuration.tailTimeout)
+            let timeout = TimeAmount(context.services.configuration.checks.tailTimeout)
             context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in self?.releaseTail() }
         }
     }
@@ -207,7 +207,9 @@ final class FileAnswer: Answer {
     private func waitForCheck() {
         let configuration = context.services.configuration
         let isDemanded = context.request.wantsCheck
-        let timeout = TimeAmount(isDemanded ? configuration.demandedCheckTimeout : configuration.checkTimeout)
+        let timeout = TimeAmount(
+            isDemanded ? configuration.checks.demandedCheckTimeout : configuration.checks.checkTimeout
+        )
         state = .checking(
             timeout: context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { [weak self] in
                 self?.wasChecked(.undecided)

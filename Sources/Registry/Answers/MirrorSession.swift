@@ -64,7 +64,7 @@ final class MirrorSession: PeerConnectionUser {
                 kind: request.content.kind,
                 digest: digest,
                 range: request.range,
-                mustHash: services.configuration.verification == .always || !memory.suspects.isEmpty,
+                mustHash: services.configuration.checks.verification == .always || !memory.suspects.isEmpty,
                 size: request.content.kind == .blob ? digest.flatMap(services.contents.size) : nil
             ),
             limits: services.peers.limitsForTransfer(),
@@ -298,7 +298,7 @@ final class MirrorSession: PeerConnectionUser {
         let attempt = request.attempt
         exchanges[attempt] = PeerExchange(request: request)
         guard transfer.request.needsPermit else { return ask(attempt) }
-        let isSmall = transfer.request.isSmall(limit: services.configuration.smallBody)
+        let isSmall = transfer.request.isSmall(limit: services.configuration.transfers.smallBody)
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let answer = services.permits.request(for: request.peerID, isSmall: isSmall) { [eventLoop] in
             eventLoop.execute { bound.value.permitted(attempt) }
@@ -343,7 +343,7 @@ final class MirrorSession: PeerConnectionUser {
         let connection = PeerConnection(address: request.address, metrics: services.telemetry.metrics)
         exchanges[attempt]?.connection = connection
         // The transfer's deadline decides, which forgives an event loop that was late itself. This one is a backstop.
-        let timeout = TimeAmount(services.configuration.connectTimeout) + .seconds(30)
+        let timeout = TimeAmount(services.configuration.peers.connectTimeout) + .seconds(30)
         connection.connect(on: eventLoop, timeout: timeout, request: head, attempt: attempt, user: self)
     }
 

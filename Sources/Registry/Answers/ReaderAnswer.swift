@@ -54,7 +54,7 @@ final class ReaderAnswer: Answer {
     func madeNoProgress(for idle: TimeAmount, bufferedBytes: Int64) -> Bool {
         if case .ended = state { return false }
         guard !awaitsCheck, bufferedBytes <= 0,
-            idle >= TimeAmount(context.services.configuration.progressTimeout)
+            idle >= TimeAmount(context.services.configuration.peers.progressTimeout)
         else { return false }
         context.services.telemetry.record(.storeTimedOut(key: context.request.key))
         giveUp()
@@ -194,9 +194,9 @@ private struct StoreReading: Sendable {
         var tail: Duration
 
         init(_ configuration: RegistryConfiguration) {
-            check = configuration.checkTimeout
-            demandedCheck = configuration.demandedCheckTimeout
-            tail = configuration.tailTimeout
+            check = configuration.checks.checkTimeout
+            demandedCheck = configuration.checks.demandedCheckTimeout
+            tail = configuration.checks.tailTimeout
         }
     }
 

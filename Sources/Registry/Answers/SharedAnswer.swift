@@ -89,16 +89,14 @@ extension AnswerContext {
         guard turn != .alone, let key = sharedKey else {
             return exchange.handOver(to: MirrorAnswer(self, shared: nil))
         }
-        if let leader = loop.sharedMirrors.mirror(key) {
-            let answer = SharedAnswer(self, turn: turn)
-            leader.add(answer)
-            exchange.handOver(to: answer)
-        } else {
-            exchange.handOver(to: MirrorAnswer(self, shared: loop.sharedMirrors.lead(key, now: .now())))
-        }
+        let (mirror, isLeader) = loop.sharedMirrors.join(key, now: .now())
+        guard !isLeader else { return exchange.handOver(to: MirrorAnswer(self, shared: mirror)) }
+        let answer = SharedAnswer(self, turn: turn)
+        mirror.add(answer)
+        exchange.handOver(to: answer)
     }
 
-    /// Under what the request can be shared; `nil` where its content may be too large to be held back whole.
+    /// The key under which the request can be shared; `nil` where its content may be too large to wait as a whole.
     private var sharedKey: SharedMirrors.Key? {
         let request = requestToPeers
         guard request.range == nil else { return nil }
@@ -107,6 +105,6 @@ extension AnswerContext {
         guard case .digest(let digest) = request.content.target, let size = services.contents.size(of: digest) else {
             return nil
         }
-        return size <= Int64(services.configuration.checkedSize) ? key : nil
+        return size <= services.configuration.checks.checkedSize ? key : nil
     }
 }

@@ -5,8 +5,8 @@ import OCI
 /// The mirrored requests of one event loop whose answers others may wait for, so that many clients that ask for the same
 /// small content at a time cost its holder one request.
 ///
-/// A request is shared only while its content is held back whole until its digest was checked: each follower gets all of
-/// it, or begins anew.
+/// A request is shared only if all of its content waits until its digest was verified: each follower gets all of it, or
+/// starts over.
 final class SharedMirrors {
     /// What requests have in common that can have one answer.
     struct Key: Hashable {
@@ -19,21 +19,30 @@ final class SharedMirrors {
     /// How many there are.
     var count: Int { mirrors.count }
 
-    /// The request for the same that others may follow now.
-    func mirror(_ key: Key) -> SharedMirror? { mirrors[key] }
-
-    /// Others may follow a request from now on.
-    func lead(_ key: Key, now: NIODeadline) -> SharedMirror {
-        let mirror = SharedMirror(key: key, started: now)
-        mirrors[key] = mirror
-        return mirror
+    /// Finds the request for the same that can be followed, or lets others follow this one from now on.
+    ///
+    /// - Returns: the request that others may follow, and whether it is this one.
+    func join(_ key: Key, now: NIODeadline) -> (mirror: SharedMirror, isLeader: Bool) {
+        Self.join(&mirrors[key], key, now: now)
     }
 
-    /// No others may follow a request any more.
+    private static func join(
+        _ entry: inout SharedMirror?,
+        _ key: Key,
+        now: NIODeadline
+    ) -> (mirror: SharedMirror, isLeader: Bool) {
+        if let entry { return (entry, false) }
+        let mirror = SharedMirror(key: key, started: now)
+        entry = mirror
+        return (mirror, true)
+    }
+
+    /// No others may follow a request any more. That is done once for each.
     ///
     /// - Returns: its followers.
     func end(_ mirror: SharedMirror) -> [any MirrorFollower] {
-        if mirrors[mirror.key] === mirror { mirrors[mirror.key] = nil }
+        let ended = mirrors.removeValue(forKey: mirror.key)
+        assert(ended === mirror)
         return mirror.takeFollowers()
     }
 }

@@ -22,16 +22,16 @@ final class Uploads: Sendable {
     private let rate: RateLimiter?
 
     init(_ configuration: RegistryConfiguration) {
-        timeout = TimeAmount(configuration.uploadTimeout)
-        smallBody = configuration.smallBody
-        rate = configuration.uploadRate.map {
-            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.maximumUploads)
+        timeout = TimeAmount(configuration.transfers.uploadTimeout)
+        smallBody = configuration.transfers.smallBody
+        rate = configuration.transfers.uploadRate.map {
+            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.transfers.maximumUploads)
         }
         gate = TransferGate(
             limits: .init(
-                inAll: rate?.transfers ?? configuration.maximumUploads,
-                perPeer: configuration.maximumUploadsPerPeer,
-                waiting: configuration.maximumWaitingTransfers
+                inAll: rate?.transfers ?? configuration.transfers.maximumUploads,
+                perPeer: configuration.transfers.maximumUploadsPerPeer,
+                waiting: configuration.transfers.maximumQueued
             )
         )
     }

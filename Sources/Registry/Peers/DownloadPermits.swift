@@ -25,14 +25,14 @@ final class DownloadPermits: Sendable {
     private let small: TransferGate<String>
 
     init(_ configuration: RegistryConfiguration) {
-        let rate = configuration.downloadRate.map {
-            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.maximumDownloads)
+        let rate = configuration.transfers.downloadRate.map {
+            RateLimiter(bytesPerSecond: $0, maximumTransfers: configuration.transfers.maximumDownloads)
         }
         self.rate = rate
         let limits = TransferQueue<String>.Limits(
-            inAll: rate?.transfers ?? configuration.maximumDownloads,
-            perPeer: configuration.maximumDownloadsPerPeer,
-            waiting: configuration.maximumWaitingTransfers
+            inAll: rate?.transfers ?? configuration.transfers.maximumDownloads,
+            perPeer: configuration.transfers.maximumDownloadsPerPeer,
+            waiting: configuration.transfers.maximumQueued
         )
         let all = TransferGate(limits: limits)
         self.all = all

@@ -20,9 +20,9 @@ final class PeerConnectionPool {
 
     init(eventLoop: any EventLoop, _ configuration: RegistryConfiguration) {
         self.eventLoop = eventLoop
-        idleTimeout = TimeAmount(configuration.peerIdleTimeout)
-        perAddress = configuration.maximumIdlePeersPerAddress
-        inAll = configuration.maximumIdlePeers
+        idleTimeout = TimeAmount(configuration.peers.idleTimeout)
+        perAddress = configuration.peers.maximumIdlePerAddress
+        inAll = configuration.peers.maximumIdle
         timer = LazyTimer(eventLoop: eventLoop)
         timer.onDeadline = { [weak self] in self?.closeExpired(now: .now()) }
     }

@@ -57,7 +57,7 @@ final class PeerDirectory: Sendable {
 
     /// Puts providers into the order in which they are asked.
     func order(_ peers: [Peer]) -> [Peer] {
-        guard peers.count > 1, configuration.choosesProviders else { return peers }
+        guard peers.count > 1, configuration.peers.choosesProviders else { return peers }
         var random = SystemRandomNumberGenerator()
         return book.withLock { $0.order(peers, now: .now, using: &random, nearness: nearness) }
     }
@@ -67,7 +67,8 @@ final class PeerDirectory: Sendable {
         return Nearness(
             zone: own == nil ? nil : configuration.peerZones.zone(of: peer.id)?.text,
             own: own?.text,
-            isOnSameNetwork: peer.addresses.first.flatMap { try? IPAddress($0.ip) }.map(configuration.isNear) ?? false
+            isOnSameNetwork: peer.addresses.first.flatMap { try? IPAddress($0.ip) }.map(configuration.peers.isNear)
+                ?? false
         )
     }
 

@@ -22,9 +22,9 @@ final class ConnectionRules: Sendable {
     private let draining = Atomic(false)
 
     init(_ configuration: RegistryConfiguration) {
-        requestTimeout = TimeAmount(configuration.requestTimeout)
-        idleTimeout = TimeAmount(configuration.idleTimeout)
-        stallTimeout = TimeAmount(configuration.stallTimeout)
+        requestTimeout = TimeAmount(configuration.clients.requestTimeout)
+        idleTimeout = TimeAmount(configuration.clients.idleTimeout)
+        stallTimeout = TimeAmount(configuration.clients.stallTimeout)
     }
 
     /// Whether the server shuts down: every connection closes after its current answer.

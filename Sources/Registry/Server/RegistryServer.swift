@@ -92,7 +92,7 @@ public final class RegistryServer: Service {
     /// The connections of clients.
     var openChannels: [any Channel] { connections.all }
 
-    /// The bytes reserved now for content that is held back until it was checked.
+    /// The bytes reserved now for content that waits until its digest was verified.
     var heldBytes: Int { services.holdBudget.reserved }
 
     /// The transfers that the kernel carries out now, and all so far.
@@ -126,7 +126,7 @@ public final class RegistryServer: Service {
             try? await channel.close()
         }
         for channel in connections.all { channel.pipeline.fireUserInboundEventTriggered(ClientConnection.Drain()) }
-        await waitUntilClosed(for: services.configuration.shutdownGrace)
+        await waitUntilClosed(for: services.configuration.clients.shutdownGrace)
         let left = connections.all
         if !left.isEmpty {
             services.telemetry.record(.graceEnded(connections: left.count))
@@ -177,14 +177,14 @@ public final class RegistryServer: Service {
     private func makeBootstrap() -> ServerBootstrap {
         let configuration = services.configuration
         return ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: Int32(clamping: configuration.backlog))
+            .serverChannelOption(.backlog, value: Int32(clamping: configuration.clients.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelInitializer { [connections, services] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try services.congestionControl.prepare(channel)
                     try channel.pipeline.syncOperations.addHandlers([
                         AcceptPause { services.telemetry.record(.acceptFailed) },
-                        ConnectionLimiter(limit: configuration.maximumConnections, connections: connections) {
+                        ConnectionLimiter(limit: configuration.clients.maximumConnections, connections: connections) {
                             services.telemetry.record(.connectionsChanged(by: $0))
                         },
                     ])

@@ -27,7 +27,7 @@ struct MirrorRecord: Sendable {
     var isHit: Bool?
     /// Bytes of the body that were sent to the client.
     var sentBytes: Int64
-    /// Whether the answer came by way of another client's request for the same, so that no peer sent it anew.
+    /// Whether the request followed another client's for the same content, so that no peer sent it again.
     var isShared: Bool
     /// How long it took, in nanoseconds.
     var duration: Int64

@@ -114,14 +114,13 @@ final class Telemetry: Sendable {
     private func log(_ record: MirrorRecord) {
         guard logsRequests else { return }
         let content = record.request.content
-        var metadata: Logger.Metadata = [
-            "registry": .string(content.registry?.text ?? ""),
-            "repository": .string(content.repository.text),
-            "key": .string(record.request.key),
-            "bytes": .stringConvertible(record.sentBytes),
-            "duration": .string("\(record.duration / 1_000_000)ms"),
-            "outcome": .string(record.ending.text),
-        ]
+        var metadata = Logger.Metadata(minimumCapacity: 10)
+        metadata["registry"] = .string(content.registry?.text ?? "")
+        metadata["repository"] = .string(content.repository.text)
+        metadata["key"] = .string(record.request.key)
+        metadata["bytes"] = .stringConvertible(record.sentBytes)
+        metadata["duration"] = .string("\(record.duration / 1_000_000)ms")
+        metadata["outcome"] = .string(record.ending.text)
         if let peer = record.peer {
             metadata["peer"] = .string(peer.peerID)
             metadata["address"] = .string(peer.address)

@@ -113,7 +113,7 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
     var description: String { isOn ? "true" : "false" }
 }
 
-extension RegistryConfiguration.Verification: ExpressibleByArgument {}
+extension VerificationMode: ExpressibleByArgument {}
 
 extension Logger.Level: @retroactive ExpressibleByArgument {
     /// Reads a level in upper or lower case, by Go's names too.

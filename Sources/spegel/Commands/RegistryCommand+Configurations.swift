@@ -9,21 +9,21 @@ import Routing
 extension RegistryCommand {
     func registryConfiguration() throws -> RegistryConfiguration {
         var configuration = RegistryConfiguration(host: registryAddr.host ?? "", port: Int(registryAddr.port))
-        configuration.resolveTimeout = mirrorResolveTimeout.duration
-        configuration.resolveRetries = mirrorResolveRetries
-        configuration.connectTimeout = mirrorConnectTimeout.duration
-        configuration.headTimeout = mirrorHeadTimeout.duration
-        configuration.progressTimeout = mirrorStallTimeout.duration
+        configuration.peers.resolveTimeout = mirrorResolveTimeout.duration
+        configuration.peers.resolveRetries = mirrorResolveRetries
+        configuration.peers.connectTimeout = mirrorConnectTimeout.duration
+        configuration.peers.headTimeout = mirrorHeadTimeout.duration
+        configuration.peers.progressTimeout = mirrorStallTimeout.duration
         configuration.filter = try contentFilter()
-        configuration.verification = verify
-        configuration.shutdownGrace = shutdownGrace.duration
-        configuration.maximumUploads = maxUploads
-        configuration.maximumUploadsPerPeer = maxUploadsPerPeer
-        configuration.maximumDownloads = maxDownloads
-        configuration.maximumDownloadsPerPeer = maxDownloadsPerPeer
-        configuration.uploadRate = uploadRate?.bytesPerSecond
-        configuration.downloadRate = downloadRate?.bytesPerSecond
-        configuration.congestionControl = tcpCongestionControl
+        configuration.checks.verification = verify
+        configuration.clients.shutdownGrace = shutdownGrace.duration
+        configuration.transfers.maximumUploads = maxUploads
+        configuration.transfers.maximumUploadsPerPeer = maxUploadsPerPeer
+        configuration.transfers.maximumDownloads = maxDownloads
+        configuration.transfers.maximumDownloadsPerPeer = maxDownloadsPerPeer
+        configuration.transfers.uploadRate = uploadRate?.bytesPerSecond
+        configuration.transfers.downloadRate = downloadRate?.bytesPerSecond
+        configuration.clients.congestionControl = tcpCongestionControl
         configuration.zone = try ownZone()
         return configuration
     }

@@ -133,7 +133,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var registryFilters: [String] = []
 
     @Option(help: ArgumentHelp("Time to find a first provider.", valueName: "time"))
-    var mirrorResolveTimeout = TimeSpan(Self.registry.resolveTimeout)
+    var mirrorResolveTimeout = TimeSpan(Self.registry.peers.resolveTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -142,7 +142,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorResolveRetries = Self.registry.resolveRetries
+    var mirrorResolveRetries = Self.registry.peers.resolveRetries
 
     @Option(
         help: ArgumentHelp(
@@ -151,12 +151,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorConnectTimeout = TimeSpan(Self.registry.connectTimeout)
+    var mirrorConnectTimeout = TimeSpan(Self.registry.peers.connectTimeout)
 
     @Option(
         help: ArgumentHelp("Time for a provider to answer.", valueName: "time", visibility: .rare)
     )
-    var mirrorHeadTimeout = TimeSpan(Self.registry.headTimeout)
+    var mirrorHeadTimeout = TimeSpan(Self.registry.peers.headTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -165,7 +165,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var mirrorStallTimeout = TimeSpan(Self.registry.progressTimeout)
+    var mirrorStallTimeout = TimeSpan(Self.registry.peers.progressTimeout)
 
     @Option(
         help: ArgumentHelp(
@@ -177,7 +177,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var verify = Self.registry.verification
+    var verify = Self.registry.checks.verification
 
     @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
     var resolveTags = Switch(Self.registry.filter.sharesTags)
@@ -210,10 +210,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var maxUploads = Self.registry.maximumUploads
+    var maxUploads = Self.registry.transfers.maximumUploads
 
     @Option(help: ArgumentHelp("Blobs sent to one peer at a time.", valueName: "count", visibility: .rare))
-    var maxUploadsPerPeer = Self.registry.maximumUploadsPerPeer
+    var maxUploadsPerPeer = Self.registry.transfers.maximumUploadsPerPeer
 
     @Option(
         help: ArgumentHelp(
@@ -222,10 +222,10 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             visibility: .rare
         )
     )
-    var maxDownloads = Self.registry.maximumDownloads
+    var maxDownloads = Self.registry.transfers.maximumDownloads
 
     @Option(help: ArgumentHelp("Blobs fetched from one peer at a time.", valueName: "count", visibility: .rare))
-    var maxDownloadsPerPeer = Self.registry.maximumDownloadsPerPeer
+    var maxDownloadsPerPeer = Self.registry.transfers.maximumDownloadsPerPeer
 
     @Option(help: ArgumentHelp("Rate limit to peers: 100MB, 1Gbit; 0: none.", valueName: "rate"))
     var uploadRate: ByteRate?
@@ -272,7 +272,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
     var debugWebEnabled = Switch(true)
 
     @Option(help: ArgumentHelp("How long transfers may continue after SIGTERM.", valueName: "time", visibility: .rare))
-    var shutdownGrace = TimeSpan(Self.registry.shutdownGrace)
+    var shutdownGrace = TimeSpan(Self.registry.clients.shutdownGrace)
 
     @OptionGroup var common: CommonOptions
 

@@ -90,7 +90,7 @@ struct Node: Service {
             configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
         }
         configuration.peerZones = zones
-        configuration.isNear = { address in
+        configuration.peers.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
         let labels = RegistryLabels(configured: configuration.filter.registries)
