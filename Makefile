@@ -42,7 +42,7 @@ test: ## Everything that CI runs, from lint to the demo; README says what that i
 
 .PHONY: test-unit
 test-unit: ## Unit and property tests, and the tests against a real containerd where it is installed
-	$(SWIFT) test --no-parallel
+	@SWIFT="$(SWIFT)" scripts/test-unit
 
 .PHONY: test-interop
 test-interop: ## Nodes beside others of go-libp2p and py-libp2p (Linux on x86-64)
