@@ -42,7 +42,7 @@ test: ## Run everything that CI runs, from lint to the demo
 
 .PHONY: test-unit
 test-unit: ## Run unit and property tests; with a real containerd if one is installed
-	$(SWIFT) test --no-parallel
+	@SWIFT="$(SWIFT)" scripts/test-unit
 
 .PHONY: test-interop
 test-interop: ## Test with nodes of go-libp2p and py-libp2p (Linux on x86-64)
@@ -109,7 +109,7 @@ sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtua
 	$(RELEASE) --product spegel-sim
 
 .PHONY: lint
-lint: ## Check the format
+lint: lint-words ## Check the format, and the words of texts
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
 .PHONY: lint-words

@@ -36,7 +36,7 @@ STAYING, ROAMING = 4, 3
 #: that it takes at most to answer after that. A hang lasts longer.
 SILENCE = 45.0
 #: The minimum time in the queue before a node may answer that all holders are busy, and the maximum number of such
-#: answers among 1,000: the machine may be too slow for so many transfers at a time.
+#: answers among 1,000: the machine may be too slow for that number of transfers.
 PATIENCE, MOST_BUSY = 29.9, 1.0
 #: The maximum number of requests for the rest of one blob.
 MOST_RESUMPTIONS = 10

@@ -80,7 +80,7 @@ struct TransferTests {
             if request == nil { #expect(after == [.end(.unavailable)]) }
         }
         #expect(asks == 60 && now == start + .seconds(30) && transfer.isFinished)
-        // It is told of once.
+        // It is reported once.
         #expect(transfer.failures.map(\.failure) == [.busy])
     }
 
@@ -118,7 +118,7 @@ struct TransferTests {
             var next = asked(transfer.timePassed(now: stalled) { $0 == "peer1" })
             #expect((next != nil) == hasOther)
             if !hasOther {
-                // Somebody else may have the rest by now.
+                // Another peer may have the rest by now.
                 let actions = transfer.lookupEnded(now: stalled)
                 #expect(actions == [])
                 next = asked(transfer.timePassed(now: stalled + .milliseconds(500)))
@@ -295,7 +295,7 @@ struct TransferTests {
         #expect(transfer.failures.map(\.failure) == [AttemptFailure](repeating: .connectTimeout, count: 6))
     }
 
-    @Test func aPeerThatFellSilentOfLateHasLessTimeToAnswer() throws {
+    @Test func hurriedPeerHasLessTimeForItsHead() throws {
         for isHurried in [false, true] {
             var transfer = makeTransfer()
             let first = try #require(asked(transfer.found(provider(1), now: start)))

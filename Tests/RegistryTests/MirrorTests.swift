@@ -58,7 +58,7 @@ extension LoopbackTests {
 
         @Test func manyClientsOfOneKeyAllGetIt() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(100_000) {
-                // However slow the machine: what is tested is that nobody is turned away.
+                // However slow the machine: the test shows that no client is turned away.
                 $0.peers.headTimeout = .seconds(30)
                 $0.peers.progressTimeout = .seconds(30)
             }
@@ -245,7 +245,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        /// Whoever is found when the only known holder has gone in mid-body goes on from the byte that was reached.
+        /// A peer that is found after the only known provider failed in mid-body resumes at the byte reached.
         @Test func inMidBodyOthersAreLookedFor() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let router = mirror.router

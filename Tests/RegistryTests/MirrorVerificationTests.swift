@@ -122,7 +122,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func theSecondTryComesFromSomebodyElse() async throws {
+        @Test func repeatedRequestIsServedByAnotherPeer() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)
             let (bad, provider) = try await startPeer(bytes, wrong: true)

@@ -63,7 +63,7 @@ final class RawClient: Sendable {
         }
     }
 
-    /// At most so many bytes; none at the end of the stream.
+    /// At most `count` bytes; none at the end of the stream.
     func read(upTo count: Int) throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)
         let result = recv(socket, &buffer, count, 0)

@@ -91,7 +91,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        /// The rate limit holds the bytes of one peer back, which fails then; nobody is to wait for the next one in vain.
+        /// The rate limit holds the bytes of one peer back, which fails then; the next peer must not wait in vain.
         @Test(arguments: 0..<6) func whoTakesOverWhileTheRateHoldsBackIsRead(number: Int) async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(2_000_000) {
                 $0.transfers.downloadRate = 4_000_000
@@ -221,7 +221,7 @@ extension LoopbackTests {
 
         @Test func manyAtATimeLeaveNothingBehind() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) {
-                // However slow the machine: what is tested is that nobody is turned away.
+                // However slow the machine: the test shows that no client is turned away.
                 $0.peers.headTimeout = .seconds(30)
                 $0.peers.progressTimeout = .seconds(30)
             }

@@ -220,7 +220,7 @@ final class ScriptedPeer: Sendable {
         case bytes([UInt8])
         /// Sends zeros for as long as the other side takes them.
         case endless
-        /// Sends nothing for so many milliseconds.
+        /// Sends nothing for some milliseconds.
         case pause(Int64)
         case close
         /// Closes with a reset.
@@ -327,7 +327,7 @@ final class ScriptedPeer: Sendable {
     }
 }
 
-/// Content of so many bytes that tell their place, and its digest.
+/// Content of `count` bytes that show their place, and its digest.
 func makeContent(_ size: Int, seed: UInt8 = 1) throws -> (bytes: [UInt8], digest: Digest) {
     var random = SeededGenerator(seed: UInt64(seed))
     // A prime number of bytes over and over, so that no shift by a buffer's size goes unseen.

@@ -35,7 +35,7 @@ extension LoopbackTests {
             let far = try await TestNode(host: "127.0.0.2") { $0.zone = Zone("zone-a") }
             let near = try await TestNode(host: "127.0.0.3") { $0.zone = Zone("zone-b") }
             let untold = try await TestNode(host: "127.0.0.4")
-            // Each has something that nobody else has, so that each is asked once; then all have the same, of which some
+            // Each has something that no other node has, so that each is asked once; then all have the same, of which some
             // is moved by the kernel and some by the event loop.
             let holders = [far, near, untold]
             var known: [String: [Provider]] = [:]
@@ -46,7 +46,7 @@ extension LoopbackTests {
                 known[content.digest.text] = [node.provider]
                 own.append(content)
             }
-            // Each is asked for once: a client that asks again has reason to doubt whoever it got it from.
+            // Each is asked for once: a client that asks again makes its mirror doubt the peers that it came from.
             let common = try (0..<11).map { number in
                 try makeContent(number % 2 == 0 ? 70_000 : 900_000, seed: UInt8(10 + number))
             }

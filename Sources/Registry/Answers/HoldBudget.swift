@@ -13,7 +13,7 @@ final class HoldBudget: Sendable {
     /// The bytes that are reserved now.
     var reserved: Int { held.load(ordering: .relaxed) }
 
-    /// Reserves so many bytes.
+    /// Reserves bytes.
     ///
     /// - Returns: `false`, with nothing reserved, when there is no room.
     func reserve(_ count: Int) -> Bool {

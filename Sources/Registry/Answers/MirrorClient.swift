@@ -18,9 +18,9 @@ protocol MirrorClient: AnyObject {
     func mirrorFlushes(whenDone: @escaping () -> Void)
     /// A descriptor of the client's socket, for bytes that are sent past its channel.
     var socket: SocketDescriptor? { get }
-    /// So many bytes of the body were sent past the channel.
+    /// Bytes of the body were sent past the channel.
     func mirrorSent(bytes: Int64)
-    /// The client's connection is of no use any more.
+    /// The client's connection has failed.
     func mirrorLostClient()
     /// The answer ends; nothing follows.
     func mirrorEnds(_ ending: TransferEnding)

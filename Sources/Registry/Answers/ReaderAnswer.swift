@@ -12,7 +12,7 @@ final class ReaderAnswer: Answer {
         /// The head waits for the first byte: a store that fails before costs the client nothing. Goes to `sending`,
         /// `ended`.
         case opened(HTTPResponseHead, remaining: Int64)
-        /// So many bytes are left to read. Goes to `ended`.
+        /// The number of bytes left to read. Goes to `ended`.
         case sending(remaining: Int64)
         /// What the store still gives is not taken.
         case ended

@@ -50,7 +50,7 @@ final class Uploads: Sendable {
 
     /// Asks for a permit.
     ///
-    /// - Parameter admitted: called from any thread when a queued body may go, unless its permit was let go before.
+    /// - Parameter admitted: called from any thread when a queued body may go, unless its permit was released before.
     func enter(_ peer: IPAddress, admitted: @escaping @Sendable () -> Void) -> Admission {
         switch gate.enter(peer, admitted: { _ in admitted() }) {
         case .runs(let ticket): .admitted(UploadPermit(gate, ticket))

@@ -21,7 +21,7 @@ protocol PeerConnectionUser: AnyObject {
     func peerFailed(_ failure: AttemptFailure, _ attempt: AttemptID)
 }
 
-/// A connection to a peer, for one request at a time. It reads only when told to, so that whoever uses it holds the peer
+/// A connection to a peer, for one request at a time. It reads only when told to, so that its user holds the peer
 /// back by not asking for more.
 final class PeerConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
@@ -30,7 +30,7 @@ final class PeerConnection: ChannelInboundHandler {
     /// The most bytes that are read at a time. Nothing is read while the client's channel holds back more than
     /// ``ConnectionRules/writeBuffer``, so a transfer never has more than the two together in memory: 176 KiB.
     static let maximumReadSize = 128 << 10
-    /// The same for connections that are made while there are more than so many transfers: 80 KiB for each of them.
+    /// The same for connections that are made while there are more than `count` transfers: 80 KiB for each of them.
     static let manyTransfers = (count: 32, maximumReadSize: 32 << 10)
 
     let address: PeerAddress

@@ -211,7 +211,7 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         defer { readBroughtParts = false }
         switch state {
         case .idle:
-            // Bytes have come, but no whole head: from now on the rest of it has a deadline.
+            // Bytes have come, but no whole head: from now on the head has a deadline.
             if !headHasBegun, !readBroughtParts {
                 headHasBegun = true
                 timer.deadline = .now() + rules.requestTimeout

@@ -9,7 +9,7 @@ public struct RegistryConfiguration: Sendable {
 
     /// The zone of this node, which it tells other nodes with each answer; `nil` when it is not known.
     public var zone: Zone?
-    /// The zones of other nodes. The registry notes what they tell of it with their answers.
+    /// The zones of other nodes. The registry notes the zone in their answers.
     public var peerZones = PeerZones()
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()

@@ -1,7 +1,7 @@
 import Mirroring
 import NIOCore
 
-/// What there is to tell of a request that other nodes answered, or could not.
+/// The record of a request that other nodes answered, or could not.
 struct MirrorRecord: Sendable {
     /// An attempt at a peer that has failed.
     struct Failure: Sendable {

@@ -1,4 +1,4 @@
-/// What there is to tell of a request that this node has answered, or whose client left.
+/// The record of a request that this node has answered, or whose client left.
 struct RequestRecord: Sendable {
     /// The content that was asked for.
     struct Content: Sendable {

@@ -6,7 +6,7 @@ import NIOCore
 import OCI
 import Synchronization
 
-/// Tells of what a registry does: the one place for its log lines, its metrics and its journal.
+/// Records what a registry does: the one place for its log lines, its metrics and its journal.
 final class Telemetry: Sendable {
     let metrics: RegistryMetrics
     private let logger: Logger

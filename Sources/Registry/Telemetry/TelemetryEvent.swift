@@ -1,7 +1,7 @@
 import NIOCore
 import OCI
 
-/// What a registry tells of itself: in a log line, its metrics or its journal, as ``Telemetry`` says.
+/// An event of a registry, which ``Telemetry`` puts into a log line, a metric or the journal.
 enum TelemetryEvent {
     // MARK: The server
 

@@ -7,7 +7,7 @@ public struct TransferHistory: Hashable, Sendable {
         public var start: Int
         /// Requests that other nodes answered.
         public var hits = 0
-        /// Requests that nobody could answer to the end.
+        /// Requests that no node could answer to the end.
         public var misses = 0
         /// Bytes that came from other nodes.
         public var receivedBytes: Int64 = 0
