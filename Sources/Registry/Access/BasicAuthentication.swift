@@ -3,8 +3,8 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// The credentials that the registry demands of clients and sends to other nodes. As a service it follows the folder that
-/// they come from, so that a secret can change while the node runs.
+/// The credentials that the registry demands of clients and sends to other nodes. As a service it follows the folder
+/// that they come from, so that a secret can change while the node runs.
 public final class BasicAuthentication: Service {
     /// How often the folder is read.
     private static let interval = Duration.seconds(5)

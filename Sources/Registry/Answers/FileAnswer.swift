@@ -4,8 +4,8 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// An answer from a file of this node, straight from the page cache by sendfile(2), as far as the file is what its digest
-/// says.
+/// An answer from a file of this node, straight from the page cache by sendfile(2), as far as the file is what its
+/// digest says.
 final class FileAnswer: Answer {
     private enum State {
         /// Nothing was sent. Goes to `checking`, `sending`, `pacing`, `ended`.
@@ -19,8 +19,8 @@ final class FileAnswer: Answer {
         case ended
     }
 
-    /// How long the event loop serves others, or sleeps, before the next piece. That also costs less than the next piece at
-    /// once: a client that reads much at a time contends with the sender less often.
+    /// How long the event loop serves others, or sleeps, before the next piece. That also costs less than the next
+    /// piece at once: a client that reads much at a time contends with the sender less often.
     private static let pieceInterval = TimeAmount.microseconds(10)
     /// Parts up to this size are read and leave together with the head, which costs less than sendfile(2).
     private static let smallPart: Int64 = 16 << 10
@@ -44,8 +44,8 @@ final class FileAnswer: Answer {
         state = .new(admission)
     }
 
-    /// Answers from a file: at once where that is possible, else by an answer that the exchange owns. A file that must not
-    /// be sent counts as not held.
+    /// Answers from a file: at once where that is possible, else by an answer that the exchange owns. A file that must
+    /// not be sent counts as not held.
     static func begin(_ context: AnswerContext, _ found: FoundFile, permit: UploadPermit? = nil) {
         context.exchange.origin = .store
         let admission = context.services.content.admission(of: found.file, found.digest, for: context.request)

@@ -3,8 +3,8 @@ import NIOCore
 import NIOHTTP1
 import OCI
 
-/// An answer from a store whose files are out of reach. It reads the content in chunks and asks for the next one when the
-/// last has left.
+/// An answer from a store whose files are out of reach. It reads the content in chunks and asks for the next one when
+/// the last has left.
 final class ReaderAnswer: Answer {
     private enum State {
         /// The store has yet to open the content, or its check comes first. Goes to `opened`, `ended`.
@@ -80,8 +80,8 @@ final class ReaderAnswer: Answer {
         if case .opening = state { context.mirror() }
     }
 
-    /// The peer asks for nothing but what was checked. A mirror asks again, here or elsewhere; that no node has the content
-    /// would be wrong.
+    /// The peer asks for nothing but what was checked. A mirror asks again, here or elsewhere; that no node has the
+    /// content would be wrong.
     fileprivate func isUnchecked() {
         guard case .opening = state else { return }
         state = .ended
@@ -241,8 +241,8 @@ private struct StoreReading: Sendable {
         return result
     }
 
-    /// Sends what is asked for. The last chunk waits for the check: content that is read whole is hashed on the way, and
-    /// content of which a part is sent is read once more beside.
+    /// Sends what is asked for. The last chunk waits for the check: content that is read whole is hashed on the way,
+    /// and content of which a part is sent is read once more beside.
     private func send(_ reader: any ContentReader, _ mediaType: MediaType, isCheckedBeside: Bool) async throws {
         let isChecked = request.wantsCheck && content.isKnownSound(reader, digest)
         let size = reader.size

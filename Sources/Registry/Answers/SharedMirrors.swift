@@ -2,8 +2,8 @@ import Mirroring
 import NIOCore
 import OCI
 
-/// The mirrored requests of one event loop whose answers others may wait for, so that many clients that ask for the same
-/// small content at a time cost its holder one request.
+/// The mirrored requests of one event loop whose answers others may wait for, so that many clients that ask for the
+/// same small content at a time cost its holder one request.
 ///
 /// A request is shared only if all of its content waits until its digest was verified: each follower gets all of it, or
 /// starts over.
@@ -50,8 +50,8 @@ final class SharedMirrors {
 /// A request whose answer other clients wait for.
 final class SharedMirror {
     fileprivate let key: SharedMirrors.Key
-    /// When the lookup began, or shortly before. That it has found no provider says nothing to a client that came later:
-    /// the content may have come to a node since.
+    /// When the lookup began, or shortly before. That it has found no provider says nothing to a client that came
+    /// later: the content may have come to a node since.
     let started: NIODeadline
     private var followers: [any MirrorFollower] = []
 

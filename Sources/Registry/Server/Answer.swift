@@ -2,8 +2,8 @@ import NIOCore
 
 /// What answers a request: an object that the ``Exchange`` owns while it runs.
 ///
-/// All calls come on the event loop of the client's connection. After ``stop()`` there are none, and whatever the answer
-/// has set going finds that it has ended.
+/// All calls come on the event loop of the client's connection. After ``stop()`` there are none, and whatever the
+/// answer has set going finds that it has ended.
 protocol Answer: AnyObject {
     /// How often the connection looks whether the answer makes progress.
     var progressInterval: TimeAmount { get }

@@ -1,8 +1,8 @@
 import NIOCore
 import NIOHTTP1
 
-/// One client's connection in HTTP/1: takes its requests one after the other, has a ``Responder`` answer them, and gives
-/// each state a deadline. It knows nothing of content.
+/// One client's connection in HTTP/1: takes its requests one after the other, has a ``Responder`` answer them, and
+/// gives each state a deadline. It knows nothing of content.
 ///
 /// While a request is being answered no more is read than what the next read brings, so a client cannot pile up work.
 final class ClientConnection: ChannelInboundHandler, ExchangeConnection {

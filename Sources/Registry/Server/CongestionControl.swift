@@ -4,11 +4,13 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// How TCP finds out how fast it may send on the connections of clients: `reno`, `cubic`, `bbr`, or what else a kernel has.
+/// How TCP finds out how fast it may send on the connections of clients: `reno`, `cubic`, `bbr`, or what else a kernel
+/// has.
 ///
-/// BBR holds each packet back with a timer until its time has come, which costs several times as much as to send it. That
-/// pays on long ways, and where packets are lost. It does not on the way to a client of the same node, where containerd
-/// is, nor within a data centre. So where BBR is the system's choice, only connections of nodes that are far away have it.
+/// BBR holds each packet back with a timer until its time has come, which costs several times as much as to send it.
+/// That pays on long ways, and where packets are lost. It does not on the way to a client of the same node, where
+/// containerd is, nor within a data centre. So where BBR is the system's choice, only connections of nodes that are far
+/// away have it.
 struct CongestionControl: Hashable, Sendable {
     /// What connections begin with; `nil` for the system's choice.
     let first: String?
@@ -16,8 +18,9 @@ struct CongestionControl: Hashable, Sendable {
     let farther: String?
     /// Whether the configuration names it, so that it is an error when the kernel refuses.
     let isConfigured: Bool
-    /// From how many microseconds there and back on a node is far away. Nearer than that, what should be left without BBR when
-    /// each thousandth packet is lost is 50 MB/s and more: 1.2 segments for each time there and back, by the root of the loss.
+    /// From how many microseconds there and back on a node is far away. Nearer than that, what should be left without
+    /// BBR when each thousandth packet is lost is 50 MB/s and more: 1.2 segments for each time there and back, by the
+    /// root of the loss.
     let farAway: UInt32
 
     /// - Parameters:
@@ -37,8 +40,8 @@ struct CongestionControl: Hashable, Sendable {
         read("tcp_congestion_control").first
     }
 
-    /// Prepares a socket that is to listen; the connections that come of it take over what it has. One that begins with BBR
-    /// keeps the timers whatever it is given later, so that all begin without.
+    /// Prepares a socket that is to listen; the connections that come of it take over what it has. One that begins with
+    /// BBR keeps the timers whatever it is given later, so that all begin without.
     ///
     /// - Throws: a ``RegistryError`` when the kernel refuses what was asked for.
     func prepare(_ listener: any Channel) throws {

@@ -169,7 +169,8 @@ final class Exchange {
         finish(.cutShort)
     }
 
-    /// Ends an answer at once, whatever of it waits to be sent. What has left the process still arrives, and then a FIN.
+    /// Ends an answer at once, whatever of it waits to be sent. What has left the process still arrives, and then a
+    /// FIN.
     func cutShortNow() {
         let context = connection?.context
         end(.cutShort)

@@ -45,8 +45,8 @@ struct RequestFields: Hashable, Sendable {
 
     private static func isTrue(_ value: String) -> Bool { isSame(value, "true") }
 
-    /// Whether a text is another one but for the case. The other one has letters and hyphens only, on which the sixth bit
-    /// makes no difference but the case.
+    /// Whether a text is another one but for the case. The other one has letters and hyphens only, on which the sixth
+    /// bit makes no difference but the case.
     private static func isSame(_ text: String, _ other: String) -> Bool {
         text.utf8.elementsEqual(other.utf8) { $0 | 0x20 == $1 | 0x20 }
     }

@@ -1,8 +1,8 @@
 import OCI
 import Synchronization
 
-/// The registries that metrics are told apart by. Clients may ask in the name of any registry, so only those count under
-/// their own name that this node was told to mirror, that are widely used, or whose images it holds.
+/// The registries that metrics are told apart by. Clients may ask in the name of any registry, so only those count
+/// under their own name that this node was told to mirror, that are widely used, or whose images it holds.
 public final class RegistryLabels: Sendable {
     /// What stands for every other registry, and for requests that name none.
     public static let other = "other"
