@@ -78,15 +78,15 @@ extension TransferLimits {
     /// The limits that the configuration sets; the others have their defaults.
     init(_ configuration: RegistryConfiguration) {
         self.init()
-        resolveTimeout = configuration.peers.resolveTimeout
-        lookupTimeout = configuration.peers.lookupTimeout
+        lookup.resolveTimeout = configuration.peers.resolveTimeout
+        lookup.timeout = configuration.peers.lookupTimeout
         connectTimeout = configuration.peers.connectTimeout
         headTimeout = configuration.peers.headTimeout
         progressTimeout = configuration.peers.progressTimeout
-        providers = max(1, configuration.peers.resolveRetries)
-        candidates = configuration.peers.resolveCandidates
+        retries.providers = max(1, configuration.peers.resolveRetries)
+        retries.candidates = configuration.peers.resolveCandidates
         checkedSize = configuration.checks.checkedSize
-        busyTimeout = configuration.peers.busyTimeout
+        retries.busyTimeout = configuration.peers.busyTimeout
         splicedSize = configuration.peers.splicedSize
         isPaced = configuration.transfers.downloadRate != nil
     }

@@ -29,9 +29,9 @@ struct ProviderLookup {
     private var resolveDeadline: MonotonicTime
     private var lookupDeadline: MonotonicTime
 
-    init(_ limits: TransferLimits, now: MonotonicTime) {
+    init(_ limits: LookupLimits, now: MonotonicTime) {
         resolveTimeout = limits.resolveTimeout
-        lookupTimeout = max(limits.lookupTimeout, limits.resolveTimeout)
+        lookupTimeout = max(limits.timeout, limits.resolveTimeout)
         lookupDeadline = now + lookupTimeout
         resolveDeadline = lookupDeadline
     }

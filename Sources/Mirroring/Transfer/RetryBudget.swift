@@ -2,7 +2,7 @@ import Time
 
 /// How many peers one transfer may ask.
 ///
-/// For ``TransferLimits/spareTime`` from the first request on, every provider may be asked: a peer that refuses or is
+/// For ``RetryLimits/spareTime`` from the first request on, every provider may be asked: a peer that refuses or is
 /// unreachable is replaced at once. After that the budget counts: at most `limit` peers that answered without content,
 /// and at most `limit` peers asked, so that many silent peers delay the answer little longer than a few. A round ends
 /// when a peer sent part of a body; the next round has its own time and its own count of peers asked. Once the client

@@ -43,11 +43,11 @@ package struct Transfer {
     package init(_ request: TransferRequest, limits: TransferLimits, now: MonotonicTime) {
         self.request = request
         self.limits = limits
-        candidates = Candidates(limit: max(limits.providers, limits.candidates), suspectLimit: limits.providers)
-        budget = RetryBudget(limit: limits.providers, time: limits.spareTime)
+        candidates = Candidates(limit: max(limits.retries.providers, limits.retries.candidates), suspectLimit: limits.retries.providers)
+        budget = RetryBudget(limit: limits.retries.providers, time: limits.retries.spareTime)
         hedging = Hedging(limit: limits.hedges, delay: limits.hedgeDelay)
-        lookup = ProviderLookup(limits, now: now)
-        busyDeadline = now + limits.busyTimeout
+        lookup = ProviderLookup(limits.lookup, now: now)
+        busyDeadline = now + limits.retries.busyTimeout
     }
 
     /// When ``timePassed(now:isSlow:)`` must be called at the latest; `nil` if only an event can change anything.
@@ -69,7 +69,7 @@ package struct Transfer {
 
     /// Whether more providers are needed. If none of those found can be reached, a second lookup finds others.
     package var needsProviders: Bool {
-        !isFinished && (lookup.isRepeated ? candidates.hasRoom : candidates.usableCount < limits.providers)
+        !isFinished && (lookup.isRepeated ? candidates.hasRoom : candidates.usableCount < limits.retries.providers)
     }
 
     /// How many hedged requests were sent.
@@ -117,7 +117,7 @@ package struct Transfer {
         now: MonotonicTime
     ) -> [TransferAction] {
         guard let recent, recent.standing < .suspect else { return [.startLookup] }
-        lookup.delay(until: now + limits.lookupDelay)
+        lookup.delay(until: now + limits.lookup.delay)
         return found(recent.peer, standing: recent.standing, now: now)
     }
 
@@ -358,16 +358,16 @@ package struct Transfer {
     /// Puts a peer that failed where it may be asked again: at another address, or after a rest.
     private mutating func retryLater(_ attempt: Attempt, _ failure: AttemptFailure, isSlow: Bool, now: MonotonicTime) {
         var candidate = attempt.candidate
-        let otherAddress = failure == .busy ? nil : attempt.nextAddress(limit: limits.addressesPerPeer)
+        let otherAddress = failure == .busy ? nil : attempt.nextAddress(limit: limits.retries.addressesPerPeer)
         // Another address comes before a rest.
-        let isSlow = isSlow && failure.isTimeout && otherAddress == nil && slowRetries < limits.slowRetries
+        let isSlow = isSlow && failure.isTimeout && otherAddress == nil && slowRetries < limits.retries.slowRetries
         if isSlow {
             slowRetries += 1
             if failure == .connectTimeout { candidate.addressIndex = 0 }
         }
         let isKnownBusy = failures.contains { $0.failure == .busy && $0.peerID == attempt.peerID }
         if failure != .busy || !isKnownBusy { record(attempt, failure) }
-        if failure == .busy || isSlow { candidates.rest(candidate, until: now + limits.backoff) }
+        if failure == .busy || isSlow { candidates.rest(candidate, until: now + limits.retries.backoff) }
         if let otherAddress {
             // A peer that refuses at one address may answer at another at once. One that timed out comes last.
             if failure == .connectTimeout {
