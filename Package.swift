@@ -193,7 +193,6 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
-                "HTTPServer",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

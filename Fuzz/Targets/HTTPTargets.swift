@@ -1,7 +1,6 @@
 import DebugPage
 import HTTPLimits
 import HTTPServer
-import Monitoring
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1

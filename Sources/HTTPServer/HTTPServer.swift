@@ -39,6 +39,8 @@ public final class HTTPServer: Service {
         public var responseTimeout = Duration.seconds(30)
         /// The time that a connection stays open between requests.
         public var idleTimeout = Duration.seconds(60)
+        /// The time to send a response before its connection closes for a new one.
+        public var leavingTimeout = Duration.seconds(1)
         /// The time that responses may take once the server shuts down.
         public var shutdownGrace = Duration.seconds(2)
 

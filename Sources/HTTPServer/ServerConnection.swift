@@ -1,6 +1,7 @@
 import Listening
 import NIOCore
 import NIOHTTP1
+import Time
 
 /// Answers the requests of one connection in turn, and closes it when a deadline passes.
 final class ServerConnection: ChannelInboundHandler {
@@ -20,9 +21,11 @@ final class ServerConnection: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var request = IncomingRequest()
     private var answer: Answer?
-    /// Whether the client has not read all of a response yet.
-    private var isSending = false
-    /// The request that runs once it has.
+    /// The start of a response of which the client has not read all.
+    private var sendingSince: MonotonicTime?
+    /// Whether the connection closes after that response.
+    private var isLeaving = false
+    /// The request that runs after that response.
     private var waiting: (head: HTTPRequestHead, form: [UInt8]?)?
     private var deadline: Scheduled<Void>?
 
@@ -79,7 +82,7 @@ final class ServerConnection: ChannelInboundHandler {
         switch unwrapInboundIn(data) {
         case .head(let head):
             request = IncomingRequest(head: head, form: head.isForm ? [] : nil)
-            if !isSending { expect(within: configuration.requestTimeout) }
+            if sendingSince == nil { expect(within: configuration.requestTimeout) }
         case .body(let bytes):
             request.bodySize += bytes.readableBytes
             if request.bodySize > Self.maximumBodySize { context.close(promise: nil) }
@@ -89,7 +92,7 @@ final class ServerConnection: ChannelInboundHandler {
             guard let head = request.head.take() else { return }
             let form = request.form.take()
             // The responses of a client that sends requests without reading would fill the memory.
-            if isSending { waiting = (head, form) } else { answer(head, form, context) }
+            if sendingSince == nil { answer(head, form, context) } else { waiting = (head, form) }
         }
     }
 
@@ -97,14 +100,25 @@ final class ServerConnection: ChannelInboundHandler {
         switch event {
         case is EndStreams:
             if answer?.isStreaming == true { context.close(promise: nil) }
-        case is OpenConnections.GiveWay:
-            if answer == nil { context.close(promise: nil) } else { connections.makeRoom() }
+        case is OpenConnections.GiveWay: giveWay(context)
         default: context.fireUserInboundEventTriggered(event)
         }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         context.close(promise: nil)
+    }
+
+    /// Closes the connection for a new one, unless it has a request.
+    private func giveWay(_ context: ChannelHandlerContext) {
+        if answer != nil {
+            connections.makeRoom()
+        } else if let sendingSince {
+            isLeaving = true
+            expect(within: max(.zero, configuration.leavingTimeout - (MonotonicTime.now - sendingSince)))
+        } else {
+            context.close(promise: nil)
+        }
     }
 
     /// Closes the connection after a time, unless the next call comes first.
@@ -194,7 +208,7 @@ final class ServerConnection: ChannelInboundHandler {
         if !request.isKeepAlive { head.headers.add(name: "Connection", value: "close") }
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if request.method != .HEAD { context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil) }
-        isSending = true
+        sendingSince = .now
         let sent = context.eventLoop.makePromise(of: Void.self)
         sent.futureResult.assumeIsolated().whenComplete { [weak self] _ in
             self?.finishSending(isKeepAlive: request.isKeepAlive)
@@ -203,9 +217,9 @@ final class ServerConnection: ChannelInboundHandler {
     }
 
     private func finishSending(isKeepAlive: Bool) {
-        isSending = false
+        sendingSince = nil
         guard let context else { return }
-        if !isKeepAlive {
+        if !isKeepAlive || isLeaving {
             context.close(promise: nil)
         } else if let (head, form) = waiting.take() {
             answer(head, form, context)

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Limits the open connections of a listener. Connections above the limit wait in the kernel's accept queue.
 ///
-/// Above a lower limit the oldest idle connection closes for each one that is accepted. Belongs in the pipeline of a
-/// listening channel.
+/// Above a lower limit, each new connection closes the one that has been idle for the longest time. The limiter belongs
+/// in the pipeline of a listening channel.
 package final class ConnectionLimiter: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
@@ -19,10 +19,10 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
 
     /// - Parameters:
-    ///   - limit: the maximum number of open connections; at least one.
-    ///   - idleLimit: the number of connections above which an idle one closes; `nil` for never.
-    ///   - connections: the set that the limiter keeps up to date.
-    ///   - changed: called with 1 when a connection opens and with -1 when it closes.
+    ///   - limit: The maximum number of open connections; at least one.
+    ///   - idleLimit: The number of open connections above which an idle one closes; `nil` for never.
+    ///   - connections: The set that the limiter keeps up to date.
+    ///   - changed: Called with 1 when a connection opens and with -1 when it closes.
     package init(
         limit: Int,
         idleLimit: Int? = nil,

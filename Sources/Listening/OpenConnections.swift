@@ -3,8 +3,8 @@ import Synchronization
 
 /// The open connections of a listener, and the order in which they became idle.
 ///
-/// A server that says which connections are idle can have the oldest idle one closed for a new one. Connections of
-/// other servers count as new for good, and stay open.
+/// A server that marks its connections as idle or busy lets the listener close the oldest idle one for a new one. A
+/// connection without a mark stays open.
 package final class OpenConnections: Sendable {
     /// Asks a connection to close, unless it has a request by now. It answers with ``makeRoom()`` if it stays open.
     package struct GiveWay: Sendable {}
@@ -37,10 +37,10 @@ package final class OpenConnections: Sendable {
     /// Creates an empty set.
     package init() {}
 
-    /// The connections, in no order.
+    /// The open connections, in no particular order.
     package var all: [any Channel] { state.withLock { $0.connections.values.map(\.channel) } }
 
-    /// The number of connections.
+    /// The number of open connections.
     package var count: Int { state.withLock { $0.connections.count } }
 
     /// Notes that a connection waits for a request.

@@ -24,11 +24,13 @@ struct ConnectionFloodTests {
     private func withServer(
         connections: Int = 64,
         reserved: Int = 8,
+        leavingTimeout: Duration = .milliseconds(200),
         _ body: (_ port: Int, _ counts: Counts) async throws -> Void
     ) async throws {
         var configuration = HTTPServer.Configuration(host: "127.0.0.1", port: 0)
         configuration.maximumConnections = connections
         configuration.reservedConnections = reserved
+        configuration.leavingTimeout = leavingTimeout
         configuration.requestTimeout = .seconds(60)
         configuration.responseTimeout = .seconds(60)
         configuration.shutdownGrace = .milliseconds(500)
@@ -84,6 +86,19 @@ struct ConnectionFloodTests {
         let probe = try PlainConnection(port: port)
         probe.send(Self.health)
         return await probe.receive(for: Self.promptly).hasSuffix("alive\n")
+    }
+
+    /// Reads until the condition holds for the number of bytes and the last ones, or for a generous time.
+    private func read(
+        from connection: PlainConnection,
+        until isEnough: (Int, String) -> Bool
+    ) async -> (size: Int, end: String) {
+        var (size, end) = (0, "")
+        for _ in 0..<40 where !isEnough(size, end) {
+            end = await connection.receive(for: .milliseconds(500))
+            size += end.utf8.count
+        }
+        return (size, end)
     }
 
     private func wait(until condition: () -> Bool) async throws {
@@ -143,7 +158,7 @@ struct ConnectionFloodTests {
 
     @Test func healthAnswersBesideClientsThatDoNotRead() async throws {
         try await withServer(connections: 8, reserved: 2) { port, counts in
-            let deaf = try (0..<20).map { _ in try PlainConnection(port: port) }
+            let deaf = try (0..<12).map { _ in try PlainConnection(port: port) }
             for connection in deaf { connection.send(Self.large) }
             try await wait { counts.large.value > 0 }
             for _ in 0..<2 { #expect(try await isHealthy(port)) }
@@ -181,18 +196,26 @@ struct ConnectionFloodTests {
         }
     }
 
+    @Test func responseIsCompleteWhenConnectionGivesWay() async throws {
+        try await withServer(connections: 2, reserved: 1, leavingTimeout: .seconds(20)) { port, counts in
+            let first = try PlainConnection(port: port)
+            first.send(Self.large)
+            try await wait { counts.large.value == 1 }
+            // The client has not read the response when the next connection needs room.
+            let second = try PlainConnection(port: port)
+            #expect(try await second.ask(Self.health).hasSuffix("alive\n"))
+            #expect(await read(from: first) { size, _ in size > Self.largeSize }.size > Self.largeSize)
+            #expect(await first.isClosed())
+        }
+    }
+
     @Test func requestWaitsUntilResponseBeforeItIsRead() async throws {
         try await withServer { port, counts in
             let client = try PlainConnection(port: port)
             client.send(Self.large + Self.large + Self.text)
             try await Task.sleep(for: .milliseconds(500))
             #expect(counts.large.value == 1)
-            var size = 0
-            var end = ""
-            for _ in 0..<40 where !end.hasSuffix("here\n") {
-                end = await client.receive(for: .milliseconds(500))
-                size += end.utf8.count
-            }
+            let (size, end) = await read(from: client) { _, end in end.hasSuffix("here\n") }
             #expect(counts.large.value == 2)
             #expect(size > 2 * Self.largeSize && end.hasSuffix("here\n"))
         }

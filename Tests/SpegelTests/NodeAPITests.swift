@@ -1,7 +1,6 @@
 import HTTPClient
 import HTTPServer
 import Logging
-import Monitoring
 import NIOCore
 import NIOPosix
 import Testing

@@ -1,7 +1,6 @@
 import DebugAPI
 import DebugPage
 import HTTPServer
-import Monitoring
 import OCI
 import StructuredText
 

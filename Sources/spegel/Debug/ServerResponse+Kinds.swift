@@ -1,5 +1,6 @@
 import DebugAPI
 import HTTPServer
+import Monitoring
 import StructuredText
 
 extension ServerResponse {
@@ -16,5 +17,10 @@ extension ServerResponse {
     /// A response that says what is wrong.
     static func error(_ text: String, status: Int) -> ServerResponse {
         json(ErrorDocument(text), status: status)
+    }
+
+    /// A response with a page of ``MetricRegistry/text``.
+    static func metrics(_ page: String) -> ServerResponse {
+        ServerResponse(contentType: "text/plain; version=0.0.4; charset=utf-8", body: .text(page))
     }
 }
