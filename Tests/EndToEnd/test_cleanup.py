@@ -110,7 +110,7 @@ def test_waiting_ends_with_a_reason(spegel_binary: Path):
     unknown = _wait(spegel_binary, "name.invalid:1", "100ms")
     assert unknown.returncode == 1 and "name.invalid" in unknown.stderr
     wrong = _wait(spegel_binary, ":8080", "1s")
-    assert wrong.returncode == 64 and "must name a host" in wrong.stderr
+    assert wrong.returncode == 64 and "expected HOST:PORT" in wrong.stderr
 
 
 def test_folder_that_is_not_writable_is_an_error(spegel_binary: Path, tmp_path: Path):

@@ -43,7 +43,10 @@ package struct Transfer {
     package init(_ request: TransferRequest, limits: TransferLimits, now: MonotonicTime) {
         self.request = request
         self.limits = limits
-        candidates = Candidates(limit: max(limits.retries.providers, limits.retries.candidates), suspectLimit: limits.retries.providers)
+        candidates = Candidates(
+            limit: max(limits.retries.providers, limits.retries.candidates),
+            suspectLimit: limits.retries.providers
+        )
         budget = RetryBudget(limit: limits.retries.providers, time: limits.retries.spareTime)
         hedging = Hedging(limit: limits.hedges, delay: limits.hedgeDelay)
         lookup = ProviderLookup(limits.lookup, now: now)
