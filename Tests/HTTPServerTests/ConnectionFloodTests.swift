@@ -205,7 +205,10 @@ struct ConnectionFloodTests {
             let second = try PlainConnection(port: port)
             #expect(try await second.ask(Self.health).hasSuffix("alive\n"))
             #expect(await read(from: first) { size, _ in size > Self.largeSize }.size > Self.largeSize)
-            #expect(await first.isClosed())
+            // Whichever has no request first gives way.
+            let isFirstClosed = await first.isClosed()
+            let isSecondClosed = await second.isClosed()
+            #expect(isFirstClosed || isSecondClosed)
         }
     }
 
