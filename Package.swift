@@ -180,7 +180,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Files", "Listening", "Mirroring", "Multiformats", "Routing", "Splicing", "Time",
+                "OCI", "ContentStore", "Files", "HTTPLimits", "Listening", "Mirroring", "Multiformats", "Routing",
+                "Splicing", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,3 +1,4 @@
+import HTTPLimits
 import Mirroring
 import NIOHTTP1
 import OCI
@@ -6,10 +7,10 @@ import Routing
 /// The reading and judging of heads alone, with no connection behind it: what the fuzzer and the benchmarks feed.
 package enum HeadReading {
     /// A decoder of clients' requests, with the limits of a client's connection.
-    package static func makeRequestDecoder() -> HTTPRequestDecoder { RegistryServer.makeDecoder() }
+    package static func makeRequestDecoder() -> HTTPRequestDecoder { DecoderLimits.makeRequestDecoder() }
 
     /// A decoder of peers' answers, with the limits of a connection to a peer.
-    package static func makeResponseDecoder() -> HTTPResponseDecoder { PeerConnection.makeDecoder() }
+    package static func makeResponseDecoder() -> HTTPResponseDecoder { DecoderLimits.makeResponseDecoder() }
 
     /// Whether a request's head asks for content.
     package static func asksForContent(_ head: HTTPRequestHead) -> Bool {

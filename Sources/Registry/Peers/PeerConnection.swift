@@ -98,23 +98,9 @@ final class PeerConnection: ChannelInboundHandler {
             )
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandlers([
-                        HTTPRequestEncoder(), ByteToMessageHandler(Self.makeDecoder()), bound.value,
-                    ])
+                    try NodeConnections.prepareOutgoing(channel, bound.value)
                 }
             }
-    }
-
-    static func makeDecoder() -> HTTPResponseDecoder {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 8 << 10
-        limits.maxHeaderListSize = 32 << 10
-        limits.maxHeaderFieldCount = 100
-        return HTTPResponseDecoder(
-            leftOverBytesStrategy: .dropBytes,
-            informationalResponseStrategy: .drop,
-            limitConfiguration: limits
-        )
     }
 
     /// Sends another request on an idle connection.

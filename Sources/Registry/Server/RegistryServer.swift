@@ -210,11 +210,7 @@ public final class RegistryServer: Service {
                     let loop =
                         box.value ?? RegistryLoop(eventLoop: channel.eventLoop, configuration, services.telemetry)
                     box.value = loop
-                    try channel.pipeline.syncOperations.addHandlers([
-                        HTTPResponseEncoder(configuration: Self.encoding),
-                        ByteToMessageHandler(Self.makeDecoder()),
-                        Self.makeConnection(services, loop),
-                    ])
+                    try NodeConnections.prepareIncoming(channel, Self.makeConnection(services, loop))
                 }
             }
     }
@@ -226,25 +222,6 @@ public final class RegistryServer: Service {
             rules: services.rules,
             telemetry: loop.telemetry,
             eventLoop: loop.eventLoop
-        )
-    }
-
-    /// Each head that is sent has the fields that frame its body.
-    private static var encoding: HTTPResponseEncoder.Configuration {
-        var configuration = HTTPResponseEncoder.Configuration()
-        configuration.automaticallySetFramingHeaders = false
-        return configuration
-    }
-
-    static func makeDecoder() -> HTTPRequestDecoder {
-        var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderFieldSize = 8 << 10
-        limits.maxHeaderListSize = 32 << 10
-        limits.maxHeaderFieldCount = 100
-        return HTTPRequestDecoder(
-            leftOverBytesStrategy: .dropBytes,
-            informationalResponseStrategy: .drop,
-            limitConfiguration: limits
         )
     }
 
