@@ -150,9 +150,9 @@ class GoPeer(Process):
         control = self._client.control
         path = str(self._streams).encode()
         address = b"\x90\x03" + bytes([len(path)]) + path  # multiaddr: unix is code 400
-        wanted = p2pd_pb2.StreamHandlerRequest(addr=address, proto=[protocol])
-        request.MergeFromString(b"\x18\x00")  # field 3, a boolean: no
-        request = p2pd_pb2.Request(type=p2pd_pb2.Request.STREAM_HANDLER, streamHandler=wanted)
+        handled = p2pd_pb2.StreamHandlerRequest(addr=address, proto=[protocol])
+        handled.MergeFromString(b"\x18\x00")  # field 3, a boolean: no
+        request = p2pd_pb2.Request(type=p2pd_pb2.Request.STREAM_HANDLER, streamHandler=handled)
         response = p2pd_pb2.Response()
         async with await control.daemon_connector.open_connection() as stream:
             await write_pbmsg(stream, request)
