@@ -4,7 +4,7 @@ import Time
 /// The sizes of content that manifests named which came by: what a peer says of the content is compared with that.
 struct KnownSizes: Sendable {
     /// The most sizes that are remembered; those that were learnt first give way.
-    static let limit = 4096
+    static let limit = 8192
     /// How long they are. They cannot change; this is for memory's sake.
     static let lifetime = Duration.seconds(86_400)
 
