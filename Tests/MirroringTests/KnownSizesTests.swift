@@ -6,7 +6,7 @@ import Time
 struct KnownSizesTests {
     private let now = MonotonicTime(nanoseconds: 5)
     /// As `KnownSizes` has it.
-    private let limit = 4096
+    private let limit = 8192
 
     private func descriptor(_ number: Int, size: Int64) throws -> Descriptor {
         Descriptor(mediaType: .octetStream, digest: try testDigest(number), size: size)
