@@ -109,7 +109,10 @@ sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtua
 	$(RELEASE) --product spegel-sim
 
 .PHONY: lint
-lint: lint-words ## Check the format, and the words of texts
+lint: lint-format lint-words ## Check the format, and the words of texts
+
+.PHONY: lint-format
+lint-format:
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
 
 .PHONY: lint-words
