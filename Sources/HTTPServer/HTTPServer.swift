@@ -172,7 +172,6 @@ public final class HTTPServer: Service {
                         HTTPResponseEncoder(),
                         ByteToMessageHandler(DecoderLimits.makeRequestDecoder()),
                         HTTPServerPipelineHandler(),
-                        HTTPServerProtocolErrorHandler(),
                         ServerConnection(
                             configuration: configuration,
                             routes: routes,

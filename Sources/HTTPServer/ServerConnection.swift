@@ -106,6 +106,16 @@ final class ServerConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        switch error {
+        // The connection ended within a request: there is no reader for a response.
+        case HTTPParserError.invalidEOFState: break
+        case is HTTPParserError where answer == nil && sendingSince == nil:
+            let headers: HTTPHeaders = ["Connection": "close", "Content-Length": "0"]
+            let head = HTTPResponseHead(version: .http1_1, status: .badRequest, headers: headers)
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        default: break
+        }
         context.close(promise: nil)
     }
 
