@@ -4,7 +4,7 @@ import OCI
 package enum ContentEvent: Hashable, Sendable {
     /// A manifest whose digest matched names content, or is content.
     case named([Descriptor])
-    /// A client was told that no node has some content, or has it from this byte on.
+    /// A client got 404 for some content, or for its part from this byte on.
     case missed(Digest, from: Int64, registry: String)
     /// Another node gave some content to a client, from this byte to the end.
     case delivered(Digest, from: Int64)

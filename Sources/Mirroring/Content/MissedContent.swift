@@ -23,7 +23,7 @@ struct MissedContent: Sendable {
     /// How many there are, with those whose time is over until they are found.
     var count: Int { misses.count }
 
-    /// A client was told that no node has some content, or has it from a byte on.
+    /// A client got 404 for some content, or for its part from a byte on.
     mutating func missed(_ digest: Digest, from start: Int64, registry: String, now: MonotonicTime) {
         let known = misses.value(of: digest, now: now)
         let miss = Miss(start: min(known?.start ?? .max, max(0, start)), end: nil, registry: registry)

@@ -13,7 +13,7 @@ struct AnswerContext {
 
     var eventLoop: any EventLoop { loop.eventLoop }
 
-    /// Answers a client of this node's content that has it already.
+    /// Answers 304: the client already has the content, which this node holds.
     func sendNotModified(_ digest: Digest) {
         exchange.origin = .store
         exchange.send(.notModified(digest: digest))

@@ -191,7 +191,7 @@ final class LocalContent: Sendable {
         return check
     }
 
-    /// A file has become shorter than what was promised of it: logs that, and has it checked.
+    /// A file became shorter than the head of the answer said: logs that, and checks the file.
     func fileWasTruncated(_ found: FoundFile, key: String) {
         telemetry.record(.fileTruncated(key: key, path: found.file.path))
         guard let file = try? store.openFile(found.digest) else { return }

@@ -185,9 +185,6 @@ final class PeerConnection: ChannelInboundHandler {
         return true
     }
 
-    /// Whether the kernel moves the body.
-    var isSplicing: Bool { splicing != nil }
-
     /// Has the kernel end at once; the user hears how far it has come.
     func stopSplicing() {
         splicing?.stop()
