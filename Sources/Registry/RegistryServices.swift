@@ -20,7 +20,7 @@ final class RegistryServices: Sendable {
     let permits: DownloadPermits
     let peers: PeerDirectory
     let contents: ContentDirectory
-    let holdBudget: HoldBudget
+    let verificationBudget: VerificationBudget
     let splicer: Splicer
     let congestionControl: CongestionControl
 
@@ -54,7 +54,7 @@ final class RegistryServices: Sendable {
             configuration: configuration,
             mirrorsInFlight: { telemetry.metrics.currentMirrors }
         )
-        holdBudget = HoldBudget(limit: configuration.checks.maximumHeldBytes)
+        verificationBudget = VerificationBudget(limit: configuration.checks.verificationBudget)
         congestionControl = CongestionControl(configured: configuration.clients.congestionControl)
         splicer = Splicer(timeout: configuration.peers.progressTimeout, cores: System.coreCount)
         index.observe { arrival in

@@ -83,7 +83,7 @@ extension LoopbackTests {
         }
 
         @Test func withoutRoomTheEndOfCorruptContentIsHeldBack() async throws {
-            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 1000 }
+            let mirror = try await makeMirror { $0.checks.verificationBudget = 1000 }
             let (bytes, digest) = try makeContent(700_000)
             let (bad, provider) = try await startCorruptPeer(bytes)
             mirror.router.setProviders([provider], of: digest.text)
@@ -96,7 +96,7 @@ extension LoopbackTests {
         }
 
         @Test func manyAtATimeAreAllAnsweredWhenTheRoomIsSmall() async throws {
-            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 1 << 20 }
+            let mirror = try await makeMirror { $0.checks.verificationBudget = 1 << 20 }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(400_000)
             holder.store.add(bytes, as: digest)
@@ -121,7 +121,7 @@ extension LoopbackTests {
 /// The parts that decide what is checked and when a peer is slow.
 struct MirrorCheckPartsTests {
     @Test func theBudgetIsNeverExceeded() {
-        let budget = HoldBudget(limit: 10)
+        let budget = VerificationBudget(limit: 10)
         #expect(budget.reserve(6) && budget.reserve(4) && !budget.reserve(1))
         budget.release(4)
         #expect(budget.reserve(3) && !budget.reserve(.max))

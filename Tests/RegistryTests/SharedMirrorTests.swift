@@ -137,7 +137,7 @@ extension LoopbackTests {
 
         @Test func contentBeyondTheBudgetIsFetchedForEach() async throws {
             let digest = digestOf(Self.json)
-            let mirror = try await makeMirror { $0.checks.maximumHeldBytes = 10 }
+            let mirror = try await makeMirror { $0.checks.verificationBudget = 10 }
             let (peer, provider) = try await startSlowPeer(Self.json)
             mirror.router.setProviders([provider], of: digest.text)
             let answers = try await fetchAtOnce(mirror, "/v2/a/manifests/\(digest)")

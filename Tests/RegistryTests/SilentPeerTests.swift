@@ -59,7 +59,7 @@ extension LoopbackTests {
         @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
             let mirror = try await TestNode {
                 $0.checks.checkedSize = 32 << 20
-                $0.checks.maximumHeldBytes = 32 << 20
+                $0.checks.verificationBudget = 32 << 20
             }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(24 << 20)

@@ -6,8 +6,8 @@ public struct CheckSettings: Hashable, Sendable {
     public var verification = VerificationMode.auto
     /// Content up to this size waits until its digest was verified, so that a wrong copy costs a try at the next peer.
     public var checkedSize = TransferLimits().checkedSize
-    /// How many bytes all transfers together may keep waiting for that. Beyond, only the end of content waits.
-    public var maximumHeldBytes = 32 << 20
+    /// How many bytes all transfers together may hold for that. Above it, only the last chunk of content waits.
+    public var verificationBudget = 32 << 20
 
     /// How long an answer waits for the check of content of this node before anything is sent.
     public var checkTimeout: Duration = .milliseconds(1500)

@@ -93,7 +93,7 @@ public final class RegistryServer: Service {
     var openChannels: [any Channel] { connections.all }
 
     /// The bytes reserved now for content that waits until its digest was verified.
-    var heldBytes: Int { services.holdBudget.reserved }
+    var heldBytes: Int { services.verificationBudget.reserved }
 
     /// The transfers that the kernel carries out now, and all so far.
     var splices: (current: Int, begun: Int) { (services.splicer.current, services.splicer.begun) }

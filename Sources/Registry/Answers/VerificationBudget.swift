@@ -1,7 +1,7 @@
 import Synchronization
 
 /// The memory that all transfers together may take to hold content back until it was checked.
-final class HoldBudget: Sendable {
+final class VerificationBudget: Sendable {
     private let limit: Int
     private let held = Atomic(0)
 

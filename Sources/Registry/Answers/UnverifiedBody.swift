@@ -3,7 +3,7 @@ import NIOCore
 import OCI
 
 /// The part of a body that is held back until its digest was checked: all of it, or only the last chunk.
-struct HeldBody {
+struct UnverifiedBody {
     private enum Mode {
         case whole(ByteBuffer)
         case lastChunk(ByteBuffer?)

@@ -4,12 +4,12 @@ import NIOCore
 import OCI
 
 /// What one transfer holds back until its digest was checked, and the part of the budget that it takes for that.
-struct HeldContent {
-    private let budget: HoldBudget
-    private var body: HeldBody?
+struct VerificationBuffer {
+    private let budget: VerificationBudget
+    private var body: UnverifiedBody?
     private var reserved = 0
 
-    init(budget: HoldBudget) {
+    init(budget: VerificationBudget) {
         self.budget = budget
     }
 
@@ -26,13 +26,13 @@ struct HeldContent {
             return false
         }
         reserved = size
-        body = HeldBody(whole: size, algorithm: algorithm, allocator: ByteBufferAllocator())
+        body = UnverifiedBody(whole: size, algorithm: algorithm, allocator: ByteBufferAllocator())
         return true
     }
 
     /// Begins to hold back the chunk that came last.
     mutating func holdLastChunk(_ algorithm: Digest.Algorithm) {
-        body = HeldBody(lastChunkHashedBy: algorithm)
+        body = UnverifiedBody(lastChunkHashedBy: algorithm)
     }
 
     /// Takes a chunk.
