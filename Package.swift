@@ -399,7 +399,7 @@ let package = Package(
             name: "RoutingTests",
             dependencies: [
                 "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "TestSupport",
+                "HTTPServer", "Files", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

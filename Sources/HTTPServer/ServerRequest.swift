@@ -13,6 +13,8 @@ public struct ServerRequest: Sendable {
     public var parameters: [String: String]
     /// The fields that say where the request goes and which page made it.
     public var origin: RequestOrigin
+    /// The fields that say which program made the request, and what it can read.
+    public var client = RequestClient()
 
     /// Makes a request.
     public init(path: String, parameters: [String: String] = [:], origin: RequestOrigin = RequestOrigin()) {
@@ -41,6 +43,10 @@ public struct ServerRequest: Sendable {
         guard head.uri.utf8.count <= Self.maximumTargetLength else { return nil }
         let form = form.map { String(decoding: $0, as: UTF8.self) }
         self.init(target: head.uri, form: form, origin: RequestOrigin(head.headers))
+        client = RequestClient(
+            userAgent: head.headers.first(name: "User-Agent"),
+            accept: head.headers.first(name: "Accept")
+        )
     }
 
     private mutating func addParameters(_ text: Substring) {

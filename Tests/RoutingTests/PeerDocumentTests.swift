@@ -1,8 +1,11 @@
+import Files
 import HTTPClient
+import HTTPServer
 import Logging
 import Multiformats
 import NIOCore
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import Routing
@@ -44,7 +47,7 @@ struct PeerDocumentTests {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = IdentityServer(address: ("127.0.0.1", 0), group: group, logger: logger) { (id, [address]) }
         let port = UInt16(try #require(try await server.start()?.port))
-        for path in ["/id", "/id?form=object"] {
+        for path in ["", "/", "/id", "//id", "/id?form=object", "/?form=object"] {
             let url = HTTPURL(isSecure: false, host: "127.0.0.1", port: port, path: path)
             let found = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
             #expect(found == [address.withPeerID(id)])
@@ -55,5 +58,83 @@ struct PeerDocumentTests {
         }
         #expect(error?.description.contains("404") == true)
         await server.shutdown()
+    }
+
+    @Test(arguments: [
+        ("http://h:5002", ["/", "/id"]), ("http://h:5002/", ["/", "/id"]), ("http://h:5002/id", ["/id"]),
+        ("http://h/id/", ["/id/"]), ("http://h/a/", ["/a/", "/a/id"]),
+        ("http://h/a?b=c/id", ["/a?b=c/id", "/a/id?b=c/id"]),
+        ("https://h?x", ["/?x", "/id?x"]), ("http://h/valid", ["/valid", "/valid/id"]),
+    ])
+    func asksForTheURLThenForIDBelowIt(_ text: String, _ paths: [String]) throws {
+        #expect(HTTPBootstrap.paths(of: try #require(HTTPURL(text))) == paths)
+    }
+
+    /// The form that a client gets at a path: Spegel v0.7.4 reads one object, all others an array.
+    @Test(arguments: [
+        ("/id", ["User-Agent: Go-http-client/1.1", "Accept-Encoding: gzip"], false),
+        ("//id", ["User-Agent: Go-http-client/1.1"], false),
+        ("/id?form=array", ["User-Agent: Go-http-client/1.1"], true),
+        ("/", ["User-Agent: Go-http-client/1.1"], true),
+        ("/id", ["User-Agent: Go-http-client/1.1", "Accept: */*"], true),
+        ("/id", ["User-Agent: curl/8.14.1", "Accept: */*"], true), ("/id", [], true),
+    ])
+    func servesTheFormThatTheClientReads(_ path: String, _ fields: [String], _ isArray: Bool) async throws {
+        let id = try PeerID(Self.id)
+        let address = try Multiaddr("/ip4/10.0.0.1/tcp/5001")
+        let group = MultiThreadedEventLoopGroup.singleton
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = IdentityServer(address: ("127.0.0.1", 0), group: group, logger: logger) { (id, [address]) }
+        let port = UInt16(try #require(try await server.start()?.port))
+        let client = HTTPClient(
+            url: HTTPURL(isSecure: false, host: "127.0.0.1", port: port),
+            group: group,
+            keepsConnection: false
+        ) { TLSSettings() }
+        let request = HTTPRequest(
+            path: path,
+            fields: fields.map { field in
+                let colon = field.firstIndex(of: ":") ?? field.endIndex
+                return (name: String(field[..<colon]), value: String(field[colon...].dropFirst(2)))
+            }
+        )
+        let response = try await client.send(request, timeout: .seconds(5))
+        #expect(response.status == 200)
+        #expect(response.body.first == UInt8(ascii: isArray ? "[" : "{"))
+        await server.shutdown()
+    }
+
+    /// A server as Spegel v0.7.4 has it: one object, at `/id` alone.
+    @Test func joinsThroughAServerThatHasOneObjectAtID() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let object = #"{"ID":"\#(Self.id)","Addrs":["/ip4/10.0.0.1/tcp/5001"]}"#
+        let server = HTTPServer(
+            configuration: .init(host: "127.0.0.1", port: 0),
+            routes: .init(reads: ["/id": { _ in ServerResponse(contentType: "text/plain", body: .text(object)) }]),
+            group: group,
+            logger: logger
+        )
+        let port = UInt16(try #require(try await server.start()?.port))
+        for path in ["", "/", "/id"] {
+            let url = HTTPURL(isSecure: false, host: "127.0.0.1", port: port, path: path)
+            let found = try await HTTPBootstrap(url: url, port: 7, group: group).addresses()
+            #expect(found.map(\.description) == ["/ip4/10.0.0.1/tcp/5001/p2p/\(Self.id)"])
+        }
+        await server.shutdown()
+    }
+
+    @Test func readsCertificatesFromAFolderAsFarAsTheyExist() throws {
+        let folder = try TemporaryFolder()
+        #expect(try HTTPBootstrap.TLSFiles(folder: folder.path).read().authorities == nil)
+        try Files.replace(folder.path + "/ca.crt", with: Array("authority".utf8))
+        var settings = try HTTPBootstrap.TLSFiles(folder: folder.path).read()
+        #expect(settings.authorities == Array("authority".utf8) && settings.certificateChain == nil)
+        try Files.replace(folder.path + "/tls.crt", with: Array("certificate".utf8))
+        let error = #expect(throws: (any Error).self) { try HTTPBootstrap.TLSFiles(folder: folder.path).read() }
+        #expect("\(try #require(error))".contains("tls.key"))
+        try Files.replace(folder.path + "/tls.key", with: Array("key".utf8))
+        settings = try HTTPBootstrap.TLSFiles(folder: folder.path).read()
+        #expect(settings.certificateChain == Array("certificate".utf8) && settings.privateKey == Array("key".utf8))
     }
 }

@@ -138,6 +138,12 @@ struct ArgumentTests {
             return
         }
         #expect("\(url)" == "http://10.0.0.1:5002/id")
+        let other = ["--http-bootstrap-url", "https://10.0.0.1/peers", "--http-bootstrap-cert-dir", "/certs"]
+        guard case .http(nil, let url?, let tls)? = try parse(["registry"] + other).bootstrap.places().first else {
+            Issue.record("not http")
+            return
+        }
+        #expect("\(url)" == "https://10.0.0.1/peers" && tls.folder == "/certs")
     }
 
     @Test(arguments: [
@@ -165,6 +171,7 @@ struct ArgumentTests {
         ["--bootstrap-kind=http"], ["--bootstrap-kind=dns,magic"], ["--http-bootstrap-peer=10.0.0.1:5002"],
         ["--http-bootstrap-peer=http://h/id", "--http-bootstrap-ca=/ca"],
         ["--http-bootstrap-peer=https://h/id", "--http-bootstrap-cert=/c"],
+        ["--http-bootstrap-url=10.0.0.1:5002"], ["--http-bootstrap-url=http://a", "--http-bootstrap-peer=http://b"],
         ["--bootstrap-kind=kubernetes", "--leader-election-renew-deadline=10s"],
         ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],

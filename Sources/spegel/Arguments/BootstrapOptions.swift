@@ -44,6 +44,8 @@ struct BootstrapOptions: SettableOptions {
         Setting("dns-bootstrap-domain", optional: \.dnsBootstrapDomain),
         Setting("http-bootstrap-addr", optional: \.httpBootstrapAddr),
         Setting("http-bootstrap-peer", optional: \.httpBootstrapPeer),
+        Setting("http-bootstrap-url", optional: \.httpBootstrapUrl),
+        Setting("http-bootstrap-cert-dir", optional: \.httpBootstrapCertDir),
         Setting("http-bootstrap-ca", optional: \.httpBootstrapCa),
         Setting("http-bootstrap-cert", optional: \.httpBootstrapCert),
         Setting("http-bootstrap-key", optional: \.httpBootstrapKey),
@@ -82,12 +84,24 @@ struct BootstrapOptions: SettableOptions {
 
     @Option(
         help: ArgumentHelp(
-            "URL where a peer serves its addresses: http://10.0.0.1:5002/id.",
+            "URL where a peer serves its addresses, with or without /id: http://10.0.0.1:5002.",
             valueName: "url",
             visibility: .rare
         )
     )
     var httpBootstrapPeer: String?
+
+    @Option(help: ArgumentHelp("Another name of --http-bootstrap-peer.", valueName: "url", visibility: .rare))
+    var httpBootstrapUrl: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Folder with ca.crt, tls.crt and tls.key for that URL, as far as they exist.",
+            valueName: "path",
+            visibility: .rare
+        )
+    )
+    var httpBootstrapCertDir: String?
 
     @Option(
         help: ArgumentHelp(
@@ -170,7 +184,7 @@ extension BootstrapOptions {
         var kinds: [BootstrapKind] = []
         if !listItems(staticBootstrapPeers).isEmpty { kinds.append(.static) }
         if dnsBootstrapDomain != nil { kinds.append(.dns) }
-        if httpBootstrapPeer != nil || httpBootstrapAddr != nil { kinds.append(.http) }
+        if httpBootstrapPeer != nil || httpBootstrapUrl != nil || httpBootstrapAddr != nil { kinds.append(.http) }
         return kinds
     }
 
@@ -190,16 +204,9 @@ extension BootstrapOptions {
     }
 
     private func http() throws -> BootstrapSetting {
-        guard httpBootstrapPeer != nil || httpBootstrapAddr != nil else {
+        let url = try httpURL()
+        guard url != nil || httpBootstrapAddr != nil else {
             throw ValidationError("--bootstrap-kind=http needs --http-bootstrap-peer or --http-bootstrap-addr.")
-        }
-        let url = try httpBootstrapPeer.map { text in
-            guard let url = HTTPURL(text) else {
-                throw ValidationError(
-                    "--http-bootstrap-peer: expected a URL such as http://10.0.0.1:5002/id, got '\(text)'."
-                )
-            }
-            return url
         }
         let files = [httpBootstrapCa, httpBootstrapCert, httpBootstrapKey]
         if files.contains(where: { $0 != nil }), url?.isSecure != true {
@@ -213,9 +220,25 @@ extension BootstrapOptions {
         let tls = HTTPBootstrap.TLSFiles(
             authority: httpBootstrapCa,
             certificate: httpBootstrapCert,
-            key: httpBootstrapKey
+            key: httpBootstrapKey,
+            folder: url?.isSecure == true ? httpBootstrapCertDir.flatMap { $0.isEmpty ? nil : $0 } : nil
         )
         return .http(address: httpBootstrapAddr, url: url, tls: tls)
+    }
+
+    private func httpURL() throws -> HTTPURL? {
+        let given = [("--http-bootstrap-peer", httpBootstrapPeer), ("--http-bootstrap-url", httpBootstrapUrl)]
+        let texts = given.compactMap { name, text in text.map { (name, $0) } }
+        guard let (name, text) = texts.first else { return nil }
+        if let (_, other) = texts.dropFirst().first, other != text {
+            throw ValidationError(
+                "--http-bootstrap-peer and --http-bootstrap-url: expected one URL, got '\(text)' and '\(other)'."
+            )
+        }
+        guard let url = HTTPURL(text) else {
+            throw ValidationError("\(name): expected a URL such as http://10.0.0.1:5002, got '\(text)'.")
+        }
+        return url
     }
 
     private func election() throws -> ElectionSetting {
