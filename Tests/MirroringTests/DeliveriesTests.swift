@@ -62,6 +62,42 @@ struct DeliveriesTests {
         #expect(book.suspects(of: key, now: now).isEmpty)
     }
 
+    /// containerd commits only what is right.
+    @Test func committedContentRaisesNoDoubt() throws {
+        let (key, other) = (try key(), try key("10.0.0.1", 2))
+        var book = ContentBook()
+        for key in [key, other] { deliver(0..<100, of: key, size: 100, from: ["a"], to: &book) }
+        _ = book.arrived([key.digest: 100], size: { Int64($0) }, now: now)
+        #expect(book.suspects(of: key, now: now).isEmpty && book.suspects(of: other, now: now) == ["a"])
+        // The next delivery has to be committed anew.
+        deliver(0..<100, of: key, size: 100, from: ["b"], to: &book)
+        #expect(book.suspects(of: key, now: now) == ["b"])
+    }
+
+    /// The time runs from the last byte of the whole.
+    @Test(arguments: 0..<100)
+    func laterTriesDoNotRenewADoubt(seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        let key = try key()
+        var book = ContentBook()
+        var time = now
+        deliver(0..<100, of: key, size: 100, from: ["a"], to: &book, now: time)
+        let end = time + lifetime
+        for _ in 0..<20 {
+            time = time + .seconds(Int64.random(in: 1...30, using: &random))
+            // A try that brings nothing, or a part.
+            let start = Int64.random(in: 1..<100, using: &random)
+            let part = start..<Int64.random(in: start...100, using: &random)
+            if Bool.random(using: &random) {
+                deliver(part, of: key, size: 100, from: ["a"], to: &book, now: time)
+            }
+            #expect(book.suspects(of: key, now: time).isEmpty == (time >= end), "seed \(seed)")
+            #expect(book.checkInvariants(now: time))
+            if time >= end { return }
+        }
+        #expect(book.suspects(of: key, now: end).isEmpty, "seed \(seed)")
+    }
+
     @Test func digestMismatchEndsTheSuspicionAndProvesNothing() throws {
         let key = try key()
         var book = ContentBook()

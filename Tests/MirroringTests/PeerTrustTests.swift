@@ -23,6 +23,24 @@ struct PeerTrustTests {
         #expect(PeerStanding.trusted < .distrusted && .distrusted < .suspect && .suspect < .banned)
     }
 
+    /// A repeated request proves nothing, but it does not make a peer better either.
+    @Test func doubtedPeerKeepsWhatIsKnownOfIt() throws {
+        let (one, other) = (try testDigest(1), try testDigest(2))
+        var book = PeerBook(progressTimeout: .seconds(2))
+        for peer in ["a", "b", "c", "d"] { book.record(.isDoubted(one), of: peer, now: now) }
+        book.record(.sentWrongBytes(other), of: "b", now: now)
+        book.record(.mayHaveSentWrongBytes(one), of: "c", now: now)
+        book.record(.sentWrongBytes(one), of: "d", now: now)
+        let standings = ["a", "b", "c", "d"].map { book.standing(of: $0, one, now: now) }
+        #expect(standings == [.doubted, .suspect, .suspect, .banned])
+        #expect(book.standing(of: "a", other, now: now) == .trusted)
+        #expect(book.standing(of: "a", one, now: now + PeerTrust.duration) == .trusted)
+        for standing in [PeerStanding.trusted, .distrusted, .doubted, .suspect, .banned] {
+            #expect(standing.whenAskedAgain > standing || standing.whenAskedAgain == standing)
+            #expect(standing.whenAskedAgain.whenAskedAgain == standing.whenAskedAgain)
+        }
+    }
+
     @Test func requestsToManyOthersDoNotLiftABan() throws {
         let digest = try testDigest(1)
         var book = PeerBook(progressTimeout: .seconds(2))

@@ -122,7 +122,7 @@ private struct World {
             lastAddresses["\(number)"] = addresses.last
             if Int.random(in: 0..<4, using: &random) == 0 { corruptPeers.insert("\(number)") }
             if Int.random(in: 0..<4, using: &random) == 0 { slowPeers.insert("\(number)") }
-            let standing = PeerStanding(rawValue: Int.random(in: -2...3, using: &random))
+            let standing = PeerStanding(rawValue: Int.random(in: -2...4, using: &random))
             standings["\(number)"] = standing ?? .trusted
         }
     }
@@ -137,7 +137,7 @@ private struct World {
                 return perform(transfer.lookupEnded(wasCut: lookupWasCut, now: now))
             }
             let provider = providers.removeFirst()
-            if (standings[provider.id] ?? .trusted) < .suspect { found.append(provider.id) }
+            if (standings[provider.id] ?? .trusted) < .doubted { found.append(provider.id) }
             let standing = standings[provider.id] ?? .trusted
             return perform(transfer.found(provider, standing: standing, now: now))
         case 9 where Bool.random(using: &random):
@@ -286,7 +286,7 @@ private struct World {
         case 3: head.contentRange = "bytes 0-1/7"
         case 4: head.digest = "sha256:0"
         case 5: head.contentLength = nil
-        case 6 where !(request.mustBeChecked && corruptPeers.contains(request.peerID)):
+        case 6 where !(request.wantsCheck && corruptPeers.contains(request.peerID)):
             head.status = 503
             head.mayRetry = true
             // It is asked again and again, so this is not to be counted.
@@ -294,7 +294,7 @@ private struct World {
             busyPeers.insert(request.peerID)
         default: break
         }
-        if request.mustBeChecked {
+        if request.wantsCheck {
             // A peer that finds its copy wrong has nothing to give; one that knows of no checks says nothing.
             head.isChecked = Int.random(in: 0..<4, using: &random) > 0
             if corruptPeers.contains(request.peerID) {
@@ -317,16 +317,19 @@ private struct World {
                 if open.count >= 4 { return "five attempts at a time" }
                 switch standings[request.peerID] {
                 case .banned: return "a banned peer is asked"
-                case .suspect where !request.mustBeChecked: return "a suspect need not check"
-                case .suspect where lookupIsRunning && standings.values.count { $0 < .suspect } < 3:
+                case .suspect where !request.wantsCheck, .doubted where !request.wantsCheck:
+                    return "a suspect need not check"
+                case .suspect where lookupIsRunning && standings.values.count { $0 < .doubted } < 3,
+                    .doubted where lookupIsRunning && standings.values.count { $0 < .doubted } < 3:
                     return "a suspect is asked before the lookup has ended"
-                case .distrusted where !request.mustBeChecked && request.part != .whole && !transfer.delivery.isHashed:
+                case .distrusted where !request.wantsCheck && request.part != .whole && !transfer.delivery.isHashed:
                     return "a distrusted peer goes on without a check"
-                case .trusted where request.mustBeChecked: return "a trusted peer has to check"
+                case .trusted where request.wantsCheck: return "a trusted peer has to check"
                 default: break
                 }
                 let answered = answered
-                if isLate, transfer.delivery.content == nil, answered.count >= 3, standings[request.peerID] != .suspect,
+                if isLate, transfer.delivery.content == nil, answered.count >= 3,
+                    standings[request.peerID]?.isSuspect != true,
                     !answered.contains(request.peerID), !waitedFor.contains(request.peerID)
                 {
                     return "a fourth peer is asked after three answers that took long"
@@ -394,7 +397,7 @@ private struct World {
             .cannotConnect("refused"), .connectTimeout, .headTimeout, .closed("before a head"),
         ]
         let peers = transfer.failures.lazy.filter { !unanswered.contains($0.failure) }.map(\.peerID)
-        return Set(peers).filter { standings[$0] != .suspect }
+        return Set(peers).filter { standings[$0]?.isSuspect != true }
     }
 
     /// The slow peers of whom the last that was heard is that they were silent, and that are asked again.

@@ -47,14 +47,14 @@ struct TransferTrustTests {
         var request = try #require(
             asked(transfer.found(provider("distrusted"), standing: .distrusted, now: start))
         )
-        #expect(request.peerID == "distrusted" && !request.mustBeChecked)
+        #expect(request.peerID == "distrusted" && !request.wantsCheck)
         #expect(transfer.found(provider("trusted"), now: start).isEmpty)
         request = try #require(asked(transfer.failed(request.attempt, .headTimeout, now: start)))
         #expect(request.peerID == "trusted")
         actions = transfer.failed(request.attempt, .headTimeout, now: start)
         #expect(asked(actions) == nil)
         request = try #require(asked(transfer.lookupEnded(now: start)))
-        #expect(request.peerID == "suspect" && request.mustBeChecked)
+        #expect(request.peerID == "suspect" && request.wantsCheck)
     }
 
     @Test func suspectsAloneWaitForTheResolveTimeout() throws {
@@ -71,14 +71,75 @@ struct TransferTrustTests {
         _ = transfer.found(provider("suspect"), standing: .suspect, now: start)
         let request = try #require(asked(transfer.lookupEnded(now: start)))
         transfer.connected(request.attempt, reused: false, now: start)
-        let actions = transfer.received(head(isChecked: isChecked), of: request.attempt, now: start)
-        #expect(actions == (isChecked ? [] : [.cancel(request.attempt), .end(.notFound)]))
+        var actions = transfer.received(head(isChecked: isChecked), of: request.attempt, now: start)
+        guard !isChecked else {
+            #expect(actions.isEmpty)
+            return
+        }
+        // One that cannot verify is asked once more, and hashed.
+        let second = try #require(asked(actions))
+        #expect(second.peerID == "suspect" && second.wantsCheck)
+        transfer.connected(second.attempt, reused: false, now: start)
+        actions = transfer.received(head(), of: second.attempt, now: start)
+        #expect(actions.isEmpty)
+        _ = transfer.received(bytes: 40, of: second.attempt, now: start)
+        #expect(transfer.delivery.isHashed)
+    }
+
+    @Test func suspectThatCannotVerifyComesAfterThoseThatCan() throws {
+        var transfer = makeTransfer()
+        for name in ["old", "new"] { _ = transfer.found(provider(name), standing: .suspect, now: start) }
+        let first = try #require(asked(transfer.lookupEnded(now: start)))
+        transfer.connected(first.attempt, reused: false, now: start)
+        let second = try #require(asked(transfer.received(head(), of: first.attempt, now: start)))
+        #expect(first.peerID == "old" && second.peerID == "new")
+        transfer.connected(second.attempt, reused: false, now: start)
+        #expect(transfer.received(head(isChecked: true), of: second.attempt, now: start).isEmpty)
+        _ = transfer.received(bytes: 40, of: second.attempt, now: start)
+        #expect(transfer.isVerifiedByPeer)
+        // If that one fails, the other continues, and all is hashed.
+        let third = try #require(asked(transfer.failed(second.attempt, .closed("reset"), now: start)))
+        #expect(third.peerID == "old" && transfer.delivery.isHashed)
+    }
+
+    /// A repeated request proves nothing: a peer that cannot verify is hashed where that is possible, and serves parts.
+    @Test(arguments: [nil, ByteRange.from(5)])
+    func doubtedPeerServesWithoutVerifying(range: ByteRange?) throws {
+        var transfer = makeTransfer(range: range, mustHash: true)
+        #expect(transfer.found(provider("doubted"), standing: .doubted, now: start).isEmpty)
+        let request = try #require(asked(transfer.lookupEnded(now: start)))
+        #expect(request.wantsCheck)
+        transfer.connected(request.attempt, reused: false, now: start)
+        var answer = head()
+        if range != nil {
+            answer = PeerResponse(
+                status: 206,
+                contentLength: 95,
+                contentType: "application/octet-stream",
+                contentRange: "bytes 5-99/100"
+            )
+        }
+        #expect(transfer.received(answer, of: request.attempt, now: start).isEmpty)
+        _ = transfer.received(bytes: 40, of: request.attempt, now: start)
+        #expect(transfer.delivery.isHashed == (range == nil) && !transfer.isVerifiedByPeer)
+    }
+
+    /// A part of content of which wrong bytes have come is taken only from a peer that has verified it.
+    @Test(arguments: [PeerStanding.suspect, .distrusted])
+    func partNeedsAVerifyingPeerWhereWrongBytesCame(standing: PeerStanding) throws {
+        var transfer = makeTransfer(range: .from(5))
+        _ = transfer.found(provider("peer"), standing: standing, now: start)
+        let actions = transfer.lookupEnded(now: start)
+        let attempt = asked(actions)?.attempt ?? 1
+        transfer.connected(attempt, reused: false, now: start)
+        let answer = PeerResponse(status: 206, contentLength: 95, contentRange: "bytes 5-99/100")
+        #expect(transfer.received(answer, of: attempt, now: start) == [.cancel(attempt), .end(.notFound)])
     }
 
     @Test func aDistrustedPeerHasToCheckWhatCannotBeHashedHere() throws {
         var transfer = makeTransfer(range: .from(5))
         let request = asked(transfer.found(provider("distrusted"), standing: .distrusted, now: start))
-        #expect(request?.mustBeChecked == true)
+        #expect(request?.wantsCheck == true)
     }
 
     /// Takes all of the content from one peer.

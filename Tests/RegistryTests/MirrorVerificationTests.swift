@@ -136,18 +136,83 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test(arguments: [false, true])
-        func theSecondTryAtTheOnlyHolderIsNotFound(isRange: Bool) async throws {
+        /// A peer that knows nothing of checks is hashed instead, and serves nothing any more once it was wrong.
+        @Test func secondTryAtTheOnlyHolderIsHashed() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)
             let (bad, provider) = try await startPeer(bytes, wrong: true)
             mirror.router.setProviders([provider], of: digest.text)
-            _ = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
-            let headers = isRange ? ["Range: bytes=500-"] : []
-            #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)", headers: headers).status == 404)
+            let path = "/v2/a/blobs/\(digest)"
+            #expect(try await fetch(mirror.address, path).isWhole)
+            let second = try await fetch(mirror.address, path)
+            #expect(second.status == 200 && !second.isWhole && second.body.count < size)
+            #expect(mirror.server.metrics.corruptAnswers == 1)
+            for headers in [["Range: bytes=\(second.body.count)-"], []] {
+                #expect(try await fetch(mirror.address, path, headers: headers).status == 404)
+            }
             #expect(bad.requests.count == 2)
             await mirror.server.shutdown()
             try await bad.stop()
+        }
+
+        /// As with Spegel in Go: the holder knows nothing of checks, and the client asks again and again.
+        @Test func repeatedRequestsAreServedByAHolderThatCannotVerify() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(size)
+            let (peer, provider) = try await startPeer(bytes, wrong: false)
+            mirror.router.setProviders([provider], of: digest.text)
+            let path = "/v2/a/blobs/\(digest)"
+            for _ in 0..<4 {
+                let whole = try await fetch(mirror.address, path)
+                #expect(whole.status == 200 && whole.body == bytes)
+                let part = try await fetch(mirror.address, path, headers: ["Range: bytes=500-"])
+                #expect(part.status == 206 && part.body == Array(bytes.dropFirst(500)))
+            }
+            #expect(mirror.server.metrics.failedAttempts == 0 && mirror.server.metrics.corruptAnswers == 0)
+            await mirror.server.shutdown()
+            try await peer.stop()
+        }
+
+        /// A holder of either kind fails in mid-blob while a client repeats its request: the other continues.
+        @Test func holderThatCannotVerifyContinuesARepeatedRequest() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(size)
+            let (peer, provider) = try await startPeer(bytes, wrong: false)
+            let (dying, other) = try await ScriptedPeer.start(host: "127.0.0.5") { _ in
+                [
+                    .send("HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"),
+                    .bytes(Array(bytes.prefix(600_000))), .close,
+                ]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            let path = "/v2/a/blobs/\(digest)"
+            #expect(try await fetch(mirror.address, path).body == bytes)
+            mirror.router.setProviders([provider, other], of: digest.text)
+            let second = try await fetch(mirror.address, path)
+            #expect(second.isWhole && second.body == bytes)
+            #expect(dying.requests.count == 1 && peer.requests.count == 2)
+            await mirror.server.shutdown()
+            try await peer.stop()
+            try await dying.stop()
+        }
+
+        /// What the node's own store has committed was right, so a second pull after a removal is no reason for a check.
+        @Test func pullAfterARemovalIsNotHashed() async throws {
+            let mirror = try await makeMirror()
+            let (bytes, digest) = try makeContent(size)
+            let (peer, provider) = try await startPeer(bytes, wrong: false)
+            mirror.router.setProviders([provider], of: digest.text)
+            mirror.index.replace(contents: [:], tags: [:])
+            for _ in 0..<3 {
+                #expect(try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes)
+                #expect(try await TestNode.settle { mirror.server.metrics.mirrorsInFlight == 0 })
+                mirror.index.insert(digest, size: Int64(size), mediaType: nil)
+                mirror.index.remove(digest)
+            }
+            #expect(peer.requests.count == 3)
+            #expect(peer.requests.allSatisfy { !$0.contains("X-Spegel-Check") })
+            await mirror.server.shutdown()
+            try await peer.stop()
         }
 
         @Test func aNodeThatHasCheckedItsCopyMayServeItAgain() async throws {

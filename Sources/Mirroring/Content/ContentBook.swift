@@ -30,7 +30,7 @@ package struct ContentBook: Sendable {
     /// Takes in how a transfer of large content to a client ended.
     ///
     /// - Parameter suspects: what ``suspects(of:now:)`` said when the client asked.
-    /// - Returns: the peers that most likely sent wrong bytes before.
+    /// - Returns: the peers that are doubted from now on, since the client asked again for what came from them.
     package mutating func record(
         _ outcome: DeliveryOutcome,
         of delivery: DeliveryKey,
@@ -40,7 +40,7 @@ package struct ContentBook: Sendable {
         switch outcome {
         case .matched(let sources):
             deliveries.settle(delivery, right: sources, now: now)
-            // What the client got before was not this, so it was wrong.
+            // What the client got before may have been something else.
             return suspects.filter { !sources.contains($0) }
         case .mismatched: deliveries.settle(delivery, right: [], now: now)
         case .checkedByPeer(let peerID): deliveries.settle(delivery, right: [peerID], now: now)
@@ -58,13 +58,14 @@ package struct ContentBook: Sendable {
         size: (Content) -> Int64,
         now: MonotonicTime
     ) -> [SourceArrival] {
-        misses.arrived(contents, size: size, now: now)
+        deliveries.committed(contents)
+        return misses.arrived(contents, size: size, now: now)
     }
 
     /// The size of some content in bytes, where a manifest has named it.
     package func size(of digest: Digest, now: MonotonicTime) -> Int64? { sizes.size(digest, now: now) }
 
-    /// The peers that a client got some content from whole, which it asks for again: some of it was wrong most likely.
+    /// The peers that a client got some content from whole, which it asks for again: some of it may have been wrong.
     package func suspects(of delivery: DeliveryKey, now: MonotonicTime) -> [String] {
         deliveries.suspects(of: delivery, now: now)
     }

@@ -3,8 +3,10 @@ import Time
 
 /// The large content that clients have got recently without a check by this node, and from which peers.
 ///
-/// A client that asks again for what it has got whole has most likely found it wrong: containerd hashes what it stores,
-/// and keeps what is right. The peers that it came from are suspects then.
+/// containerd hashes what it stores, and commits what is right. So content that this node's store commits after a delivery
+/// was right, and the delivery is forgotten. What was delivered whole and never committed may have been wrong: if the
+/// client asks for it again, the peers that it came from are doubted. The time runs from the last byte of the whole, and a
+/// later try that fails does not renew it.
 struct Deliveries: Sendable {
     /// How long a delivery is remembered.
     static let lifetime = Duration.seconds(300)
@@ -79,12 +81,23 @@ struct Deliveries: Sendable {
         {
             delivery = known
         }
+        let wasWhole = delivery.isWhole
         guard delivery.add(part) else { return }
         for source in sources where !delivery.sources.contains(source) && delivery.sources.count < Self.maximumSources {
             delivery.sources.append(source)
         }
         assert(delivery.isValid)
-        deliveries.insert(delivery, for: key, lifetime: Self.lifetime, now: now)
+        if wasWhole {
+            deliveries.update(key, to: delivery, now: now)
+        } else {
+            deliveries.insert(delivery, for: key, lifetime: Self.lifetime, now: now)
+        }
+    }
+
+    /// The store of this node has committed content, so its bytes were right.
+    mutating func committed<Content>(_ contents: [Digest: Content]) {
+        guard !deliveries.isEmpty else { return }
+        for key in deliveries.keys.filter({ contents[$0.digest] != nil }) { deliveries.remove(key) }
     }
 
     /// The peers that some content came from whole, if the client asks for it again; none otherwise.

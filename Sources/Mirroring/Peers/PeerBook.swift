@@ -79,6 +79,7 @@ package struct PeerBook: Sendable {
             }
         case .sentWrongBytes(let digest): trust.ban(peerID, digest, now: now)
         case .mayHaveSentWrongBytes(let digest): trust.suspect(peerID, digest, now: now)
+        case .isDoubted(let digest): trust.doubt(peerID, digest, now: now)
         case .gaveRange(let key, let address):
             // That it was asked without a lookup does not renew it.
             guard recentProvider(of: key, now: now)?.id != peerID else { return }

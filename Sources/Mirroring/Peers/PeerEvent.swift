@@ -18,6 +18,8 @@ package enum PeerEvent: Hashable, Sendable {
     case sentWrongBytes(Digest)
     /// What it and others sent together is not what the digest says.
     case mayHaveSentWrongBytes(Digest)
+    /// A client asked again for what came from it, and got the right bytes from another peer.
+    case isDoubted(Digest)
     /// It gave a range of some content, at this address.
     case gaveRange(ofKey: String, at: PeerAddress)
     /// It did not give some content that it was asked for.

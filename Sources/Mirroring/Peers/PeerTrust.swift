@@ -4,8 +4,9 @@ import Time
 /// The trust in peers that sent wrong bytes, or may have.
 ///
 /// A peer that alone sent a whole copy that was wrong is banned from that digest for a while, and what it sends of other
-/// content is hashed. Where the bytes of several peers together were wrong, each of them is a suspect: it is asked last,
-/// and only for what it has checked itself at that moment.
+/// content is hashed. Where the bytes of several peers together were wrong, each of them is a suspect. A peer is doubted if
+/// a client asked again for what came from it, and another peer then sent the right bytes. ``PeerStanding`` says what
+/// follows.
 ///
 /// The bounds are its own, so that requests to many other peers do not make it forget a ban.
 package struct PeerTrust: Sendable {
@@ -23,6 +24,7 @@ package struct PeerTrust: Sendable {
 
     private var banned = ExpiringSet<Copy>(limit: limit)
     private var suspected = ExpiringSet<Copy>(limit: limit)
+    private var doubted = ExpiringSet<Copy>(limit: limit)
     private var distrusted = ExpiringSet<String>(limit: limit)
 
     package init() {}
@@ -38,18 +40,25 @@ package struct PeerTrust: Sendable {
         suspected.insert(Copy(peerID: peerID, digest: digest), lifetime: Self.duration, now: now)
     }
 
+    /// A client asked again for what came from a peer, and got the right bytes from another one.
+    package mutating func doubt(_ peerID: String, _ digest: Digest, now: MonotonicTime) {
+        doubted.insert(Copy(peerID: peerID, digest: digest), lifetime: Self.duration, now: now)
+    }
+
     /// How far a peer is trusted with some content now.
     package func standing(of peerID: String, _ digest: Digest, now: MonotonicTime) -> PeerStanding {
         // No peer has sent anything wrong: the usual case.
-        if distrusted.isEmpty, suspected.isEmpty { return .trusted }
+        if distrusted.isEmpty, suspected.isEmpty, doubted.isEmpty { return .trusted }
         let copy = Copy(peerID: peerID, digest: digest)
         if banned.contains(copy, now: now) { return .banned }
         if suspected.contains(copy, now: now) { return .suspect }
-        return distrusted.contains(peerID, now: now) ? .distrusted : .trusted
+        let standing: PeerStanding = distrusted.contains(peerID, now: now) ? .distrusted : .trusted
+        return doubted.contains(copy, now: now) ? standing.whenAskedAgain : standing
     }
 
     /// Whether the parts are what they should be. Takes linear time.
     package func checkInvariants() -> Bool {
-        banned.checkInvariants() && suspected.checkInvariants() && distrusted.checkInvariants()
+        banned.checkInvariants() && suspected.checkInvariants() && doubted.checkInvariants()
+            && distrusted.checkInvariants()
     }
 }

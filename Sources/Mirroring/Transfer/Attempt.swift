@@ -27,8 +27,12 @@ struct Attempt {
     let part: RequestedPart
     /// Whether the peer timed out moments ago, so that it has less time for its head.
     var isHurried = false
-    /// Whether the peer must verify the content before it sends it.
+    /// Whether the peer is asked to verify the content before it sends it.
+    let wantsCheck: Bool
+    /// Whether it is refused if it does not say that it has.
     let mustBeChecked: Bool
+    /// Whether it has said so.
+    var isChecked = false
     let started: MonotonicTime
     /// When the peer was asked; `nil` once it has sent a byte of its body.
     var askedAt: MonotonicTime?

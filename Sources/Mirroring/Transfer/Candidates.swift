@@ -5,6 +5,8 @@ struct Candidate {
     var peer: Peer
     var standing: PeerStanding
     var addressIndex = 0
+    /// Whether it has answered that it cannot verify its content, so that what it sends is hashed instead.
+    var cannotVerify = false
     /// Whether it has answered, if only that it is busy.
     var hasAnswered = false
     /// The round of the retry budget in which it was asked last; 0 before.
@@ -17,7 +19,7 @@ struct Candidate {
 ///
 /// Trusted peers come first, then distrusted ones, each group in the order in which the caller added it; the caller
 /// sorts peers that were found together (``PeerBook``). Suspects come last, and only when the lookup can find no
-/// other peer. Banned peers are never asked. A peer that failed at one address comes next at its following address,
+/// other peer. Among them, those that cannot verify their content come last. Banned peers are never asked. A peer that failed at one address comes next at its following address,
 /// or last if it timed out there. Busy and slow peers rest for a while, and return after all others were asked. At most
 /// `limit` peers are kept, besides at most `suspectLimit` suspects.
 struct Candidates {
@@ -49,7 +51,7 @@ struct Candidates {
     /// When the first busy or slow peer may be asked again.
     func restEnds(ofSuspects: Bool) -> MonotonicTime? {
         var earliest: MonotonicTime?
-        for (candidate, until) in resting where ofSuspects || candidate.standing < .suspect {
+        for (candidate, until) in resting where ofSuspects || !candidate.standing.isSuspect {
             earliest = earliest.map { min($0, until) } ?? until
         }
         return earliest
@@ -61,7 +63,7 @@ struct Candidates {
     mutating func add(_ peer: Peer, _ standing: PeerStanding) -> Bool {
         guard hasRoom, standing < .banned else { return false }
         guard !peer.addresses.isEmpty, !seenPeers.contains(peer.id) else { return false }
-        if standing == .suspect {
+        if standing.isSuspect {
             guard seenPeers.count - usableCount < suspectLimit else { return false }
         } else {
             usableCount += 1
@@ -99,7 +101,7 @@ struct Candidates {
 
     /// Takes a candidate whose rest is over.
     mutating func takeRested(suspects: Bool, now: MonotonicTime) -> Candidate? {
-        let index = resting.firstIndex { $0.until <= now && (suspects || $0.candidate.standing < .suspect) }
+        let index = resting.firstIndex { $0.until <= now && (suspects || !$0.candidate.standing.isSuspect) }
         return index.map { resting.remove(at: $0).candidate }
     }
 

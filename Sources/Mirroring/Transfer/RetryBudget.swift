@@ -42,7 +42,7 @@ struct RetryBudget {
     ///   - inMidBody: whether the client has part of the body.
     func allows(_ candidate: Candidate, beside running: Int, inMidBody: Bool) -> Bool {
         if candidate.hasAnswered || !isCounting { return true }
-        let count = candidate.standing == .suspect ? suspects : usable
+        let count = candidate.standing.isSuspect ? suspects : usable
         guard inMidBody || count.answered + running < limit else { return false }
         return count.asked < limit + (candidate.round == round ? 1 : 0)
     }
@@ -84,6 +84,6 @@ struct RetryBudget {
     }
 
     private mutating func count(_ candidate: Candidate, _ change: (inout Count) -> Void) {
-        if candidate.standing == .suspect { change(&suspects) } else { change(&usable) }
+        if candidate.standing.isSuspect { change(&suspects) } else { change(&usable) }
     }
 }

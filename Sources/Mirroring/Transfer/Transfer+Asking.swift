@@ -57,10 +57,10 @@ extension Transfer {
     /// The place of the candidate to ask next, if one can be asked now.
     var nextIndex: Int? {
         candidates.firstIndex { candidate in
-            let isSuspect = candidate.standing == .suspect
+            let isSuspect = candidate.standing.isSuspect
             guard !isSuspect || !mayFindMore else { return false }
             let running = attempts.running.count {
-                !$0.candidate.hasAnswered && ($0.candidate.standing == .suspect) == isSuspect
+                !$0.candidate.hasAnswered && $0.candidate.standing.isSuspect == isSuspect
             }
             return budget.allows(candidate, beside: running, inMidBody: delivery.content != nil)
         }
@@ -84,14 +84,15 @@ extension Transfer {
                 .whole
             }
         let id = attempts.nextID()
-        let mustBeChecked = mustBeChecked(candidate, part)
+        let check = check(candidate, part)
         attempts.running.append(
             Attempt(
                 id: id,
                 candidate: candidate,
                 address: address,
                 part: part,
-                mustBeChecked: mustBeChecked,
+                wantsCheck: check.isAsked,
+                mustBeChecked: check.isRequired,
                 started: now,
                 askedAt: now,
                 deadline: now + limits.connectTimeout,
@@ -105,19 +106,22 @@ extension Transfer {
                 address: address,
                 part: part,
                 mayReuse: mayReuse,
-                mustBeChecked: mustBeChecked
+                wantsCheck: check.isAsked
             )
         )
     }
 
-    /// Whether a peer must verify the content before it sends it.
-    private func mustBeChecked(_ candidate: Candidate, _ part: RequestedPart) -> Bool {
-        guard !request.isHead else { return false }
-        return switch candidate.standing {
-        case .trusted: false
+    /// Whether a peer is asked to verify the content before it sends it, and whether it is refused if it does not.
+    private func check(_ candidate: Candidate, _ part: RequestedPart) -> (isAsked: Bool, isRequired: Bool) {
+        guard !request.isHead else { return (false, false) }
         // What is not hashed from its first byte on cannot be verified here.
-        case .distrusted: part != .whole && !delivery.isHashed
-        case .suspect, .banned: true
+        let isHashedHere = part == .whole || delivery.isHashed
+        return switch candidate.standing {
+        case .trusted: (false, false)
+        case .distrusted: (!isHashedHere, !isHashedHere)
+        case .doubted: (true, false)
+        case .suspect: (true, !(isHashedHere && candidate.cannotVerify))
+        case .banned: (true, true)
         }
     }
 }

@@ -33,7 +33,7 @@ extension Transfer {
         guard let index = index(of: id), case .connecting = attempts.running[index].phase else { return }
         attempts.running[index].phase = .waitingForHead(reused: reused)
         var limit =
-            attempts.running[index].mustBeChecked ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
+            attempts.running[index].wantsCheck ? max(limits.headTimeout, limits.checkTimeout) : limits.headTimeout
         if attempts.running[index].isHurried { limit = min(limit, limits.hurriedHeadTimeout) }
         attempts.running[index].deadline = now + limit
         checkInvariants()
@@ -54,6 +54,7 @@ extension Transfer {
         do throws(PeerRefusal) {
             let (content, skip) = try response.content(asked: part, for: request)
             guard response.isChecked || !attempts.running[index].mustBeChecked else { throw PeerRefusal.unchecked }
+            attempts.running[index].isChecked = response.isChecked && attempts.running[index].wantsCheck
             attempts.running[index].phase = .receiving(content, skip: skip)
             attempts.running[index].deadline = flow.isOpen ? now + limits.progressTimeout : nil
             checkInvariants()
@@ -207,6 +208,10 @@ extension Transfer {
         let isKnownBusy = failures.contains { $0.failure == .busy && $0.peerID == attempt.peerID }
         if failure != .busy || !isKnownBusy { record(attempt, failure) }
         if failure == .busy || isSlow { candidates.rest(candidate, until: now + limits.retries.backoff) }
+        if failure == .refused(.unchecked), attempt.part == .whole, !candidate.cannotVerify {
+            candidate.cannotVerify = true
+            candidates.enqueue(candidate)
+        }
         if let otherAddress {
             // A peer that refuses at one address may answer at another at once. One that timed out comes last.
             if failure == .connectTimeout {
@@ -223,7 +228,7 @@ extension Transfer {
         guard attempts.winner != id, let index = attempts.index(of: id) else { return [] }
         let chosen = attempts.running[index]
         lastPeer = (chosen.peerID, chosen.address)
-        delivery.isCheckedByPeer = chosen.mustBeChecked
+        delivery.isCheckedByPeer = chosen.isChecked
         let losers = attempts.choose(chosen)
         // A peer that was only slower may serve if the winner fails.
         for loser in losers { candidates.enqueue(loser.candidate) }

@@ -119,7 +119,7 @@ package struct Transfer {
         asking recent: (peer: Peer, standing: PeerStanding)? = nil,
         now: MonotonicTime
     ) -> [TransferAction] {
-        guard let recent, recent.standing < .suspect else { return [.startLookup] }
+        guard let recent, !recent.standing.isSuspect else { return [.startLookup] }
         lookup.delay(until: now + limits.lookup.delay)
         return found(recent.peer, standing: recent.standing, now: now)
     }

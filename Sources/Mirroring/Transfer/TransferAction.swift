@@ -9,8 +9,8 @@ package struct PeerRequest: Hashable, Sendable {
     package var part: RequestedPart
     /// Whether a pooled connection may serve.
     package var mayReuse: Bool
-    /// Whether the peer must verify the content before it sends it, and say so.
-    package var mustBeChecked = false
+    /// Whether the peer is asked to verify the content before it sends it, and to say so.
+    package var wantsCheck = false
 }
 
 /// What the caller of a ``Transfer`` has to do, in this order. Nothing follows `end`.

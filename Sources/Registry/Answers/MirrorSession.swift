@@ -141,7 +141,7 @@ final class MirrorSession {
     private func standing(of peer: Peer) -> PeerStanding {
         guard let digest = transfer.request.digest else { return .trusted }
         let standing = services.peers.standing(of: peer.id, digest)
-        return memory.suspects.contains(peer.id) ? max(standing, .suspect) : standing
+        return memory.suspects.contains(peer.id) ? standing.whenAskedAgain : standing
     }
 
     // MARK: Time
@@ -278,6 +278,6 @@ final class MirrorSession {
             services.peers.record(.gaveRange(ofKey: request.key, at: peer.address), of: peer.id)
         }
         guard let digest = transfer.request.digest else { return }
-        for peerID in memory.remember(ending, of: transfer) { blame(peerID, digest, isCertain: false) }
+        for peerID in memory.remember(ending, of: transfer) { services.peers.record(.isDoubted(digest), of: peerID) }
     }
 }

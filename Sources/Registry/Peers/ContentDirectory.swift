@@ -37,7 +37,7 @@ final class ContentDirectory: Sendable {
 
     /// Notes how a delivery of large content ended.
     ///
-    /// - Returns: the peers that most likely sent wrong bytes before.
+    /// - Returns: the peers that are doubted from now on.
     func record(_ outcome: DeliveryOutcome, of delivery: DeliveryKey, suspects: [String]) -> [String] {
         book.withLock { $0.record(outcome, of: delivery, suspects: suspects, now: .now) }
     }

@@ -6,7 +6,7 @@ struct DeliveryMemory {
     /// `nil` for what is not remembered: manifests, heads, tags.
     private let delivery: DeliveryKey?
     private let contents: ContentDirectory
-    /// The peers from which the client got all of the content before; some of it was wrong, most likely.
+    /// The peers from which the client got all of the content before; some of it may have been wrong.
     let suspects: [String]
 
     init(_ request: ContentRequest, clientAddress: String?, contents: ContentDirectory) {
@@ -25,7 +25,7 @@ struct DeliveryMemory {
 
     /// Remembers a transfer that ended.
     ///
-    /// - Returns: the peers that most likely sent wrong bytes before.
+    /// - Returns: the peers that are doubted from now on.
     func remember(_ ending: TransferEnding, of transfer: Transfer) -> [String] {
         guard let delivery, let outcome = Self.outcome(ending, of: transfer) else { return [] }
         return contents.record(outcome, of: delivery, suspects: suspects)

@@ -107,7 +107,7 @@ final class PeerRequests {
         if let authentication = services.configuration.authentication {
             headers.add(name: HeaderName.authorization, value: authentication.headerForPeers)
         }
-        if request.mustBeChecked { headers.add(name: HeaderName.check, value: "true") }
+        if request.wantsCheck { headers.add(name: HeaderName.check, value: "true") }
         if let range = request.part.headerValue { headers.add(name: HeaderName.range, value: range) }
         return HTTPRequestHead(
             version: .http1_1,
