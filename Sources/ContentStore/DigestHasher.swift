@@ -35,8 +35,8 @@ public struct DigestHasher: Sendable {
     public func finish() -> OCI.Digest {
         let digest =
             switch state {
-            case .sha256(let hash): OCI.Digest(algorithm: .sha256, bytes: hash.finalize())
-            case .sha512(let hash): OCI.Digest(algorithm: .sha512, bytes: hash.finalize())
+            case .sha256(let hash): hash.finalize().withUnsafeBytes { OCI.Digest(algorithm: .sha256, bytes: $0) }
+            case .sha512(let hash): hash.finalize().withUnsafeBytes { OCI.Digest(algorithm: .sha512, bytes: $0) }
             }
         // The output of each hash function has the length of its algorithm.
         guard let digest else { preconditionFailure("hash output has the wrong length") }

@@ -55,14 +55,30 @@ public struct Digest: Hashable, Sendable {
 
     /// Parses `ALGORITHM:HEX`.
     public init(_ text: some StringProtocol) throws(ParseError) {
-        let bytes = text.utf8
-        guard let colon = bytes.prefix(16).firstIndex(of: UInt8(ascii: ":")) else { throw .missingSeparator }
-        guard let algorithm = Algorithm(rawValue: String(text[..<colon])) else { throw .unsupportedAlgorithm }
-        let value = bytes[bytes.index(after: colon)...]
-        // Counts a prefix only, since the text may be long.
-        let count = value.prefix(256).count
-        guard count == algorithm.hexLength else {
-            throw .wrongLength(expected: algorithm.hexLength, found: count)
+        try self.init(String(text))
+    }
+
+    /// Parses `ALGORITHM:HEX`.
+    public init(_ text: String) throws(ParseError) {
+        var text = text
+        let result: Result<Algorithm, ParseError> = text.withUTF8 { bytes in
+            do throws(ParseError) { return .success(try Self.algorithm(of: bytes)) } catch { return .failure(error) }
+        }
+        algorithm = try result.get()
+        self.text = text
+    }
+
+    private static func algorithm(of text: UnsafeBufferPointer<UInt8>) throws(ParseError) -> Algorithm {
+        guard let colon = text.prefix(16).firstIndex(of: UInt8(ascii: ":")) else { throw .missingSeparator }
+        let algorithm: Algorithm
+        switch text[..<colon] {
+        case let name where name.elementsEqual("sha256".utf8): algorithm = .sha256
+        case let name where name.elementsEqual("sha512".utf8): algorithm = .sha512
+        default: throw .unsupportedAlgorithm
+        }
+        let value = text[(colon + 1)...]
+        guard value.count == algorithm.hexLength else {
+            throw .wrongLength(expected: algorithm.hexLength, found: min(value.count, 256))
         }
         for byte in value {
             switch byte {
@@ -70,25 +86,32 @@ public struct Digest: Hashable, Sendable {
             default: throw .notLowerCaseHex
             }
         }
+        return algorithm
+    }
+
+    /// Creates a digest from the output of a hash function. Returns `nil` when its length does not match the algorithm.
+    public init?(algorithm: Algorithm, bytes: UnsafeRawBufferPointer) {
+        guard bytes.count * 2 == algorithm.hexLength else { return nil }
         self.algorithm = algorithm
-        self.text = String(text)
+        let prefix = algorithm.rawValue.utf8.count + 1
+        text = String(unsafeUninitializedCapacity: prefix + algorithm.hexLength) { text in
+            var end = text.initialize(fromContentsOf: algorithm.rawValue.utf8)
+            text.initializeElement(at: end, to: UInt8(ascii: ":"))
+            end += 1
+            for byte in bytes {
+                text.initializeElement(at: end, to: Self.hexDigit(byte >> 4))
+                text.initializeElement(at: end + 1, to: Self.hexDigit(byte & 15))
+                end += 2
+            }
+            return end
+        }
     }
 
     /// Creates a digest from the output of a hash function. Returns `nil` when its length does not match the algorithm.
     public init?(algorithm: Algorithm, bytes: some Sequence<UInt8>) {
-        var text = Array(algorithm.rawValue.utf8)
-        text.reserveCapacity(text.count + 1 + algorithm.hexLength)
-        text.append(UInt8(ascii: ":"))
-        var count = 0
-        for byte in bytes {
-            count += 2
-            guard count <= algorithm.hexLength else { return nil }
-            text.append(Self.hexDigit(byte >> 4))
-            text.append(Self.hexDigit(byte & 15))
-        }
-        guard count == algorithm.hexLength else { return nil }
-        self.algorithm = algorithm
-        self.text = String(decoding: text, as: UTF8.self)
+        let bytes = Array(bytes.prefix(algorithm.hexLength))
+        guard let digest = bytes.withUnsafeBytes({ Digest(algorithm: algorithm, bytes: $0) }) else { return nil }
+        self = digest
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 {

@@ -53,19 +53,28 @@ public struct DistributionRequest: Hashable, Sendable {
         guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
             throw DistributionError(.nameInvalid, "request target longer than \(maximumLength) bytes")
         }
-        let (path, query) = split(Substring(target), at: UInt8(ascii: "?"))
-        if path == "/v2/" || path == "/v2" { return .base }
-        guard path.utf8.starts(with: "/v2/".utf8),
-            let (rest, last) = splitAtLastSlash(Substring(path.utf8.dropFirst(4))),
-            let (nameText, kindText) = splitAtLastSlash(rest), let kind = Kind(rawValue: String(kindText))
+        var target = String(target)
+        return try target.withUTF8 { bytes in Result { () throws(DistributionError) in try parse(bytes[...]) } }.get()
+    }
+
+    /// A part of a request target. No multi-byte character of UTF-8 contains an ASCII byte, so it can be split at those.
+    private typealias Part = Slice<UnsafeBufferPointer<UInt8>>
+
+    private static func parse(_ target: Part) throws(DistributionError) -> Path? {
+        let (path, query) = split(target, at: UInt8(ascii: "?"))
+        let prefix = "/v2/".utf8
+        if path.elementsEqual(prefix) || path.elementsEqual(prefix.dropLast()) { return .base }
+        guard path.starts(with: prefix), let (rest, last) = splitAtLastSlash(path.dropFirst(prefix.count)),
+            let (nameBytes, kindBytes) = splitAtLastSlash(rest), let kind = Kind(rawValue: text(kindBytes))
         else { return nil }
 
-        guard let repository = RepositoryName(nameText) else {
-            throw DistributionError(.nameInvalid, "malformed repository name", detail: clipped(nameText))
+        let name = text(nameBytes)
+        guard let repository = RepositoryName(name) else {
+            throw DistributionError(.nameInvalid, "malformed repository name", detail: clipped(name))
         }
         let registry = try registry(inQuery: query)
         guard let reference = percentDecoded(last) else {
-            throw DistributionError(.manifestInvalid, "malformed tag or digest", detail: clipped(last))
+            throw DistributionError(.manifestInvalid, "malformed tag or digest", detail: clipped(text(last)))
         }
         let content = DistributionRequest(
             kind: kind,
@@ -76,17 +85,17 @@ public struct DistributionRequest: Hashable, Sendable {
         return .content(content)
     }
 
-    /// Splits at the first `separator`. No multi-byte character of UTF-8 contains an ASCII byte.
-    private static func split(_ text: Substring, at separator: UInt8) -> (first: Substring, rest: Substring?) {
-        let bytes = text.utf8
-        guard let index = bytes.firstIndex(of: separator) else { return (text, nil) }
-        return (text[..<index], text[bytes.index(after: index)...])
+    private static func text(_ part: Part) -> String { String(decoding: part, as: UTF8.self) }
+
+    /// Splits at the first `separator`.
+    private static func split(_ part: Part, at separator: UInt8) -> (first: Part, rest: Part?) {
+        guard let index = part.firstIndex(of: separator) else { return (part, nil) }
+        return (part[..<index], part[(index + 1)...])
     }
 
-    private static func splitAtLastSlash(_ text: Substring) -> (before: Substring, after: Substring)? {
-        let bytes = text.utf8
-        guard let index = bytes.lastIndex(of: UInt8(ascii: "/")) else { return nil }
-        return (text[..<index], text[bytes.index(after: index)...])
+    private static func splitAtLastSlash(_ part: Part) -> (before: Part, after: Part)? {
+        guard let index = part.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return (part[..<index], part[(index + 1)...])
     }
 
     private static func parseReference(_ text: String, kind: Kind) throws(DistributionError) -> Target {
@@ -104,16 +113,17 @@ public struct DistributionRequest: Hashable, Sendable {
         }
     }
 
-    private static func registry(inQuery query: Substring?) throws(DistributionError) -> RegistryName? {
+    private static func registry(inQuery query: Part?) throws(DistributionError) -> RegistryName? {
+        let name = "ns=".utf8
         var rest = query
         while let query = rest {
-            let item: Substring
+            let item: Part
             (item, rest) = split(query, at: UInt8(ascii: "&"))
-            guard item.utf8.starts(with: "ns=".utf8) else { continue }
-            let raw = Substring(item.utf8.dropFirst(3))
+            guard item.starts(with: name) else { continue }
+            let raw = item.dropFirst(name.count)
             if raw.isEmpty { return nil }
-            guard let text = percentDecoded(raw), let registry = RegistryName(text) else {
-                let detail = clipped(raw)
+            guard let decoded = percentDecoded(raw), let registry = RegistryName(decoded) else {
+                let detail = clipped(text(raw))
                 throw DistributionError(.nameInvalid, "malformed registry name in the parameter ns", detail: detail)
             }
             return registry
@@ -122,10 +132,10 @@ public struct DistributionRequest: Hashable, Sendable {
     }
 
     /// Decodes RFC 3986, section 2.1. Returns `nil` for a malformed escape or a result that is not UTF-8.
-    private static func percentDecoded(_ text: Substring) -> String? {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return String(text) }
+    private static func percentDecoded(_ part: Part) -> String? {
+        guard part.contains(UInt8(ascii: "%")) else { return text(part) }
         var bytes: [UInt8] = []
-        var rest = text.utf8[...]
+        var rest = part
         while let byte = rest.popFirst() {
             guard byte == UInt8(ascii: "%") else {
                 bytes.append(byte)

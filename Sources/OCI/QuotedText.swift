@@ -2,6 +2,7 @@
 package enum QuotedText {
     /// A string of JSON (RFC 8259, section 7), which is a basic string of TOML as well.
     package static func quoted(_ text: String) -> String {
+        guard !isPlain(text) else { return "\"" + text + "\"" }
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -17,5 +18,13 @@ package enum QuotedText {
             }
         }
         return result + "\""
+    }
+
+    /// Whether no character of a text has to be escaped, as is mostly so.
+    private static func isPlain(_ text: String) -> Bool {
+        var text = text
+        return text.withUTF8 { bytes in
+            bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+        }
     }
 }

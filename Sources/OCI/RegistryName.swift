@@ -25,8 +25,12 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
                 guard Self.isPort(bytes[bytes.index(after: colon)...]) else { return nil }
                 host = bytes[..<colon]
             }
-            let labels = host.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-            guard labels.allSatisfy(Self.isLabel) else { return nil }
+            var rest = host
+            while let dot = rest.firstIndex(of: UInt8(ascii: ".")) {
+                guard Self.isLabel(rest[..<dot]) else { return nil }
+                rest = rest[rest.index(after: dot)...]
+            }
+            guard Self.isLabel(rest) else { return nil }
         }
         self.text = String(text)
     }
