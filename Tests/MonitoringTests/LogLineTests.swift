@@ -11,11 +11,11 @@ struct LogLineTests {
     let time = timespec(tv_sec: 1_700_000_000, tv_nsec: 5_000_000)
 
     func text(_ message: Logger.Message, _ metadata: Logger.Metadata) -> String {
-        TextLogLine.make(time: time, level: .info, message: message, metadata: metadata)
+        TextLogLine.make(time: time, level: .info, message: message, metadata: metadata).text
     }
 
     func json(_ message: Logger.Message, _ metadata: Logger.Metadata, _ level: Logger.Level = .info) -> String {
-        JSONLogLine.make(time: time, level: level, message: message, metadata: metadata)
+        JSONLogLine.make(time: time, level: level, message: message, metadata: metadata).text
     }
 
     @Test func aLineOfTextHasTimeLevelMessageAndFieldsInOrder() {

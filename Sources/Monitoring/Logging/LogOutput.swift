@@ -22,23 +22,29 @@ public final class LogOutput: Service {
     static let limitedLevel = Logger.Level.warning
 
     private let format: LogFormat
-    private let writeText: @Sendable (String) -> Void
+    private let writeBytes: @Sendable ([UInt8]) -> Void
     private let limiter = Mutex<[Logger.Level: RepetitionLimiter]>([:])
     private let start = ContinuousClock.now
 
     /// An output on standard error.
     public convenience init(format: LogFormat) {
-        self.init(format: format) { line in
-            var line = line
-            // One call a line, so that the lines of several threads do not mix.
-            line.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
-        }
+        self.init(
+            format: format,
+            writeBytes: { line in
+                // One call a line, so that the lines of several threads do not mix.
+                line.withUnsafeBytes { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+            }
+        )
     }
 
     /// An output that passes lines to a function.
-    public init(format: LogFormat, write: @escaping @Sendable (String) -> Void) {
+    public convenience init(format: LogFormat, write: @escaping @Sendable (String) -> Void) {
+        self.init(format: format, writeBytes: { write(String(decoding: $0, as: UTF8.self)) })
+    }
+
+    private init(format: LogFormat, writeBytes: @escaping @Sendable ([UInt8]) -> Void) {
         self.format = format
-        writeText = write
+        self.writeBytes = writeBytes
     }
 
     /// A logger that writes to this output.
@@ -96,7 +102,7 @@ public final class LogOutput: Service {
             case .text: TextLogLine.make(time: LogTime.now, level: level, message: message, metadata: metadata)
             case .json: JSONLogLine.make(time: LogTime.now, level: level, message: message, metadata: metadata)
             }
-        writeText(line)
+        writeBytes(line.bytes)
     }
 }
 
@@ -112,7 +118,8 @@ private struct OutputLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        var all = metadata.merging(event.metadata ?? [:]) { $1 }
+        var all = event.metadata ?? [:]
+        if !metadata.isEmpty { all.merge(metadata) { own, _ in own } }
         if let error = event.error, all["error"] == nil { all["error"] = "\(error)" }
         output.log(event.level, event.message, all)
     }

@@ -8,29 +8,23 @@ enum LogTime {
         return time
     }
 
-    static func text(_ time: timespec) -> String {
+    static func append(_ time: timespec, to line: inout LogLineBuffer) {
         var seconds = time.tv_sec
         var parts = tm()
         gmtime_r(&seconds, &parts)
-        var text = ""
-        text.reserveCapacity(24)
-        append(Int(parts.tm_year) + 1900, 4, "-", to: &text)
-        append(Int(parts.tm_mon) + 1, 2, "-", to: &text)
-        append(Int(parts.tm_mday), 2, "T", to: &text)
-        append(Int(parts.tm_hour), 2, ":", to: &text)
-        append(Int(parts.tm_min), 2, ":", to: &text)
-        append(Int(parts.tm_sec), 2, ".", to: &text)
-        append(time.tv_nsec / 1_000_000, 3, "Z", to: &text)
-        return text
-    }
-
-    private static func append(_ number: Int, _ width: Int, _ end: String, to text: inout String) {
-        var limit = 10
-        for _ in 1..<width {
-            if number < limit { text += "0" }
-            limit *= 10
-        }
-        text += String(number)
-        text += end
+        line.append(Int(parts.tm_year) + 1900, width: 4)
+        line.append("-")
+        line.append(Int(parts.tm_mon) + 1, width: 2)
+        line.append("-")
+        line.append(Int(parts.tm_mday), width: 2)
+        line.append("T")
+        line.append(Int(parts.tm_hour), width: 2)
+        line.append(":")
+        line.append(Int(parts.tm_min), width: 2)
+        line.append(":")
+        line.append(Int(parts.tm_sec), width: 2)
+        line.append(".")
+        line.append(time.tv_nsec / 1_000_000, width: 3)
+        line.append("Z")
     }
 }

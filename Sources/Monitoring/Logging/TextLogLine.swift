@@ -10,10 +10,13 @@ enum TextLogLine {
         level: Logger.Level,
         message: Logger.Message,
         metadata: Logger.Metadata
-    ) -> String {
+    ) -> LogLineBuffer {
         let name = level.rawValue + String(repeating: " ", count: max(0, 8 - level.rawValue.count))
         let fields = metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\(quoted("\($0.value)"))" }.joined()
-        return "\(LogTime.text(time)) \(name)\(singleLine("\(message)"))\(fields)\n"
+        var line = LogLineBuffer(capacity: 512)
+        LogTime.append(time, to: &line)
+        line.append(" \(name)\(singleLine("\(message)"))\(fields)\n")
+        return line
     }
 
     /// A value, in quotation marks if it is ambiguous without.
