@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import OCI
 
@@ -10,9 +11,7 @@ enum ManifestTypeCheck {
     /// Whether a document is of a media type, or says nothing of its own.
     static func passes(_ document: ByteBuffer, as contentType: String) -> Bool {
         guard document.readableBytes <= maximumSize else { return true }
-        let type = MediaType(
-            contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
-        )
+        let type = mediaType(contentType)
         // Mostly it says so itself, in these words; to decode it takes longer than all else that is done for it.
         let bytes = document.readableBytesView
         let list: StaticString? = type.isIndex ? "\"manifests\"" : type.isManifest ? "\"layers\"" : nil
@@ -21,13 +20,26 @@ enum ManifestTypeCheck {
         return manifest.mediaType == type
     }
 
+    /// The media type in a `Content-Type`, without parameters.
+    private static func mediaType(_ contentType: String) -> MediaType {
+        let named = MediaType(contentType)
+        guard !named.isServedAsManifest else { return named }
+        return MediaType(contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" })
+    }
+
     private static func contains(_ text: String, in bytes: ByteBufferView) -> Bool {
         var text = text
         return text.withUTF8 { pattern in
             bytes.withUnsafeBytes { bytes in
-                guard let first = pattern.first, bytes.count >= pattern.count else { return false }
-                for start in 0...bytes.count - pattern.count where bytes[start] == first {
-                    if pattern.indices.allSatisfy({ bytes[start + $0] == pattern[$0] }) { return true }
+                guard let start = bytes.baseAddress, let text = pattern.baseAddress, let first = pattern.first else {
+                    return false
+                }
+                var place = 0
+                while place + pattern.count <= bytes.count {
+                    let rest = bytes.count - pattern.count + 1 - place
+                    guard let found = memchr(start + place, Int32(first), rest) else { return false }
+                    if memcmp(found, text, pattern.count) == 0 { return true }
+                    place = UnsafeRawPointer(found) - start + 1
                 }
                 return false
             }
