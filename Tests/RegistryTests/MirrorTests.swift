@@ -300,6 +300,24 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
+        @Test func closesTheConnectionOfAPeerThatSendsAnAnswerUnasked() async throws {
+            let (mirror, holder, bytes, digest) = try await TestNode.pair(100)
+            let (peer, provider) = try await ScriptedPeer.start { _ in
+                let head = "HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"
+                return [.send(head), .bytes(bytes), .pause(20), .send(head), .bytes([UInt8](repeating: 0, count: 100))]
+            }
+            mirror.router.setProviders([provider], of: digest.text)
+            for count in 1...3 {
+                let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
+                #expect(answer.status == 200 && answer.body == bytes)
+                #expect(try await TestNode.settle { mirror.server.metrics.peerConnections == 0 })
+                #expect(peer.requests.count == count)
+            }
+            await mirror.server.shutdown()
+            await holder.server.shutdown()
+            try await peer.stop()
+        }
+
         @Test func aClientThatDoesNotReadHoldsThePeerBack() async throws {
             let (mirror, holder, _, digest) = try await TestNode.pair()
             let total = 4 << 30

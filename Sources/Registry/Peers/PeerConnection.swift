@@ -242,6 +242,11 @@ final class PeerConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard isMidResponse else {
+            // Bytes that no request asked for.
+            isCancelled = true
+            return context.close(promise: nil)
+        }
         switch unwrapInboundIn(data) {
         case .head(let head):
             keepsAlive = head.isKeepAlive
@@ -255,7 +260,12 @@ final class PeerConnection: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        user?.peerPaused(attempt)
+        guard isReusable else {
+            user?.peerPaused(attempt)
+            return
+        }
+        // Between two answers nothing comes. To stay registered for reading costs less than to be so anew for each.
+        context.read()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
