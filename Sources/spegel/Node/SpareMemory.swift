@@ -25,6 +25,8 @@ enum SpareMemory {
         var line = [CChar](repeating: 0, count: Int(PATH_MAX) + 256)
         var candidate: Range<UInt>?
         while fgets(&line, Int32(line.count), file) != nil {
+            // A mapping begins with its address, and two dozen lines of fields follow, of which one matters.
+            guard Self.isHexDigit(line[0]) || strncmp(line, "Anonymous:", 10) == 0 else { continue }
             let text = text(of: line.prefix { $0 != 0 && $0 != 10 })
             if let size = anonymousSize(inSmapsLine: text) {
                 guard let range = candidate else { continue }
@@ -61,6 +63,10 @@ enum SpareMemory {
         let fields = line.split(separator: " ")
         guard fields.count == 3, fields[0] == "Anonymous:" else { return nil }
         return Int(fields[1])
+    }
+
+    private static func isHexDigit(_ character: CChar) -> Bool {
+        isxdigit(Int32(UInt8(bitPattern: character))) != 0 && isupper(Int32(UInt8(bitPattern: character))) == 0
     }
 
     private static func text(of characters: ArraySlice<CChar>) -> String {
