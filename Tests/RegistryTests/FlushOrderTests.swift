@@ -129,7 +129,7 @@ private final class SlowClient: MirrorClient {
         drain()
     }
 
-    func mirrorSends(head: PromisedContent, source: SocketAddress?) {}
+    func mirrorSends(head: PromisedContent, source: PeerAddress?) {}
     func mirrorSends(body: ByteBuffer) { written += Array(body.readableBytesView) }
 
     func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void) {

@@ -57,7 +57,7 @@ struct TelemetryTests {
             sentBytes: 700,
             isShared: isShared,
             duration: 5_000_000,
-            peer: MirrorRecord.Peer(peerID: "peer", address: "192.0.2.7:5000"),
+            peer: MirrorRecord.Peer(peerID: "peer", address: PeerAddress(ip: "192.0.2.7", port: 5000)),
             failures: [failure],
             hedges: 2,
             series: telemetry.metrics.registry(label: "docker.io")

@@ -24,7 +24,8 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// As in `192.0.2.1:5000` and `[2001:db8::1]:5000`.
     package var text: String {
-        ip.utf8.contains(UInt8(ascii: ":")) ? "[\(ip)]:\(port)" : "\(ip):\(port)"
+        let port = String(port)
+        return ip.utf8.contains(UInt8(ascii: ":")) ? "[" + ip + "]:" + port : ip + ":" + port
     }
 
     package var description: String { text }

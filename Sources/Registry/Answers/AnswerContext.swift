@@ -72,7 +72,7 @@ struct AnswerContext {
     /// Sends the head of an answer whose content comes from a peer.
     ///
     /// - Parameter source: the registry of the peer.
-    func sendRelayed(head content: PromisedContent, source: SocketAddress?) {
+    func sendRelayed(head content: PromisedContent, source: PeerAddress?) {
         if let digest = content.digest, request.hasAlready(digest) {
             return exchange.send(.notModified(digest: digest))
         }
@@ -86,7 +86,7 @@ struct AnswerContext {
             kind: request.content.kind
         )
         // For people and tools that want to see where content comes from; containerd passes over it.
-        if let source { head.headers.add(name: HeaderName.source, value: source.hostHeader) }
+        if let source { head.headers.add(name: HeaderName.source, value: source.text) }
         exchange.send(head)
     }
 

@@ -12,7 +12,7 @@ final class MirrorAnswer: Answer, MirrorClient {
         /// Goes to `ended`.
         case running(MirrorSession)
         /// The session has ended, with this address of the peer that it asked last.
-        case ended(source: SocketAddress?)
+        case ended(source: PeerAddress?)
     }
 
     private let context: AnswerContext
@@ -30,7 +30,7 @@ final class MirrorAnswer: Answer, MirrorClient {
 
     var bytesPastChannel: Int64 { session?.splicedBytes ?? 0 }
 
-    var source: SocketAddress? {
+    var source: PeerAddress? {
         switch state {
         case .new: nil
         case .running(let session): session.source
@@ -81,7 +81,7 @@ final class MirrorAnswer: Answer, MirrorClient {
 
     var address: String? { exchange.channel?.remoteAddress?.ipAddress }
 
-    func mirrorSends(head content: PromisedContent, source: SocketAddress?) {
+    func mirrorSends(head content: PromisedContent, source: PeerAddress?) {
         context.sendRelayed(head: content, source: source)
     }
 

@@ -9,7 +9,7 @@ protocol MirrorClient: AnyObject {
     /// The address of the client, without the port; `nil` when it is not known.
     var address: String? { get }
     /// - Parameter source: the registry of the peer that the content begins to come from.
-    func mirrorSends(head: PromisedContent, source: SocketAddress?)
+    func mirrorSends(head: PromisedContent, source: PeerAddress?)
     func mirrorSends(body: ByteBuffer)
     /// - Parameter whenSent: called once, when the bytes have left or cannot leave any more.
     func mirrorSends(body: ByteBuffer, whenSent: @escaping @Sendable () -> Void)

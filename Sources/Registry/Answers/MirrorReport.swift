@@ -64,15 +64,20 @@ struct MirrorReport {
     /// Counts a request that has ended.
     ///
     /// - Parameter isShared: whether it was answered by way of another one for the same.
-    func count(_ ending: TransferEnding, of transfer: Transfer, isShared: Bool = false) {
+    /// - Returns: the record of the request, for the log.
+    func count(_ ending: TransferEnding, of transfer: Transfer, isShared: Bool = false) -> MirrorRecord {
         if !isShared { countMiss(ending, of: transfer) }
-        services.telemetry.record(.mirrorEnded(record(ending, of: transfer, isShared: isShared)))
+        let record = record(ending, of: transfer, isShared: isShared)
+        services.telemetry.record(.mirrorEnded(record))
+        return record
     }
 
-    /// Logs a request that has ended.
-    func log(_ ending: TransferEnding, of transfer: Transfer, isShared: Bool = false) {
+    /// Logs a request that has ended, with the time until now.
+    func log(_ record: MirrorRecord) {
         guard services.telemetry.logsRequests else { return }
-        services.telemetry.record(.mirrorReported(record(ending, of: transfer, isShared: isShared)))
+        var record = record
+        record.duration = (NIODeadline.now() - started).nanoseconds
+        services.telemetry.record(.mirrorReported(record))
     }
 
     private func record(_ ending: TransferEnding, of transfer: Transfer, isShared: Bool) -> MirrorRecord {
@@ -84,7 +89,7 @@ struct MirrorReport {
             case .clientGone: transfer.delivery.content == nil ? nil : true
             }
         var peer: MirrorRecord.Peer?
-        if let last = transfer.lastPeer { peer = MirrorRecord.Peer(peerID: last.id, address: last.address.text) }
+        if let last = transfer.lastPeer { peer = MirrorRecord.Peer(peerID: last.id, address: last.address) }
         return MirrorRecord(
             request: request,
             ending: ending,

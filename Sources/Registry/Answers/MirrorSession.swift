@@ -80,7 +80,7 @@ final class MirrorSession {
     // MARK: The client
 
     /// The registry of the peer that was asked last.
-    var source: SocketAddress? { transfer.lastPeer.flatMap { SocketAddress($0.address) } }
+    var source: PeerAddress? { transfer.lastPeer?.address }
 
     /// How many bytes of the body the kernel has sent that ``MirrorClient/mirrorSent(bytes:)`` has not reported yet.
     var splicedBytes: Int64 { requests.splicedBytes }
@@ -254,7 +254,7 @@ final class MirrorSession {
     private func end(_ ending: TransferEnding) {
         guard let client else { return }
         report.countLookup(ending == .clientGone ? .cancelled : .timedOut)
-        report.count(ending, of: transfer)
+        let record = report.count(ending, of: transfer)
         remember(ending)
         self.client = nil
         timer.stop()
@@ -270,7 +270,7 @@ final class MirrorSession {
         // If there was a body, the followers have it by now.
         if ending == .complete { _ = share(nil) } else { refuseToShare(ending) }
         // The client does not wait for the log.
-        report.log(ending, of: transfer)
+        report.log(record)
     }
 
     private func remember(_ ending: TransferEnding) {

@@ -25,7 +25,7 @@ final class SharedAnswer: Answer, MirrorFollower {
     private let context: AnswerContext
     private let turn: Turn
     private var state = State.following
-    private(set) var source: SocketAddress?
+    private(set) var source: PeerAddress?
 
     init(_ context: AnswerContext, turn: Turn) {
         self.context = context
@@ -61,16 +61,16 @@ final class SharedAnswer: Answer, MirrorFollower {
     ) {
         guard case .following = state else { return whenSent() }
         state = .ended
-        source = transfer.lastPeer.flatMap { SocketAddress($0.address) }
+        source = transfer.lastPeer?.address
         let report = MirrorReport(context.request, services: context.services, loop: context.loop, started: arrived)
-        report.count(ending, of: transfer, isShared: true)
+        let record = report.count(ending, of: transfer, isShared: true)
         if ending == .complete, let content = transfer.delivery.content {
             context.sendRelayed(head: content, source: source)
         }
         if let bytes { context.sendRelayed(body: bytes, whenSent: whenSent) } else { whenSent() }
         context.finishRelayed(ending)
         // The client does not wait for it.
-        report.log(ending, of: transfer, isShared: true)
+        report.log(record)
     }
 
     func lookAnew(isInVain: Bool) {

@@ -9,9 +9,9 @@ struct DeliveryMemory {
     /// The peers from which the client got all of the content before; some of it may have been wrong.
     let suspects: [String]
 
-    init(_ request: ContentRequest, clientAddress: String?, contents: ContentDirectory) {
+    init(_ request: ContentRequest, clientAddress: @autoclosure () -> String?, contents: ContentDirectory) {
         self.contents = contents
-        if request.content.kind == .blob, !request.isHead, let clientAddress,
+        if request.content.kind == .blob, !request.isHead, let clientAddress = clientAddress(),
             case .digest(let digest) = request.content.target
         {
             let delivery = DeliveryKey(client: clientAddress, digest: digest)

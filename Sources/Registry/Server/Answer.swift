@@ -1,3 +1,4 @@
+import Mirroring
 import NIOCore
 
 /// What answers a request: an object that the ``Exchange`` owns while it runs.
@@ -10,7 +11,7 @@ protocol Answer: AnyObject {
     /// The bytes of the body that have reached the client past its channel and that the exchange has not counted.
     var bytesPastChannel: Int64 { get }
     /// The address of the registry that the content comes from, where that is another node's.
-    var source: SocketAddress? { get }
+    var source: PeerAddress? { get }
 
     /// Begins.
     func start()
@@ -35,7 +36,7 @@ protocol Answer: AnyObject {
 extension Answer {
     var progressInterval: TimeAmount { .seconds(1) }
     var bytesPastChannel: Int64 { 0 }
-    var source: SocketAddress? { nil }
+    var source: PeerAddress? { nil }
     func clientTakesBytes(_ takes: Bool) {}
     func clientClosed() -> Bool { false }
     func madeNoProgress(for idle: TimeAmount, bufferedBytes: Int64) -> Bool { false }

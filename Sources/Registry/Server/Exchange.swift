@@ -1,3 +1,4 @@
+import Mirroring
 import NIOCore
 import NIOHTTP1
 import OCI
@@ -297,7 +298,7 @@ final class Exchange {
             content: content.content,
             key: content.key,
             direction: isReceived ? .received : content.isFromPeer ? .sent : .served,
-            source: isReceived ? answer?.source?.hostHeader : nil,
+            source: isReceived ? answer?.source?.text : nil,
             client: channel.remoteAddress?.hostHeader,
             bytes: max(0, progress.sent + (answer?.bytesPastChannel ?? 0) - buffered),
             size: bodySize,

@@ -18,7 +18,7 @@ struct MirrorRecord: Sendable {
     struct Peer: Sendable {
         var peerID: String
         /// The address of its registry.
-        var address: String
+        var address: PeerAddress
     }
 
     var request: ContentRequest

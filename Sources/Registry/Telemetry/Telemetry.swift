@@ -123,7 +123,7 @@ final class Telemetry: Sendable {
         metadata["outcome"] = .string(record.ending.text)
         if let peer = record.peer {
             metadata["peer"] = .string(peer.peerID)
-            metadata["address"] = .string(peer.address)
+            metadata["address"] = .string(peer.address.text)
         }
         if record.isShared { metadata["shared"] = "true" }
         if !record.failures.isEmpty {
