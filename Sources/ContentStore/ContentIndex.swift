@@ -9,6 +9,8 @@ public final class ContentIndex: Sendable {
     private struct State {
         var contents: [Digest: Entry] = [:]
         var tags: [String: Descriptor] = [:]
+        /// The keys of what may leave this node; `nil` for all content.
+        var shared: Set<String>?
         /// Whether the first complete list was entered.
         var isFilled = false
         var observers: [@Sendable (Arrival) -> Void] = []
@@ -44,6 +46,25 @@ public final class ContentIndex: Sendable {
     /// The metadata of content, or `nil` when the index lacks it.
     public func entry(_ digest: Digest) -> Entry? {
         state.withLock { $0.contents[digest] }
+    }
+
+    /// The metadata of content, or `nil` when the index lacks it, and whether the content may leave this node.
+    public func find(_ digest: Digest) -> (entry: Entry?, isShared: Bool) {
+        state.withLock { ($0.contents[digest], $0.shared?.contains(digest.text) ?? true) }
+    }
+
+    /// Withholds all content but that with these keys, however it is asked for.
+    public func share(only keys: Set<String>) {
+        state.withLock { $0.shared = keys }
+    }
+
+    /// Changes the keys of the content that is not withheld; without effect where none is.
+    public func share(_ added: Set<String>, andWithhold removed: Set<String>) {
+        state.withLock { state in
+            guard state.shared != nil else { return }
+            state.shared?.formUnion(added)
+            state.shared?.subtract(removed)
+        }
     }
 
     /// The manifest or index of a full tag name (`docker.io/library/alpine:3`).

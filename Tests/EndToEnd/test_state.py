@@ -104,6 +104,31 @@ def test_withholds_filtered_tags(lab: Lab, spegel_binary: Path):
         assert _status(node, manifest_path(shown.repository, shown.tag)) == 200
 
 
+@pytest.mark.every_containerd
+def test_withholds_content_of_filtered_images_by_its_digest(lab: Lab, spegel_binary: Path):
+    """However a request names it: a client may know the digest, and claim any image or none."""
+    one, two = nodes = lab.add_nodes(2)
+    secret, shown = lab.push("secret/db"), lab.push("lab/app")
+    lab.add_spegels(nodes, spegel_binary, {"registry-filters": f"^{registry.NAME}/secret/"})
+    one.pull(secret.by_tag, "cri")
+    lab.share(shown, [one])
+    withheld = set(secret.digests()) - set(shown.digests())
+    assert withheld
+    for digest in withheld:
+        for kind in ("manifests", "blobs"):
+            for repository in (secret.repository, shown.repository):
+                for query in ("", f"?ns={registry.NAME}", "?ns=docker.io"):
+                    for headers in ({}, MIRRORED):
+                        path = f"/v2/{repository}/{kind}/{digest}{query}"
+                        statuses = [_status(node, path, headers) for node in nodes]
+                        assert statuses == [404, 404], f"{path} {headers}"
+    # What a shared image refers to as well is shared.
+    again = f"{registry.NAME}/lab/copy:1"
+    one.containerd.tag(secret.by_tag, again)
+    for digest in secret.manifest().blobs:
+        eventually(lambda: _status(two, blob_path("lab/copy", digest)) == 200, "node 2 finds the copy's blobs")
+
+
 def test_shares_digests_without_tags(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.add_spegels(nodes, spegel_binary, {"resolve-tags": "false"})

@@ -107,6 +107,36 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
+        @Test(arguments: [false, true])
+        func withholdsContentByItsDigestHoweverItIsNamed(readersOnly: Bool) async throws {
+            let node = try await TestNode(readersOnly: readersOnly)
+            let (bytes, shared) = try makeContent(1000)
+            let secret = digestOf(Array(bytes.dropFirst()))
+            node.store.add(bytes, as: shared)
+            node.store.add(Array(bytes.dropFirst()), as: secret)
+            for digest in [shared, secret] { node.index.insert(digest, size: 1000, mediaType: .ociManifest) }
+            node.index.share(only: [shared.text])
+            for kind in ["manifests", "blobs"] {
+                for name in ["secret/db", "library/alpine"] {
+                    for query in ["", "?ns=registry.corp", "?ns=docker.io"] {
+                        for headers in [
+                            [], ["X-Spegel-Mirrored: true"], ["Range: bytes=0-"], ["If-None-Match: \"\(secret)\""],
+                        ] {
+                            let path = "/v2/\(name)/\(kind)/\(secret)\(query)"
+                            let answer = try await fetch(node.address, path, headers: headers)
+                            #expect(answer.status == 404, "\(path) \(headers)")
+                            #expect(try await fetch(node.address, path, method: "HEAD", headers: headers).status == 404)
+                        }
+                    }
+                }
+            }
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(shared)").body == bytes)
+            node.index.share([secret.text], andWithhold: [shared.text])
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(shared)").status == 404)
+            #expect(try await fetch(node.address, "/v2/a/blobs/\(secret)").body == Array(bytes.dropFirst()))
+            await node.server.shutdown()
+        }
+
         @Test func streamsFromAReader() async throws {
             let node = try await TestNode(readersOnly: true)
             let (bytes, digest) = try makeContent(1_000_000)

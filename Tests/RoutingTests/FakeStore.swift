@@ -23,6 +23,9 @@ final class FakeStore: ContentStore {
     /// The number of full readings.
     var readings: Int { state.withLock { $0.readings } }
 
+    /// The digests of all content.
+    var digests: [Digest] { state.withLock { Array($0.sizes.keys) } }
+
     func set(image name: String, to target: Descriptor?) {
         state.withLock { $0.images[name] = target }
     }

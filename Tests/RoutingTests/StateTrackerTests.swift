@@ -42,10 +42,20 @@ struct StateTrackerTests {
     /// Waits until the router has exactly these keys.
     func expectAdvertised(_ keys: Set<String>, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         for _ in 0..<2000 {
-            if router.advertised == keys { return }
+            if router.advertised == keys { return try expectServed(keys, sourceLocation) }
             try await Task.sleep(for: .milliseconds(5))
         }
         Issue.record("expected \(keys.sorted()), found \(router.advertised.sorted())", sourceLocation: sourceLocation)
+    }
+
+    /// Checks that what is not advertised is withheld from requests too, where a filter withholds anything.
+    private func expectServed(_ keys: Set<String>, _ sourceLocation: SourceLocation) throws {
+        // Without a filter even content that is not here would be shared.
+        guard try !content.find(digest("0")).isShared else { return }
+        for digest in store.digests {
+            let (isShared, isAdvertised) = (content.find(digest).isShared, keys.contains(digest.text))
+            #expect(isShared == isAdvertised, "\(digest)", sourceLocation: sourceLocation)
+        }
     }
 
     func addImage(_ name: String, manifest manifestDigest: Digest, config: Digest, layers: [Digest]) {

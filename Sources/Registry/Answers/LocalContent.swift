@@ -67,7 +67,8 @@ final class LocalContent: Sendable {
             digest = target.digest
             mediaType = target.mediaType
         }
-        let entry = index.entry(digest)
+        let (entry, isShared) = index.find(digest)
+        guard isShared else { return .absent }
         mediaType = entry?.mediaType ?? mediaType
         let file: ContentFile?
         do {

@@ -2,6 +2,9 @@ import ContentStore
 import OCI
 
 /// The images that this node shares. The filter applies to advertising, serving and lookups.
+///
+/// A request may name any image, or none, so its name alone never releases content: what is not advertised is withheld by
+/// its digest as well (``ContentIndex/share(only:)``).
 public struct ContentFilter: Hashable, Sendable {
     /// The registries whose images are shared; `nil` for all.
     public var registries: Set<RegistryName>?
@@ -33,8 +36,7 @@ public struct ContentFilter: Hashable, Sendable {
         registries == nil && excluded.isEmpty
     }
 
-    /// Whether a request is served. Without a registry in it, only its kind is checked: a client that asks for a digest
-    /// knows the content already.
+    /// Whether what a request names is shared. Without a registry in it, only its kind is checked.
     public func allows(_ request: DistributionRequest) -> Bool {
         var tag: Tag?
         if case .tag(let asked) = request.target {

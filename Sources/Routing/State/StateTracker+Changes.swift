@@ -56,6 +56,7 @@ extension StateTracker {
             state.advertised.subtract(gone)
             return (newly, gone)
         }
+        index.share(newly, andWithhold: gone)
         if !gone.isEmpty { await router.withdraw(gone.sorted()) }
         if !newly.isEmpty { await router.advertise(newly.sorted()) }
     }

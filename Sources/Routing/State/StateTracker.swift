@@ -71,6 +71,8 @@ public final class StateTracker: Service {
         self.filter = filter
         self.configuration = configuration
         self.logger = logger
+        // Until the first reading nothing says of what image any content is.
+        if !filter.sharesAllContent { index.share(only: []) }
     }
 
     /// Ready after the first full reading.
@@ -237,6 +239,7 @@ public final class StateTracker: Service {
         }
         index.replace(contents: inventory.contents, tags: inventory.tags)
         let keys = inventory.keys
+        if !filter.sharesAllContent { index.share(only: keys) }
         let end = clock.now
         let (added, removed, first) = state.withLock { state in
             let added = keys.subtracting(state.advertised)
@@ -295,8 +298,7 @@ public final class StateTracker: Service {
         if isNew, !wasRead { await shareContentOnDisk() }
     }
 
-    /// Shares the content on disk, which needs no store. Its origin is unknown, so it is not advertised with a filter.
-    /// It is served to clients that know its digest.
+    /// Shares the content on disk, which needs no store. Its origin is unknown, so it is withheld with a filter.
     private func shareContentOnDisk() async {
         guard filter.sharesAllContent else { return }
         do {

@@ -152,6 +152,10 @@ class Containerd:
             run(self.ctr("images", "rm", "--sync", *sorted(names)))
         eventually(lambda: not self.content(), f"containerd on {self._host.name} has removed the content")
 
+    def tag(self, name: str, other: str) -> None:
+        """Gives an image another name."""
+        run(self.ctr("images", "tag", name, other))
+
     def ctr(self, *arguments: str | os.PathLike) -> list[str | os.PathLike]:
         """A ctr command for this containerd."""
         return self._host.command(
