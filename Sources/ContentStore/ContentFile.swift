@@ -28,12 +28,16 @@ public final class ContentFile: Sendable {
 
     /// Opens a regular file. Returns `nil` when the path does not exist or is no regular file.
     ///
+    /// - Parameter followLinks: whether a link as the last component stands for its target. Without it, a link is an
+    ///   error. A link that leads nowhere is `nil`.
     /// - Throws: ``ContentError/system(operation:path:errno:)`` for any other error of the operating system.
-    public static func open(path: String) throws(ContentError) -> ContentFile? {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+    public static func open(path: String, followLinks: Bool = false) throws(ContentError) -> ContentFile? {
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)
+        let descriptor = Glibc.open(path, flags)
         guard descriptor >= 0 else {
             let number = errno
             if number == ENOENT || number == ENOTDIR { return nil }
+            if followLinks, number == ELOOP { return nil }
             throw .system(operation: "open", path: path, errno: number)
         }
         var status = stat()

@@ -63,7 +63,7 @@ public struct ImageLayout: Hashable, Sendable {
 }
 
 /// An error from using a folder as an image layout.
-public enum ImageLayoutError: Error, Hashable, CustomStringConvertible {
+public enum ImageLayoutError: LostContent, Hashable, CustomStringConvertible {
     /// The path is not a folder.
     case notAFolder(path: String)
     /// The folder has no `oci-layout` file.

@@ -5,6 +5,9 @@ import OCI
 package struct ImageLayoutIndex: Hashable, Sendable {
     /// The images by name. The last entry of a name wins.
     package private(set) var images: [String: Descriptor] = [:]
+    /// Names that are no full reference, the first few of them.
+    private(set) var otherNames: [String] = []
+    private static let maximumOtherNames = 3
 
     /// An index without images.
     init() {}
@@ -24,8 +27,10 @@ package struct ImageLayoutIndex: Hashable, Sendable {
         }
         for entry in document.manifests ?? [] {
             guard let descriptor = entry.descriptor else { continue }
-            for name in entry.names(defaultRepository: defaultRepository) {
-                images[name] = descriptor
+            let names = entry.names(defaultRepository: defaultRepository)
+            for name in names { images[name] = descriptor }
+            if names.isEmpty, otherNames.count < Self.maximumOtherNames {
+                otherNames += entry.annotatedNames.prefix(1)
             }
         }
     }
@@ -61,16 +66,24 @@ package struct ImageLayoutIndex: Hashable, Sendable {
             annotations = (try? container?.decodeIfPresent([String: String].self, forKey: .annotations)) ?? [:]
         }
 
+        /// The names in the annotations, whatever they are.
+        var annotatedNames: [String] {
+            [ImageLayout.containerdNameAnnotation, ImageLayout.refNameAnnotation].compactMap { annotations[$0] }
+        }
+
         func names(defaultRepository: ImageLayoutStore.Repository?) -> [String] {
-            let found = [ImageLayout.containerdNameAnnotation, ImageLayout.refNameAnnotation].compactMap {
-                annotations[$0]
-            }
-            let full = found.filter { (try? Reference($0)) != nil }
+            let full = annotatedNames.filter(Self.isFull)
             if !full.isEmpty { return full }
             guard let defaultRepository else { return [] }
-            return found.compactMap(Tag.init).map {
+            return annotatedNames.compactMap(Tag.init).map {
                 "\(defaultRepository.registry)/\(defaultRepository.repository):\($0)"
             }
+        }
+
+        /// Whether a name is a full reference. `foo/bar:1` is not: docker completes it, and some tools use it as a label.
+        private static func isFull(_ name: String) -> Bool {
+            guard let reference = try? Reference(name) else { return false }
+            return RegistryName.isTypedAsRegistry(reference.registry.text)
         }
     }
 }

@@ -5,8 +5,10 @@ import Synchronization
 
 /// The content of an OCI image-layout folder, which other programs may write at the same time.
 ///
-/// The store sees only blobs whose path is their digest: `blobs/ALGORITHM/HEX`. A writer must rename finished files
-/// into place, as ``ImageLayoutWriter`` does.
+/// The store sees only blobs whose path is their digest: `blobs/ALGORITHM/HEX`, a file or a link to one. A writer must
+/// rename finished files into place, as ``ImageLayoutWriter`` does.
+///
+/// The folder may vanish and return, or be a link that changes. While it is no layout, a listing throws.
 public final class ImageLayoutStore: ContentStore {
     /// A repository of a registry.
     public typealias Repository = ContentSource
@@ -21,6 +23,15 @@ public final class ImageLayoutStore: ContentStore {
         var stamp: Files.Stamp?
         var index = ImageLayoutIndex()
         var hasReportedFault = false
+        /// The names without a registry, and the first path of content that is no file, as they were last logged.
+        var reportedNames: [String] = []
+        var reportedPath: String?
+
+        mutating func forgetIndex() {
+            stamp = nil
+            index = ImageLayoutIndex()
+            hasReportedFault = false
+        }
     }
 
     /// The folder.
@@ -45,7 +56,9 @@ public final class ImageLayoutStore: ContentStore {
 
     /// The images of the index whose name is a full reference, sorted by name.
     public func images() async throws -> [StoredImage] {
-        try currentIndex().images.map { StoredImage(name: $0.key, target: $0.value) }.sorted { $0.name < $1.name }
+        try layout.validate()
+        return try currentIndex().images.map { StoredImage(name: $0.key, target: $0.value) }
+            .sorted { $0.name < $1.name }
     }
 
     /// The target of a full image name in the index.
@@ -55,7 +68,16 @@ public final class ImageLayoutStore: ContentStore {
 
     /// All blobs whose path is a digest.
     public func contents() async throws -> [StoredContent] {
-        let contents = try await BlobsFolder.contents(of: layout.blobsFolder, limit: Self.maximumContents + 1)
+        try layout.validate()
+        var ignored: (first: String, count: Int)?
+        let contents = try await BlobsFolder.contents(
+            of: layout.blobsFolder,
+            limit: Self.maximumContents + 1,
+            followLinks: true
+        ) { path in
+            ignored = (ignored?.first ?? path, (ignored?.count ?? 0) + 1)
+        }
+        reportIgnored(ignored)
         if contents.count > Self.maximumContents {
             logger.warning(
                 "image layout has too many blobs, ignoring the rest",
@@ -67,13 +89,12 @@ public final class ImageLayoutStore: ContentStore {
 
     /// The size of the blob with a digest.
     public func size(of digest: Digest) async throws -> Int64? {
-        guard let status = try Files.status(layout.blobFile(digest)), status.kind == .file else { return nil }
-        return status.size
+        try openFile(digest)?.size
     }
 
     /// Opens the blob with a digest.
     public func openFile(_ digest: Digest) throws -> ContentFile? {
-        try ContentFile.open(path: layout.blobFile(digest))
+        try ContentFile.open(path: layout.blobFile(digest), followLinks: true)
     }
 
     /// Always `nil`: all content is accessible as files.
@@ -83,7 +104,7 @@ public final class ImageLayoutStore: ContentStore {
 
     /// The changes of the folder, from inotify, or from polling every 2 s where inotify is unavailable.
     ///
-    /// The stream throws when the folder itself is removed or renamed.
+    /// The stream throws while there is no folder at the path. Another folder in its place is an unknown change.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {
         changes(interval: .milliseconds(100), pollingInterval: .seconds(2), watchFolders: true)
     }
@@ -113,23 +134,50 @@ public final class ImageLayoutStore: ContentStore {
         return AsyncThrowingStream(unfolding: { try await watch.next() })
     }
 
+    /// Logs once for each state that blobs are not files, such as links that lead nowhere.
+    private func reportIgnored(_ ignored: (first: String, count: Int)?) {
+        let isNew = state.withLock { state in
+            defer { state.reportedPath = ignored?.first }
+            return state.reportedPath != ignored?.first
+        }
+        guard isNew, let ignored else { return }
+        logger.warning(
+            "image layout has blobs that are no readable files, ignoring them",
+            metadata: ["blobs": "\(ignored.count)", "example": "\(ignored.first)"]
+        )
+    }
+
+    /// Logs once that images have names without a registry. Their content is shared by digest.
+    private func reportNames(_ state: inout State) {
+        defer { state.reportedNames = state.index.otherNames }
+        guard state.index.otherNames != state.reportedNames, !state.index.otherNames.isEmpty else { return }
+        logger.notice(
+            "image layout names images without a registry, sharing them by digest only",
+            metadata: [
+                "examples": "\(state.index.otherNames.map { String($0.prefix(128)) }.joined(separator: ", "))",
+                "expected": "an annotation such as \(ImageLayout.refNameAnnotation)=docker.io/library/alpine:3",
+            ]
+        )
+    }
+
     /// The index on disk, or the last readable one.
     func currentIndex() throws -> ImageLayoutIndex {
         let stamp = try Files.status(layout.indexFile, followLinks: true)?.stamp
         return try state.withLock { state in
             guard let stamp else {
-                state = State()
+                state.forgetIndex()
                 return state.index
             }
             if state.stamp == stamp { return state.index }
             guard let json = try Files.read(layout.indexFile, limit: Self.maximumIndexSize) else {
-                state = State()
+                state.forgetIndex()
                 return state.index
             }
             do throws(ImageLayoutIndex.MalformedIndex) {
                 state.index = try ImageLayoutIndex(json: json, defaultRepository: defaultRepository)
                 state.stamp = stamp
                 state.hasReportedFault = false
+                reportNames(&state)
             } catch {
                 // The file may be half written: keep the last index until it can be read again. Log each fault once.
                 // Read again on the next call, because a file may be completed without a change of its time stamp.

@@ -2,6 +2,9 @@ import Files
 import OCI
 
 /// Follows an image-layout folder for one listener.
+///
+/// inotify watches folders, not paths. So the watch compares, with each event and once a second, which folders the
+/// paths lead to: a folder may vanish, be replaced, or be reached through a link that changes.
 actor ImageLayoutWatch {
     /// The role of a watched folder in the layout.
     private enum Place: Hashable {
@@ -10,12 +13,16 @@ actor ImageLayoutWatch {
         case algorithm(Digest.Algorithm)
     }
 
+    /// How often to compare the folders without an event.
+    private static let comparisonInterval = Duration.seconds(1)
+
     private let store: ImageLayoutStore
     private let interval: Duration
     private let folders: InotifyWatch?
     private var places: [Int32: Place] = [:]
+    /// The folders that the paths of the layout lead to.
+    private var stamps: [Place: Files.Stamp] = [:]
     private var index: ImageLayoutIndex
-    private var stamps: [Digest.Algorithm: Files.Stamp] = [:]
     private var queue = ChangeQueue()
     private var failure: (any Error)?
 
@@ -30,9 +37,9 @@ actor ImageLayoutWatch {
         self.interval = interval
         // The order matters: a change between the watch and the first look is reported at least once.
         do {
+            stamps = try Self.stamps(of: store.layout)
             if let folders { places = try Self.watch(store.layout, with: folders) }
             index = try store.currentIndex()
-            stamps = try Self.stamps(of: store.layout)
         } catch {
             index = ImageLayoutIndex()
             failure = error
@@ -44,18 +51,15 @@ actor ImageLayoutWatch {
         while true {
             if let change = queue.popFirst() { return change }
             if let failure { throw failure }
-            await folders?.wait()
+            await folders?.wait(atMost: Self.comparisonInterval)
             do {
                 try await Task.sleep(for: interval)
             } catch {
                 return nil
             }
             do {
-                if let folders {
-                    try collect(from: folders)
-                } else {
-                    try look()
-                }
+                let isWatchLost = if let folders { try collect(from: folders) } else { false }
+                try look(isWatchLost: isWatchLost)
             } catch {
                 // Report the changes that were seen before the fault first.
                 failure = error
@@ -63,10 +67,9 @@ actor ImageLayoutWatch {
         }
     }
 
-    private func collect(from folders: InotifyWatch) throws {
-        var isIndexTouched = false
-        var isShapeChanged = false
-        var isRootGone = false
+    /// - Returns: whether a watched folder is gone. Another folder in its place may have got its number.
+    private func collect(from folders: InotifyWatch) throws -> Bool {
+        var isWatchLost = false
         // The kernel queues at most 16,384 events by default. More reads would only follow a writer that never rests.
         for _ in 0..<32 {
             let events = try folders.read()
@@ -74,46 +77,46 @@ actor ImageLayoutWatch {
             for event in events {
                 if event.isOverflow {
                     queue.append(.unknown)
-                    isShapeChanged = true
-                    isIndexTouched = true
-                    continue
-                }
-                guard let place = places[event.watch] else { continue }
-                switch place {
-                case .root:
-                    if event.isFolderGone { isRootGone = true }
-                    if event.name == "index.json", event.isEntryComplete || event.isEntryGone { isIndexTouched = true }
-                    if event.name == "blobs" { isShapeChanged = true }
-                case .blobs:
-                    if event.isFolderGone || event.isFolder { isShapeChanged = true }
-                case .algorithm(let algorithm):
-                    if event.isFolderGone {
-                        isShapeChanged = true
-                    } else if let digest = try? Digest(algorithm.rawValue + ":" + event.name) {
-                        if event.isEntryComplete { queue.append(.contentAdded(digest)) }
-                        if event.isEntryGone { queue.append(.unknown) }
+                    isWatchLost = true
+                } else if event.isFolderGone {
+                    if places[event.watch] != nil { isWatchLost = true }
+                } else if case .algorithm(let algorithm)? = places[event.watch],
+                    let digest = try? Digest(algorithm.rawValue + ":" + event.name)
+                {
+                    if event.isEntryComplete || (event.isEntryNew && isLink(digest)) {
+                        queue.append(.contentAdded(digest))
                     }
+                    if event.isEntryGone { queue.append(.unknown) }
                 }
             }
         }
-        if isShapeChanged {
-            // Files may have appeared in a folder before the watch on it.
-            places = try Self.watch(store.layout, with: folders)
-            queue.append(.unknown)
-        }
-        if isIndexTouched { try compareIndex() }
-        if isRootGone || !places.values.contains(.root) {
-            throw ImageLayoutError.notAFolder(path: store.layout.path)
-        }
+        return isWatchLost
     }
 
-    private func look() throws {
-        guard try Files.status(store.layout.path, followLinks: true)?.kind == .folder else {
-            throw ImageLayoutError.notAFolder(path: store.layout.path)
-        }
+    /// Whether a new entry is a link to a file, or a second name of one: it is complete when it appears.
+    private func isLink(_ digest: Digest) -> Bool {
+        guard let status = try? Files.status(store.layout.blobFile(digest)) else { return false }
+        return status.kind == .link || (status.kind == .file && status.linkCount > 1)
+    }
+
+    /// Compares the folders that the paths lead to, and the index.
+    private func look(isWatchLost: Bool) throws {
         let now = try Self.stamps(of: store.layout)
-        if now != stamps { queue.append(.unknown) }
+        let before = stamps
         stamps = now
+        if let folders {
+            let isSame = now.count == before.count && now.allSatisfy { before[$0]?.isSameEntry(as: $1) ?? false }
+            if isWatchLost || !isSame {
+                let old = places
+                places = try Self.watch(store.layout, with: folders)
+                for watch in old.keys where places[watch] == nil { folders.remove(watch) }
+                // Files may have appeared in a folder before the watch on it.
+                queue.append(.unknown)
+            }
+        } else if now.contains(where: { $0 != .root && before[$0] != $1 }) || now.count != before.count {
+            // Without inotify: a folder's stamp changes when an entry is added or removed.
+            queue.append(.unknown)
+        }
         try compareIndex()
     }
 
@@ -129,20 +132,25 @@ actor ImageLayoutWatch {
     ) throws(FileError) -> [Int32: Place] {
         // A second watch on a folder returns the number of the first.
         var places: [Int32: Place] = [:]
-        if let root = try folders.add(layout.path) { places[root] = .root }
-        if let blobs = try folders.add(layout.blobsFolder) { places[blobs] = .blobs }
-        for algorithm in Digest.Algorithm.allCases {
-            if let folder = try folders.add(layout.blobsFolder(algorithm)) { places[folder] = .algorithm(algorithm) }
+        for (place, path) in paths(of: layout) {
+            if let watch = try folders.add(path) { places[watch] = place }
         }
         return places
     }
 
-    /// A folder's stamp changes when an entry is added or removed.
-    private static func stamps(of layout: ImageLayout) throws(FileError) -> [Digest.Algorithm: Files.Stamp] {
-        var stamps: [Digest.Algorithm: Files.Stamp] = [:]
-        for algorithm in Digest.Algorithm.allCases {
-            stamps[algorithm] = try Files.status(layout.blobsFolder(algorithm), followLinks: true)?.stamp
+    /// - Throws: ``ImageLayoutError/notAFolder(path:)`` when the layout is gone.
+    private static func stamps(of layout: ImageLayout) throws -> [Place: Files.Stamp] {
+        var stamps: [Place: Files.Stamp] = [:]
+        for (place, path) in paths(of: layout) {
+            guard let status = try Files.status(path, followLinks: true), status.kind == .folder else { continue }
+            stamps[place] = status.stamp
         }
+        guard stamps[.root] != nil else { throw ImageLayoutError.notAFolder(path: layout.path) }
         return stamps
+    }
+
+    private static func paths(of layout: ImageLayout) -> [(Place, String)] {
+        [(.root, layout.path), (.blobs, layout.blobsFolder)]
+            + Digest.Algorithm.allCases.map { (.algorithm($0), layout.blobsFolder($0)) }
     }
 }

@@ -18,6 +18,8 @@ final class InotifyWatch: Sendable {
         var isFolderGone: Bool {
             mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
         }
+        /// Whether an entry is new: created, or linked into place.
+        var isEntryNew: Bool { mask & UInt32(IN_CREATE) != 0 }
         /// Whether an entry was removed.
         var isEntryGone: Bool { mask & UInt32(IN_DELETE | IN_MOVED_FROM) != 0 }
         /// Whether a file probably has its final content: written and closed, or renamed into place.
@@ -51,6 +53,22 @@ final class InotifyWatch: Sendable {
             throw FileError(operation: "watch", path: path, errno: number)
         }
         return watch
+    }
+
+    /// Ends a watch. A number without a watch is no error.
+    func remove(_ watch: Int32) {
+        inotify_rm_watch(descriptor, watch)
+    }
+
+    /// Returns when an event is available, the time is over or the calling task is cancelled. One task may wait at a
+    /// time.
+    func wait(atMost limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.wait() }
+            group.addTask { try? await Task.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     /// Returns when an event is available or the calling task is cancelled. One task may wait at a time.

@@ -22,6 +22,8 @@ public enum Files {
         public var size: Int64
         /// The permission bits.
         public var mode: UInt32
+        /// The number of names (hard links) of the file.
+        public var linkCount: UInt64
         /// Changes when the file is replaced or written.
         public var stamp: Stamp
     }
@@ -33,6 +35,11 @@ public enum Files {
         var size: Int64
         var seconds: Int
         var nanoseconds: Int
+
+        /// Whether both are states of the same file or folder, and not of one that took its place.
+        public func isSameEntry(as other: Stamp) -> Bool {
+            device == other.device && node == other.node
+        }
     }
 
     /// The metadata of the entry at a path, or `nil` when the path does not exist.
@@ -154,6 +161,7 @@ extension Files.Status {
             }
         size = Int64(raw.st_size)
         mode = raw.st_mode & 0o7777
+        linkCount = UInt64(raw.st_nlink)
         stamp = Files.Stamp(
             device: UInt64(raw.st_dev),
             node: UInt64(raw.st_ino),

@@ -36,11 +36,14 @@ public final class FolderReader {
     }
 
     /// The metadata of an entry of this folder, or `nil` when the entry no longer exists.
-    public func status(of name: String) throws(FileError) -> Files.Status? {
+    ///
+    /// - Parameter followLinks: whether a link stands for its target. A link that leads nowhere is `nil`.
+    public func status(of name: String, followLinks: Bool = false) throws(FileError) -> Files.Status? {
         var raw = stat()
-        guard fstatat(dirfd(stream), name, &raw, AT_SYMLINK_NOFOLLOW) == 0 else {
+        guard fstatat(dirfd(stream), name, &raw, followLinks ? 0 : AT_SYMLINK_NOFOLLOW) == 0 else {
             let number = errno
             if number == ENOENT { return nil }
+            if followLinks, [ENOTDIR, ELOOP, EACCES].contains(number) { return nil }
             throw FileError(operation: "examine", path: path + "/" + name, errno: number)
         }
         return Files.Status(raw)

@@ -37,9 +37,7 @@ public enum ImageName: Hashable, Sendable, CustomStringConvertible {
     private static func completed(_ text: String) -> String {
         var name = text
         let first = text.prefix { $0 != "/" }
-        let hasRegistry =
-            first.count < text.count
-            && (first.contains(".") || first.contains(":") || first == "localhost")
+        let hasRegistry = first.count < text.count && RegistryName.isTypedAsRegistry(first)
         if !hasRegistry { name = "docker.io/" + (first.count < text.count ? "" : "library/") + text }
         let path = name.prefix { $0 != "@" }
         let last = path.split(separator: "/").last ?? ""

@@ -38,6 +38,12 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
     /// The name as text.
     public var description: String { text }
 
+    /// Whether the first part of an image name that a person typed is a registry, and not the first part of a
+    /// repository: only a registry has a dot or a port, or is `localhost`.
+    public static func isTypedAsRegistry(_ text: some StringProtocol) -> Bool {
+        text.contains(".") || text.contains(":") || text == "localhost"
+    }
+
     private static func isLabel(_ label: some Collection<UInt8>) -> Bool {
         let dash = UInt8(ascii: "-")
         guard let first = label.first, label.count <= 63, first != dash else { return false }

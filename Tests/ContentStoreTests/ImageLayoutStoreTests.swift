@@ -131,7 +131,7 @@ struct ImageLayoutStoreTests {
         }
         let zeros = String(repeating: "0", count: 64)
         try Files.makeFolder(folder.path + "/" + blobs + zeros)
-        #expect(symlink("readme", folder.path + "/" + blobs + String(repeating: "1", count: 64)) == 0)
+        #expect(symlink("nowhere", folder.path + "/" + blobs + String(repeating: "1", count: 64)) == 0)
         let store = try open()
         #expect(Set(try await store.contents()) == [first, second])
         #expect(try await store.size(of: first.digest) == 3)

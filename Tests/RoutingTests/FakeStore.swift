@@ -5,6 +5,7 @@ import Synchronization
 /// A store in memory that a test controls.
 final class FakeStore: ContentStore {
     struct Failure: Error {}
+    struct Lost: LostContent {}
 
     private struct State {
         var images: [String: Descriptor] = [:]
@@ -13,7 +14,9 @@ final class FakeStore: ContentStore {
         var sources: [Digest: [ContentSource]] = [:]
         var hanging: Set<String> = []
         var atHand: [StoredContent] = []
-        var isAway = false
+        /// The error of all calls, if they fail.
+        var failure: (any Error)?
+        var isAway: Bool { failure != nil }
         var readings = 0
         var watchers: [AsyncThrowingStream<StoreChange, any Error>.Continuation] = []
     }
@@ -69,13 +72,18 @@ final class FakeStore: ContentStore {
     }
 
     /// Sets whether calls fail. Going away ends all watches.
-    func setAway(_ isAway: Bool) {
+    func setAway(_ isAway: Bool) { setFailure(isAway ? Failure() : nil) }
+
+    /// Sets whether the content is gone.
+    func setLost(_ isLost: Bool) { setFailure(isLost ? Lost() : nil) }
+
+    private func setFailure(_ failure: (any Error)?) {
         let watchers = state.withLock { state in
-            state.isAway = isAway
-            defer { if isAway { state.watchers = [] } }
-            return isAway ? state.watchers : []
+            state.failure = failure
+            defer { if failure != nil { state.watchers = [] } }
+            return failure != nil ? state.watchers : []
         }
-        for watcher in watchers { watcher.finish(throwing: Failure()) }
+        for watcher in watchers { watcher.finish(throwing: failure) }
     }
 
     func tell(_ change: StoreChange) {
@@ -129,16 +137,16 @@ final class FakeStore: ContentStore {
 
     func changes() -> AsyncThrowingStream<StoreChange, any Error> {
         let (stream, continuation) = AsyncThrowingStream<StoreChange, any Error>.makeStream()
-        let isAway = state.withLock { state in
+        let failure = state.withLock { state in
             if !state.isAway { state.watchers.append(continuation) }
-            return state.isAway
+            return state.failure
         }
-        if isAway { continuation.finish(throwing: Failure()) } else { continuation.yield(.unknown) }
+        if let failure { continuation.finish(throwing: failure) } else { continuation.yield(.unknown) }
         return stream
     }
 
     private func check() throws {
-        if state.withLock({ $0.isAway }) { throw Failure() }
+        if let failure = state.withLock({ $0.failure }) { throw failure }
     }
 
     private func check(_ subject: String) async throws {

@@ -166,6 +166,42 @@ extension StateTrackerTests {
         }
     }
 
+    @Test func withdrawsAllAndIsNotReadyWhileContentIsGone() async throws {
+        let (a, b) = (try digest("a"), try digest("b"))
+        addImage("docker.io/library/x:1", manifest: a, config: b, layers: [])
+        let keys: Set = ["docker.io/library/x:1", a.text, b.text]
+        try await tracking { tracker in
+            for _ in 0..<2 {
+                try await expectAdvertised(keys)
+                while tracker.readiness != .ready("3 keys advertised") { try await Task.sleep(for: .milliseconds(2)) }
+                store.setLost(true)
+                try await expectAdvertised([])
+                guard case .notReady(let reason) = tracker.readiness else {
+                    Issue.record("ready without content: \(tracker.readiness)")
+                    return
+                }
+                #expect(reason.contains("content store unavailable"), "\(reason)")
+                #expect(content.entry(a) == nil && content.resolve(tagName: "docker.io/library/x:1") == nil)
+                store.setLost(false)
+            }
+            try await expectAdvertised(keys)
+            #expect(log.warnings.count == 2, "expected one warning per outage: \(log.warnings)")
+        }
+    }
+
+    @Test func keepsAllAndStaysReadyWhileStoreDoesNotAnswer() async throws {
+        let (a, b) = (try digest("a"), try digest("b"))
+        addImage("docker.io/library/x:1", manifest: a, config: b, layers: [])
+        let keys: Set = ["docker.io/library/x:1", a.text, b.text]
+        try await tracking { tracker in
+            try await expectAdvertised(keys)
+            store.setAway(true)
+            while log.warnings.isEmpty { try await Task.sleep(for: .milliseconds(2)) }
+            #expect(router.advertised == keys && content.entry(a) != nil)
+            #expect(tracker.readiness == .ready("3 keys advertised"))
+        }
+    }
+
     @Test func snapshotCountsAdvertisedContent() async throws {
         let (a, b, c) = (try digest("a"), try digest("b"), try digest("c"))
         addImage("docker.io/library/x:1", manifest: a, config: b, layers: [c])

@@ -19,6 +19,8 @@ public final class StateTracker: Service {
         public var collectionDelay: Duration = .seconds(2)
         /// The first and the maximum delay before a retry after a failure.
         public var retryDelay: (first: Duration, longest: Duration) = (.milliseconds(250), .seconds(10))
+        /// The maximum delay before a retry while the content is gone. A look at a folder costs little.
+        public var lostRetryDelay: Duration = .seconds(1)
         /// The deadline of a request about one image or piece of content.
         public var itemDeadline: Duration = .seconds(5)
         /// The deadline of reading all documents in a full reading. The rest is left for the next one.
@@ -46,7 +48,7 @@ public final class StateTracker: Service {
         var synchronised = false
         /// The number of pieces of content that are shared from their files while the store has never been read.
         var contentsOnDisk = 0
-        var failure: (text: String, since: ContinuousClock.Instant)?
+        var failure: Failure?
         var outages = 0
         var lastComparison: TrackerSnapshot.Comparison?
         var retryDelay: Duration?
@@ -54,6 +56,24 @@ public final class StateTracker: Service {
         var busySince: SuspendingClock.Instant?
         /// The pending changes while the store is followed.
         var pending: PendingChanges?
+
+        /// Back to the state before the first reading.
+        mutating func forgetContent() {
+            advertised = []
+            withheld = []
+            images = []
+            contentsByRegistry = [:]
+            imagesWithoutLayers = 0
+            synchronised = false
+            contentsOnDisk = 0
+        }
+    }
+
+    struct Failure {
+        var text: String
+        var since: ContinuousClock.Instant
+        /// Whether the content is gone, and not merely out of reach.
+        var isLost: Bool
     }
 
     /// Creates a tracker. It works while ``run()`` does.
@@ -75,7 +95,7 @@ public final class StateTracker: Service {
         if !filter.sharesAllContent { index.share(only: []) }
     }
 
-    /// Ready after the first full reading.
+    /// Ready after the first full reading, and not ready while the content is gone.
     public var readiness: Readiness {
         state.withLock { state in
             if state.synchronised { return .ready("\(state.advertised.count) keys advertised") }
@@ -157,15 +177,6 @@ public final class StateTracker: Service {
         let (wasAdvertised, pending) = state.withLock { ($0.advertised.remove(digest.text) != nil, $0.pending) }
         if wasAdvertised { await router.withdraw([digest.text]) }
         pending?.setCollectionDue(.now + configuration.collectionDelay)
-    }
-
-    /// The delay before the next retry. It doubles until the store was read again.
-    private func takeRetryDelay() -> Duration {
-        state.withLock { state in
-            let delay = state.retryDelay ?? configuration.retryDelay.first
-            state.retryDelay = min(delay * 2, configuration.retryDelay.longest)
-            return delay
-        }
     }
 
     /// Watches the store from before the first reading, so that no change is missed. Ends only by throwing.
@@ -279,45 +290,6 @@ public final class StateTracker: Service {
 
     func reportUnreadable(_ digest: Digest, _ error: any Error) {
         logger.debug("manifest unreadable", metadata: ["digest": "\(digest)", "reason": "\(error)"])
-    }
-
-    private func storeFailed(_ error: any Error) async {
-        let text = "\(error)"
-        let (isNew, wasRead) = state.withLock { state in
-            let isNew = state.failure == nil
-            state.failure = (text, state.failure?.since ?? .now)
-            if isNew { state.outages += 1 }
-            return (isNew, state.synchronised)
-        }
-        // Warns once for each outage. An admin needs the fact, not a line for each attempt.
-        logger.log(
-            level: isNew ? .warning : .debug,
-            "content store unavailable, retrying",
-            metadata: ["reason": "\(text)"]
-        )
-        if isNew, !wasRead { await shareContentOnDisk() }
-    }
-
-    /// Shares the content on disk, which needs no store. Its origin is unknown, so it is withheld with a filter.
-    private func shareContentOnDisk() async {
-        guard filter.sharesAllContent else { return }
-        do {
-            let contents = try await store.contentsOnDisk()
-            guard !contents.isEmpty else { return }
-            let keys = Set(contents.map(\.digest.text))
-            for content in contents { index.insert(content.digest, size: content.size, mediaType: nil) }
-            state.withLock { state in
-                state.advertised.formUnion(keys)
-                state.contentsOnDisk = contents.count
-            }
-            await router.advertise(keys.sorted())
-            logger.info(
-                "sharing the content folder until the content store is available",
-                metadata: ["contents": "\(contents.count)"]
-            )
-        } catch {
-            logger.debug("content folder unreadable", metadata: ["reason": "\(error)"])
-        }
     }
 }
 
