@@ -41,6 +41,8 @@ public final class HTTPServer: Service {
         public var idleTimeout = Duration.seconds(60)
         /// The time to send a response before its connection closes for a new one.
         public var leavingTimeout = Duration.seconds(1)
+        /// The time to make a response once the client has closed its side. Longer work is for a client that has left.
+        public var halfClosedTimeout = Duration.seconds(2)
         /// The time that responses may take once the server shuts down.
         public var shutdownGrace = Duration.seconds(2)
 
@@ -166,6 +168,8 @@ public final class HTTPServer: Service {
                     ])
                 }
             }
+            // A client may close its side after its request, as `printf … | nc` does.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [configuration, routes, connections, places] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandlers([

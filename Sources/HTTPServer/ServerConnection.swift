@@ -25,6 +25,8 @@ final class ServerConnection: ChannelInboundHandler {
     private var sendingSince: MonotonicTime?
     /// Whether the connection closes after that response.
     private var isLeaving = false
+    /// Whether the client has closed its side.
+    private var isInputClosed = false
     /// The request that runs after that response.
     private var waiting: (head: HTTPRequestHead, form: [UInt8]?)?
     private var deadline: Scheduled<Void>?
@@ -83,6 +85,7 @@ final class ServerConnection: ChannelInboundHandler {
         case .head(let head):
             request = IncomingRequest(head: head, form: head.isForm ? [] : nil)
             if sendingSince == nil { expect(within: configuration.requestTimeout) }
+            if let expectation = head.expectation { meet(expectation, of: head, context) }
         case .body(let bytes):
             request.bodySize += bytes.readableBytes
             if request.bodySize > Self.maximumBodySize { context.close(promise: nil) }
@@ -101,6 +104,7 @@ final class ServerConnection: ChannelInboundHandler {
         case is EndStreams:
             if answer?.isStreaming == true { context.close(promise: nil) }
         case is OpenConnections.GiveWay: giveWay(context)
+        case ChannelEvent.inputClosed: inputClosed(context)
         default: context.fireUserInboundEventTriggered(event)
         }
     }
@@ -117,6 +121,30 @@ final class ServerConnection: ChannelInboundHandler {
         default: break
         }
         context.close(promise: nil)
+    }
+
+    /// RFC 9110, section 10.1.1: a client that expects it sends its body after an interim response.
+    private func meet(_ expectation: String, of head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        guard expectation.lowercased() == "100-continue" else {
+            request.head = nil
+            guard sendingSince == nil else { return context.close(promise: nil) }
+            var last = head
+            last.headers.replaceOrAdd(name: "Connection", value: "close")
+            return send(.text("only 100-continue can be expected", status: 417), to: last)
+        }
+        let interim = HTTPResponseHead(version: .http1_1, status: .continue)
+        context.writeAndFlush(wrapOutboundOut(.head(interim)), promise: nil)
+    }
+
+    /// The client sends no more. It gets the response to what it has sent, unless that takes long: then it has left.
+    private func inputClosed(_ context: ChannelHandlerContext) {
+        isInputClosed = true
+        if let answer {
+            if answer.isStreaming { return context.close(promise: nil) }
+            expect(within: configuration.halfClosedTimeout)
+        } else if sendingSince == nil {
+            context.close(promise: nil)
+        }
     }
 
     /// Closes the connection for a new one, unless it has a request.
@@ -143,7 +171,10 @@ final class ServerConnection: ChannelInboundHandler {
     // MARK: Responses
 
     private func answer(_ head: HTTPRequestHead, _ form: [UInt8]?, _ context: ChannelHandlerContext) {
-        expect(within: configuration.responseTimeout)
+        expect(within: isInputClosed ? configuration.halfClosedTimeout : configuration.responseTimeout)
+        guard head.hasHost else {
+            return send(.text("a request has exactly one Host header", status: 400), to: head)
+        }
         guard let request = ServerRequest(head, form: form) else {
             return send(.text("the target is too long", status: 414), to: head)
         }
@@ -233,6 +264,8 @@ final class ServerConnection: ChannelInboundHandler {
             context.close(promise: nil)
         } else if let (head, form) = waiting.take() {
             answer(head, form, context)
+        } else if isInputClosed {
+            context.close(promise: nil)
         } else {
             expect(within: request.head == nil ? configuration.idleTimeout : configuration.requestTimeout)
         }

@@ -23,15 +23,18 @@ public struct ServerRequest: Sendable {
         self.origin = origin
     }
 
-    /// Reads the target of a request (RFC 9112, section 3.2) and decodes `%XX` and, in the query, `+`.
+    /// Reads the target of a request (RFC 9112, section 3.2) and decodes `%XX` and, in the query, `+`. A target in
+    /// absolute form also says the host.
     ///
     /// - Parameter form: The body, if it is `application/x-www-form-urlencoded`.
     init(target: String, form: String? = nil, origin: RequestOrigin = RequestOrigin()) {
+        let (target, authority) = Self.originForm(target)
         let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
         let pieces = (parts.first ?? "").split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = Self.decoded(pieces.first ?? "", plusIsSpace: false)
         parameters = [:]
         self.origin = origin
+        if let authority { self.origin.host = authority }
         if pieces.count == 2 { addParameters(pieces[1]) }
         if let form { addParameters(form[...]) }
     }
@@ -47,6 +50,16 @@ public struct ServerRequest: Sendable {
             userAgent: head.headers.first(name: "User-Agent"),
             accept: head.headers.first(name: "Accept")
         )
+    }
+
+    /// The path and query of a target, and the authority of one in absolute form.
+    private static func originForm(_ target: String) -> (target: Substring, authority: String?) {
+        let lowercase = target.prefix(8).lowercased()
+        guard let scheme = ["http://", "https://"].first(where: lowercase.hasPrefix) else { return (target[...], nil) }
+        let rest = target.dropFirst(scheme.count)
+        let authority = rest.prefix { !"/?#".contains($0) }
+        let path = rest.dropFirst(authority.count)
+        return (path.hasPrefix("/") ? path : "/" + path, String(authority))
     }
 
     private mutating func addParameters(_ text: Substring) {
@@ -76,6 +89,20 @@ public struct ServerRequest: Sendable {
 }
 
 extension HTTPRequestHead {
+    /// Whether there is one field `Host`, as HTTP/1.1 demands (RFC 9112, section 3.2). HTTP/1.0 needs none.
+    var hasHost: Bool {
+        let count = headers["Host"].count
+        return count == 1 || (count == 0 && isOld)
+    }
+
+    /// The field `Expect`, which HTTP/1.0 does not have.
+    var expectation: String? {
+        isOld ? nil : headers.first(name: "Expect")
+    }
+
+    /// Whether the version is before HTTP/1.1.
+    private var isOld: Bool { version.major < 1 || (version.major == 1 && version.minor < 1) }
+
     /// Whether the body is a form.
     package var isForm: Bool {
         method == .POST

@@ -63,6 +63,78 @@ struct HTTPServerTests {
         }
     }
 
+    @Test(arguments: [
+        ("GET /text HTTP/1.1\r\n\r\n", "400"), ("GET /text HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "400"),
+        ("GET /text HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "400"), ("GET /text HTTP/1.0\r\n\r\n", "200"),
+        ("GET http://a/text HTTP/1.1\r\nHost: a\r\n\r\n", "200"),
+        ("GET HTTP://a:1/text?x HTTP/1.1\r\nHost: b\r\n\r\n", "200"),
+        ("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "404"), ("GET http://a?b HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+        ("GET ftp://a/text HTTP/1.1\r\nHost: a\r\n\r\n", "404"),
+    ])
+    func followsTheRulesForHostAndTarget(_ request: String, _ status: String) async throws {
+        try await withServer { port, _ in
+            let answer = try await PlainConnection(port: port).ask(request)
+            #expect(answer.hasPrefix("HTTP/1.1 \(status) ") || answer.hasPrefix("HTTP/1.0 \(status) "), "\(answer)")
+        }
+    }
+
+    @Test func targetInAbsoluteFormSaysTheHost() {
+        let origin = RequestOrigin(host: "b", origin: "http://a")
+        #expect(ServerRequest(target: "http://a/x", origin: origin).origin.isOwn)
+        #expect(!ServerRequest(target: "/x", origin: origin).origin.isOwn)
+    }
+
+    @Test func answersToAnExpectationBeforeTheBody() async throws {
+        try await withServer { port, _ in
+            let connection = try PlainConnection(port: port)
+            let head = "POST /text HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n"
+            #expect(try await connection.ask(head) == "HTTP/1.1 100 Continue\r\n\r\n")
+            #expect(try await connection.ask("abc").hasPrefix("HTTP/1.1 405 "))
+            #expect(try await connection.ask("GET /text HTTP/1.1\r\nHost: x\r\n\r\n").hasSuffix("here\n"))
+            let other = try await connection.ask("GET /text HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n")
+            #expect(other.hasPrefix("HTTP/1.1 417 "))
+            #expect(await connection.isClosed())
+            // HTTP/1.0 has no expectations.
+            let old = try await PlainConnection(port: port).ask("GET /text HTTP/1.0\r\nExpect: 100-continue\r\n\r\n")
+            #expect(old.contains(" 200 OK\r\n"))
+        }
+    }
+
+    @Test(arguments: [1, 2, 20])
+    func answersClientThatHasClosedItsSide(requests: Int) async throws {
+        try await withServer { port, _ in
+            let connection = try PlainConnection(port: port)
+            connection.send(String(repeating: "GET /text HTTP/1.1\r\nHost: x\r\n\r\n", count: requests))
+            connection.closeOutput()
+            let answers = await connection.receive(for: .seconds(20))
+            #expect(answers.components("here\n") == requests)
+            #expect(await connection.isClosed())
+        }
+    }
+
+    @Test func closesAtOnceOrSoonWhenClientHasLeft() async throws {
+        let cancellations = Atomic(0)
+        try await withServer(
+            configure: { $0.halfClosedTimeout = .milliseconds(200) },
+            cancelled: { cancellations.wrappingAdd(1, ordering: .relaxed) }
+        ) { port, _ in
+            for text in ["", "GET /te", "GET /text HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\na"] {
+                let connection = try PlainConnection(port: port)
+                connection.send(text)
+                connection.closeOutput()
+                #expect(await connection.isClosed())
+            }
+            let slow = try PlainConnection(port: port)
+            slow.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            slow.closeOutput()
+            #expect(await slow.isClosed())
+            for _ in 0..<500 where cancellations.load(ordering: .relaxed) < 1 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(cancellations.load(ordering: .relaxed) == 1)
+        }
+    }
+
     @Test func refusesMalformedRequests() async throws {
         try await withServer { port, _ in
             let connection = try PlainConnection(port: port)
@@ -148,5 +220,18 @@ struct HTTPServerTests {
         let request = ServerRequest(target: target)
         #expect(request.path == path)
         #expect(request.parameters == parameters)
+    }
+}
+
+extension String {
+    /// The number of times that a text occurs.
+    fileprivate func components(_ text: String) -> Int {
+        var count = 0
+        var rest = self[...]
+        while let range = rest.firstRange(of: text) {
+            count += 1
+            rest = rest[range.upperBound...]
+        }
+        return count
     }
 }

@@ -127,6 +127,28 @@ struct DebugPagesTests {
         await server.shutdown()
     }
 
+    @Test(arguments: ["/", "/debug", "/debug/", "/debug/web"])
+    func pathsAboveThePageLeadToIt(_ path: String) async throws {
+        try await withPages { port, _ in
+            let answer = try await PlainConnection(port: port).ask("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(answer.hasPrefix("HTTP/1.1 30") && answer.contains("Location: /debug/web/\r\n"), "\(answer)")
+        }
+    }
+
+    @Test func withoutThePagesTheStartListsWhatThereIs() async throws {
+        let report = try nodeReport(try TemporaryFolder()) { .ready("") }
+        let routes = report.routes(
+            metrics: MetricRegistry(SpegelMetrics.families),
+            pages: DebugPages(report),
+            debug: false
+        )
+        guard case .text(let text)? = await routes["/"]?(ServerRequest(path: "/")).body else {
+            Issue.record("no text at /")
+            return
+        }
+        #expect(text.contains("/metrics") && routes["/debug/"] == nil)
+    }
+
     private func listen(_ port: Int, _ path: String) throws -> PlainConnection {
         let client = try PlainConnection(port: port)
         client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -46,6 +46,11 @@ public final class PlainConnection: Sendable {
         }
     }
 
+    /// Ends the own side: the other one sees the end of what was sent, and may still answer.
+    public func closeOutput() {
+        descriptor.withLock { _ = shutdown($0, Int32(SHUT_WR)) }
+    }
+
     /// Sends what fits at once.
     public func send(_ text: String) {
         let bytes = Array(text.utf8)

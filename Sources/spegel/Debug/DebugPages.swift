@@ -25,6 +25,9 @@ struct DebugPages: Sendable {
     /// The handlers of GET.
     var routes: [String: HTTPServer.Handler] {
         var routes: [String: HTTPServer.Handler] = [
+            "/": { _ in .redirect("/debug/web/") },
+            "/debug": { _ in .redirect("/debug/web/") },
+            "/debug/": { _ in .redirect("/debug/web/") },
             "/debug/web": { _ in .redirect("/debug/web/") },
             "/debug/web/": { await page($0) },
             "/debug/web/resolve": { .part(await search($0).result) },

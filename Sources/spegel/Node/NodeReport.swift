@@ -59,7 +59,9 @@ struct NodeReport: Sendable {
                     ? .text("alive") : .text(stalls.map(\.description).joined(separator: ", "), status: 503)
             },
         ]
-        guard debug else { return health }
+        guard debug else {
+            return health.merging(["/": { _ in .text("/metrics\n/readyz\n/livez") }]) { first, _ in first }
+        }
         return health.merging(pages.routes) { first, _ in first }
     }
 }
