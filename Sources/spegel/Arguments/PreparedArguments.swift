@@ -20,12 +20,15 @@ struct PreparedArguments {
     /// - Throws: ``ConfigurationFile/Failure``.
     init(arguments: [String], environment: [String: String], root: any ParsableCommand.Type) throws {
         let commands = root.configuration.subcommands
-        let position = arguments.firstIndex { argument in
-            commands.contains { $0.configuration.commandName == argument }
-        }
-        guard let position, let command = commands.first(where: { $0.configuration.commandName == arguments[position] })
-        else {
+        guard let position = Self.position(in: arguments, commands) else {
             self.arguments = arguments
+            commandPath = "spegel"
+            return
+        }
+        guard let command = commands.first(where: { $0.configuration.commandName == arguments[position] }) else {
+            // The parser explains a command itself: `spegel help pull`.
+            guard arguments[position] == "help" else { throw Self.unknown(arguments[position], commands) }
+            self.arguments = Array(arguments[position...])
             commandPath = "spegel"
             return
         }
@@ -53,6 +56,42 @@ struct PreparedArguments {
             }
         }
         self.arguments = [arguments[position]] + line
+    }
+
+    /// The position of the command: the first command among the words that are neither flags nor their values, else the
+    /// first of these words.
+    private static func position(in arguments: [String], _ commands: [any ParsableCommand.Type]) -> Int? {
+        // The parser's own flags end here.
+        guard !arguments.contains(where: { $0.hasPrefix("--generate-") || $0.hasPrefix("--experimental-") }) else {
+            return nil
+        }
+        let names = Set(commands.compactMap { $0.configuration.commandName })
+        let flags = Set(commands.flatMap { Self.settings(of: $0) }.map { "--" + $0 }).subtracting(switches)
+        var first: Int?
+        for (index, argument) in arguments.enumerated() where !argument.hasPrefix("-") {
+            let previous = index > 0 ? arguments[index - 1] : ""
+            let isValue =
+                flags.contains(previous)
+                || (switches.contains(previous) && ["true", "false"].contains(argument.lowercased()))
+            if isValue { continue }
+            if names.contains(argument) || (first == nil && argument == "help") { return index }
+            first = first ?? index
+        }
+        return first
+    }
+
+    private static func unknown(_ word: String, _ commands: [any ParsableCommand.Type]) -> UnknownCommand {
+        let names = commands.compactMap { $0.configuration.commandName }
+        let word = String(word.prefix(64))
+        let advice = nearestName(to: word, among: names).map { "did you mean '\($0)'?" }
+        return UnknownCommand(
+            description: "unknown command '\(word)'; \(advice ?? "expected one of \(names.joined(separator: ", "))")"
+        )
+    }
+
+    /// The first word of the command line is no command.
+    struct UnknownCommand: Error, CustomStringConvertible {
+        let description: String
     }
 
     /// The source of the value that a message is about, unless it is the command line.
