@@ -10,10 +10,14 @@ public struct YAMLParser {
     private var lines: [YAMLLine]
     private var position = 0
     private var depth = 0
+    private let keepsNumbers: Bool
 
     /// Parses a document. An empty document is null.
-    public static func parse(_ text: [UInt8]) throws(YAMLError) -> JSONValue {
-        var parser = YAMLParser(lines: try YAMLLine.split(text))
+    ///
+    /// - Parameter keepsNumbers: whether plain numbers are texts as written, such as `1.10`. A leading zero is then an
+    ///   error, because versions of YAML differ on its meaning.
+    public static func parse(_ text: [UInt8], keepsNumbers: Bool = false) throws(YAMLError) -> JSONValue {
+        var parser = YAMLParser(lines: try YAMLLine.split(text), keepsNumbers: keepsNumbers)
         guard try parser.peek() != nil else { return .null }
         let value = try parser.block(indentedBy: 0)
         if let line = try parser.peek() {
@@ -22,8 +26,9 @@ public struct YAMLParser {
         return value
     }
 
-    private init(lines: [YAMLLine]) {
+    private init(lines: [YAMLLine], keepsNumbers: Bool) {
         self.lines = lines
+        self.keepsNumbers = keepsNumbers
     }
 
     /// The next line that is neither blank nor a comment, without taking it.
@@ -115,7 +120,7 @@ public struct YAMLParser {
         if let first = start.first, first == UInt8(ascii: "|") || first == UInt8(ascii: ">") {
             return .string(try blockScalar(header: start, of: line, parent: parent))
         }
-        var scanner = YAMLScanner(start, line: line.number)
+        var scanner = YAMLScanner(start, line: line.number, keepsNumbers: keepsNumbers)
         // Takes all lines that surely belong to the collection at once. Otherwise the scanner would repeat them.
         let isFlow = start.first == UInt8(ascii: "[") || start.first == UInt8(ascii: "{")
         var open = isFlow ? YAMLScanner.openBrackets(in: start) : 0

@@ -3,11 +3,13 @@ struct YAMLScanner {
     private var bytes: [UInt8]
     private var position = 0
     private let line: Int
+    private let keepsNumbers: Bool
     private var depth = 0
 
-    init(_ text: ArraySlice<UInt8>, line: Int) {
+    init(_ text: ArraySlice<UInt8>, line: Int, keepsNumbers: Bool = false) {
         bytes = Array(text)
         self.line = line
+        self.keepsNumbers = keepsNumbers
     }
 
     /// Appends the next line to an unclosed collection.
@@ -81,7 +83,20 @@ struct YAMLScanner {
         case UInt8(ascii: "["): return try nested { scanner in try scanner.array() }
         case UInt8(ascii: "\""), UInt8(ascii: "'"): return .string(try quoted())
         case let first where Self.isIndicator(first): throw error("anchors, aliases and tags are not supported")
-        default: return Self.resolve(plain(inFlow: inFlow))
+        default: return try scalar(plain(inFlow: inFlow))
+        }
+    }
+
+    private func scalar(_ text: ArraySlice<UInt8>) throws -> JSONValue {
+        let value = Self.resolve(text)
+        switch value {
+        case .integer, .number:
+            guard keepsNumbers else { return value }
+            let text = String(decoding: text, as: UTF8.self)
+            let digits = text.drop { $0 == "+" || $0 == "-" }
+            guard digits.first == "0", digits.dropFirst().first?.isNumber == true else { return .string(text) }
+            throw error("expected a number without a leading zero, or a text in quotes, found \(text.prefix(64))")
+        default: return value
         }
     }
 

@@ -43,12 +43,21 @@ struct ConfigurationFileTests {
     }
 
     @Test(arguments: [
+        ("zone: 1.10", "1.10"), ("zone: '012'", "012"), ("zone: 0", "0"), ("zone: 1e3", "1e3"), ("zone: 0.5", "0.5"),
+        ("zone: 12345678901234567890", "12345678901234567890"), ("zone: 01a", "01a"),
+    ])
+    func numbersStayAsWritten(_ text: String, _ value: String) throws {
+        #expect(try values(text) == ["zone": [value]])
+    }
+
+    @Test(arguments: [
         ("registry-adr: x", "did you mean 'registry-addr'?"), ("log_level: info", "did you mean 'log-level'?"),
         ("REGISTRY_ADDR: x", "unknown setting 'REGISTRY_ADDR'"), ("whatever: 1", "unknown setting 'whatever'"),
         ("config: other.yaml", "unknown setting 'config'"), ("print-config: true", "unknown setting"),
         ("- a", "expected lines such as"), ("log-level: {a: b}", "got a mapping"),
         ("mirrored-registries: [[a, b]]", "simple values"), ("log-level: info\nlog-level: info", "line 2"),
-        ("log-level: 'open", "line 1"),
+        ("log-level: 'open", "line 1"), ("mirror-resolve-retries: 012", "without a leading zero"),
+        ("mirrored-registries: [a, 00]", "line 1"), ("zone: -01.5", "in quotes"),
     ])
     func whatIsWrongIsNamed(_ text: String, _ part: String) throws {
         let error = #expect(throws: ConfigurationFile.Failure.self) { try values(text) }

@@ -41,7 +41,7 @@ struct ConfigurationFile {
         self.path = path
         let document: JSONValue
         do {
-            document = try YAMLParser.parse(text)
+            document = try YAMLParser.parse(text, keepsNumbers: true)
         } catch {
             throw Failure(description: "\(path), \(error)")
         }
