@@ -67,6 +67,47 @@ struct ArgumentTests {
         #expect(try !parse(["registry", "--resolve-tags=false"]).resolveTags.isOn)
     }
 
+    @Test(arguments: Spegel.configuration.subcommands.compactMap { $0.configuration.commandName })
+    func helpExplainsTheCommand(_ name: String) throws {
+        let prepared = try PreparedArguments(arguments: ["help", name], environment: [:], root: Spegel.self)
+        #expect(prepared.arguments == ["help", name])
+        let error = try #require(throws: (any Error).self) {
+            var command = try Spegel.parseAsRoot(prepared.arguments)
+            try command.run()
+        }
+        #expect(Spegel.exitCode(for: error).isSuccess)
+        #expect(Spegel.fullMessage(for: error).contains("spegel \(name)"))
+    }
+
+    @Test(arguments: [
+        ("regsitry", "'registry'"), ("stauts", "'status'"), ("clean", "expected one of registry"),
+        ("nothing", "expected one of registry"), ("Registry", "'registry'"), ("cleanup-wiat", "'cleanup-wait'"),
+    ])
+    func unknownCommandIsAnErrorWithASuggestion(_ word: String, _ part: String) throws {
+        for line in [[word], [word, "--log-level=debug"], ["--log-level", "debug", word]] {
+            let error = try #require(throws: PreparedArguments.UnknownCommand.self) {
+                try PreparedArguments(arguments: line, environment: [:], root: Spegel.self)
+            }
+            #expect(error.description.contains("'\(word)'") && error.description.contains(part), "\(error)")
+        }
+    }
+
+    @Test(arguments: [
+        (["--zone", "pull", "registry"], "registry"), (["--zone", "status", "registry", "--strict"], "registry"),
+        (["--mirrored-registries", "https://a.b", "https://c.d", "registry"], "registry"),
+        (["--resolve-tags", "false", "registry"], "registry"), (["pull", "help"], "pull"),
+        (["pull", "registry"], "pull"),
+    ])
+    func valueOfAFlagIsNoCommand(_ line: [String], _ name: String) throws {
+        let prepared = try PreparedArguments(arguments: line, environment: [:], root: Spegel.self)
+        #expect(prepared.commandPath == "spegel \(name)" && prepared.arguments.first == name)
+    }
+
+    @Test(arguments: [["--version"], ["--help"], ["-h"], [], ["help"], ["--generate-completion-script", "bash"]])
+    func lineWithoutACommandIsTheParsers(_ line: [String]) throws {
+        #expect(try PreparedArguments(arguments: line, environment: [:], root: Spegel.self).arguments == line)
+    }
+
     @Test(arguments: [
         ["--mirrored-registries", "https://docker.io", "http://registry.lab:5000"],
         ["--mirrored-registries=https://docker.io,http://registry.lab:5000"],
@@ -175,7 +216,8 @@ struct ArgumentTests {
         ["--bootstrap-kind=kubernetes", "--leader-election-renew-deadline=10s"],
         ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
-        ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"],
+        ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"], ["--pod-ip=1.2.3"], ["--pod-ip=host"],
+        ["--leader-election-name=A"], ["--leader-election-renew-deadline=10s"],
         ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
         ["--provider-refresh=0s"], ["--provider-ttl=25h"], ["--verify=never"],
     ])

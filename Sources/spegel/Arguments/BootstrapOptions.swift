@@ -148,7 +148,7 @@ struct BootstrapOptions: SettableOptions {
 
     @Option(
         help: ArgumentHelp(
-            "IP address where peers reach this node; default: that of an interface.",
+            "IP address of this node in the Lease; default: that of an interface.",
             valueName: "ip",
             visibility: .rare
         )
@@ -159,12 +159,14 @@ struct BootstrapOptions: SettableOptions {
 extension BootstrapOptions {
     /// The sources of `--bootstrap-kind`, else those that have a setting. A node without any waits for peers.
     func places() throws -> [BootstrapSetting] {
-        try kinds().map { kind in
+        // A wrong value is an error even if no kind uses it.
+        let election = try election()
+        return try kinds().map { kind in
             switch kind {
             case .static: .addresses(try staticPeers())
             case .dns: .domain(try domain())
             case .http: try http()
-            case .kubernetes: .election(try election())
+            case .kubernetes: .election(election)
             }
         }
     }
