@@ -24,6 +24,7 @@ enum Main {
     static func main() async {
         // A closed connection is an error of that connection, not a signal to the process.
         signal(SIGPIPE, SIG_IGN)
+        StopSignals.endProcessOne()
         SpareMemory.limitHeaps()
         NameService.useHostsFileAndDNS()
         let prepared: PreparedArguments
@@ -34,13 +35,14 @@ enum Main {
                 root: Spegel.self
             )
         } catch {
-            fail("\(error).", code: .validationFailure)
+            fail(sentence("\(error)") + " See 'spegel --help'.", code: .validationFailure)
         }
         do {
             var command = try Spegel.parseAsRoot(prepared.arguments)
             if let settable = command as? any SettableCommand, settable.common.printConfig {
                 printSettings(of: settable, sources: prepared.sources)
             } else if var asynchronous = command as? any AsyncParsableCommand {
+                try DescriptorLimit.check()
                 try await asynchronous.run()
             } else {
                 try command.run()
@@ -58,9 +60,13 @@ enum Main {
         if error is ExitCode { exit(code.rawValue) }
         var text = ExpectedValue.message(for: error).split(separator: "\n").joined(separator: " ")
         if let note = prepared.note(onMessage: text) { text += " (\(note))" }
-        if !text.hasSuffix("."), !text.hasSuffix(")") { text += "." }
+        text = sentence(text)
         if code == .validationFailure { text += " See '\(prepared.commandPath) --help'." }
         fail(text, code: code)
+    }
+
+    private static func sentence(_ text: String) -> String {
+        text.hasSuffix(".") || text.hasSuffix("?") ? text : text + "."
     }
 
     private static func fail(_ text: String, code: ExitCode) -> Never {

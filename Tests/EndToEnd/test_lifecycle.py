@@ -16,11 +16,46 @@ from harness.process import eventually
 from harness.spegel import METRICS_PORT, REGISTRY_PORT, ROUTER_PORT, blob_path, flags
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+_STOPPING = [
+    signal.SIGTERM, signal.SIGINT,
+    pytest.param(signal.SIGHUP, marks=pytest.mark.skipif(
+        signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="this run ignores SIGHUP, as under nohup"))]
+
+
+@pytest.mark.parametrize("number", _STOPPING, ids=lambda number: number.name)
 def test_signal_ends_node(nodes: list[Node], number: signal.Signals):
     process = nodes[0].spegel.process
     process.signal(number)
     assert process.wait(timeout=5) == 0
+    assert "shutting down" in nodes[0].spegel.log.read_text()
+
+
+def test_node_ignores_the_end_of_its_terminal_under_nohup(lab: Lab, nodes: list[Node]):
+    [node] = nodes[:1]
+    node.spegel.process.stop()
+    node.spegel.launcher = ["nohup"]
+    node.spegel.start()
+    node.spegel.wait_until_ready()
+    node.spegel.process.signal(signal.SIGHUP)
+    time.sleep(1)
+    assert node.spegel.process.is_running
+
+
+@pytest.mark.parametrize("arguments", [
+    ["registry"], ["cleanup", "--addr=127.0.0.1:0"], ["cleanup-wait", "--probe-endpoint=localhost:1", "--timeout=1s"],
+    ["status", "--address=http://127.0.0.1:1"], ["pull", "alpine"],
+], ids=lambda arguments: arguments[0])
+def test_few_descriptors_are_an_error_with_advice(spegel_binary: Path, tmp_path: Path, arguments: list[str]):
+    done = subprocess.run(
+        ["prlimit", "--nofile=12:12", spegel_binary, *arguments], cwd=tmp_path, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1, (done.returncode, done.stderr)
+    assert "expected at least 64 file descriptors, found a limit of 12" in done.stderr and "ulimit" in done.stderr
+    # A soft limit is raised.
+    done = subprocess.run(
+        ["prlimit", "--nofile=12:1024", spegel_binary, "status", "--address=http://127.0.0.1:1"], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=20)
+    assert "descriptors" not in done.stderr
 
 
 def test_node_completes_transfer_before_it_ends(lab: Lab, nodes: list[Node]):
