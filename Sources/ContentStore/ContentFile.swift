@@ -77,6 +77,26 @@ public final class ContentFile: Sendable {
     }
 }
 
+extension ContentFile {
+    /// Reads the whole content in pieces of at most 1 MiB.
+    ///
+    /// - Throws: ``ContentError/system(operation:path:errno:)``, or ``ContentError/truncated(at:expected:)`` when the file
+    ///   has shrunk since it was opened.
+    func forEachPiece(_ body: (UnsafeRawBufferPointer) -> Void) throws(ContentError) {
+        var buffer = [UInt8](repeating: 0, count: Int(min(max(size, 1), 1 << 20)))
+        var offset: Int64 = 0
+        while offset < size {
+            let count = buffer.withUnsafeMutableBytes { pread(fileDescriptor, $0.baseAddress, $0.count, off_t(offset)) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .system(operation: "read", path: path, errno: errno) }
+            guard count > 0 else { throw .truncated(at: offset, expected: size) }
+            let part = min(Int64(count), size - offset)
+            buffer.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[..<Int(part)])) }
+            offset += part
+        }
+    }
+}
+
 /// The system's text for an error number.
 package func systemErrorText(_ number: Int32) -> String {
     // Thread-safe in glibc from 2.32 on; the buffer is the thread's own.

@@ -77,6 +77,29 @@ public struct ImageLayoutWriter: Sendable {
         }
     }
 
+    /// Whether the layout has this content: a file of this size and with this digest.
+    public func holds(_ content: Descriptor) throws -> Bool {
+        guard let file = try file(of: content) else { return false }
+        var hasher = DigestHasher(content.digest.algorithm)
+        do {
+            try file.forEachPiece { hasher.update($0) }
+        } catch {
+            // It is pulled anew.
+            return false
+        }
+        return hasher.finish() == content.digest
+    }
+
+    /// The bytes of content that the layout has, without a check.
+    public func content(of content: Descriptor) throws -> [UInt8]? {
+        try file(of: content)?.readAll(limit: Manifest.maximumSize)
+    }
+
+    private func file(of content: Descriptor) throws -> ContentFile? {
+        let file = try ContentFile.open(path: layout.blobFile(content.digest), followLinks: true)
+        return file?.size == content.size ? file : nil
+    }
+
     /// Removes a blob. A missing blob is no error.
     public func removeBlob(_ digest: Digest) throws {
         try Files.remove(layout.blobFile(digest))

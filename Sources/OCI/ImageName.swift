@@ -35,10 +35,17 @@ public enum ImageName: Hashable, Sendable, CustomStringConvertible {
 
     /// Adds the registry, `library/` and `latest` where they are missing.
     private static func completed(_ text: String) -> String {
+        var text = text
+        // Docker Hub has an old name.
+        if text.hasPrefix("index.docker.io/") { text = String(text.dropFirst("index.".count)) }
         var name = text
         let first = text.prefix { $0 != "/" }
         let hasRegistry = first.count < text.count && RegistryName.isTypedAsRegistry(first)
-        if !hasRegistry { name = "docker.io/" + (first.count < text.count ? "" : "library/") + text }
+        if !hasRegistry { name = "docker.io/" + text }
+        let hub = "docker.io/"
+        if name.hasPrefix(hub), !name.dropFirst(hub.count).contains("/"), name.count > hub.count {
+            name = hub + "library/" + name.dropFirst(hub.count)
+        }
         let path = name.prefix { $0 != "@" }
         let last = path.split(separator: "/").last ?? ""
         return last.contains(":") || path.count < name.count ? name : name + ":latest"

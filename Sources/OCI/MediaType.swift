@@ -52,6 +52,17 @@ public struct MediaType: Hashable, Sendable, Codable, CustomStringConvertible {
         isIndex || isManifest
     }
 
+    /// Whether this is the configuration of a container image.
+    public var isImageConfig: Bool {
+        self == .ociConfig || text == "application/vnd.docker.container.image.v1+json"
+    }
+
+    /// Whether this is a layer that registries do not hold: runtimes get it from the URLs in its descriptor.
+    public var isForeignLayer: Bool {
+        text.hasPrefix("application/vnd.oci.image.layer.nondistributable.")
+            || text.hasPrefix("application/vnd.docker.image.rootfs.foreign.")
+    }
+
     /// Whether this is a layer of a container image, compressed or not.
     public var isImageLayer: Bool {
         text.hasPrefix("application/vnd.oci.image.layer.") || text.hasPrefix("application/vnd.docker.image.rootfs.")

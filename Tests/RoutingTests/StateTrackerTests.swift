@@ -80,6 +80,30 @@ struct StateTrackerTests {
         }
     }
 
+    @Test(arguments: [
+        ("application/vnd.docker.distribution.manifest.v1+prettyjws", #"{"schemaVersion":1,"fsLayers":[]}"#, false),
+        ("application/vnd.docker.distribution.manifest.v1+json", #"{"schemaVersion":1,"fsLayers":[]}"#, false),
+        ("application/octet-stream", "no JSON", false),
+        ("application/vnd.example.odd", #"{"manifests":[]}"#, true),
+    ])
+    func advertisesTagsOfManifestsOnly(_ type: String, _ document: String, _ isAdvertised: Bool) async throws {
+        let name = "docker.io/library/x:1"
+        let a = try digest("a")
+        store.add(a, document: document)
+        store.set(image: name, to: Descriptor(mediaType: MediaType(type), digest: a, size: 9))
+        let keys: Set = isAdvertised ? [name, a.text] : [a.text]
+        try await tracking { _ in
+            try await expectAdvertised(keys)
+            store.set(image: "docker.io/library/x:2", to: Descriptor(mediaType: MediaType(type), digest: a, size: 9))
+            store.tell(.imageUpdated(name: "docker.io/library/x:2"))
+            store.add(try digest("b"), size: 1)
+            store.tell(.contentAdded(try digest("b")))
+            let more: Set = isAdvertised ? [try digest("b").text, "docker.io/library/x:2"] : [try digest("b").text]
+            try await expectAdvertised(keys.union(more))
+            #expect((content.resolve(tagName: name) != nil) == isAdvertised)
+        }
+    }
+
     @Test func walksIndexesWithAbsentPlatformsAndOddTypes() async throws {
         let (i, present, absent) = (try digest("1"), try digest("2"), try digest("3"))
         let (config, layer) = (try digest("4"), try digest("5"))

@@ -95,6 +95,53 @@ struct ImageInspectionTests {
         #expect(report.contents[3].platform == ImageDocument.ownPlatform && report.contents[5].size == 3)
     }
 
+    @Test func indexOfIndexesIsFollowed() async throws {
+        var image = try Image()
+        func add(_ text: String) throws -> String {
+            var hasher = DigestHasher(.sha512)
+            Array(text.utf8).withUnsafeBytes { hasher.update($0) }
+            let digest = hasher.finish().text
+            image.contents[digest] = Array(text.utf8)
+            return digest
+        }
+        let type = MediaType.ociIndex
+        let outer = try add(#"{"manifests":[{"mediaType":"\#(type)","digest":"\#(image.index)","size":9}]}"#)
+        image.contents["docker.io/library/test:1"] = image.contents[outer]
+        let report = await resolver(image).resolve(.image(image.reference), as: "test:1")
+        #expect(report.error == nil)
+        #expect(
+            report.contents.map(\.kind) == [.tag, .index, .index, .manifest, .manifest, .config, .layer, .layer]
+        )
+        #expect(report.contents.map(\.depth) == [0, 0, 1, 2, 2, 3, 3, 3])
+        #expect(ResolveText(report).isComplete == false, "the manifest's own digest is not that of the registry")
+        let pulled = await pull(image).pull(image.reference, as: "test:1")
+        #expect(pulled.error == nil && pulled.isComplete, "\(pulled.error ?? "")")
+    }
+
+    @Test func foreignLayerOnNoNodeIsComplete() async throws {
+        func content(_ type: String) -> ImageReport.Content {
+            var content = ImageReport.Content(
+                kind: .layer,
+                depth: 1,
+                key: "sha256:" + String(repeating: "1", count: 64),
+                digest: nil,
+                mediaType: type,
+                size: 1,
+                isHeldHere: false,
+                isAdvertised: false,
+                lookup: ImageReport.Lookup(outcome: "missed", duration: .zero),
+                holders: []
+            )
+            content.depth = 1
+            return content
+        }
+        var report = ImageReport(reference: "x", name: "x")
+        report.contents = [content("application/vnd.oci.image.layer.nondistributable.v1.tar")]
+        #expect(ResolveText(report).isComplete && ResolveText(report).lines.joined().contains("foreign"))
+        report.contents = [content("application/vnd.oci.image.layer.v1.tar")]
+        #expect(!ResolveText(report).isComplete)
+    }
+
     @Test func aDigestIsFollowedToo() async throws {
         let image = try Image()
         let manifest = await resolver(image).resolve(.digest(try Digest(image.own)), as: image.own)

@@ -13,6 +13,9 @@ struct ImageNameTests {
             ("quay.io/a/b", "quay.io/a/b:latest"), ("localhost/a", "localhost/a:latest"),
             ("registry:5000/a", "registry:5000/a:latest"), ("alpine@\(digest)", "docker.io/library/alpine@\(digest)"),
             ("quay.io/a:1@\(digest)", "quay.io/a:1@\(digest)"), (digest, digest),
+            ("docker.io/nginx", "docker.io/library/nginx:latest"), ("docker.io/alpine:3", "docker.io/library/alpine:3"),
+            ("docker.io/alpine@\(digest)", "docker.io/library/alpine@\(digest)"),
+            ("index.docker.io/alpine:3", "docker.io/library/alpine:3"), ("docker.io/a/b", "docker.io/a/b:latest"),
         ]
     )
     func namesAreCompleted(_ text: String, _ expected: String) throws {

@@ -37,6 +37,9 @@ struct ContentGraph {
     }
 
     private(set) var documents: [Digest: Document] = [:]
+    /// Roots that are no manifests and do not claim to be, such as those of Docker's schema 1. A node cannot serve them
+    /// under a tag.
+    private(set) var unservable: Set<Digest> = []
     /// The distinct media types. A few are shared by thousands of pieces of content.
     private var mediaTypes: Set<MediaType> = []
 
@@ -99,7 +102,10 @@ struct ContentGraph {
             for reading in readings {
                 switch reading.outcome {
                 case .absent: continue
-                case .failed(let error): report(reading.child.digest, error)
+                case .failed(let error):
+                    report(reading.child.digest, error)
+                    let isNoManifest = error is Manifest.ParseError && !reading.child.mediaType.isServedAsManifest
+                    if isNoManifest { graph.unservable.insert(reading.child.digest) }
                 case .found(let manifest):
                     let document = graph.document(manifest, declared: reading.child.mediaType, held: held)
                     graph.documents[reading.child.digest] = document

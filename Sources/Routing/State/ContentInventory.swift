@@ -71,7 +71,9 @@ struct ContentInventory {
                 if let registry { contentsByRegistry[registry, default: 0] += 1 }
             }
             if registry != nil { self.images.insert(image.name) }
-            if let name = filter.tagName(ofImage: image.name) { tags[name] = image.target }
+            if let name = filter.tagName(ofImage: image.name), !graph.unservable.contains(image.target.digest) {
+                tags[name] = image.target
+            }
             if graph.lacksAllLayers(below: image.target.digest) { lacking.insert(image.target.digest) }
         }
         imagesWithoutLayers = lacking.count

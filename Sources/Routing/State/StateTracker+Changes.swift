@@ -140,7 +140,7 @@ extension StateTracker {
         _ verdict: ContentFilter.Verdict,
         _ edit: inout Edit
     ) async -> Bool {
-        guard let (found, isClear) = await contents(of: target) else { return false }
+        guard let (found, isServable, isClear) = await contents(of: target) else { return false }
         let registry = verdict == .shared ? (try? Reference(name))?.registry : nil
         if verdict == .shared { state.withLock { _ = $0.images.insert(name) } }
         for (digest, entry) in found {
@@ -153,15 +153,17 @@ extension StateTracker {
                 if filter.sharesAllContent || !isWithheld { edit.added.insert(digest.text) }
             }
         }
-        if let tagName = filter.tagName(ofImage: name), found[target.digest] != nil {
+        if let tagName = filter.tagName(ofImage: name), found[target.digest] != nil, isServable {
             index.setTag(tagName, to: target)
             edit.added.insert(tagName)
         }
         return isClear
     }
 
-    /// The held content of an image; `nil` when the store did not answer.
-    private func contents(of root: Descriptor) async -> (found: [Digest: ContentIndex.Entry], isClear: Bool)? {
+    /// The held content of an image, and whether its root can be served; `nil` when the store did not answer.
+    private func contents(
+        of root: Descriptor
+    ) async -> (found: [Digest: ContentIndex.Entry], isServable: Bool, isClear: Bool)? {
         var isClear = true
         let limits = ContentGraph.Limits(document: configuration.itemDeadline, all: configuration.documentsDeadline)
         // The content that it references is requested afterwards, all at once.
@@ -192,7 +194,7 @@ extension StateTracker {
                 reportUnasked(answer.subject.text, error)
             }
         }
-        return (found, isClear)
+        return (found, !graph.unservable.contains(root.digest), isClear)
     }
 
     private func reportUnasked(_ subject: String, _ error: any Error) {

@@ -1,4 +1,5 @@
 import DebugAPI
+import OCI
 
 /// The report of a lookup as text for a terminal.
 struct ResolveText {
@@ -29,8 +30,13 @@ struct ResolveText {
     }
 
     private static func isHeld(_ content: ImageReport.Content) -> Bool {
-        // The manifests of other platforms may be on no node.
-        content.isHeldHere || !content.holders.isEmpty || content.kind == .manifest
+        // The manifests of other platforms may be on no node, as may those below an index of indexes.
+        let isOptional = content.kind == .manifest || (content.kind == .index && content.depth > 0)
+        return content.isHeldHere || !content.holders.isEmpty || isOptional || isForeign(content)
+    }
+
+    private static func isForeign(_ content: ImageReport.Content) -> Bool {
+        content.mediaType.map { MediaType($0).isForeignLayer } ?? false
     }
 
     private static func text(_ lookup: ImageReport.Lookup) -> String {
@@ -54,6 +60,7 @@ struct ResolveText {
         }
         let all = (content.isHeldHere ? ["this node"] : []) + peers
         let more = content.holders.count - peers.count
+        if all.isEmpty, isForeign(content) { return "no node; foreign, from its URLs" }
         return all.isEmpty ? "NO NODE" : all.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
     }
 

@@ -53,6 +53,7 @@ struct PullCommand: AsyncParsableCommand {
             url: address.url,
             reference: image.reference,
             platform: platform,
+            isPlatformGiven: self.platform != nil,
             authorization: try Authorization.field(folder: basicAuthDir),
             writer: try to.map { try ImageLayoutWriter(path: $0) },
             display: PullDisplay(isShown: output == .text, hasBars: Terminal.isInteractive)
@@ -72,6 +73,12 @@ struct PullCommand: AsyncParsableCommand {
             "All \(outcome.pieces.count) digests match: \(Human.bytes(pulled)) in \(Human.time(outcome.time)), \(rate)"
         let shares = outcome.shares.map { "\(Human.bytes($0.bytes)) from \($0.source ?? "this node")" }
         text += shares.isEmpty ? ".\n" : "; \(shares.joined(separator: ", ")).\n"
+        if !outcome.skipped.isEmpty {
+            text += "Skipped \(Human.count(outcome.skipped.count, "foreign layer", "foreign layers")): no node has "
+            text +=
+                outcome.skipped.count == 1
+                ? "it, runtimes get it from its URLs.\n" : "them, runtimes get them from their URLs.\n"
+        }
         if let to { text += "Written to \(to).\n" }
         return text
     }

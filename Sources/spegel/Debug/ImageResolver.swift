@@ -7,6 +7,8 @@ struct ImageResolver: Sendable {
     static let contentLimit = 512
     /// The most lookups at the same time.
     static let parallelism = 8
+    /// The most indexes between an image and its manifest.
+    static let maximumIndexes = 4
     /// The time for all lookups.
     static let timeLimit = Duration.seconds(10)
 
@@ -77,8 +79,14 @@ struct ImageResolver: Sendable {
             report.error = "cannot read the manifest: \(error)"
             return report
         }
-        if document.isIndex {
-            let manifests = await contents(document, depth: 1, room: Self.contentLimit - report.contents.count, end)
+        var depth = 0
+        while document.isIndex {
+            depth += 1
+            guard depth <= Self.maximumIndexes else {
+                report.error = "the image has more than \(Self.maximumIndexes) indexes in one another"
+                return report
+            }
+            let manifests = await contents(document, depth: depth, room: Self.contentLimit - report.contents.count, end)
             report.contents += manifests
             let own = document.ownChild.flatMap { own in manifests.first { $0.key == own.descriptor.digest.text } }
             guard let chosen = own.flatMap({ $0.isAnywhere ? $0 : nil }) ?? manifests.first(where: \.isAnywhere),
@@ -98,7 +106,7 @@ struct ImageResolver: Sendable {
         let room = Self.contentLimit - report.contents.count
         report.contents += await contents(
             document,
-            depth: report.contents.contains { $0.depth == 1 } ? 2 : 1,
+            depth: depth + 1,
             room: room,
             end
         )
@@ -133,7 +141,9 @@ struct ImageResolver: Sendable {
     private func content(_ child: ImageDocument.Child, in document: ImageDocument, depth: Int) async
         -> ImageReport.Content
     {
-        let kind: ImageReport.Kind = document.isIndex ? .manifest : child.isConfig ? .config : .layer
+        let isIndex = child.descriptor.mediaType.isIndex
+        let kind: ImageReport.Kind =
+            document.isIndex ? (isIndex ? .index : .manifest) : child.isConfig ? .config : .layer
         var content = await content(kind, depth: depth, key: child.descriptor.digest.text)
         content.size = child.descriptor.size
         content.mediaType = child.descriptor.mediaType.text

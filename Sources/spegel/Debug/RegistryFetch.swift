@@ -81,7 +81,11 @@ struct RegistryFetch: Sendable {
             deadlines: Self.deadlines
         ) { head, pieces in
             let expected = head.headers.first(name: "Content-Length").flatMap { Int64($0) }
-            var hasher = DigestHasher(algorithm)
+            // A tag says nothing about the digest, but the registry does.
+            let told = head.headers.first(name: "Docker-Content-Digest").flatMap { try? OCI.Digest($0) }
+            var isTag = false
+            if case .tag = request.target { isTag = true }
+            var hasher = DigestHasher(isTag ? told?.algorithm ?? algorithm : algorithm)
             var body: [UInt8] = []
             var size: Int64 = 0
             var firstByte: MonotonicTime?
@@ -97,10 +101,12 @@ struct RegistryFetch: Sendable {
                 let whole = expected.map { "\($0)" } ?? "unknown"
                 throw Failed(description: "cut short after \(size) of \(whole) bytes: \(error)")
             }
+            let digest = hasher.finish()
+            if isTag, head.status == .ok, let told, told != digest { throw Failed(description: "digest mismatch") }
             return Answer(
                 status: Int(head.status.code),
                 source: head.headers.first(name: "X-Spegel-Source"),
-                digest: hasher.finish(),
+                digest: digest,
                 size: size,
                 body: body,
                 firstByte: firstByte

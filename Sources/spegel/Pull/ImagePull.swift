@@ -1,5 +1,4 @@
 import ContentStore
-import Files
 import HTTPClient
 import NIOCore
 import NIOHTTP1
@@ -12,6 +11,8 @@ struct ImagePull: Sendable {
     let url: HTTPURL
     let reference: Reference
     let platform: Platform
+    /// Whether the user has named the platform. Otherwise a single manifest may be for another one.
+    var isPlatformGiven = false
     /// The field `Authorization` for a registry that requires credentials.
     let authorization: String?
     /// The OCI layout that takes the content; without one the pull discards it.
@@ -35,6 +36,8 @@ struct ImagePull: Sendable {
     struct Outcome {
         var digest: Digest
         var pieces: [Piece]
+        /// Foreign layers that no node has: runtimes get them from the URLs in the manifest.
+        var skipped: [Descriptor] = []
         var time: Duration
     }
 
@@ -51,49 +54,26 @@ struct ImagePull: Sendable {
         try await checkRegistry()
         var pieces: [Piece] = []
         // The document that the name refers to, then, if it is an index, the manifest of the platform.
-        var (root, json) = try await document(reference.digest.map { .digest($0) }, size: nil, pieces: &pieces)
-        var document = try read(json, root)
-        let rootType = document.manifest.mediaType
-        let rootSize = Int64(json.count)
-        if document.manifest.isIndex {
-            let choice: Descriptor
-            do {
-                choice = try document.manifest(for: platform)
-            } catch {
-                throw Failure(what: "\(reference)", reason: error)
-            }
-            let digest: Digest
-            (digest, json) = try await self.document(.digest(choice.digest), size: choice.size, pieces: &pieces)
-            document = try read(json, digest)
+        let (root, json) = try await document(reference.digest.map { .digest($0) }, size: nil, pieces: &pieces)
+        let top = try read(json, root)
+        let choice = try await manifest(of: top, pieces: &pieces)
+        if !choice.isOfPlatform, isPlatformGiven {
+            pieces += try await configuration(of: choice.document)
         }
-        guard !document.manifest.isIndex else {
-            throw Failure(what: "\(reference)", reason: Unsupported("an index of indexes"))
-        }
-        pieces += try await blobs(document.manifest.children)
+        let received = Set(pieces.map(\.digest))
+        let (others, skipped) = try await blobs(
+            choice.document.manifest.children.filter { !received.contains($0.digest) }
+        )
+        pieces += others
         if let writer {
-            let target = Descriptor(mediaType: rootType, digest: root, size: rootSize)
+            let target = Descriptor(mediaType: top.manifest.mediaType, digest: root, size: Int64(json.count))
             try writer.setImage(reference, to: target)
-            root = target.digest
         }
         display.finish()
-        return Outcome(digest: root, pieces: pieces, time: ContinuousClock.now - start)
+        return Outcome(digest: root, pieces: pieces, skipped: skipped, time: ContinuousClock.now - start)
     }
 
-    private struct Unsupported: Error, CustomStringConvertible {
-        let description: String
-
-        init(_ what: String) { description = "\(what) is not supported" }
-    }
-
-    private func read(_ json: [UInt8], _ digest: Digest) throws -> PulledDocument {
-        do {
-            return try PulledDocument(json: json)
-        } catch {
-            throw Failure(what: "manifest \(digest)", reason: error)
-        }
-    }
-
-    private var request: RegistryRequest {
+    var request: RegistryRequest {
         var request = RegistryRequest(url: url)
         if let authorization { request.fields.append(("Authorization", authorization)) }
         request.fields.append(("Accept", Self.accept))
@@ -104,153 +84,74 @@ struct ImagePull: Sendable {
         [MediaType.ociIndex, .ociManifest, .dockerManifestList, .dockerManifest].map(\.text).joined(separator: ", ")
         + ", */*"
 
-    /// Checks that a registry listens at the address: another server would answer 404 to all requests.
-    private func checkRegistry() async throws {
-        var status = 0
-        var isSpegel = false
-        do {
-            try await request.get(
-                "/v2/",
-                head: { head in
-                    status = Int(head.status.code)
-                    isSpegel = status == 200 || status == 401
-                    return false
-                },
-                body: { _ in }
-            )
-        } catch let error as RegistryRequest.Failure {
-            guard case .cutShort = error else { throw error }
-        }
-        if status == 401, authorization == nil {
-            throw Failure(what: "\(url)", reason: BlobDownload.Failure.unauthorised)
-        }
-        guard isSpegel else { throw NoRegistry(url: url, status: status) }
-    }
-
-    /// The server at the address is no registry.
-    struct NoRegistry: Error, CustomStringConvertible {
-        var url: HTTPURL
-        var status: Int
-
-        var description: String {
-            let answer = status == 0 ? "not HTTP" : "/v2/ answers with status \(status)"
-            return
-                "expected a registry at \(url), found another server (\(answer)): set --address to the node's --registry-addr, usually port \(ListenAddress.registry.port)"
-        }
-    }
-
-    // MARK: Documents
-
-    /// Gets a manifest or an index, by tag if no digest is given.
-    private func document(
-        _ target: DistributionRequest.Target?,
-        size: Int64?,
-        pieces: inout [Piece]
-    ) async throws -> (Digest, [UInt8]) {
-        guard let target = target ?? reference.tag.map({ .tag($0) }) else {
-            throw Failure(what: "\(reference)", reason: Reference.ParseError.missingTagOrDigest)
-        }
-        let wanted: Digest? = if case .digest(let digest) = target { digest } else { nil }
-        let what = wanted.map { "manifest \($0)" } ?? "tag \(reference)"
-        let start = ContinuousClock.now
-        var tries = 0
-        while true {
-            var json: [UInt8] = []
-            var answer = BlobDownload.Head(status: 0)
-            var told: Digest?
-            var problem: String?
-            do {
-                try await request.get(
-                    path(.manifest, target),
-                    head: { head in
-                        answer = Self.head(head)
-                        told = head.headers.first(name: "Docker-Content-Digest").flatMap { try? Digest($0) }
-                        return answer.status == 200
-                    },
-                    body: { bytes in
-                        guard json.count + bytes.readableBytes <= Manifest.maximumSize else {
-                            throw Failure(
-                                what: what,
-                                reason: Manifest.ParseError.tooLarge(json.count + bytes.readableBytes)
-                            )
-                        }
-                        json += bytes.readableBytesView
-                    }
-                )
-            } catch RegistryRequest.Failure.cutShort(let reason) {
-                problem = reason
-            }
-            if problem == nil, answer.status == 200 {
-                let expected = wanted ?? told
-                var hasher = DigestHasher(expected?.algorithm ?? .sha256)
-                json.withUnsafeBytes { hasher.update($0) }
-                let digest = hasher.finish()
-                if let expected, expected != digest {
-                    throw Failure(what: what, reason: WrongBytes(found: digest, source: answer.source))
-                }
-                let kind = (try? Manifest(json: json))?.isIndex == true ? "index" : "manifest"
-                let piece = Piece(
-                    kind: kind,
-                    digest: digest,
-                    size: Int64(json.count),
-                    shares: [.init(source: answer.source, bytes: Int64(json.count))],
-                    resumptions: 0,
-                    time: ContinuousClock.now - start
-                )
-                if let writer { try writer.addBlob(json, expected: digest) }
-                display.announce(piece.size)
-                display.end(digest, size: piece.size, line: Self.line(piece))
-                pieces.append(piece)
-                return (digest, json)
-            }
-            var download = BlobDownload(size: size ?? 1)
-            if problem == nil, case .fail(let failure) = download.receive(answer) {
-                throw Failure(what: what, reason: failure)
-            }
-            tries += 1
-            guard tries < BlobDownload.maximumTries else {
-                let reason = problem ?? "status \(answer.status)"
-                throw Failure(what: what, reason: BlobDownload.Failure.givenUp(tries: tries, reason: reason))
-            }
-            try await Task.sleep(for: .milliseconds(100 << tries))
-        }
-    }
-
     // MARK: Blobs
 
-    private func blobs(_ children: [Descriptor]) async throws -> [Piece] {
+    private func blobs(_ children: [Descriptor]) async throws -> (pieces: [Piece], skipped: [Descriptor]) {
         // An image may name one layer several times.
         var seen: Set<Digest> = []
         let wanted = children.enumerated().filter { seen.insert($0.element.digest).inserted }
         for (_, descriptor) in wanted { display.announce(descriptor.size) }
         var pieces: [Int: Piece] = [:]
+        var skipped: [Int: Descriptor] = [:]
         var next = wanted.makeIterator()
         try await withThrowingTaskGroup(of: Numbered.self) { group in
             func addOne() {
                 guard let (number, descriptor) = next.next() else { return }
                 group.addTask {
-                    Numbered(number: number, piece: try await blob(descriptor, kind: number == 0 ? "config" : "layer"))
+                    // The only content of a manifest without a layer type is its configuration.
+                    let isConfig = number == 0 && !descriptor.mediaType.isImageLayer
+                    let kind = isConfig ? "config" : "layer"
+                    return Numbered(number: number, descriptor: descriptor, piece: try await piece(descriptor, kind))
                 }
             }
             for _ in 0..<Self.concurrency { addOne() }
             while let done = try await group.next() {
                 pieces[done.number] = done.piece
+                if done.piece == nil { skipped[done.number] = done.descriptor }
                 addOne()
             }
         }
-        return pieces.sorted { $0.key < $1.key }.map(\.value)
+        return (
+            pieces.sorted { $0.key < $1.key }.map(\.value), skipped.sorted { $0.key < $1.key }.map(\.value)
+        )
+    }
+
+    /// A blob, or `nil` for a foreign layer that no node has.
+    private func piece(_ descriptor: Descriptor, _ kind: String) async throws -> Piece? {
+        do {
+            return try await blob(descriptor, kind: kind)
+        } catch let failure as Failure where descriptor.mediaType.isForeignLayer {
+            guard case BlobDownload.Failure.notFound(received: 0, _)? = failure.reason as? BlobDownload.Failure else {
+                throw failure
+            }
+            let line = PullBoard.label(kind, descriptor.digest) + " " + Human.bytes(descriptor.size).paddedLeft(9)
+            display.end(
+                descriptor.digest,
+                size: descriptor.size,
+                line: line + "  foreign, skipped: it has URLs of its own"
+            )
+            return nil
+        }
     }
 
     private struct Numbered {
         var number: Int
-        var piece: Piece
+        var descriptor: Descriptor
+        var piece: Piece?
     }
 
-    private func blob(_ descriptor: Descriptor, kind: String) async throws -> Piece {
+    /// Pulls a blob.
+    ///
+    /// - Parameter onBytes: takes the bytes as well, if the blob is not there already.
+    func blob(
+        _ descriptor: Descriptor,
+        kind: String,
+        onBytes: (UnsafeRawBufferPointer) throws -> Void = { _ in }
+    ) async throws -> Piece {
         let (digest, size) = (descriptor.digest, descriptor.size)
         let what = "\(kind) \(digest)"
         let start = ContinuousClock.now
-        if let writer, try Files.status(writer.layout.blobFile(digest))?.size == size {
+        if let writer, try writer.holds(descriptor) {
             let piece = Piece(kind: kind, digest: digest, size: size, shares: [], resumptions: 0, time: .zero)
             display.end(digest, size: size, line: Self.line(piece))
             return piece
@@ -262,6 +163,7 @@ struct ImagePull: Sendable {
         do {
             try await get(descriptor, &download) { bytes in
                 if let sink { try sink.write(bytes) } else { hasher.update(bytes) }
+                try onBytes(bytes)
             }
             if let sink {
                 do {
@@ -345,7 +247,7 @@ struct ImagePull: Sendable {
         }
     }
 
-    private func path(_ kind: DistributionRequest.Kind, _ target: DistributionRequest.Target) -> String {
+    func path(_ kind: DistributionRequest.Kind, _ target: DistributionRequest.Target) -> String {
         DistributionRequest(kind: kind, repository: reference.repository, target: target, registry: reference.registry)
             .path
     }
@@ -358,7 +260,7 @@ struct ImagePull: Sendable {
         var description: String { "digest mismatch: \(source ?? "the node") sent bytes with digest \(found)" }
     }
 
-    private static func head(_ head: HTTPResponseHead) -> BlobDownload.Head {
+    static func head(_ head: HTTPResponseHead) -> BlobDownload.Head {
         BlobDownload.Head(
             status: Int(head.status.code),
             length: head.headers.first(name: "Content-Length").flatMap { Int64($0) },

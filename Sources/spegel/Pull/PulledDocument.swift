@@ -36,13 +36,19 @@ struct PulledDocument {
         }
     }
 
-    /// The manifest for a platform. In an index without platforms this is the only manifest.
-    func manifest(for platform: Platform) throws(NoSuchPlatform) -> Descriptor {
-        if let choice = choices.first(where: { $0.platform.map(platform.accepts) == true }) { return choice.descriptor }
-        if choices.count == 1, let only = choices.first, only.platform == nil { return only.descriptor }
-        // Attestations are manifests for unknown/unknown.
-        let found = choices.compactMap(\.platform).filter { $0.os != "unknown" }.map(\.description)
-        throw NoSuchPlatform(expected: platform, found: found)
+    /// The entries of an index that may lead to the manifest for a platform, the likeliest first: those for it, then
+    /// indexes without a platform, then the only manifest of an index without platforms.
+    func candidates(for platform: Platform) -> [Choice] {
+        let fitting = choices.filter { $0.platform.map(platform.accepts) == true }
+        let indexes = choices.filter { $0.platform == nil && $0.descriptor.mediaType.isIndex }
+        let all = fitting + indexes
+        guard all.isEmpty, choices.count == 1, let only = choices.first, only.platform == nil else { return all }
+        return [only]
+    }
+
+    /// The platforms of an index. Attestations are manifests for unknown/unknown.
+    var platforms: [String] {
+        choices.compactMap(\.platform).filter { $0.os != "unknown" }.map(\.description)
     }
 }
 
