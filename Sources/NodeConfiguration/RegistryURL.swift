@@ -36,8 +36,13 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
                 "expected a URL without user name and password, got one with a user name"
             case .invalidHost(let host, let url):
                 "expected a host name or address with an optional port, got '\(host)' in '\(url)'"
+                    + (host.contains(":") && !host.hasPrefix("[") && host.count(where: { $0 == ":" }) > 1
+                        ? Self.bracketAdvice : "")
             }
         }
+
+        private static let bracketAdvice =
+            ": an IPv6 address needs brackets, as in http://[fd00::1]:30020; with the Helm chart set service.registry.ipv6"
     }
 
     /// The scheme.

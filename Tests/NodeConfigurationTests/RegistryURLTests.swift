@@ -17,6 +17,15 @@ struct RegistryURLTests {
         #expect(try RegistryURL(text).description == description)
     }
 
+    @Test("an IPv6 address without brackets: names them and the chart's value")
+    func brackets() {
+        let error = #expect(throws: RegistryURL.ParseError.self) { try RegistryURL("http://fd00::7:30020") }
+        #expect(error?.description.contains("http://[fd00::1]:30020") == true)
+        #expect(error?.description.contains("service.registry.ipv6") == true)
+        let other = #expect(throws: RegistryURL.ParseError.self) { try RegistryURL("http://a:99999") }
+        #expect(other?.description.contains("brackets") == false)
+    }
+
     @Test("names the fault in the error")
     func rejected() {
         let cases: [(String, RegistryURL.ParseError)] = [

@@ -19,7 +19,12 @@ struct DHTRouterTests {
         let router: DHTRouter
         let zones = PeerZones()
 
-        init(_ address: String, zone: Zone? = nil, bootstrap: [Multiaddr] = []) async throws {
+        init(
+            _ address: String,
+            zone: Zone? = nil,
+            bootstrap: [Multiaddr] = [],
+            logger: Logger = DHTRouterTests.logger
+        ) async throws {
             var configuration = HostConfiguration(
                 listenAddresses: [try Multiaddr("/ip4/\(address)/tcp/0")],
                 agentVersion: "test"
@@ -37,7 +42,7 @@ struct DHTRouterTests {
                 registryPort: 5000,
                 source: StaticBootstrap(bootstrap),
                 zones: zones,
-                logger: DHTRouterTests.logger
+                logger: logger
             )
             try await host.start()
         }
@@ -97,6 +102,19 @@ struct DHTRouterTests {
             }
             #expect(await found("sha256:absent", by: nodes[0].router).isEmpty)
         }
+    }
+
+    @Test func nodeThatPeersFindSaysSoAtOnce() async throws {
+        let log = RecordingLog()
+        let first = try await Node("127.0.0.2", logger: Logger(label: "test") { _ in log })
+        let firstTask = Task { try await first.router.run() }
+        try await waitUntil("it is alone") { log.messages.contains("no other node reachable, serving local content") }
+        let second = try await Node("127.0.0.3", bootstrap: first.host.listenAddresses)
+        let secondTask = Task { try await second.router.run() }
+        try await waitUntil("it has joined") { log.messages.contains("joined the network") }
+        for task in [firstTask, secondTask] { task.cancel() }
+        for task in [firstTask, secondTask] { _ = await task.result }
+        for node in [first, second] { await node.host.shutdown() }
     }
 
     @Test func connectedNodesKnowZonesOfEachOther() async throws {

@@ -3,10 +3,13 @@ import Synchronization
 
 /// Records log messages.
 final class RecordingLog: LogHandler, Sendable {
-    private let kept = Mutex<[String]>([])
+    private let kept = Mutex<[(level: Logger.Level, text: String)]>([])
 
     /// What was logged at level warning and above.
-    var warnings: [String] { kept.withLock { $0 } }
+    var warnings: [String] { kept.withLock { $0 }.filter { $0.level >= .warning }.map(\.text) }
+
+    /// What was logged at level info and above.
+    var messages: [String] { kept.withLock { $0 }.map(\.text) }
 
     var metadata: Logger.Metadata {
         get { [:] }
@@ -24,7 +27,7 @@ final class RecordingLog: LogHandler, Sendable {
     }
 
     func log(event: LogEvent) {
-        guard event.level >= .warning else { return }
-        kept.withLock { $0.append("\(event.message)") }
+        guard event.level >= .info else { return }
+        kept.withLock { $0.append((event.level, "\(event.message)")) }
     }
 }

@@ -82,6 +82,8 @@ public final class Bootstrapper: Service {
         let next = ContinuousClock.now + configuration.interval
         repeat {
             try await Task.sleep(for: lonely * Double.random(in: 0.5...1))
+            // A peer may have connected by itself.
+            if node.routingTableSize > 0, state.withLock(\.saidAlone) { note(nil) }
         } while node.routingTableSize > 0 && ContinuousClock.now < next
     }
 
