@@ -50,6 +50,18 @@ struct ConfigurationCheckTests {
         check.items.first { $0.name == name }?.change ?? []
     }
 
+    @Test func anotherProgramAtTheMirrorIsAProblem() throws {
+        var findings = findings(
+            setup("1.7.0", configPath: "/etc/containerd/certs.d", discards: false),
+            try file(Self.good2)
+        )
+        #expect(ConfigurationCheck(findings).isGood)
+        findings.strangers = ["http://10.0.0.1:30020 (/v2/ answers with status 404)"]
+        let check = ConfigurationCheck(findings)
+        #expect(!check.isGood && status(check)["mirror-targets"] == "problem")
+        #expect(change(check, "mirror-targets").joined().contains("service.registry.hostPort"))
+    }
+
     private static let good2 = """
         version = 2
         [plugins."io.containerd.grpc.v1.cri".containerd]

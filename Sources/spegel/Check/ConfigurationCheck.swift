@@ -35,6 +35,8 @@ struct ConfigurationCheck {
         var mirrors: Result<[MirroredFolder], Reason>
         /// Whether the files are what the command would write; `nil` if no mirrors were given.
         var isWritten: Bool?
+        /// The mirrors of this machine where another program answers, each with what gives it away.
+        var strangers: [String] = []
     }
 
     /// Why a finding is unknown.
@@ -79,6 +81,19 @@ struct ConfigurationCheck {
         items.append(Self.configPath(check, running: running, file: file, path: path))
         items.append(Self.discarding(check, running: running, file: file, path: path))
         items.append(Self.mirrors(findings))
+        if !findings.strangers.isEmpty { items.append(Self.strangers(findings)) }
+    }
+
+    private static func strangers(_ findings: Findings) -> Item {
+        Item(
+            name: "mirror-targets",
+            status: .problem,
+            found: "another program answers: \(findings.strangers.joined(separator: "; "))",
+            change: [
+                "Free the port, or choose another one. On Kubernetes a Service may have it as its node port:",
+                "  take one outside of the range of node ports for service.registry.hostPort, such as 29020.",
+            ]
+        )
     }
 
     private static func containerd(_ findings: Findings) -> Item {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ContainerdStore
 import Files
+import HTTPClient
 import Logging
 import Monitoring
 import NIOPosix
@@ -119,6 +120,17 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         )
     }
 
+    /// The mirrors of this machine where another program answers.
+    private func strangers() async throws -> [String] {
+        var strangers: [String] = []
+        for target in try urls(mirrorTargets, flag: "--mirror-targets") {
+            guard let url = HTTPURL("\(target)"), !url.isSecure, MirrorProbe.isOnThisMachine(url) else { continue }
+            let probe = MirrorProbe(url: url, group: MultiThreadedEventLoopGroup.singleton)
+            if case .stranger(let reason) = await probe.find() { strangers.append("\(target) (\(reason))") }
+        }
+        return strangers
+    }
+
     private func runCheck() async throws {
         let setup = await ContainerdInquiry.setup(socket: containerdSock)
         var place: SetupLookup.Place?
@@ -142,7 +154,8 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
                 file: file.mapError { ConfigurationCheck.Reason($0) },
                 registryConfigPath: containerdRegistryConfigPath,
                 mirrors: folders.mapError { ConfigurationCheck.Reason($0) },
-                isWritten: isWritten
+                isWritten: isWritten,
+                strangers: try await strangers()
             )
         )
         switch output {

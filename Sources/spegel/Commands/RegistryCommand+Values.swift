@@ -1,4 +1,5 @@
 import ArgumentParser
+import HTTPClient
 import Logging
 import Multiformats
 import NodeConfiguration
@@ -12,6 +13,11 @@ extension RegistryCommand {
         let registries = try MirroredRegistries(mirroredRegistries)
         guard !registries.urls.isEmpty, !registries.includesOthers else { return nil }
         return Set(registries.urls.map(\.host))
+    }
+
+    /// The plain-text addresses where containerd is to reach this node.
+    func ownTargets() throws -> [HTTPURL] {
+        try urls(mirrorTargets, flag: "--mirror-targets").compactMap { HTTPURL("\($0)") }.filter { !$0.isSecure }
     }
 
     /// The zone of the node, or `nil` if it is unknown.

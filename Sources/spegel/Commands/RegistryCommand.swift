@@ -36,6 +36,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("strict", \.strict),
         Setting("mirrored-registries", list: \.mirroredRegistries),
         Setting("registry-filters", list: \.registryFilters),
+        Setting("mirror-targets", list: \.mirrorTargets),
         Setting("mirror-resolve-timeout", \.mirrorResolveTimeout),
         Setting("mirror-resolve-retries", \.mirrorResolveRetries),
         Setting("mirror-connect-timeout", \.mirrorConnectTimeout),
@@ -125,6 +126,16 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         help: ArgumentHelp("URLs to mirror; _default: all others; default: all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "URLs where containerd is to reach this node; it warns if another program answers there.",
+            valueName: "url",
+            visibility: .rare
+        )
+    )
+    var mirrorTargets: [String] = []
 
     @Option(
         parsing: .upToNextOption,
@@ -311,6 +322,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
             }
         }
         _ = try ownZone()
+        _ = try ownTargets()
         _ = try contentFilter()
         _ = try allowedRanges()
         let limits = [

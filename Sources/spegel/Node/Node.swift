@@ -80,8 +80,10 @@ struct Node: Service {
             logger: logger
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
+        let mirrorProbe = MirrorProbeService(try options.ownTargets(), group: group, logger: logger)
         let readiness: @Sendable () -> Readiness = {
-            drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness])
+            let note = mirrorProbe.note.map { [Readiness.ready($0)] } ?? []
+            return drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness] + note)
         }
 
         configuration.authentication = authentication
@@ -144,7 +146,7 @@ struct Node: Service {
         // monitoring works until the end.
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
-            + [HostService(host: host), router, registry, tracker, MemoryService(readiness: readiness)]
+            + [HostService(host: host), router, registry, tracker, mirrorProbe, MemoryService(readiness: readiness)]
         if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
