@@ -65,6 +65,8 @@ def test_api_server_accepts_all_objects_unchanged(bare_lab: Lab, values: dict):
             continue
         answer = cluster.try_to_create(document)
         assert answer.status == 201, (document["kind"], document["metadata"]["name"], answer)
+        if document["kind"] == "ServiceAccount":
+            cluster.create(document)
         # The API server drops unknown fields, and so would drop a mistyped one.
         assert _dropped(document, answer.body) in ([], [_NEWER]), document["kind"]
 
@@ -87,10 +89,14 @@ def test_ipv6_addresses_have_brackets():
 
 
 def test_probes_use_ports_of_the_program(values: dict):
-    """Ports in probes and Services are names of ports of the container."""
+    """Ports in probes are names of ports of the container, those in Services their numbers."""
     documents = chart.render(values)
     ports = {port["name"] for _, container in chart.containers(documents) for port in container.get("ports", [])}
-    used = {port["targetPort"] for each in documents if each["kind"] == "Service" for port in each["spec"]["ports"]}
+    numbers = {
+        port["containerPort"] for _, container in chart.containers(documents) for port in container.get("ports", [])}
+    targets = {port["targetPort"] for each in documents if each["kind"] == "Service" for port in each["spec"]["ports"]}
+    assert targets <= numbers, targets - numbers
+    used = set()
     for _, container in chart.containers(documents):
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             if probe in container:
@@ -262,6 +268,9 @@ def test_rights_of_pods():
             continue
         pod = document["spec"]["template"]["spec"] if document["kind"] == "DaemonSet" else document["spec"]
         assert pod["automountServiceAccountToken"] is False and pod["enableServiceLinks"] is False
+        # Only the pod that waits for the cleanup asks the API server.
+        tokens = [each for each in pod.get("volumes", []) if "projected" in each]
+        assert len(tokens) == (document["kind"] == "Pod")
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
@@ -273,7 +282,69 @@ def test_rights_of_pods():
     pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
     writable = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"] if not mount.get("readOnly")}
     assert writable == {"/var/lib/spegel"}
-    assert not [document for document in documents if document["kind"] in ("Role", "RoleBinding", "ClusterRole")]
+    rights = [document for document in documents if document["kind"] in ("Role", "RoleBinding", "ClusterRole")]
+    assert [document["metadata"]["name"] for document in rights] == ["spegel-cleanup"] * 2
+    assert all("helm.sh/hook" in document["metadata"]["annotations"] for document in rights)
+    assert chart.find(documents, "Role", "spegel-cleanup")["rules"] == [
+        {"apiGroups": ["apps"], "resources": ["daemonsets"], "resourceNames": ["spegel-cleanup"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+
+
+@pytest.mark.parametrize("context", [{}, {"podSecurityContext": {}, "securityContext": {"runAsUser": 0}}])
+def test_wait_pod_passes_the_restricted_standard(context: dict):
+    """Whatever the values say for the pods that use the node."""
+    spec = chart.find(chart.render(context), "Pod", "spegel-cleanup-wait")["spec"]
+    assert spec["securityContext"]["runAsNonRoot"] is True and spec["securityContext"]["runAsUser"] > 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert [each.keys() - {"name"} for each in spec["volumes"]] == [{"projected"}]
+    for container in spec["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert not {"runAsUser", "runAsNonRoot", "privileged"} & container["securityContext"].keys()
+    # The kubelet gives up on it soon, so that the next uninstall finds its name free.
+    assert spec["terminationGracePeriodSeconds"] <= 10
+
+
+def test_folders_that_containerd_makes_later_stop_no_pod():
+    """The kubelet refuses a pod whose folder is not there. A containerd that has never pulled has no content folder."""
+    for document in chart.render():
+        if document["kind"] != "DaemonSet":
+            continue
+        volumes = {each["name"]: each.get("hostPath") for each in document["spec"]["template"]["spec"]["volumes"]}
+        # The kubelet needs containerd's socket itself.
+        kinds = {name: path["type"] for name, path in volumes.items() if path and name != "containerd-socket"}
+        assert set(kinds.values()) == {"DirectoryOrCreate"}, kinds
+
+
+#: The ports of the pods of Spegel v0.7's chart, with its names.
+_PORTS_OF_V0_7 = {"registry": 5000, "router-tcp": 5001, "metrics": 9090}
+
+
+def test_services_and_policies_lead_to_pods_of_both_charts():
+    """During an upgrade from the chart of Spegel v0.7, the same Services select the pods of both."""
+    documents = chart.render({"networkPolicy": {"enabled": True, "restrictEgress": True}})
+    pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]
+    [registry] = pod["spec"]["containers"]
+    ours = {port["name"]: port["containerPort"] for port in registry["ports"]}
+    # v0.7 labels its pods so.
+    selected = {
+        "app.kubernetes.io/name": "spegel", "app.kubernetes.io/instance": "spegel",
+        "app.kubernetes.io/component": "spegel"}
+    assert selected.items() <= pod["metadata"]["labels"].items()
+    found = 0
+    for document in documents:
+        if document["kind"] == "Service" and document["spec"]["selector"] == selected:
+            ports = [port["targetPort"] for port in document["spec"]["ports"]]
+        elif document["kind"] == "NetworkPolicy":
+            assert document["spec"]["podSelector"]["matchLabels"] == selected
+            ports = [port["port"] for rule in document["spec"]["ingress"] for port in rule["ports"]]
+        else:
+            continue
+        for port in ports:
+            found += 1
+            resolved = [names.get(port) if isinstance(port, str) else port for names in (ours, _PORTS_OF_V0_7)]
+            assert resolved[0] == resolved[1] and resolved[0] in ours.values(), (document["kind"], port)
+    assert found >= 7
 
 
 def test_pods_may_use_the_api_server_only_for_the_election():
@@ -281,6 +352,8 @@ def test_pods_may_use_the_api_server_only_for_the_election():
     pod = chart.find(documents, "DaemonSet", "spegel")["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is True
     [rule] = chart.find(documents, "Role", "spegel")["rules"]
+    assert chart.find(documents, "Lease", "spegel-leader-election")["metadata"]["annotations"]["helm.sh/hook"]
+    assert not [each for each in chart.render() if each["kind"] == "Lease"]
     assert rule == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
 
 
@@ -299,15 +372,16 @@ def test_notes_name_the_next_steps():
 
 
 def test_hooks_run_in_order_and_are_deleted():
-    hooks = [each for each in chart.render() if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+    documents = chart.render({"spegel": {"bootstrapKind": "kubernetes"}})
+    hooks = [each for each in documents if "helm.sh/hook" in each["metadata"].get("annotations", {})]
     weights = {}
     for hook in hooks:
         annotations = hook["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "post-delete"
-        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert annotations["helm.sh/hook-delete-policy"].startswith("before-hook-creation,hook-succeeded")
         weights[hook["kind"]] = int(annotations["helm.sh/hook-weight"])
-    assert weights.keys() == {"Service", "DaemonSet", "Pod"}
-    assert weights["Pod"] > max(weights["Service"], weights["DaemonSet"]), "the waiting pod comes last"
+    assert weights.keys() == {"Service", "DaemonSet", "Pod", "ServiceAccount", "Role", "RoleBinding", "Lease"}
+    assert weights.pop("Pod") > max(weights.values()), "the waiting pod comes last"
     [service] = [hook for hook in hooks if hook["kind"] == "Service"]
     assert service["spec"]["publishNotReadyAddresses"], "the hook waits for unfinished pods"
     # The cleanup runs on every node that the node's own pods run on.
@@ -346,6 +420,10 @@ def test_release_from_install_to_uninstall(bare_lab: Lab):
     assert (folder / "_backup/docker.io/hosts.toml").exists()
     assert "http://192.0.2.7:30020" in written and "http://192.0.2.7:30021" in written
 
+    # A node has made the Lease of the election.
+    cluster.create({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": "a node"},
+        "metadata": {"name": "spegel-leader-election", "namespace": namespace}})
     uninstall = helm.start(cluster, bare_lab.directory, "uninstall", namespace)
     cleanup = None
     try:
@@ -353,7 +431,10 @@ def test_release_from_install_to_uninstall(bare_lab: Lab):
         # Helm's own record of the release is a Secret.
         assert {(kind, name) for kind, name in _objects(bare_lab) - before if kind != "v1/secrets"} == {
             ("apps/v1/daemonsets", "spegel-cleanup"), ("v1/services", "spegel-cleanup"),
-            ("v1/pods", "spegel-cleanup-wait")}
+            ("v1/serviceaccounts", "spegel-cleanup"), ("rbac.authorization.k8s.io/v1/roles", "spegel-cleanup"),
+            ("rbac.authorization.k8s.io/v1/rolebindings", "spegel-cleanup"),
+            ("coordination.k8s.io/v1/leases", "spegel-leader-election"), ("v1/pods", "spegel-cleanup-wait")}
+        assert not cluster.lease(namespace), "the node's Lease is gone"
         log = bare_lab.directory / "wait.log"
         wait = Process("cleanup-wait", _on_node(node, waiting["spec"]["containers"][0]), log)
         eventually(lambda: "waiting for the cleanup" in log.read_text(), "it waits for the node")
@@ -381,7 +462,7 @@ def _make_default_account(lab: Lab) -> None:
 _KINDS = (
     "apps/v1/daemonsets", "v1/services", "v1/pods", "v1/serviceaccounts", "v1/configmaps", "v1/secrets",
     "rbac.authorization.k8s.io/v1/roles", "rbac.authorization.k8s.io/v1/rolebindings",
-    "networking.k8s.io/v1/networkpolicies",
+    "networking.k8s.io/v1/networkpolicies", "coordination.k8s.io/v1/leases",
 )
 
 

@@ -64,13 +64,19 @@ true
 {{- end -}}
 {{- end }}
 
+{{- /* The port of the node itself, as a URL; NODE_IP is a variable of the container. */ -}}
+{{- define "spegel.hostTarget" -}}
+{{- $registry := .Values.service.registry -}}
+{{- printf "http://%s:%d" ($registry.ipv6 | ternary "[$(NODE_IP)]" "$(NODE_IP)") (int $registry.hostPort) -}}
+{{- end }}
+
 {{- /* The mirrors that containerd asks, in this order; NODE_IP is a variable of the container. */ -}}
 {{- define "spegel.mirrorTargets" -}}
 {{- $registry := .Values.service.registry -}}
 {{- $node := $registry.ipv6 | ternary "[$(NODE_IP)]" "$(NODE_IP)" -}}
 {{- $targets := list -}}
 {{- if include "spegel.usesHostPort" . -}}
-{{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.hostPort)) -}}
+{{- $targets = append $targets (include "spegel.hostTarget" .) -}}
 {{- end -}}
 {{- if $registry.nodePort -}}
 {{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.nodePort)) -}}
