@@ -267,3 +267,36 @@ def test_error_names_invalid_filter(lab: Lab, spegel_binary: Path):
     code, output = node.spegel.run_to_failure({"registry-filters": "^docker.io/(a"}, timeout=15)
     assert code == 64, output
     assert "^docker.io/(a" in output and len(output.splitlines()) == 1
+
+
+def test_content_folder_vanishes_and_returns(lab: Lab, spegel_binary: Path):
+    """The node reads through containerd's socket meanwhile, and says so."""
+    [node] = lab.add_nodes(1)
+    lab.prepare_spegels([node], spegel_binary)
+    link = node.directory / "content"
+    link.symlink_to(node.directory / "later")
+    node.spegel.options["containerd-content-path"] = str(link)
+    node.spegel.start()
+    # containerd has never pulled: its folder is not there yet.
+    node.spegel.wait_until_ready()
+
+    def readiness() -> str:
+        answer = node.spegel.request("GET", "/readyz")
+        assert answer.status == 200, answer
+        return answer.body.decode()
+
+    def point_to(target: Path) -> None:
+        (node.directory / "next").symlink_to(target)
+        (node.directory / "next").rename(link)
+
+    image = lab.push("lab/app")
+    node.pull(image.by_tag)
+    point_to(node.containerd.content_path)
+    eventually(lambda: node.serves(image) and "socket" not in readiness(), "it reads files", timeout=30)
+    point_to(node.directory / "nowhere")
+    eventually(lambda: "reading content through containerd's socket" in readiness(), "it says so", timeout=30)
+    assert node.serves(image)
+    point_to(node.containerd.content_path)
+    eventually(lambda: "socket" not in readiness(), "the folder is used again", timeout=30)
+    log = node.spegel.log.read_text()
+    assert "content folder unusable" in log and "content folder usable again" in log

@@ -80,10 +80,11 @@ struct Node: Service {
             logger: logger
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
+        let contentFolder = store.containerd.map { ContentFolderService(store: $0, logger: logger) }
         let mirrorProbe = MirrorProbeService(try options.ownTargets(), group: group, logger: logger)
         let readiness: @Sendable () -> Readiness = {
-            let note = mirrorProbe.note.map { [Readiness.ready($0)] } ?? []
-            return drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness] + note)
+            let notes = [contentFolder?.note, mirrorProbe.note].compactMap { $0.map(Readiness.ready) }
+            return drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness] + notes)
         }
 
         configuration.authentication = authentication
@@ -149,6 +150,7 @@ struct Node: Service {
             + [HostService(host: host), router, registry, tracker, mirrorProbe, MemoryService(readiness: readiness)]
         if let authentication { services.append(authentication) }
         if let containerd = store.containerd {
+            if let contentFolder { services.append(contentFolder) }
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
         }
         if let manager = ServiceManagerService(
