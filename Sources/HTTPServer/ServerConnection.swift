@@ -218,9 +218,10 @@ final class ServerConnection: ChannelInboundHandler {
 
     private func finish(_ response: ServerResponse, to head: HTTPRequestHead) {
         guard let context, answer != nil else { return }
-        send(response, to: head)
         endAnswer()
-        connections.markIdle(context.channel)
+        send(response, to: head)
+        // Sending may have begun the next request.
+        if answer == nil { connections.markIdle(context.channel) }
     }
 
     private func endAnswer() {
