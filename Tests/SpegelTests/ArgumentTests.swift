@@ -217,7 +217,7 @@ struct ArgumentTests {
         ["--bootstrap-kind=kubernetes", "--leader-election-name=A"],
         ["--bootstrap-kind=kubernetes", "--leader-election-namespace=a/b"],
         ["--bootstrap-kind=kubernetes", "--pod-ip=10.0.0"], ["--pod-ip=1.2.3"], ["--pod-ip=host"],
-        ["--leader-election-name=A"], ["--leader-election-renew-deadline=10s"],
+        ["--leader-election-name=A"],
         ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
         ["--provider-refresh=0s"], ["--provider-ttl=25h"], ["--verify=never"],
     ])

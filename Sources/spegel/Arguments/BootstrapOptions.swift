@@ -159,14 +159,15 @@ struct BootstrapOptions: SettableOptions {
 extension BootstrapOptions {
     /// The sources of `--bootstrap-kind`, else those that have a setting. A node without any waits for peers.
     func places() throws -> [BootstrapSetting] {
-        // A wrong value is an error even if no kind uses it.
-        let election = try election()
+        // A wrong address or name is an error even if no kind uses it.
+        _ = try podAddress()
+        try checkLeaseName()
         return try kinds().map { kind in
             switch kind {
             case .static: .addresses(try staticPeers())
             case .dns: .domain(try domain())
             case .http: try http()
-            case .kubernetes: .election(election)
+            case .kubernetes: .election(try election())
             }
         }
     }
@@ -243,6 +244,21 @@ extension BootstrapOptions {
         return url
     }
 
+    private func podAddress() throws -> IPAddress? {
+        guard let podIp, !podIp.isEmpty else { return nil }
+        do { return try IPAddress(podIp) } catch {
+            throw ValidationError("--pod-ip: expected an IP address, got '\(podIp)'.")
+        }
+    }
+
+    private func checkLeaseName() throws {
+        guard LeaseName(namespace: leaderElectionNamespace ?? "default", name: leaderElectionName) != nil else {
+            throw ValidationError(
+                "--leader-election-namespace and --leader-election-name: expected lower-case letters, digits and dashes, got '\(leaderElectionNamespace ?? "")' and '\(leaderElectionName)'."
+            )
+        }
+    }
+
     private func election() throws -> ElectionSetting {
         let timing = ElectionTiming(
             leaseDuration: leaderElectionLeaseDuration.duration,
@@ -252,22 +268,12 @@ extension BootstrapOptions {
         if let fault = timing.fault {
             throw ValidationError("--leader-election-lease-duration, -renew-deadline and -retry-period: \(fault).")
         }
-        guard LeaseName(namespace: leaderElectionNamespace ?? "default", name: leaderElectionName) != nil else {
-            throw ValidationError(
-                "--leader-election-namespace and --leader-election-name: expected lower-case letters, digits and dashes, got '\(leaderElectionNamespace ?? "")' and '\(leaderElectionName)'."
-            )
-        }
-        let ip = try podIp.flatMap { $0.isEmpty ? nil : $0 }.map { text in
-            do { return try IPAddress(text) } catch {
-                throw ValidationError("--pod-ip: expected an IP address, got '\(text)'.")
-            }
-        }
         return ElectionSetting(
             kubeconfig: kubeconfig,
             namespace: leaderElectionNamespace,
             name: leaderElectionName,
             timing: timing,
-            ip: ip
+            ip: try podAddress()
         )
     }
 
