@@ -105,7 +105,8 @@ struct ImageInspectionTests {
             return digest
         }
         let type = MediaType.ociIndex
-        let outer = try add(#"{"manifests":[{"mediaType":"\#(type)","digest":"\#(image.index)","size":9}]}"#)
+        let size = image.contents[image.index]?.count ?? 0
+        let outer = try add(#"{"manifests":[{"mediaType":"\#(type)","digest":"\#(image.index)","size":\#(size)}]}"#)
         image.contents["docker.io/library/test:1"] = image.contents[outer]
         let report = await resolver(image).resolve(.image(image.reference), as: "test:1")
         #expect(report.error == nil)
