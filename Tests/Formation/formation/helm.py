@@ -1,6 +1,6 @@
 """Helm with a cluster, in a process of its own, because Helm must run in the network of the cluster.
 
-    python -m formation.helm install|uninstall NAMESPACE KUBECONFIG VALUES
+    python -m formation.helm install|uninstall NAMESPACE KUBECONFIG VALUES TIMEOUT
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ RELEASE = "spegel"
 
 
 def start(
-    cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None,
+    cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None, timeout: int = 120,
 ) -> subprocess.Popen:
-    """Starts to install or uninstall the release; prints errors."""
+    """Starts to install or uninstall the release; prints errors. Helm gives up after the timeout in seconds."""
     file = directory / "kubeconfig.json"
     certificate, key = map(str, cluster.admin)
     file.write_text(json.dumps({
@@ -32,31 +32,32 @@ def start(
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "admin"}}],
     }))
     command = cluster.host.command([
-        sys.executable, "-m", "formation.helm", action, namespace, str(file), json.dumps(values or {})])
+        sys.executable, "-m", "formation.helm", action, namespace, str(file), json.dumps(values or {}),
+        str(timeout)])
     paths = os.pathsep.join(map(str, (_TESTS, _TESTS.parent / "EndToEnd")))
     return subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env={**os.environ, "PYTHONPATH": paths})
 
 
-def finish(process: subprocess.Popen, timeout: float = 130.0) -> None:
+def finish(process: subprocess.Popen, timeout: float = 130.0, fails: bool = False) -> None:
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         output, _ = process.communicate()
         raise AssertionError(f"helm timed out: {output}") from None
-    assert process.returncode == 0, output
+    assert (process.returncode != 0) == fails, output
 
 
-def _main(action: str, namespace: str, kubeconfig: str, values: str) -> None:
+def _main(action: str, namespace: str, kubeconfig: str, values: str, timeout: str) -> None:
     from helm_python import Config
 
     with Config(kubeconfig_path=kubeconfig, namespace=namespace) as config:
         if action == "install":
-            config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=120)
+            config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=int(timeout))
         else:
-            config.uninstall(RELEASE, timeout=120)
+            config.uninstall(RELEASE, timeout=int(timeout))
 
 
 if __name__ == "__main__":
