@@ -8,12 +8,12 @@ public struct DaemonSetName: Hashable, Sendable, CustomStringConvertible {
     /// The name of the object.
     public let name: String
 
-    /// Parses `NAMESPACE/NAME`. Returns `nil` for names that the API server does not allow.
-    public init?(_ text: String) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    /// Validates both names. Returns `nil` for names that the API server does not allow.
+    public init?(namespace: String, name: String) {
         // The rules are those of a Lease's names.
-        guard parts.count == 2, LeaseName(namespace: parts[0], name: parts[1]) != nil else { return nil }
-        (namespace, name) = (parts[0], parts[1])
+        guard LeaseName(namespace: namespace, name: name) != nil else { return nil }
+        self.namespace = namespace
+        self.name = name
     }
 
     /// `NAMESPACE/NAME`.

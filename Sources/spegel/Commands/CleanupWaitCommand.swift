@@ -12,12 +12,10 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
         abstract: "Wait until the cleanup is done on all nodes behind a name.",
         usage: "spegel cleanup-wait --probe-endpoint HOST:PORT [OPTION …]",
         discussion: """
-            Each probe resolves the name again. All its addresses must answer GET /healthz. With --daemonset, the API \
-            server says which nodes there are to be, so that no slow node is missed; it needs get on that DaemonSet \
-            and list on the pods of its namespace.
+            It asks all addresses of the name at /healthz. With --daemonset, the API server says which nodes there are \
+            to be.
 
-            Example: spegel cleanup-wait --probe-endpoint spegel-cleanup.spegel.svc.cluster.local.:8080 \
-            --daemonset spegel/spegel-cleanup
+            Example: spegel cleanup-wait --probe-endpoint spegel-cleanup:8080
             """
     )
 
@@ -26,7 +24,6 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
     private static let own: [Setting<Self>] = [
         Setting("probe-endpoint", \.probeEndpoint),
         Setting("daemonset", optional: \.daemonset),
-        Setting("kubeconfig", optional: \.kubeconfig),
         Setting("threshold", \.threshold),
         Setting("period", \.period),
         Setting("timeout", \.timeout),
@@ -37,11 +34,8 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Name of all nodes, and their port.", valueName: "host:port"))
     var probeEndpoint: ListenAddress
 
-    @Option(help: ArgumentHelp("DaemonSet of the cleanup; all its nodes must be done.", valueName: "namespace/name"))
-    var daemonset: DaemonSetName?
-
-    @Option(help: ArgumentHelp("Access to the API server; a pod needs none.", valueName: "path", visibility: .rare))
-    var kubeconfig: String?
+    @Option(help: ArgumentHelp("DaemonSet in the pod's namespace that runs the cleanup.", valueName: "name"))
+    var daemonset: String?
 
     @Option(help: ArgumentHelp("Successful probes in a row to wait for.", valueName: "count"))
     var threshold = 3
@@ -81,30 +75,24 @@ struct CleanupWaitCommand: AsyncParsableCommand, SettableCommand {
         try await probe.run()
     }
 
-    /// The client that asks for the nodes; `nil` without a DaemonSet, or outside a pod without a kubeconfig.
+    /// The client that asks for the nodes; `nil` without a DaemonSet, or outside a pod.
     private func daemonSetClient(_ logger: Logger) throws -> DaemonSetClient? {
         guard let daemonset else { return nil }
         let environment = Environment.current
-        guard kubeconfig != nil || environment["KUBERNETES_SERVICE_HOST"]?.isEmpty == false else {
-            logger.warning("no access to the API server, asking only the addresses of the name")
+        guard environment["KUBERNETES_SERVICE_HOST"]?.isEmpty == false else {
+            logger.warning("not in a pod, asking only the addresses of the name")
             return nil
         }
-        let access =
-            if let kubeconfig {
-                try ClusterAccess.kubeconfig(path: kubeconfig)
-            } else {
-                try ClusterAccess.inCluster(environment: environment)
-            }
+        let access = try ClusterAccess.inCluster(environment: environment)
         try access.check()
+        guard let name = DaemonSetName(namespace: access.namespace ?? "default", name: daemonset) else {
+            throw ValidationError("--daemonset: expected the name of a DaemonSet, got '\(daemonset)'.")
+        }
         return DaemonSetClient(
             access: access,
-            name: daemonset,
+            name: name,
             userAgent: "spegel-swift/\(Version.text)",
             group: MultiThreadedEventLoopGroup.singleton
         )
     }
-}
-
-extension DaemonSetName: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
 }
