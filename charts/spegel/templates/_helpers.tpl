@@ -75,6 +75,10 @@ true
 {{- $registry := .Values.service.registry -}}
 {{- $node := $registry.ipv6 | ternary "[$(NODE_IP)]" "$(NODE_IP)" -}}
 {{- $targets := list -}}
+{{- if and $registry.internalTrafficLocal $registry.clusterIP -}}
+{{- $address := contains ":" $registry.clusterIP | ternary (printf "[%s]" $registry.clusterIP) $registry.clusterIP -}}
+{{- $targets = append $targets (printf "http://%s:%d" $address (int $registry.port)) -}}
+{{- end -}}
 {{- if include "spegel.usesHostPort" . -}}
 {{- $targets = append $targets (include "spegel.hostTarget" .) -}}
 {{- end -}}
