@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -193,6 +194,30 @@ _MISTAKES = {
     "unknown mode": ({"grafanaDashboard": {"mode": "sidecar"}}, "/grafanaDashboard/mode"),
     "no network": ({"networkPolicy": {"nodeCIDRs": ["10.0.0.1"]}}, "/networkPolicy/nodeCIDRs/0"),
 }
+
+
+#: URLs that the program accepts and refuses; a unit test of the program reads the same file.
+_REGISTRIES = json.loads((_FILES / "registries.json").read_text())
+
+
+def _accepts(values: dict) -> bool:
+    try:
+        chart.load().render({"spegel": values}, name="spegel", namespace="spegel")
+    except helm_python.HelmError as refusal:
+        assert "/spegel/" in str(refusal)
+        return False
+    return True
+
+
+def test_accepts_the_registries_that_the_program_accepts():
+    for registry in _REGISTRIES["accepted"]:
+        assert _accepts({"mirroredRegistries": [registry], "additionalMirrorTargets": [registry]}), registry
+    for registry in _REGISTRIES["refused"]:
+        assert not _accepts({"mirroredRegistries": [registry]}), registry
+        assert not _accepts({"additionalMirrorTargets": [registry]}), registry
+    for name in _REGISTRIES["others"]:
+        assert _accepts({"mirroredRegistries": ["https://docker.io", name]})
+        assert not _accepts({"additionalMirrorTargets": [name]})
 
 
 @pytest.mark.parametrize("mistake", _MISTAKES)
