@@ -205,6 +205,7 @@ let package = Package(
             name: "NodeConfiguration",
             dependencies: [
                 "OCI", "Files",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict

@@ -10,6 +10,8 @@ public struct ContainerdSetup: Hashable, Sendable {
     public var registryConfigPath: String?
     /// Whether it discards layers after unpacking. Discarded layers cannot be shared.
     public var discardsUnpackedLayers: Bool?
+    /// The snapshotter for pulled images.
+    public var snapshotter: String?
     /// The version of its configuration file's format.
     public var configurationVersion: Int?
     /// Its content folder, as containerd sees the path.
@@ -39,6 +41,7 @@ public struct ContainerdSetup: Hashable, Sendable {
             registryConfigPath = told.registry?.configPath ?? registryConfigPath
             discardsUnpackedLayers =
                 told.containerd?.discardUnpackedLayers ?? told.discardUnpackedLayers ?? discardsUnpackedLayers
+            snapshotter = told.containerd?.snapshotter ?? told.snapshotter ?? snapshotter
             if contentPath == nil, let root = told.containerdRootDir, !root.isEmpty {
                 contentPath = root + "/io.containerd.content.v1.content"
             }
@@ -52,11 +55,13 @@ public struct ContainerdSetup: Hashable, Sendable {
 
         struct Containerd: Decodable {
             var discardUnpackedLayers: Bool?
+            var snapshotter: String?
         }
 
         var registry: Registry?
         var containerd: Containerd?
         var discardUnpackedLayers: Bool?
+        var snapshotter: String?
         var containerdRootDir: String?
     }
 }

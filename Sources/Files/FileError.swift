@@ -27,4 +27,7 @@ public struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 extension FileError {
     /// Whether the file is larger than the limit of the read.
     public var isTooLong: Bool { errno == EFBIG }
+
+    /// Whether both paths of a rename must be in one file system, but are not.
+    public var isOfOtherFileSystem: Bool { errno == EXDEV }
 }

@@ -24,8 +24,24 @@ public enum Files {
         public var mode: UInt32
         /// The number of names (hard links) of the file.
         public var linkCount: UInt64
+        /// The user and group.
+        public var owner: Owner
+        /// The time of the last change of the content.
+        public var modified: Time
         /// Changes when the file is replaced or written.
         public var stamp: Stamp
+    }
+
+    /// A user and a group.
+    public struct Owner: Hashable, Sendable {
+        var user: UInt32
+        var group: UInt32
+    }
+
+    /// A time of the file system.
+    public struct Time: Hashable, Sendable {
+        var seconds: Int
+        var nanoseconds: Int
     }
 
     /// A value that differs between two states of a file or folder.
@@ -162,6 +178,8 @@ extension Files.Status {
         size = Int64(raw.st_size)
         mode = raw.st_mode & 0o7777
         linkCount = UInt64(raw.st_nlink)
+        owner = Files.Owner(user: raw.st_uid, group: raw.st_gid)
+        modified = Files.Time(seconds: raw.st_mtim.tv_sec, nanoseconds: raw.st_mtim.tv_nsec)
         stamp = Files.Stamp(
             device: UInt64(raw.st_dev),
             node: UInt64(raw.st_ino),

@@ -11,6 +11,14 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     public private(set) var registryConfigPath: String?
     /// Whether the file sets mirrors in the old tables, which exclude `config_path`.
     public private(set) var hasOldMirrors = false
+    /// Whether the file sets certificates in the old tables, which exclude `config_path` before containerd 2.0.
+    public private(set) var hasOldCertificates = false
+    /// Whether the file turns the CRI plugin off.
+    public private(set) var disablesCRI = false
+    /// The snapshotter for pulled images; `nil` when unset.
+    public private(set) var snapshotter: String?
+    /// Whether the file begins with a byte order mark, with which containerd 2.0 and later do not start.
+    public private(set) var hasByteOrderMark = false
     /// Whether containerd discards layers after unpacking; `nil` when unset.
     public private(set) var discardsUnpackedLayers: Bool?
 
@@ -46,7 +54,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         while !pending.isEmpty, seen.count < maximumFiles {
             let next = pending.removeFirst()
             guard seen.insert(next).inserted else { continue }
-            let table: TOMLTable
+            let table: (root: TOMLTable, hasByteOrderMark: Bool)
             do {
                 guard let found = try parse(next, root: root) else {
                     guard seen.count > 1 else { return nil }
@@ -58,18 +66,36 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
                 continue
             }
             file.files.append(next)
-            pending += file.add(table, folder: Files.parent(of: next) ?? "/", root: root)
+            if table.hasByteOrderMark { file.hasByteOrderMark = true }
+            pending += file.add(table.root, folder: Files.parent(of: next) ?? "/", root: root)
         }
         return file
     }
 
-    private static func parse(_ path: String, root: String) throws -> TOMLTable? {
+    private static func parse(_ path: String, root: String) throws -> (root: TOMLTable, hasByteOrderMark: Bool)? {
         guard let bytes = try Files.read(root + path, limit: maximumSize) else { return nil }
         do {
-            return try TOMLParser.parse(bytes)
+            return (try TOMLParser.parse(bytes), bytes.starts(with: [0xEF, 0xBB, 0xBF]))
         } catch {
             throw NodeConfigurationError.malformedFile(path: path, line: error.line, reason: error.reason)
         }
+    }
+
+    /// Takes the settings of `containerd config dump`, which are those in force, defaults and imports included.
+    ///
+    /// - Returns: `false` if the text is no such dump.
+    public mutating func take(dump: [UInt8]) -> Bool {
+        guard let table = try? TOMLParser.parse(dump), table.value("plugins") != nil || table.value("version") != nil
+        else { return false }
+        var settings = ContainerdConfigurationFile()
+        _ = settings.add(table, folder: "/", root: "")
+        settings.files = files
+        settings.version = version
+        settings.hasByteOrderMark = hasByteOrderMark
+        // A dump has the older tables of the CRI plugin as well, unless the plugin is turned off.
+        settings.disablesCRI = settings.disablesCRI || disablesCRI
+        self = settings
+        return true
     }
 
     /// The configuration file in a running containerd's command line, or the default one.
@@ -94,14 +120,24 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     private mutating func add(_ table: TOMLTable, folder: String, root: String) -> [String] {
         var own: Int?
         if case .literal(let text)? = table.value("version"), let number = Int(text) { own = number }
+        // A file without a version is of version 1; an imported one is read like the file that imports it.
+        let isMain = files.count < 2
         if let own { version = own }
+        let known = own ?? (isMain ? 1 : version)
+        if case .array(let disabled)? = table.value("disabled_plugins") {
+            disablesCRI = disabled.contains { value in
+                guard case .string(let name) = value else { return false }
+                return ["cri", "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images"].contains(name)
+            }
+        }
         if case .table(let plugins)? = table.value("plugins") {
             // Each version has its own table names, and containerd ignores those of others.
-            if own ?? 1 == 1 { addOld(plugins.table("cri")) }
-            if own ?? 2 <= 2 { addOld(plugins.table("io.containerd.grpc.v1.cri")) }
-            if own ?? 3 >= 2, let images = plugins.table("io.containerd.cri.v1.images") {
+            if known == 1 { addOld(plugins.table("cri")) }
+            if known == 2 || own == nil && !isMain { addOld(plugins.table("io.containerd.grpc.v1.cri")) }
+            if known >= 2, let images = plugins.table("io.containerd.cri.v1.images") {
                 add(registry: images.table("registry"))
                 add(discarding: images)
+                if case .string(let name)? = images.value("snapshotter") { snapshotter = name }
                 if case .bool(let value)? = images.value("use_local_image_pull") { pullsLocally = value }
             }
         }
@@ -115,12 +151,17 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     private mutating func addOld(_ images: TOMLTable?) {
         add(registry: images?.table("registry"))
         add(discarding: images?.table("containerd"))
+        if case .string(let name)? = images?.table("containerd")?.value("snapshotter") { snapshotter = name }
     }
 
     private mutating func add(registry: TOMLTable?) {
         guard let registry else { return }
         if case .string(let path)? = registry.value("config_path") { registryConfigPath = path }
-        if registry.table("mirrors") != nil { hasOldMirrors = true }
+        // containerd's own default has empty tables.
+        if registry.table("mirrors")?.entries.isEmpty == false { hasOldMirrors = true }
+        for entry in registry.table("configs")?.entries ?? [] {
+            if case .table(let settings) = entry.value, settings.value("tls") != nil { hasOldCertificates = true }
+        }
     }
 
     private mutating func add(discarding table: TOMLTable?) {

@@ -1,56 +1,62 @@
 /// The text of a `hosts.toml`.
 package struct HostsFile {
-    package private(set) var text = ""
-
-    /// Creates a file with another file's settings of the registry itself: its address, certificates and headers.
-    ///
-    /// - Parameters:
-    ///   - server: the address, if the other file has none.
-    ///   - settings: the other file's entries beside its hosts.
-    package init(server: String?, settings: TOMLTable) {
-        if settings.value("server") == nil, let server { text += "server = \(TOMLText.quoted(server))\n" }
-        append(entriesOf: settings, at: [])
-    }
+    private let reader: HostsReader
+    private var server: String?
+    private var settings: [TOMLTable.Entry] = []
+    private var hosts: [ExistingHosts.Host] = []
 
     /// Creates a file.
     ///
-    /// - Parameter server: the upstream, which is asked last. Without it containerd takes the name in the reference.
-    package init(server: String?) {
-        if let server { text += "server = \(TOMLText.quoted(server))\n" }
+    /// - Parameters:
+    ///   - server: the upstream, which is asked last. Without it containerd takes the name in the reference.
+    ///   - settings: another file's entries beside its hosts: the registry's own address, certificates and headers.
+    package init(server: String?, settings: TOMLTable? = nil, reader: HostsReader = .version2) {
+        self.reader = reader
+        self.server = settings?.value("server") == nil ? server : nil
+        self.settings = settings?.entries ?? []
     }
 
-    /// Adds a mirror.
-    ///
-    /// - Parameter authorization: the value of the header `Authorization` for it.
-    mutating func addMirror(
-        _ target: RegistryURL,
-        capabilities: [String],
-        dialTimeout: Duration?,
-        authorization: String? = nil
-    ) {
-        beginTable(["host", target.description])
-        text += "capabilities = \(TOMLText.inline(.array(capabilities.map { .string($0) })))\n"
-        if let dialTimeout, dialTimeout > .zero {
-            let milliseconds = max(1, dialTimeout / .milliseconds(1))
-            text += "dial_timeout = \(TOMLText.quoted("\(Int64(min(milliseconds.rounded(), 1e12)))ms"))\n"
-        }
-        if let authorization {
-            beginTable(["host", target.description, "header"])
-            text += "Authorization = \(TOMLText.quoted(authorization))\n"
-        }
-    }
-
-    /// Adds a host of an existing file with all its settings.
+    /// Adds a host with all its settings.
     package mutating func append(_ host: ExistingHosts.Host) {
-        append(host.settings, at: ["host", host.name])
+        hosts.append(host)
     }
 
-    private mutating func append(_ table: TOMLTable, at path: [String]) {
-        beginTable(path)
-        append(entriesOf: table, at: path)
+    /// The text. A host follows the hosts that were added before it.
+    package var text: String {
+        var text = ""
+        if let server { text += "server = \(TOMLText.quoted(server))\n" }
+        var below: [(key: String, table: TOMLTable)] = []
+        for entry in settings {
+            if case .table(let table) = entry.value {
+                below.append((entry.key, table))
+            } else {
+                text += "\(TOMLText.key(entry.key)) = \(TOMLText.inline(entry.value))\n"
+            }
+        }
+        let isDotted = reader == .version1 && hosts.contains { $0.name.contains("]") }
+        if isDotted { hosts.forEach { append($0, asKeysTo: &text) } }
+        for (key, table) in below { append(table, at: [key], to: &text) }
+        if !isDotted {
+            for host in hosts {
+                let name = reader == .any ? HostAddress.withoutBrackets(host.name) : host.name
+                append(host.settings, at: ["host", name], to: &text)
+            }
+        }
+        return text
     }
 
-    private mutating func append(entriesOf table: TOMLTable, at path: [String]) {
+    private func append(_ host: ExistingHosts.Host, asKeysTo text: inout String) {
+        let name = "host." + TOMLText.quoted(host.name)
+        for entry in host.settings.entries {
+            text += "\(name).\(TOMLText.key(entry.key)) = \(TOMLText.inline(entry.value))\n"
+        }
+        // Without any key the host would not be there. These are all capabilities, as without the key.
+        if host.settings.entries.isEmpty { text += "\(name).capabilities = [\"pull\", \"resolve\", \"push\"]\n" }
+    }
+
+    private func append(_ table: TOMLTable, at path: [String], to text: inout String) {
+        if !text.isEmpty { text += "\n" }
+        text += "[\(path.map(TOMLText.key).joined(separator: "."))]\n"
         var below: [(String, TOMLTable)] = []
         for entry in table.entries {
             if case .table(let inner) = entry.value, path.count < TOMLParser.maximumDepth {
@@ -59,11 +65,6 @@ package struct HostsFile {
                 text += "\(TOMLText.key(entry.key)) = \(TOMLText.inline(entry.value))\n"
             }
         }
-        for (key, inner) in below { append(inner, at: path + [key]) }
-    }
-
-    private mutating func beginTable(_ path: [String]) {
-        if !text.isEmpty { text += "\n" }
-        text += "[\(path.map(TOMLText.key).joined(separator: "."))]\n"
+        for (key, inner) in below { append(inner, at: path + [key], to: &text) }
     }
 }

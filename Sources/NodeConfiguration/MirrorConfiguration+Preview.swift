@@ -21,7 +21,7 @@ extension MirrorConfiguration {
 
     /// The changes that ``apply(logger:)`` would make.
     public struct Preview: Hashable, Sendable {
-        /// Entries that would be moved into the backup.
+        /// Entries that would be in the backup for the first time, or in a new form.
         public var backedUp: [String] = []
         /// Files with a new content or mode.
         public var changes: [FileChange] = []
@@ -30,64 +30,54 @@ extension MirrorConfiguration {
         public var isChange: Bool { !(backedUp.isEmpty && changes.isEmpty) }
     }
 
-    /// The maximum size of a file to show, in bytes. A larger file counts as empty.
-    private static let maximumFileSize = 1 << 20
-    /// The maximum number of files to read, and their maximum depth.
-    private static let maximumFiles = 4096
-    private static let maximumDepth = 8
+    /// Whether a file to write is different for different readers.
+    public func dependsOnReader() throws -> Bool {
+        guard let path = folderPaths.first else { return false }
+        let state = try ConfigurationFolder(path: path, editor: FolderEditor()).state(mirrors: [])
+        var other = self
+        other.reader = .version2
+        return try plan(state).files != other.plan(state).files
+    }
 
     /// Returns the changes that ``apply(logger:)`` would make, without making them.
     ///
     /// - Throws: the errors of ``apply(logger:)`` before its first change.
     public func preview() throws -> Preview {
-        let folders = try validatedFolders()
-        let backup = BackupFolder(configPath: registryConfigPath, editor: FolderEditor())
-        try backup.validate()
-        var wanted: [String: RegistryFolder.File] = [:]
-        for folder in folders {
-            for file in try folder.files(self, sources: backup.existingFolders) {
-                wanted[folder.name + "/" + file.name] = file
-            }
+        try validate()
+        guard let path = folderPaths.first else { throw NodeConfigurationError.missingConfigPath }
+        let folder = ConfigurationFolder(path: path, editor: FolderEditor())
+        try folder.validate()
+        let state = try folder.state(mirrors: mirrorTargets.map(\.description))
+        let files = try plan(state).files
+        var wanted = state.previous.tree.entries
+        for (name, file) in files {
+            if let parent = Files.parent(of: name), wanted[parent]?.kind == .link { wanted[parent] = nil }
+            wanted[name] = file
         }
         var preview = Preview()
-        preview.backedUp = try backup.entriesToMove
-        var found: Set<String> = []
-        try Self.walk(registryConfigPath, "", found: &found)
-        for name in found.union(wanted.keys).sorted() {
-            let path = registryConfigPath + "/" + name
-            let status = found.contains(name) ? try Files.status(path, followLinks: true) : nil
-            let before =
-                try status.map { status in
-                    status.kind == .file && status.size <= Self.maximumFileSize
-                        ? try Files.read(path, limit: Self.maximumFileSize) ?? [] : []
-                }
-            let file = wanted[name]
-            if let status, let file, before == file.content, status.mode == file.mode { continue }
+        if state.backup == nil {
+            preview.backedUp = state.previous.tree.entries.keys.filter { !$0.contains("/") }.sorted()
+        } else {
+            preview.backedUp = state.previous.takenOver
+        }
+        let live = state.live.entries
+        for name in Set(live.keys).union(wanted.keys).sorted() {
+            let (before, after) = (live[name], wanted[name])
+            guard [before, after].contains(where: { $0 != nil && $0?.kind != .folder && $0?.kind != .other }) else {
+                continue
+            }
+            if let after, after.isSame(before) { continue }
             preview.changes.append(
                 FileChange(
                     name: name,
-                    before: before,
-                    after: file?.content,
-                    modeBefore: status?.mode,
-                    modeAfter: file?.mode
+                    before: before.map { $0.content ?? [] },
+                    after: after.map { $0.content ?? [] },
+                    modeBefore: before?.mode,
+                    modeAfter: after?.mode
                 )
             )
         }
         return preview
-    }
-
-    private static func walk(_ root: String, _ prefix: String, depth: Int = 0, found: inout Set<String>) throws {
-        let folder = prefix.isEmpty ? root : root + "/" + prefix
-        for entry in try Files.names(in: folder) ?? [] {
-            if prefix.isEmpty, entry == BackupFolder.name || entry == BackupFolder.movingName { continue }
-            guard found.count < maximumFiles else { return }
-            let name = prefix.isEmpty ? entry : prefix + "/" + entry
-            if try Files.status(root + "/" + name)?.kind == .folder {
-                if depth < maximumDepth { try walk(root, name, depth: depth + 1, found: &found) }
-            } else {
-                found.insert(name)
-            }
-        }
     }
 }
 
@@ -98,16 +88,17 @@ extension MirrorConfiguration.Preview {
     public func text(isColoured: Bool) -> String {
         guard isChange else { return "Nothing would change.\n" }
         var text = ""
-        if !backedUp.isEmpty { text += "Moved into _backup: \(backedUp.joined(separator: ", "))\n" }
+        if !backedUp.isEmpty { text += "Kept in _backup: \(backedUp.joined(separator: ", "))\n" }
         for change in changes {
             if let modes = change.modes, modes.before != modes.after {
                 text += "Mode of \(change.name): \(Self.octal(modes.before)) -> \(Self.octal(modes.after))\n"
             }
-            let isText = [change.before, change.after].allSatisfy { String(validating: $0 ?? [], as: UTF8.self) != nil }
-            if isText {
+            if change.name.hasSuffix("/" + RegistryFolders.hostsFile) {
                 text += UnifiedDiff(change.before, change.after, name: change.name).text(isColoured: isColoured)
             } else if change.before != change.after {
-                text += "Binary file \(change.name) would change\n"
+                // It may hold a private key.
+                let verb = change.after == nil ? "removed" : change.before == nil ? "created" : "changed"
+                text += "File \(change.name) would be \(verb)\n"
             }
         }
         return text

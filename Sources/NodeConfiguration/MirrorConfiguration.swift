@@ -4,7 +4,8 @@ import Logging
 /// Configures containerd to ask mirrors before the upstreams, with the `hosts.toml` files of its registry configuration
 /// folder (`config_path`, mostly `/etc/containerd/certs.d`).
 ///
-/// The first run moves existing entries of that folder to `_backup` in it. ``restore(path:logger:)`` moves them back.
+/// What an administrator configured there stays in force, after the mirrors or untouched, and is kept in `_backup` in that
+/// folder. ``restore(path:logger:)`` gives all back as it was, with what the administrator has changed since.
 public struct MirrorConfiguration: Hashable, Sendable {
     /// The values that the program's flags have by default.
     public enum Defaults {
@@ -16,9 +17,22 @@ public struct MirrorConfiguration: Hashable, Sendable {
         public static let prependExisting = false
         /// See ``MirrorConfiguration/dialTimeout``.
         public static let dialTimeout = Duration.milliseconds(200)
+        /// See ``MirrorConfiguration/tags``.
+        public static let tags = Tags.cached
+        /// containerd's time-out for connecting to an upstream that it asks before a mirror.
+        static let upstreamDialTimeout = Duration.seconds(3)
     }
 
-    /// containerd's registry configuration folder; created if missing.
+    /// Who resolves tags first.
+    public enum Tags: String, Hashable, Sendable, CaseIterable {
+        /// The mirrors.
+        case cached
+        /// The upstream; the mirrors when it cannot be reached.
+        case fresh
+    }
+
+    /// containerd's registry configuration folder; created if missing. It may be a list of folders as in containerd's
+    /// `config_path`, with colons between them: the first one is changed, and shadows what is in the others.
     public var registryConfigPath: String
     /// The mirrored registries; none means all, with the folder `_default`.
     public var mirroredRegistries: [RegistryURL]
@@ -28,14 +42,19 @@ public struct MirrorConfiguration: Hashable, Sendable {
     public var mirrorTargets: [RegistryURL]
     /// Whether mirrors resolve tags, or serve content by digest only.
     public var resolveTags: Bool
-    /// Whether to keep the hosts of an existing `hosts.toml` after the mirrors, with its settings of the registry
-    /// itself.
+    /// Who resolves tags first, if mirrors do. Registries without a folder of their own are resolved by their upstream
+    /// only when tags are fresh, since a file for all of them cannot name it.
+    public var tags: Tags
+    /// Whether to keep the hosts of an existing `hosts.toml` after the mirrors. Its settings of the registry itself, which
+    /// are its address, certificates and headers, are kept in any case.
     public var prependExisting: Bool
     /// containerd's time-out for connecting to a mirror. containerd supports the setting from 2.1 on, and older
     /// versions ignore it. `nil` and zero omit it.
     public var dialTimeout: Duration?
     /// The header `Authorization` for the mirrors. Only their owner may read the files with it.
     public var authorization: String?
+    /// The containerd that reads the files.
+    public var reader = HostsReader.any
 
     /// Creates a configuration.
     public init(
@@ -44,6 +63,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         mirrorsOthers: Bool = false,
         mirrorTargets: [RegistryURL],
         resolveTags: Bool = Defaults.resolveTags,
+        tags: Tags = Defaults.tags,
         prependExisting: Bool = Defaults.prependExisting,
         dialTimeout: Duration? = Defaults.dialTimeout,
         authorization: String? = nil
@@ -53,6 +73,7 @@ public struct MirrorConfiguration: Hashable, Sendable {
         self.mirrorsOthers = mirrorsOthers
         self.mirrorTargets = mirrorTargets
         self.resolveTags = resolveTags
+        self.tags = tags
         self.prependExisting = prependExisting
         self.dialTimeout = dialTimeout
         self.authorization = authorization
@@ -60,37 +81,50 @@ public struct MirrorConfiguration: Hashable, Sendable {
 
     /// The changes in the configuration folder. All names and paths are relative to it, in order.
     public struct Report: Hashable, Sendable {
-        /// Entries that were moved into the backup.
+        /// Entries of the folder that are in the backup since this run.
         public var backedUp: [String] = []
-        /// Entries that were moved back from the backup.
+        /// Entries that the administrator added or changed since the last run.
+        public var takenOver: [String] = []
+        /// Entries that came back from the backup.
         public var restored: [String] = []
         /// Files that were written.
         public var written: [String] = []
         /// Files that needed no change.
         public var unchanged: [String] = []
-        /// Entries that were removed, because neither this configuration nor the backup has them.
+        /// Entries of earlier runs that were removed.
         public var removed: [String] = []
+        /// Existing files that containerd cannot read either, with the reason.
+        public var unreadable: [String] = []
 
         /// Whether there was any change.
         public var isChange: Bool {
-            !(backedUp.isEmpty && restored.isEmpty && written.isEmpty && removed.isEmpty)
+            !(backedUp.isEmpty && takenOver.isEmpty && restored.isEmpty && written.isEmpty && removed.isEmpty)
         }
     }
 
     /// Writes the configuration. A second run changes nothing. A run after a failure completes the work.
     ///
-    /// - Throws: ``NodeConfigurationError`` before any change, when settings contradict each other or an existing file
-    ///   is malformed. `FileError` when the folder cannot be changed.
+    /// - Throws: ``NodeConfigurationError`` before any change, when settings contradict each other or a file to be kept is
+    ///   malformed. `FileError` when the folder cannot be changed.
     @discardableResult
     public func apply(logger: Logger) throws -> Report {
         let report = try apply(editor: FolderEditor())
+        for reason in report.unreadable {
+            logger.warning(
+                "existing hosts.toml malformed, containerd ignores it too",
+                metadata: ["reason": "\(reason)"]
+            )
+        }
         for name in report.backedUp { log(logger, "backed up the previous configuration", name) }
+        for name in report.takenOver { log(logger, "backed up a change of the configuration", name) }
         for name in report.removed { log(logger, "removed an entry of an earlier run", name) }
+        for name in report.restored { log(logger, "restored the previous configuration", name) }
         for name in report.written { log(logger, "wrote the mirrors of a registry", name) }
         return report
     }
 
-    /// Removes the written configuration and restores the previous one. Does nothing without a backup.
+    /// Removes the written configuration and restores the previous one, with what was added or changed since. Does nothing
+    /// without a backup.
     ///
     /// - Throws: ``NodeConfigurationError`` or `FileError`. The backup stays complete, and the next run continues.
     @discardableResult
@@ -103,76 +137,65 @@ public struct MirrorConfiguration: Hashable, Sendable {
     }
 
     private func log(_ logger: Logger, _ message: Logger.Message, _ name: String) {
-        logger.info(message, metadata: ["path": "\(registryConfigPath)/\(name)"])
+        logger.info(message, metadata: ["path": "\(path(name))"])
+    }
+
+    /// The configuration folders, in containerd's order. The first one is the one to change.
+    var folderPaths: [String] { Self.folderPaths(registryConfigPath) }
+
+    static func folderPaths(_ path: String) -> [String] {
+        path.split(separator: ":").map(String.init)
+    }
+
+    /// The path of an entry of the folder to change.
+    func path(_ name: String) -> String {
+        (folderPaths.first ?? "") + "/" + name
     }
 
     @discardableResult
     func apply(editor: FolderEditor) throws -> Report {
-        let folders = try validatedFolders()
-        let backup = BackupFolder(configPath: registryConfigPath, editor: editor)
-        try editor.makeFolder(registryConfigPath)
-        let lock = try FolderLock(registryConfigPath)
+        try validate()
+        guard let path = folderPaths.first else { throw NodeConfigurationError.missingConfigPath }
+        let folder = ConfigurationFolder(path: path, editor: editor)
+        try editor.makeFolder(path)
+        let lock = try FolderLock(path)
         defer { withExtendedLifetime(lock) {} }
+        try folder.repair()
         // Read and parse everything before the first change.
-        try backup.validate()
-        let plan = try folders.map { try $0.files(self, sources: backup.existingFolders) }
-
-        var report = Report()
-        report.backedUp = try backup.make()
-        for (folder, files) in zip(folders, plan) {
-            try write(files, to: folder.name, editor: editor, report: &report)
-        }
-        // Remove last, so that a registry that stays mirrored never lacks its file.
-        let kept = Set(folders.map(\.name))
-        report.removed += try backup.removeEntries { !kept.contains($0) }
+        let state = try folder.state(mirrors: mirrorTargets.map(\.description))
+        let plan = try self.plan(state)
+        var report = try folder.change(state, to: plan.files, mirrors: mirrorTargets.map(\.description))
+        report.unreadable = plan.unreadable
         return report
+    }
+
+    /// The files to write.
+    func plan(_ state: ConfigurationFolder.State) throws -> MirroredFiles {
+        let others = try folderPaths.dropFirst().map { path in
+            try ConfigurationTree.read(path, skipping: ConfigurationFolder.ownNames) ?? ConfigurationTree()
+        }
+        return try MirroredFiles(self, roots: [state.previous.tree] + others)
     }
 
     @discardableResult
     static func restore(path: String, editor: FolderEditor) throws -> Report {
-        var report = Report()
-        guard try Files.status(path, followLinks: true) != nil else { return report }
+        guard let path = folderPaths(path).first, try Files.status(path, followLinks: true) != nil else {
+            return Report()
+        }
         let lock = try FolderLock(path)
         defer { withExtendedLifetime(lock) {} }
-        let backup = BackupFolder(configPath: path, editor: editor)
-        try backup.validate()
-        (report.removed, report.restored) = try backup.restore()
+        let folder = ConfigurationFolder(path: path, editor: editor)
+        try folder.repair()
+        let state = try folder.state(mirrors: [])
+        guard state.backup != nil || state.manifest != nil else { return Report() }
+        var report = try folder.change(state, to: [:], mirrors: [])
+        report.backedUp = []
+        try folder.removeBackup()
         return report
     }
 
-    private func write(
-        _ files: [RegistryFolder.File],
-        to folder: String,
-        editor: FolderEditor,
-        report: inout Report
-    ) throws {
-        let path = registryConfigPath + "/" + folder
-        if let status = try Files.status(path), status.kind != .folder { try editor.remove(path) }
-        try editor.makeFolder(path)
-        for file in files {
-            let target = path + "/" + file.name
-            let name = folder + "/" + file.name
-            if let status = try Files.status(target), status.kind == .file, status.mode == file.mode,
-                status.size == Int64(file.content.count),
-                try Files.read(target, limit: file.content.count) == file.content
-            {
-                report.unchanged.append(name)
-                continue
-            }
-            if try Files.status(target)?.kind == .folder { try editor.remove(target) }
-            try editor.replace(target, with: file.content, mode: file.mode)
-            report.written.append(name)
-        }
-        // A file may be in a subfolder.
-        let kept = Set(files.compactMap { $0.name.split(separator: "/").first.map(String.init) })
-        for name in try Files.names(in: path) ?? [] where !kept.contains(name) {
-            try editor.remove(path + "/" + name)
-            report.removed.append(folder + "/" + name)
-        }
-    }
-
-    func validatedFolders() throws(NodeConfigurationError) -> [RegistryFolder] {
-        guard !registryConfigPath.isEmpty else { throw .missingConfigPath }
+    func validate() throws(NodeConfigurationError) {
+        guard !folderPaths.isEmpty else { throw .missingConfigPath }
         guard !mirrorTargets.isEmpty else { throw .missingMirrorTarget }
         for (position, target) in mirrorTargets.enumerated() where mirrorTargets[..<position].contains(target) {
             throw .duplicateMirrorTarget(target)
@@ -181,8 +204,6 @@ public struct MirrorConfiguration: Hashable, Sendable {
         where mirroredRegistries[..<position].contains(where: { $0.host == registry.host }) {
             throw .duplicateRegistry(registry)
         }
-        let others = mirrorsOthers || mirroredRegistries.isEmpty ? [RegistryFolder(registry: nil)] : []
-        return mirroredRegistries.map { RegistryFolder(registry: $0) } + others
     }
 }
 
@@ -202,6 +223,8 @@ public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
     case backupIsNoFolder(path: String)
     /// Both a complete and an incomplete backup exist.
     case twoBackups(String, String)
+    /// The configuration folder has more entries than this program handles.
+    case tooManyEntries(limit: Int)
     /// An entry cannot be moved, because its new name is in use.
     case conflict(from: String, to: String)
 
@@ -217,6 +240,8 @@ public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
             "expected a folder with the backup of the previous configuration at \(path), found a file"
         case .twoBackups(let finished, let moving):
             "expected only one of \(finished) and \(moving), found both: merge them into \(finished)"
+        case .tooManyEntries(let limit):
+            "expected at most \(limit) files and folders in the registry configuration folder, found more"
         case .conflict(let from, let to):
             "cannot move \(from) to \(to), which exists: remove one of them"
         }

@@ -47,8 +47,10 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
 
     /// The scheme.
     public let scheme: Scheme
-    /// The host name or address, with its optional port.
+    /// The host name or address, with its optional port, in lower case.
     public let host: RegistryName
+    /// The host as it was written. containerd takes the name of a registry as a reference has it.
+    public let written: RegistryName
 
     /// Parses a URL.
     public init(_ text: String) throws(ParseError) {
@@ -66,11 +68,25 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
         // The authority may contain a password, so the error must not contain it.
         guard !authority.contains("@") else { throw .userInformation }
         // Names with a leading underscore have a special meaning in the configuration folder.
-        guard let host = RegistryName(authority.lowercased()), !authority.hasPrefix("_") else {
+        guard let host = RegistryName(authority.lowercased()), let written = RegistryName(authority),
+            !authority.hasPrefix("_")
+        else {
             throw .invalidHost(String(authority.prefix(64)), url: shown)
         }
         self.scheme = scheme
         self.host = host
+        self.written = written
+    }
+
+    /// Whether two URLs are the same. The case of a host makes no difference.
+    public static func == (left: RegistryURL, right: RegistryURL) -> Bool {
+        left.scheme == right.scheme && left.host == right.host
+    }
+
+    /// Hashes what ``==(_:_:)`` compares.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(scheme)
+        hasher.combine(host)
     }
 
     /// The URL as text.
@@ -78,6 +94,20 @@ public struct RegistryURL: Hashable, Sendable, CustomStringConvertible {
 
     /// The URL at which containerd reaches the registry. Docker Hub's API has another host than its references.
     var server: String {
-        description == "https://docker.io" ? "https://registry-1.docker.io" : description
+        isDockerHub ? "https://registry-1.docker.io" : description
+    }
+
+    /// Whether this is Docker Hub, under any of its names.
+    private var isDockerHub: Bool {
+        scheme == .https && ["docker.io", "index.docker.io", "registry-1.docker.io"].contains(host.text)
+    }
+
+    /// The names in references of the registry, for which containerd looks for folders: as written and in lower case, and
+    /// `docker.io` for each name of Docker Hub.
+    public var names: [RegistryName] {
+        var names = [written]
+        if host != written { names.append(host) }
+        if isDockerHub, let hub = RegistryName("docker.io"), !names.contains(hub) { names.append(hub) }
+        return names
     }
 }

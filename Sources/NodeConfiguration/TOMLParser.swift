@@ -12,8 +12,9 @@ struct TOMLParser {
         self.bytes = bytes
     }
 
-    /// Parses a document.
+    /// Parses a document. A byte order mark before it counts as nothing.
     static func parse(_ content: [UInt8]) throws(TOMLError) -> TOMLTable {
+        let content = content.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(content.dropFirst(3)) : content
         for (number, line) in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .enumerated()
         where String(validating: line, as: UTF8.self) == nil {

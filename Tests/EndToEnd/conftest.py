@@ -3,6 +3,7 @@
 SPEGEL_BIN       the Spegel under test; tests that need one fail without it
 CONTAINERD_BIN   a containerd in place of the machine's own (its ctr next to it, or on the PATH)
 CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
+CONTAINERD17_DIR a folder with a third one, of 1.7: only how it reads its configuration is tested
 SPEGEL_E2E_TABLE a file for the table of the costs of faults
 SPEGEL_E2E_KEEP  when set, the folders of the nodes are kept
 """
@@ -24,8 +25,8 @@ from harness.node import Node
 from harness.report import Table
 
 _TOOLS = (
-    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "systemd-analyze", "tc",
-    "unshare")
+    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "strace",
+    "systemd-analyze", "tc", "unshare")
 _lab = pytest.StashKey[Lab]()
 _fault_table = pytest.StashKey[Table]()
 
@@ -45,6 +46,15 @@ def _installations() -> list[Installation]:
     if second:
         found.append(Installation(Path(second, "containerd"), Path(second, "ctr")))
     return [installation for installation in found if installation]
+
+
+def all_installations() -> list[Installation]:
+    """Those, and one that only tests of configuration take."""
+    found = _installations()
+    third = os.environ.get("CONTAINERD17_DIR")
+    if third:
+        found.insert(1, Installation(Path(third, "containerd"), Path(third, "ctr")))
+    return found
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,7 +19,7 @@ from harness.containerd import Settings
 from harness.images import build
 from harness.lab import Lab
 from harness.node import Node
-from harness.process import run
+from harness.process import eventually, run
 from harness.spegel import METRICS_PORT, configure
 
 
@@ -38,14 +38,24 @@ def _check(binary: Path, node: Node | None, *arguments: object) -> tuple[int, di
     assert not done.stderr, done.stderr
     report = json.loads(done.stdout)
     assert report["ok"] == (done.returncode == 0)
-    return done.returncode, {check["name"]: check for check in report["checks"]}
+    checks = {check["name"]: check for check in report["checks"]}
+    for check in checks.values():
+        assert check["status"] == "ok" or check["change"], check
+    return done.returncode, checks
+
+
+#: What only a running node tells.
+_OF_NODE = ("mirror", "peers", "clock", "identity")
 
 
 def _statuses(checks: dict[str, dict]) -> dict[str, str]:
-    return {name: check["status"] for name, check in checks.items()}
+    """The statuses of containerd's part."""
+    return {name: check["status"] for name, check in checks.items() if name not in _OF_NODE}
 
 
-_GOOD = {name: "ok" for name in ("containerd", "config.toml", "config_path", "discard_unpacked_layers", "hosts.toml")}
+_GOOD = {
+    name: "ok" for name in (
+        "containerd", "config.toml", "config_path", "discard_unpacked_layers", "snapshotter", "hosts.toml")}
 
 
 @pytest.mark.every_containerd
@@ -63,7 +73,17 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
     code, checks = _check(spegel_binary, node, *place, *mirror)
     assert code == 1 and _statuses(checks) == {**_GOOD, "hosts.toml": "problem"}
     configure(spegel_binary, containerd.registry_configuration)
-    assert _check(spegel_binary, node, *place, *mirror)[0] == 0
+    code, checks = _check(spegel_binary, node, *place, *mirror)
+    assert _statuses(checks) == _GOOD
+    # Nothing answers there yet.
+    assert code == 1 and checks["mirror"]["status"] == "problem"
+    assert {checks[name]["status"] for name in ("peers", "identity")} == {"unknown"}
+    lab.add_spegels([node], spegel_binary)
+    code, checks = _check(spegel_binary, node, *place, *mirror)
+    assert checks["mirror"]["status"] == checks["identity"]["status"] == "ok"
+    # It is the only node.
+    assert code == 1 and checks["peers"]["status"] == "problem"
+    node.spegel.close()
 
     containerd.process.stop()
     containerd.configure(Settings(config_path=False, discard_unpacked_layers=True))
@@ -89,7 +109,7 @@ def test_check_of_a_running_containerd(spegel_binary: Path, lab: Lab):
     containerd.start()
     containerd.wait_until_ready()
     code, checks = _check(spegel_binary, node, *place)
-    assert code == 0 and _statuses(checks) == _GOOD
+    assert _statuses(checks) == _GOOD
 
     containerd.process.stop()
     code, checks = _check(spegel_binary, node, *place, f"--containerd-config={node.directory}/containerd/config.toml")
@@ -133,6 +153,87 @@ def test_check_of_what_containerd_dumps(spegel_binary: Path, lab: Lab, tmp_path:
     assert checks["config_path"]["status"] == "ok" and "imported.toml" in checks["config.toml"]["found"]
 
 
+#: Settings that are wrong beside a good config_path, by the part of the check that says so: the file, and a word of it.
+_WRONG = {
+    "mirrors of the older kind": (
+        "config.toml", '[plugins."{cri}".registry.mirrors."docker.io"]\nendpoint = ["https://mirror.corp"]\n',
+        "registry.mirrors"),
+    "certificates of the older kind": (
+        "config.toml", '[plugins."{cri}".registry.configs."registry.corp".tls]\nca_file = "/ca.crt"\n',
+        "registry.configs"),
+    "snapshotter that loads lazily": ("snapshotter", '[plugins."{cri}".containerd]\nsnapshotter = "stargz"\n', "stargz"),
+    "CRI turned off": ("containerd", 'disabled_plugins = ["cri"]\n', "without its CRI plugin"),
+}
+
+
+@pytest.mark.every_containerd
+@pytest.mark.parametrize("name", _WRONG)
+def test_check_names_what_keeps_containerd_from_sharing(spegel_binary: Path, lab: Lab, name: str):
+    """Judged by the running containerd: with the first two its CRI plugin does not load."""
+    part, added, word = _WRONG[name]
+    [node] = lab.add_nodes(1)
+    containerd = node.containerd
+    if lab.installation.major >= 2 and name == "certificates of the older kind":
+        pytest.skip("containerd 2 ignores them")
+    cri = "io.containerd.grpc.v1.cri" if lab.installation.major < 2 else "io.containerd.cri.v1.images"
+    file = node.directory / "containerd" / "config.toml"
+    added = added.format(cri=cri)
+    text = file.read_text()
+    if added.startswith("disabled"):
+        text = text.replace("disabled_plugins = [", 'disabled_plugins = ["io.containerd.grpc.v1.cri", '
+                            '"io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", ')
+    elif "snapshotter =" in added:
+        text = re.sub(r'snapshotter = ".*"', 'snapshotter = "stargz"', text)
+    else:
+        text += added
+    containerd.process.stop()
+    file.write_text(text)
+    place = (
+        f"--containerd-sock={containerd.socket}", f"--containerd-config={file}",
+        f"--containerd-registry-config-path={containerd.registry_configuration}")
+    if part != "containerd":
+        # Without the running containerd the file says it.
+        _, checks = _check(spegel_binary, node, *place)
+        assert checks[part]["status"] == "problem" and word in checks[part]["found"], checks[part]
+    containerd.start()
+    eventually(containerd.socket.exists, "containerd listens", timeout=20)
+    code, checks = _check(spegel_binary, node, *place)
+    assert code == 1 and checks[part]["status"] == "problem" and word in checks[part]["found"], checks
+    if part == "config.toml":
+        assert checks["containerd"]["status"] == "problem"
+        assert "in the same step" in " ".join(checks[part]["change"])
+
+
+def test_check_advises_one_step_from_the_older_mirrors(spegel_binary: Path, tmp_path: Path):
+    file = tmp_path / "config.toml"
+    file.write_text(
+        'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]\nendpoint = ["https://a"]\n')
+    _, checks = _check(
+        spegel_binary, None, f"--containerd-sock={tmp_path}/none.sock", f"--containerd-config={file}",
+        f"--containerd-registry-config-path={tmp_path}/certs.d")
+    advice = " ".join(checks["config_path"]["change"])
+    assert "config_path =" in advice and "registry.mirrors] in the same step" in advice
+
+
+def test_check_reads_the_file_as_containerd_does(spegel_binary: Path, tmp_path: Path):
+    """Without a version, names of version 2 do not count; a list of folders is wrong from 2.1 on."""
+    file = tmp_path / "config.toml"
+    place = (
+        f"--containerd-sock={tmp_path}/none.sock", f"--containerd-config={file}",
+        f"--containerd-registry-config-path={tmp_path}/certs.d")
+    file.write_text(f'[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{tmp_path}/certs.d"\n')
+    assert _check(spegel_binary, None, *place)[1]["config_path"]["status"] == "problem"
+    file.write_text(
+        f'version = 3\n[plugins."io.containerd.cri.v1.images".registry]\nconfig_path = "{tmp_path}/certs.d:/b"\n')
+    assert _check(spegel_binary, None, *place)[1]["config_path"]["status"] == "problem"
+    # containerd's own default has empty tables of the older kind.
+    file.write_text(
+        f'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "{tmp_path}/certs.d"\n'
+        '[plugins."io.containerd.grpc.v1.cri".registry.mirrors]\n')
+    checks = _check(spegel_binary, None, *place)[1]
+    assert checks["config_path"]["status"] == checks["config.toml"]["status"] == "ok"
+
+
 def test_check_without_a_containerd_says_what_to_do(spegel_binary: Path, tmp_path: Path):
     done = _spegel(
         spegel_binary, "configuration", "--check", f"--containerd-sock={tmp_path}/none.sock",
@@ -157,7 +258,7 @@ def test_dry_run_shows_what_would_change(spegel_binary: Path, tmp_path: Path):
     assert [path.name for path in folder.iterdir()] == ["ghcr.io"]
     assert (folder / "ghcr.io" / "hosts.toml").read_text() == 'server = "https://ghcr.io"\n'
     assert done.stdout.splitlines()[:6] == [
-        "Moved into _backup: ghcr.io", "--- /dev/null", "+++ b/_default/hosts.toml", "@@ -0,0 +1,7 @@",
+        "Kept in _backup: ghcr.io", "--- /dev/null", "+++ b/_default/hosts.toml", "@@ -0,0 +1,7 @@",
         '+[host."http://127.0.0.1:5000"]', '+capabilities = ["pull", "resolve"]']
     assert "\x1b" not in done.stdout
 

@@ -35,6 +35,12 @@ struct CrashTests {
         "ghcr.io/hosts.toml": "server = \"https://x\"\n",
         "notes": "text",
     ]
+    /// Changes after the first run, the last one of a written file.
+    private static let additions = [
+        "new.corp/hosts.toml": "server = \"https://new\"\n",
+        "ghcr.io/ca.crt": "another certificate",
+        "docker.io/hosts.toml": "[host.\"https://y.lab\"]\n",
+    ]
 
     private func make() throws -> (TemporaryFolder, MirrorConfiguration) {
         let folder = try TemporaryFolder()
@@ -48,11 +54,15 @@ struct CrashTests {
         return (folder, configuration)
     }
 
-    /// Whether every previous file is in a place where a later run finds it.
+    /// Whether every previous file is in a place where a later run finds it, and containerd finds each registry's hosts,
+    /// in their old or their new form.
     private func isComplete(_ folder: TemporaryFolder) throws -> Bool {
-        try Self.before.allSatisfy { name, content in
-            try ["", "_backup/", "_backup.moving/"].contains { try folder.read($0 + name) == content }
+        let isKept = try Self.before.allSatisfy { name, content in
+            try ["", "_backup/", "_backup.old/"].contains { try folder.read($0 + name) == content }
         }
+        let isInForce = try folder.read("docker.io/hosts.toml")?.contains("z.lab") == true
+        return try isKept && isInForce && folder.read("docker.io/ca.crt") == "certificate"
+            && folder.read("ghcr.io/hosts.toml") == "server = \"https://x\"\n"
     }
 
     /// Runs with a growing number of steps until nothing fails. Returns the number of steps.
@@ -131,13 +141,50 @@ struct CrashTests {
         #expect(steps > 5)
     }
 
+    @Test("while taking over changes: loses none of them")
+    func changes() throws {
+        func changed() throws -> (TemporaryFolder, MirrorConfiguration) {
+            let (folder, configuration) = try make()
+            try configuration.apply(logger: Logger(label: "test"))
+            for (name, content) in Self.additions { try folder.write(content, to: name) }
+            return (folder, configuration)
+        }
+        let (reference, configuration) = try changed()
+        try configuration.apply(logger: Logger(label: "test"))
+        let expected = try reference.tree()
+        try MirrorConfiguration.restore(path: reference.path, logger: Logger(label: "test"))
+        let original = try reference.tree()
+        for (name, content) in Self.additions { #expect(original[name] == content) }
+        for cleansUp in [true, false] {
+            let steps = try countSteps { steps in
+                let (folder, configuration) = try changed()
+                let editor = Fuse(steps).editor
+                let didCrash = try crashes {
+                    if cleansUp {
+                        try MirrorConfiguration.restore(path: folder.path, editor: editor)
+                    } else {
+                        try configuration.apply(editor: editor)
+                    }
+                }
+                if !cleansUp {
+                    try configuration.apply(logger: Logger(label: "test"))
+                    #expect(try folder.tree() == expected, "after \(steps) steps")
+                }
+                try MirrorConfiguration.restore(path: folder.path, logger: Logger(label: "test"))
+                #expect(try folder.tree() == original, "after \(steps) steps, cleansUp \(cleansUp)")
+                return !didCrash
+            }
+            #expect(steps > 10)
+        }
+    }
+
     @Test("twice in a row, at any two steps: loses nothing")
     func twice() throws {
         let (reference, configuration) = try make()
         try configuration.apply(logger: Logger(label: "test"))
         let expected = try reference.tree()
-        for first in 0..<12 {
-            for second in 0..<12 {
+        for first in stride(from: 0, to: 60, by: 7) {
+            for second in stride(from: 0, to: 24, by: 3) {
                 let (folder, configuration) = try make()
                 _ = try crashes { try configuration.apply(editor: Fuse(first).editor) }
                 _ = try crashes { try MirrorConfiguration.restore(path: folder.path, editor: Fuse(second).editor) }

@@ -17,30 +17,94 @@ struct HostsFileTests {
         return file.text
     }
 
-    @Test("mirrors")
-    func mirrors() throws {
-        var file = HostsFile(server: "https://registry-1.docker.io")
-        let capabilities = ["pull", "resolve"]
-        try file.addMirror(
-            RegistryURL("http://127.0.0.1:30020"),
-            capabilities: capabilities,
-            dialTimeout: .milliseconds(200)
-        )
-        try file.addMirror(RegistryURL("http://[fd00::1]:30021"), capabilities: ["pull"], dialTimeout: nil)
+    @Test("each containerd gets a form of IPv6 addresses that it reads")
+    func addresses() throws {
+        let text = """
+            server = "https://up"
+            [header]
+            x-one = "1"
+            [host."https://z.lab"]
+            [host."http://[fd00::1]:30021"]
+            capabilities = ["pull"]
+            [host."http://[fd00::1]:30021".header]
+            x-two = "2"
+            [host."https://[fd00::2]"]
+            skip_verify = true
+            """
+        let existing = try read(text)
+        func written(_ reader: HostsReader) -> String {
+            var file = HostsFile(server: "https://other", settings: existing.settings, reader: reader)
+            for host in existing.hosts { file.append(host) }
+            return file.text
+        }
+        let headers = """
+            server = "https://up"
+
+            [header]
+            x-one = "1"
+
+            [host."https://z.lab"]
+
+            [host."http://[fd00::1]:30021"]
+            capabilities = ["pull"]
+
+            [host."http://[fd00::1]:30021".header]
+            x-two = "2"
+
+            [host."https://[fd00::2]"]
+            skip_verify = true
+
+            """
+        #expect(written(.version2) == headers)
         #expect(
-            file.text == """
-                server = "https://registry-1.docker.io"
+            written(.any)
+                == headers.replacing("[fd00::1]", with: "fd00::1").replacing("[fd00::2]", with: "fd00::2:443")
+        )
+        #expect(
+            written(.version1) == """
+                server = "https://up"
+                host."https://z.lab".capabilities = ["pull", "resolve", "push"]
+                host."http://[fd00::1]:30021".capabilities = ["pull"]
+                host."http://[fd00::1]:30021".header = { x-two = "2" }
+                host."https://[fd00::2]".skip_verify = true
 
-                [host."http://127.0.0.1:30020"]
-                capabilities = ["pull", "resolve"]
-                dial_timeout = "200ms"
-
-                [host."http://[fd00::1]:30021"]
-                capabilities = ["pull"]
+                [header]
+                x-one = "1"
 
                 """
         )
-        #expect(try read(file.text).hosts.map(\.name) == ["http://127.0.0.1:30020", "http://[fd00::1]:30021"])
+        // Without such an address there is nothing to avoid.
+        var plain = HostsFile(server: nil, reader: .version1)
+        for host in existing.hosts.prefix(1) { plain.append(host) }
+        #expect(plain.text == "[host.\"https://z.lab\"]\n")
+    }
+
+    @Test("addresses are the same in each form")
+    func normalised() {
+        let same = ["http://[fd00::1]:5000", "http://fd00::1:5000", "HTTP://[FD00::1]:5000/", "http://fd00::1:5000//"]
+        #expect(Set(same.map(HostAddress.normalised)) == ["http://fd00::1:5000"])
+        #expect(HostAddress.normalised("registry.lab") == "https://registry.lab")
+        for text in ["http://a@[::1]:5000", "http://[fe80::1%25eth0]:5000", "http://[::1", "]["] {
+            #expect(HostAddress.withoutBrackets(text) == text)
+        }
+    }
+
+    @Test("a file without some hosts keeps all else as it is")
+    func withoutHosts() throws {
+        let kept = "# mine\n  server = \"https://up\"\n\n[host.\"https://z.lab\"] # second\nca = \"x\"\n"
+        let ours =
+            "[host.\"http://127.0.0.1:30020\"]\n# theirs\ncapabilities = [\"pull\"]\n\n"
+            + "[host.\"http://127.0.0.1:30020\".header]\nx = \"y\"\n"
+        func without(_ text: String) -> String {
+            let bytes = ExistingHosts.text(Array(text.utf8), without: ["http://127.0.0.1:30020", "http://[::1]:1"])
+            return String(decoding: bytes, as: UTF8.self)
+        }
+        #expect(without(kept + ours) == kept)
+        #expect(without(ours + kept) == kept.replacing("# mine\n  server = \"https://up\"\n\n", with: ""))
+        #expect(without(kept) == kept)
+        #expect(without("host.\"http://::1:1\".ca = \"x\"\n" + kept) == kept)
+        #expect(without("[host.\"http://::1:1\"]") == "")
+        #expect(without("[host") == "[host")
     }
 
     @Test("existing hosts keep their order and settings")

@@ -150,7 +150,7 @@ struct ConfigurationCheckTests {
         #expect(
             status(check) == [
                 "containerd": "unknown", "config.toml": "unknown", "config_path": "unknown",
-                "discard_unpacked_layers": "unknown", "hosts.toml": "ok",
+                "discard_unpacked_layers": "unknown", "snapshotter": "unknown", "hosts.toml": "ok",
             ]
         )
         // An old containerd tells all, but not where its file is.
@@ -221,5 +221,35 @@ struct ConfigurationCheckTests {
             try Spegel.parseAsRoot(["registry", "--mirrored-registries=https://docker.io,_default"]) as? RegistryCommand
         )
         #expect(try command.registryNames() == nil)
+    }
+
+    @Test func whatKeepsTheCRIPluginFromLoadingIsWrong() throws {
+        let old = setup("1.6.20", configPath: "/etc/containerd/certs.d", discards: false)
+        let mirrors = "\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"a\"]\nendpoint = []\n"
+        let certificates = "\n[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"a\".tls]\n"
+        for added in [mirrors, certificates] {
+            let check = ConfigurationCheck(findings(old, try file(Self.good2 + added)))
+            #expect(status(check)["config.toml"] == "problem")
+            #expect(change(check, "config.toml").first?.contains("in the same step") == true)
+        }
+        // containerd's own default has an empty table.
+        let empty = "\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors]\n"
+        #expect(ConfigurationCheck(findings(old, try file(Self.good2 + empty))).isGood)
+        let unset = setup("1.6.20", configPath: "", discards: false)
+        let advice = change(ConfigurationCheck(findings(unset, try file("version = 2" + mirrors))), "config_path")
+        #expect(advice.last?.contains("[plugins.….registry.mirrors] in the same step") == true, "\(advice)")
+    }
+
+    @Test func namesOfVersion2DoNotCountWithoutAVersion() throws {
+        let text = Self.good2.replacing("version = 2\n", with: "")
+        #expect(status(ConfigurationCheck(findings(nil, try file(text))))["config_path"] == "problem")
+    }
+
+    @Test func aLazySnapshotterIsWrong() throws {
+        let text = Self.good3 + "\n[plugins.'io.containerd.cri.v1.images']\nsnapshotter = "
+        for (name, expected) in [("stargz", "problem"), ("other", "unknown"), ("zfs", "ok")] {
+            let check = ConfigurationCheck(findings(setup("v2.1.4"), try file(text + "'\(name)'")))
+            #expect(status(check)["snapshotter"] == expected)
+        }
     }
 }

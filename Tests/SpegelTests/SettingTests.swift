@@ -8,7 +8,7 @@ struct SettingTests {
     /// Flags that make sense on the command line alone.
     static let lineOnly: [String: Set<String>] = [
         "registry": ["print-config"], "cleanup": ["print-config"], "cleanup-wait": ["print-config"],
-        "configuration": ["print-config", "check", "dry-run", "output"],
+        "configuration": ["print-config", "check", "dry-run", "output", "address"],
     ]
 
     /// What a command does not work without.
@@ -23,6 +23,7 @@ struct SettingTests {
         "addr": ":77", "address": ":77", "host:port": "h:77", "time": "7s", "count": "7", "dir": "/x", "path": "/x",
         "name": "x", "prefix": "/x", "url": "http://h:77", "regex": "x", "range": "10.0.0.0/8", "rate": "7MB",
         "ip": "10.0.0.7", "kind": "kubernetes", "level": "debug", "format": "json", "when": "always",
+        "order": "fresh",
     ]
 
     @Test func everyFlagIsASetting() throws {

@@ -10,6 +10,7 @@ enum ExpectedValue {
         "count": "a number",
         "host:port": "HOST:PORT, such as spegel-cleanup:8080",
         "image": "REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST",
+        "order": "cached or fresh",
         "platform": "OS/ARCHITECTURE, such as linux/arm64",
         "rate": "at least 100kB, such as 100MB or 1Gbit, or 0 for no limit",
         "time": "a time such as 20ms, 1.5s or 1m30s",

@@ -1,8 +1,8 @@
 import ContainerdStore
 import NodeConfiguration
 
-/// The check of `spegel configuration --check`: whether containerd asks the mirror, and keeps layers to share. Its input
-/// is what was found, so that tests need no containerd.
+/// The check of `spegel configuration --check`: all that must be true from the kubelet to a peer. Its input is what was
+/// found, so that tests need no containerd.
 struct ConfigurationCheck {
     /// The result for one setting.
     struct Item: Hashable, Encodable {
@@ -10,6 +10,15 @@ struct ConfigurationCheck {
             case good = "ok"
             case problem
             case unknown
+
+            /// The status for people.
+            var words: String {
+                switch self {
+                case .good: "ok"
+                case .problem: "wrong"
+                case .unknown: "cannot tell"
+                }
+            }
         }
 
         var name: String
@@ -37,6 +46,10 @@ struct ConfigurationCheck {
         var isWritten: Bool?
         /// The mirrors of this machine where another program answers, each with what gives it away.
         var strangers: [String] = []
+        /// Why containerd cannot read its configuration file, in its own words.
+        var refusal: String?
+        /// The mirror and the node behind it; `nil` if they were not asked.
+        var node: NodeFindings?
     }
 
     /// Why a finding is unknown.
@@ -54,8 +67,12 @@ struct ConfigurationCheck {
 
     private(set) var items: [Item] = []
 
-    /// Whether all results are good.
-    var isGood: Bool { items.allSatisfy { $0.status == .good } }
+    /// Whether all results are good. What only a running node tells may be unknown.
+    var isGood: Bool {
+        items.allSatisfy { $0.status == .good || $0.status == .unknown && Self.ofNode.contains($0.name) }
+    }
+
+    private static let ofNode: Set<String> = ["mirror", "peers", "clock", "identity"]
 
     init(_ findings: Findings) {
         let running = try? findings.setup.get()
@@ -69,7 +86,7 @@ struct ConfigurationCheck {
             setup.configurationVersion = nil
         }
 
-        items.append(Self.containerd(findings))
+        items.append(Self.containerd(findings, file))
         items.append(Self.configuration(findings, file))
         let check = SetupCheck(
             setup,
@@ -80,8 +97,12 @@ struct ConfigurationCheck {
         let path = findings.place?.path ?? SetupLookup.usualPath
         items.append(Self.configPath(check, running: running, file: file, path: path))
         items.append(Self.discarding(check, running: running, file: file, path: path))
+        // A containerd that reports its other settings has no own value.
+        let isKnown = check.setup.discardsUnpackedLayers != nil
+        items.append(Self.snapshotter(check.setup, isKnown: isKnown, path))
         items.append(Self.mirrors(findings))
         if !findings.strangers.isEmpty { items.append(Self.strangers(findings)) }
+        if let node = findings.node { items += Self.items(node) }
     }
 
     private static func strangers(_ findings: Findings) -> Item {
@@ -96,15 +117,23 @@ struct ConfigurationCheck {
         )
     }
 
-    private static func containerd(_ findings: Findings) -> Item {
+    private static func containerd(_ findings: Findings, _ file: ContainerdConfigurationFile?) -> Item {
         switch findings.setup {
         case .success(let setup):
-            let cri = setup.hasCRI ? "" : ", without its CRI plugin: it pulls for no kubelet"
-            return Item(
+            var item = Item(
                 name: "containerd",
                 status: .good,
-                found: "version \(setup.version), at \(findings.socket)\(cri)"
+                found: "version \(setup.version), at \(findings.socket)"
             )
+            guard !setup.hasCRI else { return item }
+            item.status = .problem
+            item.found += ", without its CRI plugin: it pulls for no kubelet"
+            item.change = [
+                file?.disablesCRI == true
+                    ? "Remove cri from disabled_plugins in config.toml, and restart containerd."
+                    : "Repair what 'journalctl -u containerd | grep -i cri' names, and restart containerd."
+            ]
+            return item
         case .failure(let reason):
             return Item(
                 name: "containerd",
@@ -139,15 +168,72 @@ struct ConfigurationCheck {
         let others = file.files.dropFirst()
         let imported = others.isEmpty ? "" : ", imports \(others.joined(separator: ", "))"
         var item = Item(name: name, status: .good, found: "\(place.path), version \(file.version)\(imported)")
-        if file.hasOldMirrors, file.registryConfigPath.map({ !$0.isEmpty }) == true {
+        let version = (try? findings.setup.get())?.versionNumbers
+        let isSet = file.registryConfigPath.map { !$0.isEmpty } ?? false
+        if let refusal = findings.refusal {
             item.status = .problem
-            item.found +=
-                "; it sets both config_path and registry.mirrors: containerd does not start its CRI plugin"
-            item.change = [
-                "Remove the tables [plugins.….registry.mirrors], and move their content to hosts.toml files."
-            ]
+            item.found += "; containerd cannot read it: \(refusal)"
+            item.change = ["Repair the file: 'containerd config dump' must succeed."]
+        } else if file.hasByteOrderMark, version?.major ?? 2 >= 2 {
+            item.status = .problem
+            item.found += "; it begins with a byte order mark, with which containerd 2 does not start"
+            item.change = ["Remove the mark: sed -i '1s/^\\xEF\\xBB\\xBF//' \(place.path)"]
+        } else if isSet, file.hasOldMirrors {
+            item.status = .problem
+            item.found += "; it sets both config_path and registry.mirrors: containerd does not start its CRI plugin"
+            item.change = [removal(file, version)]
+        } else if isSet, file.hasOldCertificates, version?.major ?? 1 < 2 {
+            item.status = .problem
+            item.found += "; it sets both config_path and registry.configs: containerd does not start its CRI plugin"
+            item.change = [removal(file, version)]
+        } else if file.version == 3, let version, version.major == 1 {
+            item.status = .problem
+            item.found += "; containerd 1 reads only versions 1 and 2"
+            item.change = ["Write the file in version 2: 'containerd config default' shows its form."]
         }
         return item
+    }
+
+    /// The advice on the older tables, which exclude `config_path`.
+    private static func removal(_ file: ContainerdConfigurationFile, _ version: (major: Int, minor: Int)?) -> String {
+        var tables: [String] = []
+        if file.hasOldMirrors { tables.append("[plugins.….registry.mirrors]") }
+        if file.hasOldCertificates { tables.append("[plugins.….registry.configs.….tls]") }
+        return "Remove the tables \(tables.joined(separator: " and ")) in the same step, and move their content to "
+            + "hosts.toml files: beside config_path they keep the CRI plugin from loading."
+    }
+
+    /// The snapshotters that unpack layers from the content store.
+    private static let unpacking: Set<String> = [
+        "overlayfs", "native", "btrfs", "zfs", "devmapper", "blockfile", "erofs",
+    ]
+    /// Those that fetch what they need by themselves.
+    private static let lazy: Set<String> = ["stargz", "soci", "nydus", "overlaybd", "cvmfs-snapshotter", "gcfs"]
+
+    private static func snapshotter(_ setup: ContainerdSetup, isKnown: Bool, _ path: String) -> Item {
+        let name = "snapshotter"
+        guard let found = setup.snapshotter else {
+            guard isKnown else {
+                return Item(
+                    name: name,
+                    status: .unknown,
+                    found: "containerd does not report it",
+                    change: ["Name its file with --containerd-config."]
+                )
+            }
+            return Item(name: name, status: .good, found: "not set; the default is overlayfs")
+        }
+        if unpacking.contains(found) { return Item(name: name, status: .good, found: found) }
+        let change = ["Set in \(path) a snapshotter that unpacks layers, such as overlayfs, and restart containerd."]
+        guard lazy.contains(found) else {
+            return Item(name: name, status: .unknown, found: "\(found): not known to this program", change: change)
+        }
+        return Item(
+            name: name,
+            status: .problem,
+            found: "\(found) loads layers by itself, past the content store, so there are none to share",
+            change: change
+        )
     }
 
     private static func configPath(
@@ -173,15 +259,21 @@ struct ConfigurationCheck {
                     change: ["Restart containerd."]
                 )
             }
-            return Item(
+            var item = Item(
                 name: name,
                 status: .problem,
                 found: check.description(problem),
                 change: change(check.lines(problem), path)
             )
+            if let file, file.hasOldMirrors || file.hasOldCertificates && check.setup.versionNumbers.major < 2 {
+                item.change.append(removal(file, nil))
+            }
+            return item
         }
         if let found = check.setup.registryConfigPath {
-            guard found.contains(":"), check.setup.versionNumbers >= (2, 1), file?.pullsLocally != true else {
+            // Without an answer of containerd a file of version 3 says that it is 2.0 or later.
+            let isNew = running.map { $0.versionNumbers >= (2, 1) } ?? ((file?.version ?? 0) >= 3)
+            guard found.contains(":"), isNew, file?.pullsLocally != true else {
                 return Item(name: name, status: .good, found: found)
             }
             return Item(
@@ -233,12 +325,16 @@ struct ConfigurationCheck {
         case .failure(let reason):
             return Item(name: name, status: .problem, found: reason.text, change: ["Repair the file."])
         case .success(let folders):
-            let mirrored = folders.filter { !$0.hosts.isEmpty }
+            let mirrored = folders.filter { !$0.hosts.isEmpty || $0.problem != nil }
             guard !mirrored.isEmpty else {
                 let found = "no folder of \(findings.registryConfigPath) names a mirror"
                 return Item(name: name, status: .problem, found: found, change: [write])
             }
             let found = mirrored.map { "\($0.name): \($0.hosts.joined(separator: " "))" }.joined(separator: "; ")
+            let problems = folders.compactMap(\.problem)
+            if !problems.isEmpty {
+                return Item(name: name, status: .problem, found: problems.joined(separator: "; "), change: [write])
+            }
             if findings.isWritten == false {
                 let text = "\(found); it differs from what these settings make"
                 return Item(name: name, status: .problem, found: text, change: [write])
@@ -268,9 +364,9 @@ struct ConfigurationCheck {
     /// The results for people.
     var text: String {
         let width = items.map(\.name.count).max() ?? 0
-        let indent = String(repeating: " ", count: width + 11)
+        let indent = String(repeating: " ", count: width + 15)
         let lines = items.flatMap { item in
-            [item.status.rawValue.padded(9) + item.name.padded(width + 2) + item.found]
+            [item.status.words.padded(13) + item.name.padded(width + 2) + item.found]
                 + item.change.map { indent + $0 }
         }
         let verdict =

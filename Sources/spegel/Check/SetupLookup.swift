@@ -30,6 +30,18 @@ enum SetupLookup {
             let hasDefault = setup.versionNumbers >= (2, 2) && !file.hasOldMirrors
             setup.registryConfigPath = file.registryConfigPath ?? (hasDefault ? nil : "")
         }
+        setup.snapshotter = setup.snapshotter ?? file.snapshotter
         setup.discardsUnpackedLayers = setup.discardsUnpackedLayers ?? file.discardsUnpackedLayers ?? false
+    }
+}
+
+extension ContainerdSetup {
+    /// How this containerd reads hosts.toml files.
+    var hostsReader: HostsReader {
+        switch versionNumbers.major {
+        case 1: .version1
+        case 2...: .version2
+        default: .any
+        }
     }
 }

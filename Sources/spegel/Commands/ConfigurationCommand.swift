@@ -15,7 +15,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         abstract: "Configure containerd to ask the mirror first.",
         usage: "spegel configuration --mirror-targets URL … [OPTION …]",
         discussion: """
-            It keeps the previous content of the folder in its subfolder _backup.
+            What was configured before stays in force, and in _backup for cleanup.
 
             Example: spegel configuration --mirrored-registries https://docker.io \
             --mirror-targets http://127.0.0.1:5000
@@ -29,6 +29,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         Setting("mirrored-registries", list: \.mirroredRegistries),
         Setting("mirror-targets", list: \.mirrorTargets),
         Setting("resolve-tags", \.resolveTags),
+        Setting("tags", \.tags),
         Setting("prepend-existing", \.prependExisting),
         Setting("dial-timeout", \.dialTimeout),
         Setting("basic-auth-dir", optional: \.basicAuthDir),
@@ -54,7 +55,10 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Ask the mirrors for tags too.", valueName: "bool"))
     var resolveTags = Switch(MirrorConfiguration.Defaults.resolveTags)
 
-    @Option(help: ArgumentHelp("Keep existing hosts, after the mirrors.", valueName: "bool"))
+    @Option(help: ArgumentHelp("cached: tags from mirrors first; fresh: from the registry.", valueName: "order"))
+    var tags = MirrorConfiguration.Defaults.tags
+
+    @Option(help: ArgumentHelp("Keep other mirrors, after these.", valueName: "bool"))
     var prependExisting = Switch(MirrorConfiguration.Defaults.prependExisting)
 
     @Option(help: ArgumentHelp("Connect timeout of containerd 2.1+; 0: its own.", valueName: "time"))
@@ -68,16 +72,24 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     )
     var basicAuthDir: String?
 
-    @Option(help: ArgumentHelp("For --check: containerd's socket.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "containerd's socket.",
+            valueName: "path"
+        )
+    )
     var containerdSock = ContainerdStore.Defaults.socketPath
 
     @Option(help: ArgumentHelp("For --check: another path of config.toml.", valueName: "path"))
     var containerdConfig: String?
 
+    @Option(help: ArgumentHelp("For --check: the node's --metrics-addr.", valueName: "url", visibility: .rare))
+    var address = NodeAddress.local(ListenAddress.metrics)
+
     @Flag(help: "Only show the changes, as a diff.")
     var dryRun = false
 
-    @Flag(help: "Only check containerd's setup; exit 1 if it is wrong.")
+    @Flag(help: "Only check the whole setup; exit 1 if it is wrong.")
     var check = false
 
     @Option(help: ArgumentHelp("Format of --check.", valueName: "format"))
@@ -94,7 +106,8 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
 
     func run() async throws {
         if check { return try await runCheck() }
-        let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
+        var mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
+        await mirrors.adapt(toContainerdAt: containerdSock)
         if dryRun {
             Terminal.write(try mirrors.preview().text(isColoured: Terminal.isInteractive))
         } else {
@@ -114,6 +127,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
             mirrorsOthers: registries.includesOthers,
             mirrorTargets: targets,
             resolveTags: resolveTags.isOn,
+            tags: tags,
             prependExisting: prependExisting.isOn,
             dialTimeout: dialTimeout.duration,
             authorization: authorization
@@ -131,6 +145,12 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         return strangers
     }
 
+    /// The mirrors to ask: those of the flag, or those that were written.
+    private func writtenMirrors() throws -> [String] {
+        let named = try urls(mirrorTargets, flag: "--mirror-targets").map(\.description)
+        return named.isEmpty ? (try? MirroredFolder.writtenMirrors(containerdRegistryConfigPath)) ?? [] : named
+    }
+
     private func runCheck() async throws {
         let setup = await ContainerdInquiry.setup(socket: containerdSock)
         var place: SetupLookup.Place?
@@ -139,12 +159,26 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         } else {
             place = SetupLookup.place((try? setup.get()) ?? ContainerdSetup(version: ""), socket: containerdSock)
         }
-        let file = Result { try place.flatMap { try ContainerdConfigurationFile.load($0.path, root: $0.root) } }
-        let folders = Result { try MirroredFolder.read(containerdRegistryConfigPath) }
+        var file = Result { try place.flatMap { try ContainerdConfigurationFile.load($0.path, root: $0.root) } }
+        let reader = (try? setup.get())?.hostsReader ?? .any
+        let folders = Result { try MirroredFolder.read(containerdRegistryConfigPath, for: reader) }
+        // containerd itself knows best how it reads its file.
+        var refusal: String?
+        if let place, case .success(.some(var found)) = file,
+            let dump = await ContainerdInquiry.dump(place, try? setup.get())
+        {
+            if dump.isGood {
+                if found.take(dump: dump.output) { file = .success(found) }
+            } else {
+                let lines = String(decoding: dump.errors, as: UTF8.self).split(separator: "\n")
+                refusal = lines.last.map { Plain.text(String($0.prefix(300))) } ?? "no reason given"
+            }
+        }
         var isWritten: Bool?
         if !listItems(mirrorTargets).isEmpty {
-            let mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
-            isWritten = try !mirrors.preview().isChange
+            var mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
+            if let setup = try? setup.get() { mirrors.reader = setup.hostsReader }
+            isWritten = try mirrors.preview().changes.isEmpty
         }
         let check = ConfigurationCheck(
             ConfigurationCheck.Findings(
@@ -155,7 +189,9 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
                 registryConfigPath: containerdRegistryConfigPath,
                 mirrors: folders.mapError { ConfigurationCheck.Reason($0) },
                 isWritten: isWritten,
-                strangers: try await strangers()
+                strangers: try await strangers(),
+                refusal: refusal,
+                node: await NodeFindings.find(mirrors: try writtenMirrors(), node: address.url)
             )
         )
         switch output {
@@ -163,6 +199,17 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         case .json: try Terminal.write(json: check.document)
         }
         if !check.isGood { throw ExitCode(1) }
+    }
+}
+
+extension MirrorConfiguration.Tags: ExpressibleByArgument {}
+
+extension MirrorConfiguration {
+    /// Adapts the files to the containerd that reads them, if that makes a difference and containerd answers.
+    fileprivate mutating func adapt(toContainerdAt socket: String) async {
+        guard (try? dependsOnReader()) == true, let setup = try? await ContainerdInquiry.setup(socket: socket).get()
+        else { return }
+        reader = setup.hostsReader
     }
 }
 

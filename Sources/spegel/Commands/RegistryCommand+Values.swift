@@ -12,7 +12,7 @@ extension RegistryCommand {
     func registryNames() throws -> Set<RegistryName>? {
         let registries = try MirroredRegistries(mirroredRegistries)
         guard !registries.urls.isEmpty, !registries.includesOthers else { return nil }
-        return Set(registries.urls.map(\.host))
+        return Set(registries.urls.flatMap(\.names))
     }
 
     /// The plain-text addresses where containerd is to reach this node.
