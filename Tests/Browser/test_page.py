@@ -23,7 +23,7 @@ def _throttled_get(node: Node, path: str, size: int, chunk: int, pause: float, d
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         connection.connect((node.host, node.registry_port))
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         while not done.is_set() and (data := connection.recv(chunk)):
             time.sleep(pause)
 
@@ -239,7 +239,7 @@ def test_limits_subscribers(cluster: Cluster):
         for _ in range(20):
             one = socket.create_connection((node.host, node.metrics_port), timeout=10)
             connections.append(one)
-            one.sendall(b"GET /debug/api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            one.sendall(b"GET /debug/api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             # The first event has arrived, so the slot is taken.
             answer = b""
             while b"event: status\n" not in answer and (part := one.recv(65536)):
@@ -256,7 +256,7 @@ def test_limits_subscribers(cluster: Cluster):
     end = time.monotonic() + 20
     while True:
         with socket.create_connection((node.host, node.metrics_port), timeout=10) as one:
-            one.sendall(b"GET /debug/api/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            one.sendall(b"GET /debug/api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             if one.recv(65536).split(b" ", 2)[1] == b"200":
                 break
         assert time.monotonic() < end, "the places are free again"

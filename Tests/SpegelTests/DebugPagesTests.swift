@@ -130,7 +130,7 @@ struct DebugPagesTests {
     @Test(arguments: ["/", "/debug", "/debug/", "/debug/web"])
     func pathsAboveThePageLeadToIt(_ path: String) async throws {
         try await withPages { port, _ in
-            let answer = try await PlainConnection(port: port).ask("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+            let answer = try await PlainConnection(port: port).ask("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(answer.hasPrefix("HTTP/1.1 30") && answer.contains("Location: /debug/web/\r\n"), "\(answer)")
         }
     }
@@ -151,7 +151,7 @@ struct DebugPagesTests {
 
     private func listen(_ port: Int, _ path: String) throws -> PlainConnection {
         let client = try PlainConnection(port: port)
-        client.send("GET \(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.send("GET \(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
         return client
     }
 
@@ -185,7 +185,7 @@ struct DebugPagesTests {
         try await withPages { port, _ in
             let client = try PlainConnection(port: port)
             func ask(_ query: String) async throws -> String {
-                try await client.ask("GET /debug/api/resolve?\(query) HTTP/1.1\r\nHost: x\r\n\r\n")
+                try await client.ask("GET /debug/api/resolve?\(query) HTTP/1.1\r\nHost: localhost\r\n\r\n")
             }
             let digest = "sha256:" + String(repeating: "a", count: 64)
             let answer = try await ask("reference=\(digest)&follow=false")
@@ -199,7 +199,7 @@ struct DebugPagesTests {
         try await withPages { port, _ in
             let client = try PlainConnection(port: port)
             for path in ["state", "peers", "content?key=a", "resolve?key=a"] {
-                let answer = try await client.ask("GET /debug/\(path) HTTP/1.1\r\nHost: x\r\n\r\n")
+                let answer = try await client.ask("GET /debug/\(path) HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 #expect(answer.hasPrefix("HTTP/1.1 404 "), "\(path)")
             }
         }
@@ -223,7 +223,9 @@ struct DebugPagesTests {
             // The page itself collects the status once.
             let before = reports.count
             let look = try PlainConnection(port: port)
-            #expect(try await look.ask("GET /debug/web/ HTTP/1.1\r\nHost: x\r\n\r\n").hasPrefix("HTTP/1.1 200 "))
+            #expect(
+                try await look.ask("GET /debug/web/ HTTP/1.1\r\nHost: localhost\r\n\r\n").hasPrefix("HTTP/1.1 200 ")
+            )
             try await Task.sleep(for: Self.interval * 25)
             #expect(reports.count == before + 1)
         }
@@ -238,7 +240,7 @@ struct DebugPagesTests {
                 clients.append(client)
             }
             let late = try PlainConnection(port: port)
-            let request = "GET /debug/api/events HTTP/1.1\r\nHost: x\r\n\r\n"
+            let request = "GET /debug/api/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
             #expect(try await late.ask(request).hasPrefix("HTTP/1.1 429 "))
             for client in clients { client.close() }
             #expect(try await reports.cease())

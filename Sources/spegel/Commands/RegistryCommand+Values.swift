@@ -59,6 +59,20 @@ extension RegistryCommand {
         }
     }
 
+    /// The names of this node in URLs of `/debug/`, in lower case.
+    func debugHostNames() throws -> Set<String> {
+        let items = listItems(debugWebHosts)
+        guard items.count <= 100 else {
+            throw ValidationError("--debug-web-hosts: expected at most 100 names, got \(items.count).")
+        }
+        for item in items where item.contains(":") || RegistryName(item) == nil {
+            throw ValidationError(
+                "--debug-web-hosts: expected names without a port, such as node1.lab, got '\(item.prefix(64))'."
+            )
+        }
+        return Set(items.map { $0.lowercased() })
+    }
+
     /// The images that the node shares.
     func contentFilter() throws -> ContentFilter {
         let patterns = registryFilters.flatMap(patternItems)

@@ -57,6 +57,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("provider-ttl", \.providerTtl),
         Setting("provider-refresh", \.providerRefresh),
         Setting("debug-web-enabled", \.debugWebEnabled),
+        Setting("debug-web-hosts", list: \.debugWebHosts),
         Setting("shutdown-grace", \.shutdownGrace),
     ]
 
@@ -281,6 +282,16 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         help: ArgumentHelp("Serve /debug/ on the metrics address.", valueName: "bool", visibility: .rare)
     )
     var debugWebEnabled = Switch(true)
+
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp(
+            "Names of this node in URLs of /debug/, besides localhost and addresses. Other names are refused.",
+            valueName: "name",
+            visibility: .rare
+        )
+    )
+    var debugWebHosts: [String] = []
 
     @Option(help: ArgumentHelp("How long transfers may continue after SIGTERM.", valueName: "time", visibility: .rare))
     var shutdownGrace = TimeSpan(Self.registry.clients.shutdownGrace)

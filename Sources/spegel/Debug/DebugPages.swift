@@ -14,11 +14,15 @@ struct DebugPages: Sendable {
     private static let streamLimit = Duration.seconds(3600)
 
     private let report: NodeReport
+    private let hosts: DebugHosts
     private let interval: Duration
 
-    /// - Parameter interval: the time between two events of a stream.
-    init(_ report: NodeReport, interval: Duration = .seconds(1)) {
+    /// - Parameters:
+    ///   - hosts: the hosts in whose name the pages are shown.
+    ///   - interval: the time between two events of a stream.
+    init(_ report: NodeReport, hosts: DebugHosts = DebugHosts(), interval: Duration = .seconds(1)) {
         self.report = report
+        self.hosts = hosts
         self.interval = interval
     }
 
@@ -39,12 +43,12 @@ struct DebugPages: Sendable {
         for asset in PageAsset.allCases {
             routes["/debug/web/\(asset.rawValue)"] = { _ in .page(asset.text, contentType: asset.contentType) }
         }
-        return routes
+        return hosts.guarding(routes)
     }
 
     /// The handlers of POST.
     var actions: [String: HTTPServer.Handler] {
-        [
+        hosts.guarding([
             "/debug/web/pull": { request in
                 let (reference, result, status) = await pull(request)
                 if request.parameters["part"] != nil { return .part(result, status: status == 403 ? 403 : 200) }
@@ -61,7 +65,7 @@ struct DebugPages: Sendable {
                 case .image: .error("not a pull", status: 500)
                 }
             },
-        ]
+        ])
     }
 
     // MARK: Lookups

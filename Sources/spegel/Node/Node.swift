@@ -130,7 +130,7 @@ struct Node: Service {
             roundTrips: RoundTrips(host: host)
         )
         metrics.collect { report.collect(into: &$0) }
-        let pages = DebugPages(report)
+        let pages = DebugPages(report, hosts: DebugHosts(names: try options.debugHostNames()))
         let monitoring = HTTPServer(
             configuration: options.monitoringConfiguration,
             routes: HTTPServer.Routes(
