@@ -105,4 +105,19 @@ struct AdmissionQueue: Sendable {
         giveTurn(id, at: now + Self.retryDelays[entry.attempts])
         return false
     }
+
+    // MARK: - Invariants
+
+    /// Checks the limit, and that each peer has a turn or is being checked.
+    ///
+    /// - Parameter isChecked: whether a request to the peer is in flight.
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants(isChecked: (PeerID) -> Bool) -> String? {
+        if let violation = turns.checkInvariants() { return violation }
+        if entries.count > limit { return "admissions: too many peers" }
+        if entries.values.count(where: { $0.turn == nil }) != checking { return "admissions: checks are miscounted" }
+        let valid = turns.all.map(\.event).filter { entries[$0.id]?.turn == $0.number }
+        if valid.count != entries.count - checking { return "admissions: a peer has no turn" }
+        return entries.allSatisfy { $0.value.turn != nil || isChecked($0.key) } ? nil : "admissions: a check is lost"
+    }
 }

@@ -172,4 +172,22 @@ struct Advertising: Sendable {
         let count = keys.range(of: region).count
         return count > (keys.contains(key) ? 1 : 0)
     }
+
+    // MARK: - Invariants
+
+    /// Checks the order of the keys, and the limits of what is remembered.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants(own: KeySet) -> String? {
+        for keys in [own, announce, withdraw] {
+            if let violation = keys.checkInvariants() { return violation }
+        }
+        if !announce.isSubset(of: own) { return "advertising: a key is announced that is not provided" }
+        if !withdraw.isDisjoint(with: own) { return "advertising: a key is withdrawn that is provided" }
+        if views.count > 4 { return "advertising: too many views" }
+        if jobs.values.contains(where: { !$0.claim.contains($0.anchor.position) || $0.first?.found.isEmpty == true }) {
+            return "advertising: a job does not cover its anchor"
+        }
+        return nil
+    }
 }

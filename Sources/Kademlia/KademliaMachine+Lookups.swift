@@ -8,7 +8,7 @@ extension KademliaMachine {
             case neighbourhood
             case refresh
             case advertising
-            case search(SearchID)
+            case search(SharedLookupID)
         }
 
         var lookup: Lookup
@@ -46,7 +46,6 @@ extension KademliaMachine {
         table.markLookedUp(target, now: now)
         statistics.lookups += 1
         if case .advertising = purpose { statistics.regionLookups += 1 }
-        if case .search(let search) = purpose { searches[search]?.lookup = id }
         // Before the first step, which may be the last.
         note(&self, id)
         pump(id, now: now)
@@ -94,21 +93,21 @@ extension KademliaMachine {
                 after: time
             )
         }
-        var named = reply.providerPeers.map(\.info)
-        if case .search(let search) = lookups[id]?.purpose {
-            // Excluded providers must not count as found.
-            named = offered(named, for: search, now: now)
+        var shared: (id: SharedLookupID, position: KeySpacePosition)?
+        if case .search(let id) = lookups[id]?.purpose {
+            shared = sharedLookups[id].map { (id, $0.key.position) }
         }
+        var named = reply.providerPeers.map(\.info)
+        // Excluded providers must not count as found.
+        if let shared { named = offered(named, for: shared.position, now: now) }
         let providers =
             lookups[id]?.lookup.reply(
                 from: peer.id,
                 closerPeers: reply.closerPeers.map(\.info),
                 providers: named
             ) ?? []
-        for provider in providers {
-            // Another search may have inherited it meanwhile.
-            guard case .search(let search) = lookups[id]?.purpose else { break }
-            found(provider, for: search, now: now)
+        if let shared {
+            for provider in providers { found(provider, by: shared.id, now: now) }
         }
         pump(id, now: now)
     }
@@ -143,7 +142,7 @@ extension KademliaMachine {
         case .neighbourhood: neighbourhood.ended(now: now)
         case .refresh: neighbourhood.isRefreshing = false
         case .advertising: regionLookupEnded(id, found: active.lookup.closestAnswered, now: now)
-        case .search(let search): searchLookupEnded(search, lookup: active.lookup, now: now)
+        case .search(let shared): ended(shared, lookup: active.lookup, now: now)
         }
     }
 }

@@ -9,26 +9,22 @@ extension KademliaMachine {
         let start: MonotonicTime
         /// The found providers in order.
         var found: [PeerInfo] = []
-        /// Whether it has a lookup of its own, or waits for one.
-        var asksNetwork = false
-        var lookup: LookupID?
-        /// The search for the same key whose lookup it shares, and those that share its own.
-        var leader: SearchID?
-        var followers: [SearchID] = []
+        /// Its lookup in the network; `nil` if it needs none.
+        var lookup: SharedLookupID?
         var trace: TraceLog?
     }
 
     // MARK: - Input
 
-    /// Finds providers of a key except this node. Each is reported by ``Action/found(_:_:)``, then the end by
-    /// ``Action/searchEnded(_:_:)``.
+    /// Finds providers of a key except this node. ``Action/searchStarted(_:)`` is reported first, then each provider by
+    /// ``Action/found(_:_:)``, then the end by ``Action/searchEnded(_:_:)``.
     ///
     /// Local records are reported at once. They suffice if there are `limit` of them, or if the network has fewer than
     /// K other nodes, which then hold all records. Otherwise the search asks the network. A record that arrives
     /// meanwhile counts as found.
     ///
-    /// Searches for one key share one lookup. A search that is queued for its lookup, see ``isWaiting(_:)``, reports
-    /// its start by ``Action/searchStarted(_:)``.
+    /// Searches for one key share one lookup. A search whose lookup is queued reports its start later, and a search that
+    /// is turned away reports none: nothing can be said of its key.
     ///
     /// - Parameter isTraced: whether the summary has a trace of all requests.
     public mutating func findProviders(
@@ -39,23 +35,21 @@ extension KademliaMachine {
     ) -> SearchID {
         let id = SearchID(number: makeNumber())
         let limit = min(max(limit, 1), configuration.lookup.maximumProviders)
-        searches[id] = Search(key: key, limit: limit, start: now, trace: isTraced ? TraceLog() : nil)
-        searchesByPosition[key.position, default: []].append(id)
         let (trusted, others) = heldProviders(of: key.position, now: now)
-        for provider in (trusted + others).prefix(limit) { yield(provider, for: id) }
+        let held = (trusted + others).prefix(limit)
+        searches[id] = Search(key: key, limit: limit, start: now, trace: isTraced ? TraceLog() : nil)
         if let outcome = localOutcome(key, trusted: trusted.count, limit: limit, now: now),
             outcome == .local || !isTraced
         {
+            emit(.searchStarted(id))
+            for provider in held { yield(provider, for: id) }
             end(id, outcome, now: now)
-        } else if !isTraced, let leader = leader(of: id, key, limit: limit) {
-            follow(leader, id, now: now)
-        } else if networkSearchCount(without: 1) < configuration.maximumConcurrentLookups {
-            searches[id]?.asksNetwork = true
-            startSearchLookup(id, now: now)
-        } else if waitingSearches.count < configuration.maximumWaitingLookups {
-            searches[id]?.asksNetwork = true
-            waitingSearches.append(id)
+        } else if !isTraced, let lookup = lookupToShare(key, limit: limit) {
+            share(lookup, id, held: held, now: now)
+        } else if hasRoomForLookup || queuedLookups.count < configuration.maximumWaitingLookups {
+            makeLookup(for: id, held: held, now: now)
         } else {
+            for provider in held { yield(provider, for: id) }
             end(id, .turnedAway, now: now)
         }
         return id
@@ -86,19 +80,11 @@ extension KademliaMachine {
         return misses.contains(key.position, now: now) ? .rememberedMiss : nil
     }
 
-    /// Whether a search is queued for its lookup.
-    public func isWaiting(_ id: SearchID) -> Bool {
-        guard let search = searches[id] else { return false }
-        if let leader = search.leader { return isWaiting(leader) }
-        return search.asksNetwork && search.lookup == nil
-    }
-
     /// Cancels a search. It causes no further action.
     public mutating func cancelSearch(_ id: SearchID, now: MonotonicTime) {
-        guard let search = forget(id) else { return }
+        guard remove(id) != nil else { return }
         statistics.searches.cancelled += 1
-        if let lookup = search.lookup { abandon(lookup) }
-        startWaitingSearches(now: now)
+        startQueuedLookups(now: now)
     }
 
     /// Records that a peer does not have a key. Its record is dropped. It is not offered for the key until it announces
@@ -135,13 +121,12 @@ extension KademliaMachine {
             && !corruptions.contains(exclusion, now: now)
     }
 
-    /// The named providers that may be offered to a search.
-    func offered(_ providers: [PeerInfo], for id: SearchID, now: MonotonicTime) -> [PeerInfo] {
-        guard let position = searches[id]?.key.position else { return [] }
-        return providers.filter { isOffered($0, for: position, now: now) }
+    /// The named providers that may be offered for a key.
+    func offered(_ providers: [PeerInfo], for position: KeySpacePosition, now: MonotonicTime) -> [PeerInfo] {
+        providers.filter { isOffered($0, for: position, now: now) }
     }
 
-    private mutating func yield(_ provider: PeerInfo, for id: SearchID) {
+    mutating func yield(_ provider: PeerInfo, for id: SearchID) {
         guard let search = searches[id], search.found.count < search.limit else { return }
         guard !search.found.contains(where: { $0.id == provider.id }) else { return }
         searches[id]?.found.append(provider)
@@ -149,112 +134,34 @@ extension KademliaMachine {
         emit(.found(id, provider))
     }
 
-    /// Handles a provider that the lookup of a search has found.
-    mutating func found(_ provider: PeerInfo, for id: SearchID, now: MonotonicTime) {
-        let all = [id] + (searches[id]?.followers ?? [])
-        for each in all { yield(provider, for: each) }
-        for each in all { endIfEnough(each, now: now) }
-    }
-
     /// Handles a new record, which running searches may need.
     mutating func recordAdded(_ provider: PeerInfo, at position: KeySpacePosition, now: MonotonicTime) {
         misses.remove(position)
         emit(.recordAdded(position, provider))
-        guard let waiting = searchesByPosition[position] else { return }
-        for id in waiting where isOffered(provider, for: position, now: now) {
+        guard let shared = lookupsByPosition[position], isOffered(provider, for: position, now: now) else { return }
+        for id in shared.flatMap({ sharedLookups[$0]?.searches ?? [] }) {
             yield(provider, for: id)
             if isSmall { end(id, .found, now: now) } else { endIfEnough(id, now: now) }
         }
     }
 
-    private mutating func endIfEnough(_ id: SearchID, now: MonotonicTime) {
+    mutating func endIfEnough(_ id: SearchID, now: MonotonicTime) {
         guard let search = searches[id], search.found.count >= search.limit else { return }
         end(id, .found, now: now)
     }
 
-    // MARK: - Lookups
+    // MARK: - The end
 
-    /// The number of searches with a lookup in flight, less `others`.
-    private func networkSearchCount(without others: Int = 0) -> Int {
-        searches.count - waitingSearches.count - followingSearches - others
-    }
-
-    /// A search for the same key whose lookup a new one can share.
-    private func leader(of id: SearchID, _ key: Key, limit: Int) -> SearchID? {
-        searchesByPosition[key.position]?.first { other in
-            guard other != id, let search = searches[other] else { return false }
-            return search.asksNetwork && search.limit >= limit
-                && search.followers.count < configuration.maximumWaitingLookups
-        }
-    }
-
-    private mutating func follow(_ leader: SearchID, _ id: SearchID, now: MonotonicTime) {
-        searches[id]?.leader = leader
-        searches[leader]?.followers.append(id)
-        followingSearches += 1
-        for provider in offered(searches[leader]?.found ?? [], for: id, now: now) { yield(provider, for: id) }
-        endIfEnough(id, now: now)
-    }
-
-    /// Passes the lookup of an ended search on to its first follower.
-    private mutating func inherit(_ search: Search, _ id: SearchID) {
-        guard let heir = search.followers.first else { return }
-        let others = Array(search.followers.dropFirst())
-        followingSearches -= 1
-        searches[heir]?.leader = nil
-        searches[heir]?.asksNetwork = true
-        searches[heir]?.lookup = search.lookup
-        searches[heir]?.followers = others
-        for other in others { searches[other]?.leader = heir }
-        if let lookup = search.lookup {
-            lookups[lookup]?.purpose = .search(heir)
-        } else if let place = waitingSearches.firstIndex(of: id) {
-            waitingSearches[place] = heir
-        }
-    }
-
-    private mutating func startSearchLookup(_ id: SearchID, now: MonotonicTime) {
-        guard let search = searches[id] else { return }
-        startLookup(.providers(wanted: search.limit), key: search.key.bytes, for: .search(id), now: now)
-    }
-
-    private mutating func startWaitingSearches(now: MonotonicTime) {
-        while let id = waitingSearches.first, networkSearchCount() < configuration.maximumConcurrentLookups {
-            waitingSearches.removeFirst()
-            for each in [id] + (searches[id]?.followers ?? []) { emit(.searchStarted(each)) }
-            startSearchLookup(id, now: now)
-        }
-    }
-
-    mutating func searchLookupEnded(_ id: SearchID, lookup: Lookup, now: MonotonicTime) {
-        let followers = searches[id]?.followers ?? []
-        for each in [id] + followers {
-            for provider in lookup.surplusProviders { yield(provider, for: each) }
-        }
-        guard let search = searches[id] else { return }
-        if search.found.isEmpty, lookup.answeredCount > 0 {
-            misses.insert(search.key.position, lifetime: configuration.missLifetime, now: now)
-        }
-        // Followers end first, so that none of them takes over the ended lookup.
-        for each in followers {
-            guard let search = searches[each] else { continue }
-            end(each, search.found.isEmpty ? .missed : .found, now: now)
-        }
-        end(id, search.found.isEmpty ? .missed : .found, lookup: lookup, now: now)
-    }
-
-    private mutating func end(
+    mutating func end(
         _ id: SearchID,
         _ outcome: SearchSummary.Outcome,
         lookup: Lookup? = nil,
         now: MonotonicTime
     ) {
-        guard let search = forget(id) else { return }
-        var lookup = lookup
-        if lookup == nil, let id = search.lookup {
-            lookup = abandon(id)?.lookup
-            statistics.hops += lookup?.hops ?? 0
-        }
+        // Enough was found while its lookup was queued.
+        if let shared = searches[id]?.lookup, isQueued(shared) { emit(.searchStarted(id)) }
+        guard let (search, cut) = remove(id) else { return }
+        statistics.hops += cut?.hops ?? 0
         switch outcome {
         case .local: statistics.searches.local += 1
         case .found: statistics.searches.found += 1
@@ -262,6 +169,7 @@ extension KademliaMachine {
         case .rememberedMiss: statistics.searches.rememberedMisses += 1
         case .turnedAway: statistics.searches.turnedAway += 1
         }
+        let lookup = lookup ?? cut
         let summary = SearchSummary(
             outcome: outcome,
             providers: search.found.count,
@@ -271,68 +179,28 @@ extension KademliaMachine {
             trace: search.trace?.trace
         )
         emit(.searchEnded(id, summary))
-        startWaitingSearches(now: now)
+        startQueuedLookups(now: now)
     }
 
-    private mutating func forget(_ id: SearchID) -> Search? {
-        guard var search = searches.removeValue(forKey: id) else { return nil }
-        let position = search.key.position
-        searchesByPosition[position]?.removeAll { $0 == id }
-        if searchesByPosition[position]?.isEmpty == true { searchesByPosition[position] = nil }
-        if let leader = search.leader {
-            searches[leader]?.followers.removeAll { $0 == id }
-            followingSearches -= 1
-        } else if !search.followers.isEmpty {
-            inherit(search, id)
-            search.lookup = nil
-        } else if search.lookup == nil, !waitingSearches.isEmpty {
-            waitingSearches.removeAll { $0 == id }
-        }
-        return search
+    /// Removes a search, and its lookup with the last search that shares it.
+    ///
+    /// - Returns: the lookup that was cut with it.
+    private mutating func remove(_ id: SearchID) -> (search: Search, cut: Lookup?)? {
+        guard let search = searches.removeValue(forKey: id) else { return nil }
+        guard let shared = search.lookup else { return (search, nil) }
+        return (search, leave(shared, id))
     }
 
     // MARK: - Traces
 
-    /// Adds to the trace of a lookup's search, if it has one.
+    /// Adds to the trace of the search that a lookup was started for, if it has one.
     mutating func trace(_ id: LookupID, now: MonotonicTime, _ note: (inout TraceLog, Duration) -> Void) {
-        guard case .search(let search) = lookups[id]?.purpose, let start = searches[search]?.start,
-            var log = searches[search]?.trace
+        // A traced search shares no lookup of another, so it is the first of its own.
+        guard case .search(let shared) = lookups[id]?.purpose, let search = sharedLookups[shared]?.searches.first,
+            let start = searches[search]?.start, var log = searches[search]?.trace
         else { return }
         searches[search]?.trace = nil
         note(&log, now - start)
         searches[search]?.trace = log
-    }
-}
-
-/// A ``LookupTrace`` under construction.
-struct TraceLog: Sendable {
-    private(set) var trace = LookupTrace()
-    private var places: [KademliaMachine.OperationID: Int] = [:]
-
-    mutating func asked(_ id: KademliaMachine.OperationID, _ peer: PeerInfo, after time: Duration) {
-        places[id] = trace.requests.count
-        trace.requests.append(LookupTrace.Request(peer: peer, start: time, duration: nil, outcome: .unanswered))
-    }
-
-    mutating func answered(_ id: KademliaMachine.OperationID, closerPeers: Int, providers: Int, after time: Duration) {
-        end(id, .answered(closerPeers: closerPeers, providers: providers), after: time)
-    }
-
-    mutating func failed(_ id: KademliaMachine.OperationID, after time: Duration) {
-        end(id, .failed, after: time)
-    }
-
-    mutating func found(_ provider: PeerInfo) {
-        trace.providers.append(provider)
-    }
-
-    private mutating func end(
-        _ id: KademliaMachine.OperationID,
-        _ outcome: LookupTrace.Request.Outcome,
-        after time: Duration
-    ) {
-        guard let place = places.removeValue(forKey: id), trace.requests.indices.contains(place) else { return }
-        trace.requests[place].outcome = outcome
-        trace.requests[place].duration = time - trace.requests[place].start
     }
 }

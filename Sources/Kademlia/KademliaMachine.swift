@@ -28,7 +28,8 @@ public struct KademliaMachine: Sendable {
         case send(OperationID, RecordUpdate, to: PeerInfo)
         /// Cancel the operation. Its outcome is ignored.
         case cancel(OperationID)
-        /// A queued search has started its lookup in the network.
+        /// A search has its place: it uses local records, or its lookup in the network has started. Never reported of a
+        /// search that is turned away.
         case searchStarted(SearchID)
         /// A provider for a search; each is reported once.
         case found(SearchID, PeerInfo)
@@ -39,6 +40,10 @@ public struct KademliaMachine: Sendable {
     }
 
     struct LookupID: Hashable, Sendable {
+        let number: UInt64
+    }
+
+    struct SharedLookupID: Hashable, Sendable {
         let number: UInt64
     }
 
@@ -74,17 +79,18 @@ public struct KademliaMachine: Sendable {
     var operations: [OperationID: Operation] = [:]
     var lookups: [LookupID: ActiveLookup] = [:]
     var searches: [SearchID: Search] = [:]
-    var searchesByPosition: [KeySpacePosition: [SearchID]] = [:]
-    var waitingSearches: [SearchID] = []
-    /// The number of searches that share the lookup of another one.
-    var followingSearches = 0
+    var sharedLookups: [SharedLookupID: SharedLookup] = [:]
+    var lookupsByPosition: [KeySpacePosition: [SharedLookupID]] = [:]
+    /// Those that wait for their start, the oldest first.
+    var queuedLookups: [SharedLookupID] = []
     var isLeaving = false
     var randomness: SplitMix
 
-    private var timers = TimerQueue<Timer>()
+    private(set) var timers = TimerQueue<Timer>()
     private var actions: [Action] = []
     private var firstAction = 0
     private var lastNumber: UInt64 = 0
+    var linearChecks = LinearChecks()
 
     /// A peer that is not offered as a provider of a key.
     struct Exclusion: Hashable, Sendable {
@@ -118,7 +124,10 @@ public struct KademliaMachine: Sendable {
 
     /// Takes the next action, in order; `nil` when there is none.
     public mutating func nextAction() -> Action? {
-        guard firstAction < actions.count else { return nil }
+        guard firstAction < actions.count else {
+            assertInvariants()
+            return nil
+        }
         let action = actions[firstAction]
         firstAction += 1
         if firstAction == actions.count {

@@ -63,8 +63,7 @@ extension KademliaNode {
     /// Finds providers of a key like ``findProviders(_:limit:)-(Key,_)``, and yields each provider transformed by a
     /// function, unless that returns `nil`. This saves a task in between.
     ///
-    /// - Parameter began: called once, before this returns or when the queued lookup starts; never when the queue is
-    ///   full and the search is rejected.
+    /// - Parameter began: called once, when the search has its place; never when the search is turned away.
     public func findProviders<Provider: Sendable>(
         _ key: Key,
         limit: Int,
@@ -84,22 +83,21 @@ extension KademliaNode {
             continuation.finish()
             return stream
         }
-        let started = input { state, now -> (id: KademliaMachine.SearchID, isInFlight: Bool)? in
+        let id = input { state, now -> KademliaMachine.SearchID? in
             guard state.phase != .closed else {
                 let held = state.machine.heldProviders(of: key.position, now: now)
                 for provider in (held.trusted + held.others).prefix(limit) { listener.found(provider) }
-                listener.end()
                 return nil
             }
-            // A rejected search has ended by the time that its id is known.
-            let turnedAway = state.machine.statistics.searches.turnedAway
             let id = state.machine.findProviders(key, limit: limit, now: now)
             state.listeners[id] = .providers(listener)
-            let isTurnedAway = state.machine.statistics.searches.turnedAway != turnedAway
-            return (id, !isTurnedAway && !state.machine.isWaiting(id))
+            return id
         }
-        if started?.isInFlight != false { began() }
-        guard let id = started?.id else { return stream }
+        guard let id else {
+            began()
+            continuation.finish()
+            return stream
+        }
         continuation.onTermination = { [weak self] termination in
             if case .cancelled = termination { self?.cancel(id) }
         }

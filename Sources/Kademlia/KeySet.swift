@@ -99,6 +99,27 @@ struct KeySet: Sendable {
     }
 
     mutating func removeAll() { keys = [] }
+
+    /// Checks the order of the keys.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants() -> String? {
+        zip(keys, keys.dropFirst()).allSatisfy { $0.position < $1.position } ? nil : "key set: keys out of order"
+    }
+
+    /// Whether all keys are among others, which are sorted in the same way.
+    func isSubset(of others: KeySet) -> Bool {
+        var index = 0
+        return keys.allSatisfy { key in
+            while index < others.count, others.keys[index].position < key.position { index += 1 }
+            return index < others.count && others.keys[index] == key
+        }
+    }
+
+    /// Whether no key is among others.
+    func isDisjoint(with others: KeySet) -> Bool {
+        count <= others.count ? !keys.contains { others.contains($0) } : others.isDisjoint(with: self)
+    }
 }
 
 /// All positions with a common prefix: a subtree of the key space.

@@ -272,4 +272,22 @@ public struct Lookup: Sendable {
             candidates.remove(at: farthest)
         }
     }
+
+    // MARK: - Invariants
+
+    /// Checks the order and the number of the candidates, and the limits of what is asked.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    public func checkInvariants() -> String? {
+        if candidates.count > configuration.maximumCandidates { return "lookup: too many candidates" }
+        if !zip(candidates, candidates.dropFirst()).allSatisfy({ $0.distance < $1.distance }) {
+            return "lookup: candidates out of order"
+        }
+        if candidates.contains(where: { $0.info.id == localPeer }) { return "lookup: this node is a candidate" }
+        // An asked peer stays a candidate, or it would be asked again.
+        if requestCount != candidates.count(where: { $0.progress != .known }) { return "lookup: an asked peer is lost" }
+        if requestCount > configuration.maximumRequests { return "lookup: too many requests" }
+        if hops > answeredCount { return "lookup: more hops than replies" }
+        return providerCount <= configuration.maximumProviders ? nil : "lookup: too many providers"
+    }
 }

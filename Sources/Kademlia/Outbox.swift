@@ -116,4 +116,28 @@ struct Outbox: Sendable {
             queues[id]?.count = 0
         }
     }
+
+    // MARK: - Invariants
+
+    /// Checks that the counts agree with the queues, and that no queue is forgotten.
+    ///
+    /// - Parameter isInFlight: whether a send is in flight.
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants(isInFlight: (KademliaMachine.OperationID, PeerID) -> Bool) -> String? {
+        if queues.values.count(where: \.isActive) != activeCount { return "outbox: sends are miscounted" }
+        if queues.values.reduce(0, { $0 + $1.count }) != pendingCount { return "outbox: records are miscounted" }
+        let waiting = Set(ready)
+        for (id, queue) in queues {
+            let keys = queue.batches.dropFirst(queue.firstBatch).reduce(0) { $0 + $1.keys.count }
+            if keys - queue.offset != queue.count { return "outbox: the records of a peer are miscounted" }
+            if queue.isActive {
+                guard let operation = queue.operation, isInFlight(operation, id) else {
+                    return "outbox: nothing is sent from an active queue"
+                }
+            } else if queue.isEmpty || !waiting.contains(id) {
+                return "outbox: a queue has no turn"
+            }
+        }
+        return nil
+    }
 }

@@ -220,4 +220,48 @@ public struct ProviderStore: Sendable {
         }
         providers[slot].count -= 1
     }
+
+    // MARK: - Invariants
+
+    /// How many places ``checkInvariants()`` visits.
+    var checkedPlaces: Int { records.checkedPlaces + providers.count }
+
+    /// Checks that the records and their providers agree with each other, and that the limits hold.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    public func checkInvariants() -> String? {
+        if let violation = records.checkInvariants() { return violation }
+        if records.count != count { return "provider store: records are miscounted" }
+        if count > configuration.maximumRecords { return "provider store: too many records" }
+        if providerIndex.count + freeProviders.count != providers.count { return "provider store: a provider is lost" }
+        var reached = 0
+        var ofKey: [KeySpacePosition: Set<UInt32>] = [:]
+        for (id, slot) in providerIndex {
+            let provider = providers[Int(slot)]
+            if provider.info.id != id { return "provider store: a provider has the slot of another" }
+            if provider.count == 0 { return "provider store: a provider without records has a slot" }
+            if provider.count > configuration.maximumPerProvider { return "provider store: a provider has too many" }
+            var (link, previous, linked) = (provider.oldest, RecordTable.none, 0)
+            while link != RecordTable.none, linked <= provider.count {
+                let record = records[link]
+                if record.provider != slot { return "provider store: a provider's list has a foreign record" }
+                if record.previousOfProvider != previous { return "provider store: a provider's links disagree" }
+                guard ofKey[record.position, default: []].insert(slot).inserted else {
+                    return "provider store: a provider has two records of a key"
+                }
+                linked += 1
+                (link, previous) = (record.nextOfProvider, link)
+            }
+            if linked != provider.count || previous != provider.newest {
+                return "provider store: the records of a provider are miscounted"
+            }
+            reached += linked
+        }
+        if reached != count { return "provider store: a record has no provider" }
+        if ofKey.values.contains(where: { $0.count > configuration.maximumPerKey }) {
+            return "provider store: too many records of a key"
+        }
+        return freeProviders.allSatisfy { providers[Int($0)].count == 0 }
+            ? nil : "provider store: a slot in use is free"
+    }
 }

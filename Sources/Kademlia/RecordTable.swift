@@ -199,4 +199,50 @@ struct RecordTable: Sendable {
         }
         if next != Self.none { records[Int(next)].previousInSlot = previous }
     }
+
+    // MARK: - Invariants
+
+    /// Checks that each record in use is in its chain and in its slot of the wheel, and that every other one is free.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants() -> String? {
+        if chains.count & (chains.count - 1) != 0 || chains.count < used { return "record table: too few chains" }
+        var chained: Set<UInt32> = []
+        for (index, head) in chains.enumerated() {
+            var link = head
+            while link != Self.none {
+                guard chained.insert(link).inserted else { return "record table: a record is in two chains" }
+                if chain(of: self[link].position) != index { return "record table: a record is in a foreign chain" }
+                link = self[link].nextInChain
+            }
+        }
+        if chained.count != used { return "record table: records are miscounted" }
+        var turning: Set<UInt32> = []
+        for (slot, head) in wheel.enumerated() {
+            var (link, previous) = (head, Self.none)
+            while link != Self.none {
+                guard turning.insert(link).inserted else { return "record table: a record is in two slots" }
+                if self[link].previousInSlot != previous { return "record table: a slot's links disagree" }
+                if Self.slot(of: Self.tick(of: self[link].expiry)) != slot {
+                    return "record table: a record is in a foreign slot"
+                }
+                (link, previous) = (self[link].nextInSlot, link)
+            }
+        }
+        if turning != chained { return "record table: a record never expires" }
+        var (free, link) = (0, firstFree)
+        while link != Self.none {
+            if chained.contains(link) { return "record table: a record in use is free" }
+            free += 1
+            if free > records.count { return "record table: the free list has a cycle" }
+            link = self[link].nextInChain
+        }
+        return free + used == records.count ? nil : "record table: a free record is lost"
+    }
+
+    /// The number of records in use.
+    var count: Int { used }
+
+    /// How many places ``checkInvariants()`` visits.
+    var checkedPlaces: Int { chains.count + wheel.count + records.count }
 }

@@ -253,4 +253,42 @@ public struct RoutingTable: Sendable {
         else { return nil }
         return (index, place)
     }
+
+    // MARK: - Invariants
+
+    /// Checks that each peer is in its bucket once, and that the limits hold.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    public func checkInvariants() -> String? {
+        var groups: [AddressGroup: Int] = [:]
+        for (index, bucket) in buckets.enumerated() {
+            let (entries, replacements) = (bucket.entries, bucket.replacements)
+            if entries.count > configuration.bucketSize { return "routing table: bucket \(index) is too large" }
+            if replacements.count > configuration.replacementCacheSize {
+                return "routing table: bucket \(index) has too many replacements"
+            }
+            if !replacements.isEmpty, entries.count < configuration.bucketSize {
+                return "routing table: replacements wait for bucket \(index), which has room"
+            }
+            let all = entries + replacements
+            if Set(all.map(\.info.id)).count != all.count { return "routing table: bucket \(index) has a peer twice" }
+            for entry in all {
+                if entry.info.id == localPeer { return "routing table: this node is in bucket \(index)" }
+                guard entry.position == KeySpacePosition(hashing: entry.info.id.bytes),
+                    bucketIndex(of: entry.position) == index
+                else { return "routing table: a peer of another bucket is in bucket \(index)" }
+            }
+            for entry in entries {
+                if let group = entry.group { groups[group, default: 0] += 1 }
+                if entry.failures >= configuration.maximumFailures {
+                    return "routing table: a failed peer stays in bucket \(index)"
+                }
+            }
+        }
+        if groups != groupCounts { return "routing table: peers of networks are miscounted" }
+        if groups.values.contains(where: { $0 > configuration.maximumPerAddressGroup }) {
+            return "routing table: too many peers of one network"
+        }
+        return buckets.reduce(0) { $0 + $1.entries.count } == count ? nil : "routing table: peers are miscounted"
+    }
 }

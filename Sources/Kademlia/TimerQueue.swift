@@ -48,4 +48,17 @@ struct TimerQueue<Event: Sendable>: Sendable {
             index = least
         }
     }
+
+    /// Checks the order of the heap.
+    ///
+    /// - Returns: what does not hold; `nil` if all does. Takes linear time.
+    func checkInvariants() -> String? {
+        for index in heap.indices.dropFirst() where heap[index].precedes(heap[(index - 1) / 2]) {
+            return "timers: the event at \(index) comes before its parent"
+        }
+        return nil
+    }
+
+    /// The events in no particular order.
+    var all: [(time: MonotonicTime, event: Event)] { heap.map { ($0.time, $0.event) } }
 }

@@ -51,6 +51,7 @@ import Time
                 )
                 #expect(lookup.requestCount <= 120, "seed \(generator.seed)")
                 #expect(lookup.hops <= 6, "seed \(generator.seed)")
+                #expect(lookup.checkInvariants() == nil, "seed \(generator.seed)")
             }
         }
     }
@@ -206,6 +207,7 @@ import Time
                 for peer in peers {
                     let invented = try (next..<next + 300).map { try testPeer($0) }
                     next += 300
+                    #expect(lookup.checkInvariants() == nil)
                     found += lookup.reply(from: peer.id, closerPeers: invented, providers: invented).count
                 }
             }

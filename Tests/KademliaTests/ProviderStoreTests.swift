@@ -133,9 +133,10 @@ import Time
             let actual = store.providers(for: key(name.key), now: .seconds(now)).map(\.id)
             #expect(Set(actual) == expected, "seed \(generator.seed), step \(now)")
             #expect(actual.count == expected.count, "seed \(generator.seed), step \(now)")
+            if now % 20 == 0 { #expect(store.checkInvariants() == nil, "seed \(generator.seed), step \(now)") }
         }
         store.expire(now: .seconds(100_000))
-        #expect(store.count == 0 && store.providerCount == 0, "seed \(generator.seed)")
+        #expect(store.count == 0 && store.checkInvariants() == nil, "seed \(generator.seed)")
     }
 
     @Test func recordTakes64Bytes() {

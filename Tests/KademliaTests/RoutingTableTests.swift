@@ -50,6 +50,33 @@ import Time
         }
     }
 
+    /// Peers of crowded and other networks come, move, fail and go.
+    @Test(arguments: UInt64(0)..<20)
+    func invariantsHoldAtRandom(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        var table = try table {
+            $0.bucketSize = 3
+            $0.replacementCacheSize = 2
+            $0.maximumPerAddressGroup = 5
+            $0.maximumPerAddressGroupInBucket = 2
+            $0.staleAfter = .seconds(50)
+            $0.maximumFailures = 2
+        }
+        for step in 0..<400 {
+            let number = Int.random(in: 0..<40, using: &generator)
+            let network = Int.random(in: 0..<4, using: &generator)
+            let peer = try publicPeer(number, "/ip4/203.0.\(network).1/tcp/5001")
+            switch Int.random(in: 0..<8, using: &generator) {
+            case 0: table.remove(peer.id)
+            case 1, 2: _ = table.failed(peer.id)
+            case 3: table.seen(peer.id, now: .seconds(step))
+            case 4: _ = table.insert(PeerInfo(id: peer.id, addresses: []), now: .seconds(step))
+            default: _ = table.insert(peer, now: .seconds(step))
+            }
+            #expect(table.checkInvariants() == nil, "seed \(seed), step \(step)")
+        }
+    }
+
     @Test func replacesStalePeer() throws {
         var table = try table { $0.bucketSize = 1 }
         let ownBucket = try (1...200).map { try testPeer($0) }
@@ -124,6 +151,7 @@ import Time
             }
             #expect(table.count == 60)
             #expect(refused > 2500)
+            #expect(table.checkInvariants() == nil)
             // Other networks still have room, and removed peers free theirs.
             #expect(table.insert(try publicPeer(5000, "/ip4/198.51.100.1/tcp/1"), now: .zero) != .refusedByAddress)
             let gone = table.peers
