@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: [
-                "Files", "HTTPClient", "StructuredText",
+                "Files", "HTTPClient", "StructuredText", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -342,7 +342,7 @@ let package = Package(
         .testTarget(
             name: "KubernetesTests",
             dependencies: [
-                "Kubernetes", "HTTPClient", "StructuredText", "Files", "TestSupport",
+                "Kubernetes", "HTTPClient", "StructuredText", "Files", "TestSupport", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],

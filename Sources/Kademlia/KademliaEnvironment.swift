@@ -20,11 +20,11 @@ public struct KademliaEnvironment: Sendable {
         self.random = random
     }
 
-    /// The system's monotonic clock and random numbers.
+    /// The system's clock and random numbers. The clock counts suspensions, because other nodes' records of this one
+    /// expire meanwhile.
     public static var system: KademliaEnvironment {
-        let origin = ContinuousClock.now
-        return KademliaEnvironment(
-            now: { .zero + (ContinuousClock.now - origin) },
+        KademliaEnvironment(
+            now: { .nowCountingSuspension },
             sleep: { try await Task.sleep(for: $0) },
             random: { UInt64.random(in: .min ... .max) }
         )

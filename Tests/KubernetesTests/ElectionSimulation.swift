@@ -1,4 +1,5 @@
 import TestSupport
+import Time
 
 @testable import Kubernetes
 
@@ -32,12 +33,12 @@ struct ElectionSimulation {
         var pausedUntil: Int64 = 0
         var call: Int?
 
-        func local(_ time: Int64) -> Duration { .microseconds(offset + Int64(Double(time) * speed)) }
+        func local(_ time: Int64) -> MonotonicTime {
+            MonotonicTime(nanoseconds: 1000 * (offset + Int64(Double(time) * speed)))
+        }
 
-        func global(_ local: Duration) -> Int64 {
-            let (seconds, attoseconds) = local.components
-            let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-            return Int64(Double(microseconds - offset) / speed) + 1
+        func global(_ local: MonotonicTime) -> Int64 {
+            Int64(Double(local.nanoseconds / 1000 - offset) / speed) + 1
         }
     }
 
@@ -68,7 +69,11 @@ struct ElectionSimulation {
             let offset = Int64.random(in: 0...3_000_000_000, using: &self.generator)
             let skew = Double(faults.skew) / 100
             let speed = 1 + Double.random(in: -skew...skew, using: &self.generator)
-            let election = LeaderElection(identity: "node\(index)", timing: timing, now: .microseconds(offset))
+            let election = LeaderElection(
+                identity: "node\(index)",
+                timing: timing,
+                now: MonotonicTime(nanoseconds: 1000 * offset)
+            )
             nodes.append(Node(election: election, offset: offset, speed: speed))
             schedule(.wake, of: index, at: 0)
         }

@@ -1,10 +1,11 @@
 import Testing
+import Time
 
 @testable import Kubernetes
 
 /// The rules of the election; time is in seconds.
 struct LeaderElectionTests {
-    static let start = Duration.seconds(1000)
+    static let start = MonotonicTime.zero + .seconds(1000)
 
     static func lease(
         _ holder: String,

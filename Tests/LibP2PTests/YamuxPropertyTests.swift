@@ -76,6 +76,7 @@ import Testing
             }
         }
         handleEvents(of: &peer, seed: seed, &generator)
+        #expect(peer.session.checkInvariants() == nil, "seed \(seed)")
     }
 
     @Test(arguments: 0..<12)

@@ -1,3 +1,5 @@
+public import Time
+
 extension LeaderElection {
     /// A request to the API server.
     public enum Request: Hashable, Sendable {
@@ -12,9 +14,9 @@ extension LeaderElection {
     /// The next step of the shell.
     public enum Step: Hashable, Sendable {
         /// Send the request, with a deadline.
-        case send(Request, deadline: Duration)
+        case send(Request, deadline: MonotonicTime)
         /// Wait until then.
-        case wait(until: Duration)
+        case wait(until: MonotonicTime)
         /// Stop: the election has ended.
         case finished
     }

@@ -1,7 +1,10 @@
+public import Time
+
 /// One node's part in a leader election over a Lease, by the rules of client-go.
 ///
 /// A pure state machine: ``next(at:)`` returns the shell's next step, and ``receive(_:at:random:)`` takes the outcome
-/// of a request. All times are from the shell's own monotonic clock, and are never compared with clocks of other nodes:
+/// of a request. All times are from the shell's own clock, which counts suspensions, and are never compared with clocks
+/// of other nodes:
 ///
 /// - A node takes over another node's lease only when it was unchanged for its duration *on this node's clock*.
 /// - A node leads until the renew deadline after it *began* its last successful renewal. This is shorter than the lease
@@ -9,9 +12,9 @@
 /// - An update names the version that it changes, so that only one of several succeeds.
 public struct LeaderElection: Sendable {
     private enum Phase: Hashable, Sendable {
-        case waiting(until: Duration)
+        case waiting(until: MonotonicTime)
         case ready(Request)
-        case requesting(Request, since: Duration)
+        case requesting(Request, since: MonotonicTime)
         case finished
     }
 
@@ -20,9 +23,9 @@ public struct LeaderElection: Sendable {
     private let timing: ElectionTiming
     private var phase: Phase
     /// The last seen state of the Lease, and when it was first seen.
-    private var observed: (lease: Lease, since: Duration)?
+    private var observed: (lease: Lease, since: MonotonicTime)?
     /// When this node stops leading, unless it renews.
-    private var leadsUntil: Duration?
+    private var leadsUntil: MonotonicTime?
     /// Whether this attempt has already read the Lease again after a conflict.
     private var hasLookedAgain = false
     /// Whether this node may hold the Lease without knowing it: a write had no response.
@@ -34,19 +37,19 @@ public struct LeaderElection: Sendable {
     /// The number of failed attempts since the last response.
     public private(set) var failures = 0
     /// When this node's last successful renewal began.
-    public private(set) var lastRenewal: Duration?
+    public private(set) var lastRenewal: MonotonicTime?
     /// The events since the shell last took them.
     private var events: [Event] = []
 
     /// Joins the election. The first request is due at once.
-    public init(identity: String, timing: ElectionTiming, now: Duration) {
+    public init(identity: String, timing: ElectionTiming, now: MonotonicTime) {
         self.identity = identity
         self.timing = timing
         phase = .waiting(until: now)
     }
 
     /// Whether this node may act as the leader.
-    public func isLeader(at now: Duration) -> Bool {
+    public func isLeader(at now: MonotonicTime) -> Bool {
         guard let leadsUntil, !isResigning else { return false }
         return now < leadsUntil
     }
@@ -66,7 +69,7 @@ public struct LeaderElection: Sendable {
 
     /// When the Lease was last seen to change.
     @inline(never)
-    public var lastChange: Duration? { observed?.since }
+    public var lastChange: MonotonicTime? { observed?.since }
 
     /// Takes the events.
     public mutating func takeEvents() -> [Event] {
@@ -75,7 +78,8 @@ public struct LeaderElection: Sendable {
     }
 
     /// The next step.
-    public mutating func next(at now: Duration) -> Step {
+    public mutating func next(at now: MonotonicTime) -> Step {
+        defer { assertInvariants(at: now) }
         expire(at: now)
         switch phase {
         case .finished:
@@ -100,8 +104,9 @@ public struct LeaderElection: Sendable {
     /// Takes the outcome of the last request.
     ///
     /// - Parameter random: A number between 0 and 1, so that nodes do not act in lockstep.
-    public mutating func receive(_ outcome: Outcome, at now: Duration, random: Double) {
+    public mutating func receive(_ outcome: Outcome, at now: MonotonicTime, random: Double) {
         guard case .requesting(let request, let since) = phase else { return }
+        defer { assertInvariants(at: now) }
         expire(at: now)
         if outcome != .failed { failures = 0 }
         if isResigning {
@@ -112,22 +117,55 @@ public struct LeaderElection: Sendable {
     }
 
     /// Stops leading at once and begins to release the Lease by way of ``next(at:)``.
-    public mutating func resign(at now: Duration) {
+    public mutating func resign(at now: MonotonicTime) {
         guard !isResigning else { return }
         if case .requesting(let request, _) = phase, request != .get { mayHold = true }
         let holds = mayHold || leadsUntil != nil
         stopLeading()
         isResigning = true
         phase = holds ? .ready(.get) : .finished
+        assertInvariants(at: now)
+    }
+
+    // MARK: Invariants
+
+    private func assertInvariants(at now: MonotonicTime) {
+        assert(checkInvariants(at: now) == nil, checkInvariants(at: now) ?? "")
+    }
+
+    /// Checks what holds after each step.
+    ///
+    /// - Returns: what does not hold; `nil` if all does.
+    func checkInvariants(at now: MonotonicTime) -> String? {
+        if let leadsUntil {
+            if isResigning { return "a node that resigns leads" }
+            // Or another node could take over before this one stops.
+            guard let lastRenewal, leadsUntil == lastRenewal + timing.renewDeadline else {
+                return "the leadership does not end with the last renewal's deadline"
+            }
+            if leadsUntil <= now { return "the leadership is over and goes on" }
+        }
+        switch phase {
+        case .waiting(let until):
+            if isResigning { return "a node that resigns pauses" }
+            if until - now > max(timing.longestRetry, timing.retryPeriod) * 1.2 { return "the pause is too long" }
+        case .requesting(_, let since):
+            if since > now { return "a request was sent in the future" }
+        case .ready: break
+        case .finished:
+            if !isResigning { return "the election ended without a resignation" }
+        }
+        if resigningRequests < 0 { return "too many requests to resign" }
+        return nil
     }
 
     // MARK: Outcomes
 
     private mutating func proceed(
         after request: Request,
-        _ since: Duration,
+        _ since: MonotonicTime,
         _ outcome: Outcome,
-        at now: Duration,
+        at now: MonotonicTime,
         random: Double
     ) {
         switch (request, outcome) {
@@ -158,7 +196,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    private mutating func consider(_ lease: Lease, at now: Duration, random: Double) {
+    private mutating func consider(_ lease: Lease, at now: MonotonicTime, random: Double) {
         let record = lease.record
         if record.holder == identity {
             phase = .ready(.update(lease, renewal(of: lease)))
@@ -174,7 +212,7 @@ public struct LeaderElection: Sendable {
         }
     }
 
-    private mutating func resign(after request: Request, _ outcome: Outcome, at now: Duration) {
+    private mutating func resign(after request: Request, _ outcome: Outcome, at now: MonotonicTime) {
         resigningRequests -= 1
         guard resigningRequests > 0 else {
             phase = .finished
@@ -203,18 +241,18 @@ public struct LeaderElection: Sendable {
 
     // MARK: State
 
-    private mutating func send(_ request: Request, at now: Duration) -> Step {
+    private mutating func send(_ request: Request, at now: MonotonicTime) -> Step {
         phase = .requesting(request, since: now)
         let deadline = now + timing.requestTimeout
         return .send(request, deadline: leadsUntil.map { min($0, deadline) } ?? deadline)
     }
 
     /// Ends the leadership at its end time.
-    private mutating func expire(at now: Duration) {
+    private mutating func expire(at now: MonotonicTime) {
         if let leadsUntil, now >= leadsUntil { stopLeading() }
     }
 
-    private mutating func lead(since: Duration, at now: Duration) {
+    private mutating func lead(since: MonotonicTime, at now: MonotonicTime) {
         lastRenewal = since
         let end = since + timing.renewDeadline
         // Such a late response does not extend the leadership.
@@ -229,7 +267,7 @@ public struct LeaderElection: Sendable {
         events.append(.lost)
     }
 
-    private mutating func observe(_ lease: Lease, at now: Duration) {
+    private mutating func observe(_ lease: Lease, at now: MonotonicTime) {
         let before = holder
         if let observed, observed.lease.record == lease.record {
             self.observed = (lease, observed.since)

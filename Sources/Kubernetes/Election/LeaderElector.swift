@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 import Synchronization
+import Time
 
 /// Takes part in a leader election while it runs, and releases the Lease at the end.
 ///
@@ -36,7 +37,6 @@ public final class LeaderElector: Service {
     private let timing: ElectionTiming
     private let identity: @Sendable () -> String?
     private let logger: Logger
-    private let origin = ContinuousClock.now
     private let state = Mutex(State())
 
     /// The pause before the identity is requested again.
@@ -109,7 +109,8 @@ public final class LeaderElector: Service {
         await store.close()
     }
 
-    private var now: Duration { ContinuousClock.now - origin }
+    // Other nodes count the age of the Lease while this machine is suspended.
+    private var now: MonotonicTime { .nowCountingSuspension }
 
     private func waitForIdentity() async -> String? {
         while !Task.isCancelled {
@@ -120,7 +121,7 @@ public final class LeaderElector: Service {
     }
 
     /// Carries out the election's steps until it ends, the task is cancelled, or the time is over.
-    private func proceed(until end: Duration?) async {
+    private func proceed(until end: MonotonicTime?) async {
         while !Task.isCancelled {
             let now = self.now
             if let end, now >= end { return }

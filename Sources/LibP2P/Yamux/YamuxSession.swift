@@ -91,7 +91,8 @@ package struct YamuxSession {
 
     /// Takes the next event, in order.
     package mutating func nextEvent() -> Event? {
-        events.popFirst()
+        if events.isEmpty { assertInvariants() }
+        return events.popFirst()
     }
 
     /// Opens a stream and returns its id. It is writable at once.
