@@ -22,7 +22,7 @@ struct ProviderLookup {
     private var isCut = false
     /// Whether the lookup is the second one.
     private(set) var isRepeated = false
-    /// Whether a lookup ever had its place.
+    /// Whether the last lookup had its place. One that was cut says nothing of peers that it would have found.
     private(set) var hasRun = false
     private let resolveTimeout: Duration
     private let lookupTimeout: Duration
@@ -86,6 +86,7 @@ struct ProviderLookup {
         state = .starting
         isRepeated = true
         isCut = false
+        hasRun = false
         lookupDeadline = now + lookupTimeout
         resolveDeadline = lookupDeadline
     }
