@@ -86,17 +86,17 @@ def _steps():
 
 
 def throughput(results: dict) -> str:
-    bars = Bars("CPU of relay and holder for a GiB", "seconds of CPU per GiB", ["relay", "holder"])
+    bars = Bars("CPU of relay and provider for a GiB", "seconds of CPU per GiB", ["relay", "provider"])
     for workload, alternatives in results["workloads"].items():
         bars.group(workload)
         for name, values in alternatives.items():
             relay = [(0, values["CPU relay"]["median"])] if "CPU relay" in values else []
-            bars.bar(name, [*relay, (1, values["CPU holder"]["median"])], (values["CPU"]["min"], values["CPU"]["max"]))
+            bars.bar(name, [*relay, (1, values["CPU provider"]["median"])], (values["CPU"]["min"], values["CPU"]["max"]))
     return bars.svg()
 
 
 def latency(results: dict) -> str:
-    bars = Bars("Answers through a mirror, and through nginx before the same holder", "milliseconds, p50", ["Spegel", "nginx"])
+    bars = Bars("Answers through a mirror, and through nginx before the same provider", "milliseconds, p50", ["Spegel", "nginx"])
     for case, by_clients in results.items():
         bars.group(case)
         for clients in ("1", "16"):
@@ -108,6 +108,6 @@ def latency(results: dict) -> str:
 
 
 ALL = {
-    "throughput": (throughput, "CPU of relay and holder for a GiB"),
+    "throughput": (throughput, "CPU of relay and provider for a GiB"),
     "latency": (latency, "Latency of small answers through a mirror"),
 }

@@ -213,7 +213,7 @@ class HAProxy(Process):
 listen relay{port}
   bind {self.address}:{port} backlog 1024
   http-request set-header X-Spegel-Mirrored true
-  server holder {target}
+  server provider {target}
 """
             for port, target in relays
         )

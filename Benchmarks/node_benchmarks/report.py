@@ -41,24 +41,24 @@ def throughput(results: dict) -> list[str]:
                 name,
                 spread(values["GiB/s"], 2),
                 spread(values["CPU relay"], 2) if "CPU relay" in values else "",
-                spread(values["CPU holder"], 2),
+                spread(values["CPU provider"], 2),
                 f"{values['client']['median']:.2f}",
             ]
             for name, values in alternatives.items()
         ]
-        lines += table([workload, "GiB/s", "CPU-s per GiB, relay", "holder", "client"], rows)
+        lines += table([workload, "GiB/s", "CPU-s per GiB, relay", "provider", "client"], rows)
     pipe = results["HAProxy's pipe"]
     return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, the cheapest of the tried sizes.", ""]
 
 
 def verify(results: dict) -> list[str]:
     rows = [
-        [f"--verify={name}", spread(values["GiB/s"], 2), spread(values["CPU relay"], 2), spread(values["CPU holder"], 2)]
+        [f"--verify={name}", spread(values["GiB/s"], 2), spread(values["CPU relay"], 2), spread(values["CPU provider"], 2)]
         for name, values in results.items() if "GiB/s" in values
     ]
     if alone := results.get("SHA-256 alone"):
         rows.append(["SHA-256 alone", "", spread(alone["CPU"], 2), ""])
-    return table(["1 GiB through a mirror", "GiB/s", "CPU-s per GiB, mirror", "holder"], rows)
+    return table(["1 GiB through a mirror", "GiB/s", "CPU-s per GiB, mirror", "provider"], rows)
 
 
 def latency(results: dict) -> list[str]:
@@ -91,8 +91,8 @@ def memory(results: dict) -> list[str]:
     for kind, text in (("read", "clients that read"), ("stalled", "clients that do not read on")):
         for name, measured in results["transfers"][kind].items():
             for role, taken in measured["processes"].items():
-                title = role if name == "Spegel" else f"{name}, {'serving' if role == 'holder' else 'relaying'}"
-                if name != "HAProxy" or role != "holder":
+                title = role if name == "Spegel" else f"{name}, {'serving' if role == 'provider' else 'relaying'}"
+                if name != "HAProxy" or role != "provider":
                     rows.append([f"256 {text}: {title}", *_amounts(taken)])
     rows += [[f"35 s later, {name}", *_amounts(taken)] for name, taken in results["35 s later"].items()]
     return table(["memory, MB", "resident", "anonymous"], rows)

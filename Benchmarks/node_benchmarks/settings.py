@@ -13,7 +13,7 @@ FIGURES = ROOT / "docs/performance"
 # All programs listen on addresses of their own in this network of the loopback device.
 NETWORK = "127.0.30"
 REGISTRY, ROUTER, METRICS = 16000, 16001, 16002
-# A mirror asks a holder at the port of its own registry. One that listens here asks nginx instead of a node.
+# A mirror asks a provider at the port of its own registry. One that listens here asks nginx instead of a node.
 FILES = 16010
 
 

@@ -26,11 +26,11 @@ def check(results: dict) -> list[dict]:
         add("serving 1 GiB: CPU beside nginx", ratio(comparable("Spegel alone")["CPU"], one["nginx alone"]["CPU"]), 1.1, " x")
         relays = [comparable("Spegel before nginx")["CPU relay"], one["HAProxy before nginx"]["CPU relay"]]
         add("relaying 1 GiB: CPU beside HAProxy", ratio(*relays), 1.1, " x")
-        add("mirror and holder, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
+        add("mirror and provider, 1 GiB: CPU", pair["CPU"]["median"], 0.75, " s/GiB")
         # The same as a ratio, because machines differ: HAProxy and nginx took 0.6 s/GiB where 0.75 was set.
         pair_ratio = ratio(comparable("Spegel before Spegel")["CPU"], one["HAProxy before nginx"]["CPU"])
-        add("mirror and holder, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
-        add("mirror and holder, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
+        add("mirror and provider, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
+        add("mirror and provider, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
     if verify := results.get("verify"):
         more = verify["always"]["CPU"]["median"] - verify["auto"]["CPU"]["median"]
         add("--verify=always, 1 GiB: CPU beside auto", more, 0.8, " s/GiB more")
@@ -51,6 +51,6 @@ def check(results: dict) -> list[dict]:
         add("resident at rest", max(taken["resident"] for taken in memory["idle"].values()), 20, " MB", digits=1)
         for kind, text in (("read", "clients read"), ("stalled", "clients stall")):
             taken = memory["transfers"][kind]["Spegel"]["processes"]
-            for name in ("mirror", "holder"):
+            for name in ("mirror", "provider"):
                 add(f"256 transfers, {text}: {name}", taken[name]["resident"], 48, " MB", digits=1)
     return rows

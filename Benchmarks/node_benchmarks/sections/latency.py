@@ -1,4 +1,4 @@
-"""Small answers through a mirror, compared with nginx's proxy_pass to the same holder: wrk with 1, 16 and 256 clients."""
+"""Small answers through a mirror, compared with nginx's proxy_pass to the same provider: wrk with 1, 16 and 256 clients."""
 
 from .. import machine
 from ..measuring import interleave, load
@@ -11,12 +11,12 @@ SECONDS = 1
 
 
 def run(runs: int) -> dict:
-    holder, mirror, proxy = (
-        Node("holder", 1, arguments=machine.comparable()),
+    provider, mirror, proxy = (
+        Node("provider", 1, arguments=machine.comparable()),
         Node("mirror", 2, bootstrap=1, arguments=machine.comparable()),
         Nginx("nginx-proxy", 4),
     )
-    manifests = holder.prepare(images=1000)
+    manifests = provider.prepare(images=1000)
     mirror.prepare()
     keys = [f"/v2/bench/manifests/{manifest['digest']}{QUERY}" for manifest in manifests]
     missing = f"/v2/bench/manifests/sha256:{'0' * 63}1{QUERY}"
@@ -28,11 +28,11 @@ def run(runs: int) -> dict:
         "404, ever new keys": (f"/v2/bench/manifests/sha256:DIGEST{QUERY}", 404),
     }
     try:
-        holder.start()
+        provider.start()
         mirror.start()
         mirror.wait_for_peers(1)
         mirror.wait_for_records(len(keys))
-        proxy.start(relays=[(REGISTRY, f"{holder.address}:{REGISTRY}")], logs=True)
+        proxy.start(relays=[(REGISTRY, f"{provider.address}:{REGISTRY}")], logs=True)
         results: dict[str, dict] = {}
         for name, (paths, status) in cases.items():
             results[name] = {}
@@ -51,5 +51,5 @@ def run(runs: int) -> dict:
                 )
         return results
     finally:
-        for process in (proxy, mirror, holder):
+        for process in (proxy, mirror, provider):
             process.stop()

@@ -40,10 +40,10 @@ def watch(processes: dict[str, Process], task: dict) -> dict:
 
 
 def run(_: int) -> dict:
-    holder, mirror = Node("holder", 1), Node("mirror", 2, bootstrap=1)
+    provider, mirror = Node("provider", 1), Node("mirror", 2, bootstrap=1)
     files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
-    holder.prepare(images=100)
-    digest = store.large_blob(holder.store, 1 << 30)
+    provider.prepare(images=100)
+    digest = store.large_blob(provider.store, 1 << 30)
     mirror.prepare()
     path = f"/v2/bench/blobs/{digest}?ns=bench.local"
 
@@ -51,25 +51,25 @@ def run(_: int) -> dict:
         return {"address": [process.address, port], "paths": [path], "connections": TRANSFERS, "seconds": SECONDS, **more}
 
     try:
-        holder.start()
+        provider.start()
         mirror.start()
         mirror.wait_for_peers(1)
         time.sleep(IDLE)
-        idle = {"holder of 100 images": holder.memory(), "mirror": mirror.memory()}
-        files.start(files=(FILES, holder.store))
+        idle = {"provider of 100 images": provider.memory(), "mirror": mirror.memory()}
+        files.start(files=(FILES, provider.store))
         relays = [(FILES, f"{files.address}:{FILES}")]
         proxy.start(relays=relays)
         haproxy.start(relays, 1 << 20)
         results = {}
         for kind, more in (("read", {}), ("stalled", {"stall": 60})):
             results[kind] = {
-                "Spegel": watch({"mirror": mirror, "holder": holder}, task(mirror, REGISTRY, **more)),
-                "nginx": watch({"relay": proxy, "holder": files}, task(proxy, FILES, **more)),
-                "HAProxy": watch({"relay": haproxy, "holder": files}, task(haproxy, FILES, **more)),
+                "Spegel": watch({"mirror": mirror, "provider": provider}, task(mirror, REGISTRY, **more)),
+                "nginx": watch({"relay": proxy, "provider": files}, task(proxy, FILES, **more)),
+                "HAProxy": watch({"relay": haproxy, "provider": files}, task(haproxy, FILES, **more)),
             }
         time.sleep(35)
-        after = {"holder": holder.memory(), "mirror": mirror.memory()}
+        after = {"provider": provider.memory(), "mirror": mirror.memory()}
         return {"idle": idle, "transfers": results, "35 s later": after}
     finally:
-        for process in (haproxy, proxy, files, mirror, holder):
+        for process in (haproxy, proxy, files, mirror, provider):
             process.stop()

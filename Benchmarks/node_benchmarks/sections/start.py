@@ -13,18 +13,18 @@ def run(runs: int) -> dict:
     size = stripped.stat().st_size / 1e6
     stripped.unlink()
 
-    holder, other = Node("holder", 1), Node("other", 2, bootstrap=1)
-    holder.prepare(images=100)
+    provider, other = Node("provider", 1), Node("other", 2, bootstrap=1)
+    provider.prepare(images=100)
     other.prepare()
     alone, joining = [], []
     try:
         for _ in range(runs):
-            holder.stop()
-            alone.append(holder.start() * 1000)
+            provider.stop()
+            alone.append(provider.start() * 1000)
         for _ in range(runs):
             other.stop()
             joining.append(other.start() * 1000)
     finally:
         other.stop()
-        holder.stop()
+        provider.stop()
     return {"binary MB": size, "alone ms": Series.summary(alone), "joining ms": Series.summary(joining)}

@@ -19,31 +19,31 @@ def path(digest: str) -> str:
 
 
 def run(runs: int) -> dict:
-    holder = Node("holder", 1)
+    provider = Node("provider", 1)
     mirror = Node("mirror", 2, bootstrap=1)
     before_nginx = Node("mirror-before-nginx", 3, registry=FILES, bootstrap=1)
     files, proxy, haproxy = Nginx("nginx-files", 1), Nginx("nginx-proxy", 4), HAProxy("haproxy", 5)
-    everything: list[Process] = [holder, mirror, before_nginx, files, proxy, haproxy]
+    everything: list[Process] = [provider, mirror, before_nginx, files, proxy, haproxy]
     # If TCP sends by timers for the other programs, the same for nodes.
     comparable = [
-        Node("holder-comparable", 8, arguments=machine.comparable()),
+        Node("provider-comparable", 8, arguments=machine.comparable()),
         Node("mirror-comparable", 9, bootstrap=8, arguments=machine.comparable()),
         Node("mirror-before-nginx-comparable", 10, registry=FILES, bootstrap=1, arguments=machine.comparable()),
     ] if machine.pacing() else []
     everything += comparable
-    # A cluster of their own, because the mirror would choose among all holders of a blob.
+    # A cluster of their own, because the mirror would choose among all providers of a blob.
     pair: list[Node] = []
     if reason := reason_against():
         print(f"Skipped the pair with a containerd each: {reason}.", file=sys.stderr)
     else:
-        stores = [Containerd("containerd-holder", 6), Containerd("containerd-mirror", 7)]
+        stores = [Containerd("containerd-provider", 6), Containerd("containerd-mirror", 7)]
         pair = [Node(f"{store.name}-node", number, bootstrap=6, containerd=store) for number, store in enumerate(stores, 6)]
         everything += [*stores, *pair]
 
-    holder.prepare()
-    large = [store.large_blob(holder.store, 1 << 30)]
-    middle = [store.large_blob(holder.store, 128 << 20) for _ in range(8)]
-    small = [store.large_blob(holder.store, 1 << 20) for _ in range(1000)]
+    provider.prepare()
+    large = [store.large_blob(provider.store, 1 << 30)]
+    middle = [store.large_blob(provider.store, 128 << 20) for _ in range(8)]
+    small = [store.large_blob(provider.store, 1 << 20) for _ in range(1000)]
     for node in (mirror, before_nginx, *comparable[1:]):
         node.prepare()
     workloads = {
@@ -60,10 +60,10 @@ def run(runs: int) -> dict:
         return lambda: transfer(processes, task)
 
     try:
-        holder.start()
-        files.start(files=(FILES, holder.store))
+        provider.start()
+        files.start(files=(FILES, provider.store))
         if comparable:
-            comparable[0].store = holder.store
+            comparable[0].store = provider.store
         for node in (*comparable[:1], mirror, before_nginx, *comparable[1:]):
             node.start()
         for node in (mirror, before_nginx, *comparable[1:]):
@@ -71,7 +71,7 @@ def run(runs: int) -> dict:
         if pair:
             for containerd in stores:
                 containerd.start()
-            stores[0].load(holder.store, large + middle + small)
+            stores[0].load(provider.store, large + middle + small)
             for node in pair:
                 node.start()
             pair[1].wait_for_records(len(large + middle + small))
@@ -79,7 +79,7 @@ def run(runs: int) -> dict:
         pipe_sizes = {}
         for size in PIPE_SIZES:
             haproxy.start([(FILES, target)], size)
-            once = alternative(haproxy, FILES, {"relay": haproxy, "holder": files}, large, 1)
+            once = alternative(haproxy, FILES, {"relay": haproxy, "provider": files}, large, 1)
             once()
             pipe_sizes[size] = interleave({"haproxy": once}, 3)["haproxy"]["CPU relay"]["median"]
             haproxy.stop()
@@ -87,28 +87,28 @@ def run(runs: int) -> dict:
         haproxy.start([(FILES, target)], best)
         results = {}
         kinds = [
-            ("nginx alone", files, FILES, {"holder": files}),
-            ("Spegel alone", holder, REGISTRY, {"holder": holder}),
-            ("HAProxy before nginx", haproxy, FILES, {"relay": haproxy, "holder": files}),
-            ("nginx before nginx", proxy, FILES, {"relay": proxy, "holder": files}),
-            ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "holder": files}),
-            ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "holder": holder}),
+            ("nginx alone", files, FILES, {"provider": files}),
+            ("Spegel alone", provider, REGISTRY, {"provider": provider}),
+            ("HAProxy before nginx", haproxy, FILES, {"relay": haproxy, "provider": files}),
+            ("nginx before nginx", proxy, FILES, {"relay": proxy, "provider": files}),
+            ("Spegel before nginx", before_nginx, FILES, {"relay": before_nginx, "provider": files}),
+            ("Spegel before Spegel", mirror, REGISTRY, {"relay": mirror, "provider": provider}),
         ]
         if comparable:
             one, two, three = comparable
             kinds += [
-                (f"Spegel alone, {machine.pacing()}", one, REGISTRY, {"holder": one}),
-                (f"Spegel before nginx, {machine.pacing()}", three, FILES, {"relay": three, "holder": files}),
-                (f"Spegel before Spegel, {machine.pacing()}", two, REGISTRY, {"relay": two, "holder": one}),
+                (f"Spegel alone, {machine.pacing()}", one, REGISTRY, {"provider": one}),
+                (f"Spegel before nginx, {machine.pacing()}", three, FILES, {"relay": three, "provider": files}),
+                (f"Spegel before Spegel, {machine.pacing()}", two, REGISTRY, {"relay": two, "provider": one}),
             ]
         if pair:
-            kinds.append(("the same, containerd", pair[1], REGISTRY, {"relay": pair[1], "holder": pair[0]}))
+            kinds.append(("the same, containerd", pair[1], REGISTRY, {"relay": pair[1], "provider": pair[0]}))
         for name, (digests, connections) in workloads.items():
             alternatives = {
                 title: repeated(alternative(entry, port, processes, digests, connections), REPEATS.get(name, 1))
                 for title, entry, port, processes in kinds
             }
-            # The first run fills the page cache, and the holder verifies each blob.
+            # The first run fills the page cache, and the provider verifies each blob.
             for once in alternatives.values():
                 once()
             results[name] = interleave(alternatives, runs)

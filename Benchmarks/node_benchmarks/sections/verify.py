@@ -20,20 +20,20 @@ def hash_a_gibibyte() -> dict[str, float]:
 
 
 def run(runs: int) -> dict:
-    holder = Node("holder", 1)
+    provider = Node("provider", 1)
     mirrors = {
         "auto": Node("mirror", 2, bootstrap=1),
         "always": Node("mirror-that-verifies", 3, bootstrap=1, arguments=["--verify=always"]),
     }
-    holder.prepare()
-    digest = store.large_blob(holder.store, 1 << 30)
+    provider.prepare()
+    digest = store.large_blob(provider.store, 1 << 30)
 
     def alternative(mirror: Node):
         task = {"address": [mirror.address, REGISTRY], "paths": [path(digest)], "connections": 1}
-        return repeated(lambda: transfer({"relay": mirror, "holder": holder}, task), REPEATS["1 GiB"])
+        return repeated(lambda: transfer({"relay": mirror, "provider": provider}, task), REPEATS["1 GiB"])
 
     try:
-        holder.start()
+        provider.start()
         for mirror in mirrors.values():
             mirror.prepare()
             mirror.start()
@@ -43,5 +43,5 @@ def run(runs: int) -> dict:
             once()
         return interleave({**alternatives, "SHA-256 alone": hash_a_gibibyte}, runs)
     finally:
-        for process in (*mirrors.values(), holder):
+        for process in (*mirrors.values(), provider):
             process.stop()
