@@ -109,7 +109,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files", "StructuredText",
+                "OCI", "Files", "StructuredText", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -132,7 +132,7 @@ let package = Package(
         .target(
             name: "LibP2P",
             dependencies: [
-                "Listening", "Multiformats",
+                "Listening", "Multiformats", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -194,6 +194,7 @@ let package = Package(
         .target(
             name: "Monitoring",
             dependencies: [
+                "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -310,6 +311,12 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(name: "TestSupport", dependencies: ["Files"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "RoutingTestSupport",
+            dependencies: ["Routing"],
+            path: "Tests/RoutingTestSupport",
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "StructuredTextTests",
             dependencies: ["StructuredText", "TestSupport"],
@@ -353,7 +360,8 @@ let package = Package(
         .testTarget(
             name: "ContentStoreTests",
             dependencies: [
-                "ContentStore", "Files", "OCI", "TestSupport", .product(name: "Logging", package: "swift-log"),
+                "ContentStore", "Files", "OCI", "TestSupport", "Time",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict
         ),
@@ -371,7 +379,7 @@ let package = Package(
         .testTarget(
             name: "LibP2PTests",
             dependencies: [
-                "LibP2P", "Multiformats", "TestSupport",
+                "LibP2P", "Multiformats", "TestSupport", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -400,7 +408,7 @@ let package = Package(
             name: "RoutingTests",
             dependencies: [
                 "Routing", "OCI", "ContentStore", "Multiformats", "LibP2P", "Kademlia", "Kubernetes", "HTTPClient",
-                "HTTPServer", "Files", "TestSupport",
+                "HTTPServer", "Files", "RoutingTestSupport", "TestSupport", "Time",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -423,7 +431,7 @@ let package = Package(
             name: "RegistryTests",
             dependencies: [
                 "Registry", "Mirroring", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "Splicing",
-                "TestSupport",
+                "RoutingTestSupport", "TestSupport",
                 "Monitoring", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -437,7 +445,7 @@ let package = Package(
         .testTarget(
             name: "MonitoringTests",
             dependencies: [
-                "Monitoring", "TestSupport",
+                "Monitoring", "TestSupport", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -70,13 +70,6 @@ public struct ImageLayoutWriter: Sendable {
         }
     }
 
-    /// Removes an image name from the index; its content stays.
-    public func removeImage(_ name: Reference) throws {
-        try updateIndex { manifests in
-            manifests.removeAll { Self.name(of: $0) == name.description }
-        }
-    }
-
     /// Whether the layout has this content: a file of this size and with this digest.
     public func holds(_ content: Descriptor) throws -> Bool {
         guard let file = try file(of: content) else { return false }
@@ -100,18 +93,13 @@ public struct ImageLayoutWriter: Sendable {
         return file?.size == content.size ? file : nil
     }
 
-    /// Removes a blob. A missing blob is no error.
-    public func removeBlob(_ digest: Digest) throws {
-        try Files.remove(layout.blobFile(digest))
-    }
-
     private static let emptyIndex: [String: JSONValue] = [
         "schemaVersion": .integer(2),
         "mediaType": .string(MediaType.ociIndex.text),
         "manifests": .array([]),
     ]
 
-    private static func name(of entry: JSONValue) -> String? {
+    static func name(of entry: JSONValue) -> String? {
         guard case .object(let fields) = entry, case .object(let annotations)? = fields["annotations"] else {
             return nil
         }
@@ -122,7 +110,7 @@ public struct ImageLayoutWriter: Sendable {
     }
 
     /// Changes the entries of the index and keeps all other members. Concurrent writers wait for each other.
-    private func updateIndex(_ change: (inout [JSONValue]) -> Void) throws {
+    func updateIndex(_ change: (inout [JSONValue]) -> Void) throws {
         let lock = try FolderLock(layout.path)
         defer { withExtendedLifetime(lock) {} }
         var index = Self.emptyIndex

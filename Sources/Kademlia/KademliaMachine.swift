@@ -218,18 +218,12 @@ public struct KademliaMachine: Sendable {
 
     /// The number of records held for other peers.
     public var recordCount: Int { store.count }
-    /// The number of peers with records.
-    public var recordProviderCount: Int { store.providerCount }
     /// The number of own keys.
     public var providedKeyCount: Int { own.count }
     /// The number of records that wait to be sent, and of keys whose holders are not looked up yet.
     public var pendingRecordCount: Int {
         outbox.pendingCount + advertising.announce.count + advertising.withdraw.count
     }
-    /// The number of running searches.
-    public var activeSearchCount: Int { searches.count }
-    /// The number of requests and sends in flight.
-    public var activeOperationCount: Int { operations.count }
     /// Whether ``leave(now:)`` was called and its messages are sent.
     public var hasLeft: Bool {
         isLeaving && outbox.isIdle && advertising.withdraw.isEmpty && advertising.jobs.isEmpty

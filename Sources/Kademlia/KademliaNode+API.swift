@@ -51,17 +51,12 @@ extension KademliaNode {
 
     // MARK: - Providers
 
-    /// Finds providers of a key except this node, and yields each once.
+    /// Finds providers of a key except this node, and yields each once, transformed by a function unless that returns
+    /// `nil`.
     ///
     /// Local records come first, without the network. They suffice if there are `limit` of them, or if the network has
     /// at most K nodes, which then hold all records. The stream ends when `limit` providers were found, when all peers
     /// that should know have replied, or when its consumer is cancelled, which stops the search.
-    public func findProviders(_ key: Key, limit: Int) -> AsyncStream<PeerInfo> {
-        findProviders(key, limit: limit) { $0 }
-    }
-
-    /// Finds providers of a key like ``findProviders(_:limit:)-(Key,_)``, and yields each provider transformed by a
-    /// function, unless that returns `nil`. This saves a task in between.
     ///
     /// - Parameter began: called once, when the search has its place; never when the search is turned away.
     public func findProviders<Provider: Sendable>(
@@ -175,9 +170,6 @@ extension KademliaNode {
     /// The number of peers in the routing table.
     public var routingTableSize: Int { state.withLock { $0.machine.table.count } }
 
-    /// The peers in the routing table with their addresses.
-    public var routingTablePeers: [PeerInfo] { state.withLock { $0.machine.table.peers } }
-
     /// The peers in the routing table with their buckets, and the time since each was last seen.
     public var routingTableSnapshot: [(peer: RoutingTable.PeerSnapshot, idle: Duration)] {
         let now = environment.now()
@@ -187,20 +179,11 @@ extension KademliaNode {
     /// The number of records held for other peers.
     public var recordCount: Int { state.withLock { $0.machine.recordCount } }
 
-    /// The number of peers with records.
-    public var recordProviderCount: Int { state.withLock { $0.machine.recordProviderCount } }
-
     /// The number of own keys.
     public var providedKeyCount: Int { state.withLock { $0.machine.providedKeyCount } }
 
     /// The number of records that wait to be sent.
     public var pendingRecordCount: Int { state.withLock { $0.machine.pendingRecordCount } }
-
-    /// The number of running searches.
-    public var activeSearchCount: Int { state.withLock { $0.machine.activeSearchCount } }
-
-    /// The number of tasks of requests and sends.
-    public var activeOperationCount: Int { state.withLock { $0.tasks.count } }
 
     /// The counters.
     public var statistics: KademliaStatistics { state.withLock { $0.machine.statistics } }

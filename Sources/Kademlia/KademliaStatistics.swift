@@ -40,11 +40,6 @@ public struct KademliaStatistics: Hashable, Sendable {
 
         /// All zero.
         public init() {}
-
-        /// All refused offers.
-        public var refused: Int {
-            refusedAsForeign + refusedAsInvalid + refusedByKeyLimit + refusedByProviderLimit + refusedByTotalLimit
-        }
     }
 
     /// Sent requests.

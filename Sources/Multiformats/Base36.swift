@@ -1,15 +1,8 @@
 /// Base36 with lower-case letters (multibase `k`).
 ///
-/// Input is bounded in both directions (160 bytes, 256 characters), because the conversion takes quadratic time.
+/// Text is bounded, because the conversion takes quadratic time.
 public enum Base36 {
     private static let base = PositionalBase(name: "base36", alphabet: "0123456789abcdefghijklmnopqrstuvwxyz")
-
-    /// The text for at most 160 bytes.
-    ///
-    /// - Throws: ``MultiformatsError/lengthOutOfBounds(what:length:limit:)`` for more.
-    public static func encode(_ bytes: some Collection<UInt8>) throws(MultiformatsError) -> String {
-        try base.encode(bytes)
-    }
 
     /// The bytes of at most 256 characters of text.
     ///

@@ -18,8 +18,6 @@ public struct CID: Hashable, Sendable {
             self.rawValue = rawValue
         }
 
-        /// Unstructured bytes.
-        public static let raw = Codec(rawValue: 0x55)
         /// The Merkle DAG in protobuf, the only codec of version 0.
         public static let dagPB = Codec(rawValue: 0x70)
         /// A libp2p public key or its hash.
@@ -32,13 +30,6 @@ public struct CID: Hashable, Sendable {
     public let codec: Codec
     /// The hash of the content.
     public let multihash: Multihash
-
-    /// Creates a version 1 identifier.
-    public init(codec: Codec, multihash: Multihash) {
-        self.version = .v1
-        self.codec = codec
-        self.multihash = multihash
-    }
 
     /// Parses an identifier that takes up all of `bytes`.
     ///

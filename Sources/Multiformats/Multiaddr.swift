@@ -21,13 +21,6 @@ public struct Multiaddr: Hashable, Sendable {
         }
     }
 
-    /// An address of these protocols, validated like parsed input.
-    ///
-    /// - Throws: ``MultiformatsError``: no component, an invalid name, too long, a component after a Unix path.
-    public init(_ components: [Component]) throws(MultiformatsError) {
-        try self.init(bytes: Multiaddr(unchecked: components).bytes)
-    }
-
     /// Parses the text form.
     ///
     /// - Throws: ``MultiformatsError``.

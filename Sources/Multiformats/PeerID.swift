@@ -48,19 +48,6 @@ public struct PeerID: Hashable, Sendable {
         }
         self.bytes = multihash.bytes
     }
-
-    /// The serialised public key, if the id contains it.
-    public var publicKeyProtobuf: [UInt8]? {
-        // The identity code and a length below 128 take one byte each.
-        bytes.first == 0 ? Array(bytes.dropFirst(2)) : nil
-    }
-
-    /// The id as a CIDv1 with the codec `libp2p-key`.
-    public var cid: CID {
-        // The fallback is unreachable: the initialiser has checked the bytes.
-        let hash = (try? Multihash(bytes: bytes)) ?? .sha2_256(of: bytes)
-        return CID(codec: .libp2pKey, multihash: hash)
-    }
 }
 
 extension PeerID: Comparable {

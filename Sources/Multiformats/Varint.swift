@@ -4,10 +4,7 @@ public enum Varint {
     /// The maximum length of a varint in bytes.
     public static let maximumLength = 9
 
-    /// The maximum value of a varint: 2^63 - 1.
-    public static let maximumValue: UInt64 = (1 << 63) - 1
-
-    /// The varint of `value`. A value above ``maximumValue`` takes ten bytes, which ``decode(_:)`` rejects.
+    /// The varint of `value`. A value above 2^63 - 1 takes ten bytes, which ``decode(_:)`` rejects.
     public static func encode(_ value: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []
         append(value, to: &bytes)

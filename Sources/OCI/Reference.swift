@@ -76,14 +76,6 @@ public struct Reference: Hashable, Sendable {
         self.digest = digest
     }
 
-    /// A reference by tag.
-    public init(registry: RegistryName, repository: RepositoryName, tag: Tag) {
-        self.registry = registry
-        self.repository = repository
-        self.tag = tag
-        self.digest = nil
-    }
-
     /// `REGISTRY/REPOSITORY:TAG`, the name under which nodes advertise a tag; `nil` without a tag.
     public var tagName: String? {
         tag.map { "\(registry.text)/\(repository.text):\($0.text)" }

@@ -110,9 +110,13 @@ func eventually(_ condition: () async -> Bool) async -> Bool {
 }
 
 extension KademliaNode {
+    var activeSearchCount: Int { state.withLock { $0.machine.activeSearchCount } }
+
+    var activeOperationCount: Int { state.withLock { $0.tasks.count } }
+
     func providers(of key: Key, limit: Int = 5) async -> Set<PeerID> {
         var found: Set<PeerID> = []
-        for await provider in findProviders(key, limit: limit) { found.insert(provider.id) }
+        for await provider in findProviders(key, limit: limit, { $0 }) { found.insert(provider.id) }
         return found
     }
 }

@@ -74,7 +74,7 @@ import Time
                 round += 1
                 for node in nodes.prefix(25) { _ = await node.providers(of: Key("missing \(round)")) }
                 return nodes.prefix(25).allSatisfy { node in
-                    gone.isDisjoint(with: node.routingTablePeers.map(\.id))
+                    gone.isDisjoint(with: node.routingTableSnapshot.map(\.peer.info.id))
                 }
             }
             #expect(isCleaned)

@@ -38,6 +38,12 @@ func trulyClosest(_ count: Int, of peers: [PeerInfo], to target: KeySpacePositio
     Array(peers.sorted { position(of: $0).distance(to: target) < position(of: $1).distance(to: target) }.prefix(count))
 }
 
+extension KademliaMachine {
+    var activeSearchCount: Int { searches.count }
+
+    var activeOperationCount: Int { operations.count }
+}
+
 extension MonotonicTime {
     static func seconds(_ seconds: Int) -> MonotonicTime { .zero + .seconds(seconds) }
 }

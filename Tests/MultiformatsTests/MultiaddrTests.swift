@@ -61,9 +61,6 @@ import Testing
         let socket = try Multiaddr("/unix/run/x.sock")
         #expect(try socket.withPeerID(PeerID(Self.id)) == socket)
         #expect(Multiaddr(ip: try IPAddress("::1"), tcpPort: 9).description == "/ip6/::1/tcp/9")
-        #expect(try Multiaddr([.dns("a"), .tcp(1)]).description == "/dns/a/tcp/1")
-        #expect(throws: MultiformatsError.self) { try Multiaddr([.dns("a/b")]) }
-        #expect(throws: MultiformatsError.self) { try Multiaddr([Multiaddr.Component]()) }
     }
 
     @Test func certificateHash() throws {

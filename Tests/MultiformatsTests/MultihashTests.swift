@@ -54,7 +54,7 @@ import Testing
     }
 
     @Test func version1() throws {
-        let cid = CID(codec: .raw, multihash: .sha2_256(of: Array("foo".utf8)))
+        let cid = try CID(bytes: [1, 0x55] + Multihash.sha2_256(of: Array("foo".utf8)).bytes)
         // ipfs: raw block "foo"
         #expect(cid.description == "bafkreibme22gw2h7y2h7tg2fhqotaqjucnbc24deqo72b6mkl2egezxhvy")
         #expect(try CID(cid.description) == cid)

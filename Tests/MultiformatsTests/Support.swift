@@ -1,6 +1,7 @@
-import Multiformats
 import TestSupport
 import Testing
+
+@testable import Multiformats
 
 /// Runs `body` with a freshly seeded generator. `body` attaches the comment with the seed to each expectation.
 func withSeededGenerator(_ body: (inout SeededGenerator, Comment) throws -> Void) throws {
@@ -21,4 +22,17 @@ func bytes(hex: String) -> [UInt8] {
 
 func hex(_ bytes: some Sequence<UInt8>) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+extension PeerID {
+    /// The id as a CIDv1 with the codec `libp2p-key`.
+    var cid: CID {
+        get throws { try CID(bytes: [1, 0x72] + bytes) }
+    }
+}
+
+extension Base36 {
+    static func encode(_ bytes: some Collection<UInt8>) throws -> String {
+        try PositionalBase(name: "base36", alphabet: "0123456789abcdefghijklmnopqrstuvwxyz").encode(bytes)
+    }
 }

@@ -83,9 +83,9 @@ struct ReferenceTests {
         let reference = try Reference(text)
         #expect(reference.description == text)
         #expect(try Reference(reference.description) == reference)
-        if let tag = reference.tag {
-            let byTag = Reference(registry: reference.registry, repository: reference.repository, tag: tag)
-            #expect(byTag.description == reference.tagName)
+        if let name = reference.tagName {
+            let byTag = try Reference(name)
+            #expect(byTag.tag == reference.tag && byTag.repository == reference.repository && byTag.digest == nil)
         }
     }
 

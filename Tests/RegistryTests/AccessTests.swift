@@ -7,6 +7,7 @@ import NIOEmbedded
 import NIOHTTP1
 import OCI
 import Routing
+import RoutingTestSupport
 import Testing
 
 @testable import Registry

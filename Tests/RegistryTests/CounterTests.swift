@@ -2,6 +2,7 @@ import Monitoring
 import NIOCore
 import OCI
 import Routing
+import RoutingTestSupport
 import Testing
 
 @testable import Registry

@@ -7,6 +7,7 @@ import NIOCore
 import NIOPosix
 import OCI
 import Routing
+import RoutingTestSupport
 import Splicing
 import TestSupport
 import Testing

@@ -6,6 +6,7 @@ import NIOEmbedded
 import NIOHTTP1
 import OCI
 import Routing
+import RoutingTestSupport
 import Synchronization
 import TestSupport
 import Testing

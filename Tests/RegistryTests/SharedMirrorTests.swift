@@ -3,6 +3,7 @@ import NIOCore
 import NIOPosix
 import OCI
 import Routing
+import RoutingTestSupport
 import Synchronization
 import Testing
 

@@ -3,6 +3,7 @@ import Glibc
 import NIOCore
 import OCI
 import Routing
+import RoutingTestSupport
 import TestSupport
 import Testing
 

@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import OCI
 import Routing
+import RoutingTestSupport
 import Synchronization
 import TestSupport
 

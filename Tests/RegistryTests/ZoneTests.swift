@@ -1,6 +1,7 @@
 import Monitoring
 import OCI
 import Routing
+import RoutingTestSupport
 import Testing
 
 @testable import Registry

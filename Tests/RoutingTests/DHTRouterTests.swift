@@ -3,6 +3,7 @@ import LibP2P
 import Logging
 import Multiformats
 import NIOPosix
+import RoutingTestSupport
 import ServiceLifecycle
 import TestSupport
 import Testing

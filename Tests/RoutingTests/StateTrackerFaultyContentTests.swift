@@ -2,6 +2,7 @@ import ContentStore
 import Glibc
 import Logging
 import OCI
+import RoutingTestSupport
 import Testing
 
 @testable import Routing

@@ -1,6 +1,7 @@
 import ContentStore
 import Logging
 import OCI
+import RoutingTestSupport
 import Testing
 
 @testable import Routing

@@ -1,4 +1,5 @@
 import Kademlia
+import Multiformats
 import Testing
 
 @testable import Simulation
@@ -136,5 +137,19 @@ struct NetworkTests {
         let more = Double(busy.messages - idle.messages)
         #expect((1.5 * Double(requests)...2.5 * Double(requests)).contains(more))
         #expect(busy.kilobytesPerNodeMinute > idle.kilobytesPerNodeMinute)
+    }
+}
+
+extension SimulatedNetwork {
+    /// The number of honest nodes, except the provider, with the record of a key.
+    func holderCount(of key: SimulatedKey) -> Int {
+        let provider = nodes[Int(key.provider)].info.id
+        let question = Message(kind: .getProviders, key: key.key.bytes)
+        return up.count { node in
+            guard node != key.provider, nodes[Int(node)].behaviour == .honest else { return false }
+            var machine = nodes[Int(node)].machine
+            let answer = machine.handle(question, from: provider, now: now)
+            return answer?.providerPeers.contains { $0.info.id == provider } == true
+        }
     }
 }

@@ -32,9 +32,6 @@ public final class MetricRegistry: Sendable {
         tablesByName = byName
     }
 
-    /// The families, in the order of the page.
-    public var families: [MetricFamily] { tables.map(\.family) }
-
     /// Adds a function that sets metrics for each page. It must not block.
     public func collect(_ collector: @escaping @Sendable (inout CollectedMetrics) -> Void) {
         collectors.withLock { $0.append(collector) }

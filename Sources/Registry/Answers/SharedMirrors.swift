@@ -16,9 +16,6 @@ final class SharedMirrors {
 
     private var mirrors: [Key: SharedMirror] = [:]
 
-    /// How many there are.
-    var count: Int { mirrors.count }
-
     /// Finds the request for the same that can be followed, or lets others follow this one from now on.
     ///
     /// - Returns: the request that others may follow, and whether it is this one.

@@ -7,10 +7,3 @@ extension NIODeadline {
         self = .uptimeNanoseconds(UInt64(max(0, time.nanoseconds)))
     }
 }
-
-extension MonotonicTime {
-    /// The same point in time.
-    init(_ deadline: NIODeadline) {
-        self.init(nanoseconds: Int64(clamping: deadline.uptimeNanoseconds))
-    }
-}

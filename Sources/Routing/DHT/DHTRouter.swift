@@ -84,11 +84,6 @@ public final class DHTRouter: Router, Service {
     /// The counters of the DHT node.
     public var statistics: KademliaStatistics { node.statistics }
 
-    /// The number of own keys, and of their records that wait to be sent.
-    public var ownCounts: (keys: Int, pendingRecords: Int) {
-        (node.providedKeyCount, node.pendingRecordCount)
-    }
-
     /// Looks up a key with a trace of all requests, for debugging.
     ///
     /// - Returns: `nil` if the router does not run.

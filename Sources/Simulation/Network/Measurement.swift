@@ -81,18 +81,6 @@ extension SimulatedNetwork {
         Distribution(up.map { Double(nodes[Int($0)].machine.recordCount) })
     }
 
-    /// The number of honest nodes, except the provider, with the record of a key.
-    func holderCount(of key: SimulatedKey) -> Int {
-        let provider = nodes[Int(key.provider)].info.id
-        let question = Message(kind: .getProviders, key: key.key.bytes)
-        return up.count { node in
-            guard node != key.provider, nodes[Int(node)].behaviour == .honest else { return false }
-            var machine = nodes[Int(node)].machine
-            let answer = machine.handle(question, from: provider, now: now)
-            return answer?.providerPeers.contains { $0.info.id == provider } == true
-        }
-    }
-
     /// The number of connections of each node that is up.
     public var connectionCounts: Distribution {
         Distribution(up.map { Double(nodes[Int($0)].connections.count) })

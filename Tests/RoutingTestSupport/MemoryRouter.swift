@@ -1,7 +1,7 @@
-import NIOCore
+public import Routing
 import Synchronization
 
-/// A router with fixed providers, for tests and for a node that works alone.
+/// A router with fixed providers.
 public final class MemoryRouter: Router {
     private struct State {
         var providers: [String: [Provider]] = [:]
