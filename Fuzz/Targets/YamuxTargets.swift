@@ -1,5 +1,6 @@
 import LibP2P
 import NIOCore
+import Time
 
 extension FuzzTarget {
     /// A yamux session whose program reads, echoes and closes. In the first byte of an input, the highest bit selects
@@ -103,7 +104,7 @@ private struct YamuxProgram {
                 if id % 5 == 0 { session.stopReading(id) }
             case .data(let id, let bytes):
                 var copy = bytes
-                session.consume(bytes.readableBytes, of: id, now: .uptimeNanoseconds(UInt64(eventCount) * 1_000_000))
+                session.consume(bytes.readableBytes, of: id, now: .zero + .milliseconds(eventCount))
                 _ = try? session.write(&copy, to: id)
                 if id % 7 == 0 { session.reset(id) }
             case .finished(let id): session.finish(id)

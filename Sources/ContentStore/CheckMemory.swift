@@ -1,4 +1,5 @@
 import OCI
+import Time
 
 /// The results of digest checks. A result holds for one state of a file.
 struct CheckMemory {
@@ -9,7 +10,7 @@ struct CheckMemory {
 
     private struct Sound {
         var stamp: ContentStamp
-        var checked: ContinuousClock.Instant
+        var checked: MonotonicTime
     }
 
     // Two generations: when the younger is full it replaces the elder.
@@ -26,7 +27,7 @@ struct CheckMemory {
     var faultyDigests: [Digest] { faultOrder }
 
     /// Whether a check found this state of a file sound, at `earliest` or later.
-    func isSound(_ digest: Digest, _ stamp: ContentStamp, since earliest: ContinuousClock.Instant? = nil) -> Bool {
+    func isSound(_ digest: Digest, _ stamp: ContentStamp, since earliest: MonotonicTime? = nil) -> Bool {
         guard let known = younger[digest] ?? elder[digest], known.stamp == stamp else { return false }
         return earliest.map { known.checked >= $0 } ?? true
     }
@@ -35,7 +36,7 @@ struct CheckMemory {
     func fault(_ digest: Digest) -> ContentFault? { faults[digest] }
 
     /// Records that a file is sound.
-    mutating func noteSound(_ digest: Digest, _ stamp: ContentStamp, now: ContinuousClock.Instant) {
+    mutating func noteSound(_ digest: Digest, _ stamp: ContentStamp, now: MonotonicTime) {
         forgetFault(digest)
         elder[digest] = nil
         if younger.count >= Self.soundLimit, younger[digest] == nil {

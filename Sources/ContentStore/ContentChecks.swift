@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import OCI
 import Synchronization
+import Time
 
 /// Checks the content of a store against its digests, once for each state of a file.
 ///
@@ -97,7 +98,7 @@ public final class ContentChecks: Sendable {
     public func known(_ stamp: ContentStamp, _ digest: Digest, maximumAge: Duration? = nil) -> Result? {
         state.withLock { state in
             if let fault = state.memory.fault(digest), fault.stamp == stamp { return .faulty(fault) }
-            let earliest = maximumAge.map { ContinuousClock.now - $0 }
+            let earliest = maximumAge.map { MonotonicTime.now + (.zero - $0) }
             return state.memory.isSound(digest, stamp, since: earliest) ? .sound : nil
         }
     }

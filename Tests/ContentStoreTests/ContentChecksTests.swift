@@ -5,6 +5,7 @@ import OCI
 import Synchronization
 import TestSupport
 import Testing
+import Time
 
 @testable import ContentStore
 

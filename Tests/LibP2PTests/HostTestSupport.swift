@@ -3,6 +3,7 @@ import Logging
 import Multiformats
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import LibP2P
@@ -83,4 +84,15 @@ func openDescriptors() throws -> Int {
     var count = 0
     while readdir(directory) != nil { count += 1 }
     return count
+}
+
+extension Host {
+    /// The addresses under which connected peers see this host, with the number of peers, the most frequent first. Each
+    /// peer has one vote.
+    var observedAddresses: [(address: Multiaddr, peers: Int)] {
+        let addresses = state.withLock { $0.table.identified.values.compactMap(\.observedAddress) }
+        let counts = addresses.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+        return counts.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }
+            .map { (address: $0.key, peers: $0.value) }
+    }
 }

@@ -1,6 +1,7 @@
 import NIOCore
 import TestSupport
 import Testing
+import Time
 
 @testable import LibP2P
 
@@ -51,7 +52,7 @@ import Testing
     }
 
     /// Lets the peer fill the window of a stream, and consumes it all. Returns the newly granted window.
-    private func turn(_ session: inout YamuxSession, stream: UInt32 = 1, at time: NIODeadline) throws -> Int {
+    private func turn(_ session: inout YamuxSession, stream: UInt32 = 1, at time: MonotonicTime) throws -> Int {
         let window = try #require(session.streams[stream]?.receiveWindow)
         session.receive(frame(.data, stream: stream, length: window, body: window))
         _ = events(&session)
@@ -62,7 +63,7 @@ import Testing
     @Test func windowGrowsWhileItLimitsSender() throws {
         var session = session(streams: 1)
         session.roundTripTime = .milliseconds(10)
-        var time = NIODeadline.uptimeNanoseconds(0)
+        var time = MonotonicTime.zero
         var windows: [Int] = []
         for _ in 0..<5 {
             time = time + .milliseconds(39)
@@ -80,7 +81,7 @@ import Testing
     @Test func windowOfSlowReaderStays() throws {
         var session = session(streams: 1)
         session.roundTripTime = .milliseconds(10)
-        var time = NIODeadline.uptimeNanoseconds(0)
+        var time = MonotonicTime.zero
         for _ in 0..<5 {
             time = time + .milliseconds(40)
             #expect(try turn(&session, at: time) == YamuxConfiguration.initialWindow)
@@ -95,7 +96,7 @@ import Testing
         configuration.maxWindowGrowth = 1024 * 1024
         var session = session(streams: 4, configuration)
         session.roundTripTime = .milliseconds(10)
-        var time = NIODeadline.uptimeNanoseconds(0)
+        var time = MonotonicTime.zero
         for _ in 0..<6 {
             for stream in [1, 3, 5, 7] as [UInt32] {
                 time = time + .milliseconds(1)

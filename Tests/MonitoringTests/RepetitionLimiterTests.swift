@@ -1,5 +1,6 @@
 import TestSupport
 import Testing
+import Time
 
 @testable import Monitoring
 
@@ -15,19 +16,19 @@ struct RepetitionLimiterTests {
     @Test func theSameLineIsWrittenOnceAndThenCounted() {
         var limiter = RepetitionLimiter(limits: limits)
         #expect(limiter.admit("m", details: 1, now: .zero).isWritten)
-        for second in 1...59 { #expect(!limiter.admit("m", details: 1, now: .seconds(second)).isWritten) }
-        #expect(limiter.expire(now: .seconds(59)).isEmpty)
+        for second in 1...59 { #expect(!limiter.admit("m", details: 1, now: .zero + .seconds(second)).isWritten) }
+        #expect(limiter.expire(now: .zero + .seconds(59)).isEmpty)
         let summary = RepetitionLimiter.Summary(message: "m", count: 59, duration: .seconds(60))
-        #expect(limiter.expire(now: .seconds(60)) == [summary])
+        #expect(limiter.expire(now: .zero + .seconds(60)) == [summary])
         #expect(limiter.messageCount == 0)
-        #expect(limiter.admit("m", details: 1, now: .seconds(61)).isWritten)
+        #expect(limiter.admit("m", details: 1, now: .zero + .seconds(61)).isWritten)
     }
 
     @Test func theNextLineEndsAWindowWhoseTimeIsOver() {
         var limiter = RepetitionLimiter(limits: limits)
         _ = limiter.admit("m", details: 1, now: .zero)
-        _ = limiter.admit("m", details: 1, now: .seconds(1))
-        let (isWritten, before) = limiter.admit("m", details: 1, now: .seconds(90))
+        _ = limiter.admit("m", details: 1, now: .zero + .seconds(1))
+        let (isWritten, before) = limiter.admit("m", details: 1, now: .zero + .seconds(90))
         #expect(isWritten)
         #expect(before == [RepetitionLimiter.Summary(message: "m", count: 1, duration: .seconds(90))])
     }
@@ -37,7 +38,7 @@ struct RepetitionLimiterTests {
         let written = (0..<10).map { limiter.admit("m", details: $0, now: .zero).isWritten }
         #expect(written == [true, true, true] + Array(repeating: false, count: 7))
         #expect(limiter.admit("another", details: 1, now: .zero).isWritten)
-        #expect(limiter.finish(now: .seconds(5)).map(\.count) == [7])
+        #expect(limiter.finish(now: .zero + .seconds(5)).map(\.count) == [7])
     }
 
     @Test func memoryIsBoundedAndEachLineCounts() {
@@ -46,9 +47,9 @@ struct RepetitionLimiterTests {
         var limiter = RepetitionLimiter(limits: limits)
         var written = 0
         var told = 0
-        var now = Duration.zero
+        var now = MonotonicTime.zero
         for _ in 0..<5000 {
-            now += .milliseconds(Int.random(in: 0...3000, using: &generator))
+            now = now + .milliseconds(Int.random(in: 0...3000, using: &generator))
             let message = "m\(Int.random(in: 0..<12, using: &generator))"
             let (isWritten, before) = limiter.admit(
                 message,

@@ -2,6 +2,7 @@ import LibP2P
 import Multiformats
 import TestSupport
 import Testing
+import Time
 
 @testable import Routing
 
@@ -10,17 +11,17 @@ struct IdleStreamsTests {
 
     @Test func reusesStreamUntilExpiry() {
         var idle = IdleStreams<Int>(lifetime: .seconds(5), perPeer: 2, inAll: 3)
-        let first = idle.put(1, of: peers[0], now: .seconds(1))
-        let second = idle.put(2, of: peers[0], now: .seconds(2))
+        let first = idle.put(1, of: peers[0], now: .zero + .seconds(1))
+        let second = idle.put(2, of: peers[0], now: .zero + .seconds(2))
         #expect(first && second)
         // The last used one comes first, and no other peer gets it.
-        let other = idle.take(peers[1], now: .seconds(2))
-        let latest = idle.take(peers[0], now: .seconds(2))
+        let other = idle.take(peers[1], now: .zero + .seconds(2))
+        let latest = idle.take(peers[0], now: .zero + .seconds(2))
         #expect(other == nil && latest == 2)
-        let tooLate = idle.take(peers[0], now: .seconds(6))
+        let tooLate = idle.take(peers[0], now: .zero + .seconds(6))
         #expect(tooLate == nil && idle.count == 1)
-        let early = idle.expire(now: .seconds(6) - .nanoseconds(1))
-        let expired = idle.expire(now: .seconds(6))
+        let early = idle.expire(now: .zero + .milliseconds(5999))
+        let expired = idle.expire(now: .zero + .seconds(6))
         #expect(early.isEmpty && expired == [1] && idle.count == 0)
     }
 
@@ -37,10 +38,10 @@ struct IdleStreamsTests {
         var random = SeededGenerator(seed: seed)
         var idle = IdleStreams<Int>(lifetime: .seconds(5), perPeer: 3, inAll: 6)
         var kept: Set<Int> = []
-        var now = Duration.zero
+        var now = MonotonicTime.zero
         for stream in 0..<5000 {
             let peer = Int.random(in: 0..<3, using: &random)
-            now += .milliseconds(Int.random(in: 0..<1000, using: &random))
+            now = now + .milliseconds(Int.random(in: 0..<1000, using: &random))
             switch Int.random(in: 0..<3, using: &random) {
             case 0:
                 if idle.put(stream, of: peers[peer], now: now) { kept.insert(stream) }

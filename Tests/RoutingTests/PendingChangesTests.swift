@@ -1,5 +1,6 @@
 import ContentStore
 import Testing
+import Time
 
 @testable import Routing
 
@@ -32,7 +33,7 @@ struct PendingChangesTests {
 
     @Test func schedulesReadingAfterEachDeletion() {
         let pending = PendingChanges()
-        let now = ContinuousClock.now
+        let now = MonotonicTime.zero
         pending.setCollectionDue(now + .seconds(2))
         pending.setCollectionDue(now + .seconds(3))
         pending.addFullIfDue(now: now + .seconds(1))
@@ -51,12 +52,12 @@ struct PendingChangesTests {
     @Test func rechecksContentUpToMaximum() throws {
         let pending = PendingChanges()
         let content = try digest("a")
-        let now = ContinuousClock.now
+        let now = MonotonicTime.zero
         #expect(pending.nextRecheck == nil)
         for delay in PendingChanges.recheckDelays {
             pending.recheck(content, now: now)
             #expect(pending.nextRecheck == now + delay)
-            pending.addRechecks(now: now + delay - .milliseconds(1))
+            pending.addRechecks(now: now + (delay - .milliseconds(1)))
             #expect(pending.take().isEmpty)
             pending.addRechecks(now: now + delay)
             #expect(pending.take() == [.contentAdded(content)])
@@ -70,7 +71,7 @@ struct PendingChangesTests {
 
     @Test func fullReadingIsAddedOnceWhenDue() {
         let pending = PendingChanges()
-        let now = ContinuousClock.now
+        let now = MonotonicTime.zero
         pending.addFullIfDue(now: now)
         #expect(pending.take().isEmpty)
         pending.setFullDue(now + .seconds(1))

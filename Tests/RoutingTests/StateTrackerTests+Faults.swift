@@ -1,5 +1,6 @@
 import ContentStore
 import OCI
+import RoutingTestSupport
 import Testing
 
 @testable import Routing

@@ -1,5 +1,6 @@
 import Multiformats
 import NIOCore
+import Time
 
 /// An established connection with a peer.
 final class Connection: Sendable {
@@ -10,7 +11,7 @@ final class Connection: Sendable {
     let muxer: String
     /// Whether the security handshake selected the muxer.
     let hasEarlyMuxer: Bool
-    let openedAt = ContinuousClock.now
+    let openedAt = MonotonicTime.now
     let activity: ConnectionActivity
     let channel: any Channel
     private let handler: NIOLoopBound<YamuxHandler>
@@ -43,7 +44,7 @@ final class Connection: Sendable {
             muxer: muxer,
             hasEarlyMuxer: hasEarlyMuxer,
             roundTripTime: activity.roundTripTime,
-            age: openedAt.duration(to: .now)
+            age: .now - openedAt
         )
     }
 
@@ -54,11 +55,6 @@ final class Connection: Sendable {
             handler.value.openStream(protocols: protocols, waiter: waiter)
         }
         return try await waiter.wait()
-    }
-
-    /// Sends a go-away: no more streams can be opened, the open ones may end.
-    func goAway() {
-        channel.eventLoop.execute { [handler] in handler.value.goAway() }
     }
 
     /// Closes the connection because the peer misbehaves.

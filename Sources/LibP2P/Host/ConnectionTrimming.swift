@@ -1,4 +1,4 @@
-import NIOCore
+import Time
 
 /// Selects the connections to close above the high-water mark.
 enum ConnectionTrimming {
@@ -7,7 +7,7 @@ enum ConnectionTrimming {
     ///   - limit: The maximum number of connections.
     /// - Returns: The positions of the connections to close: none in use, those unused for the longest time first, and
     ///   no more than necessary.
-    static func excess(_ connections: [(isInUse: Bool, lastUse: NIODeadline)], limit: Int) -> [Int] {
+    static func excess(_ connections: [(isInUse: Bool, lastUse: MonotonicTime)], limit: Int) -> [Int] {
         let count = connections.count - limit
         guard count > 0 else { return [] }
         let idle = connections.indices.filter { !connections[$0].isInUse }

@@ -4,6 +4,7 @@ import Multiformats
 import NIOCore
 import NIOPosix
 import Synchronization
+import Time
 
 extension Host {
     /// An existing or a new connection to a peer.
@@ -85,7 +86,7 @@ extension Host {
 
     /// The addresses of a peer without those in backoff.
     private func ready(_ addresses: ArraySlice<Multiaddr>, of peer: PeerID) throws -> [Multiaddr] {
-        let now = ContinuousClock.now
+        let now = MonotonicTime.now
         let waits = state.withLock { state in
             addresses.map { (address: $0, wait: state.backoff.wait(for: $0.withoutPeerID, now: now)) }
         }
@@ -130,7 +131,7 @@ extension Host {
         } catch {
             resources.count { $0.dialsFailed += 1 }
             if !Task.isCancelled, Self.isFault(ofAddress: error) {
-                let (now, jitter) = (ContinuousClock.now, Double.random(in: 0...1))
+                let (now, jitter) = (MonotonicTime.now, Double.random(in: 0...1))
                 state.withLock { $0.backoff.failed(place, now: now, jitter: jitter) }
             }
             throw error

@@ -5,6 +5,7 @@ import Multiformats
 import NIOCore
 import NIOPosix
 import Synchronization
+import Time
 
 extension Host {
     /// The reachable addresses of this host with the bound ports.
@@ -14,7 +15,7 @@ extension Host {
     ///
     /// Reads the interfaces at most every ten seconds.
     public var listenAddresses: [Multiaddr] {
-        let now = ContinuousClock.now
+        let now = MonotonicTime.now
         let (bound, cached) = state.withLock { ($0.bound, $0.reachable) }
         guard bound.contains(where: { $0.ipAddress?.isUnspecified == true }) else {
             return Multiaddr.reachable(bound: bound, interfaces: [])

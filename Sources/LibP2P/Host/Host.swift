@@ -3,6 +3,7 @@ import Multiformats
 import NIOCore
 import NIOPosix
 import Synchronization
+import Time
 
 /// A libp2p node over TCP. It listens, dials, secures and multiplexes connections, and opens and accepts streams.
 ///
@@ -14,7 +15,7 @@ public final class Host: Sendable {
         var servers: [any Channel] = []
         var bound: [Multiaddr] = []
         /// The cached result of ``Host/listenAddresses``.
-        var reachable: (addresses: [Multiaddr], expiry: ContinuousClock.Instant)?
+        var reachable: (addresses: [Multiaddr], expiry: MonotonicTime)?
         var isStarted = false
         var subscribers: [UInt64: AsyncStream<HostEvent>.Continuation] = [:]
         var nextSubscriber: UInt64 = 0
@@ -80,15 +81,6 @@ public final class Host: Sendable {
     /// The identify message of a connected peer; `nil` before it came.
     public func identifyInfo(of peer: PeerID) -> IdentifyInfo? {
         state.withLock { $0.table.identified[peer] }
-    }
-
-    /// The addresses under which connected peers see this host, with the number of peers, the most frequent first. Each
-    /// peer has one vote.
-    public var observedAddresses: [(address: Multiaddr, peers: Int)] {
-        let addresses = state.withLock { $0.table.identified.values.compactMap(\.observedAddress) }
-        let counts = addresses.reduce(into: [:]) { $0[$1, default: 0] += 1 }
-        return counts.sorted { ($1.value, $0.key.description) < ($0.value, $1.key.description) }
-            .map { (address: $0.key, peers: $0.value) }
     }
 
     /// The events from now on. Each access is a new subscription. A subscriber that lags by more than 1024 events loses

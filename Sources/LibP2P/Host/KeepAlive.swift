@@ -1,4 +1,4 @@
-import NIOCore
+import Time
 
 /// The detection of dead and idle connections: a pure value, with time passed in.
 ///
@@ -8,9 +8,9 @@ struct KeepAlive {
     /// The result of a tick.
     enum Action: Equatable {
         /// Tick again after this time.
-        case wait(TimeAmount)
+        case wait(Duration)
         /// Send a ping, and tick again after this time.
-        case ping(TimeAmount)
+        case ping(Duration)
         /// Close the connection: it is idle.
         case closeIdle
         /// Close the connection: the peer is dead.
@@ -18,19 +18,19 @@ struct KeepAlive {
     }
 
     /// The interval between two checks of a live connection.
-    let interval: TimeAmount
+    let interval: Duration
     /// The deadline of the answer to a ping.
-    let timeout: TimeAmount
+    let timeout: Duration
     /// How long a connection without streams is kept.
-    let idleTimeout: TimeAmount
+    let idleTimeout: Duration
 
     private var hasReceived = false
-    private var idleSince: NIODeadline?
+    private var idleSince: MonotonicTime?
     /// The deadline of the awaited answer.
-    private var deadline: NIODeadline?
-    private var ping: (value: UInt32, sent: NIODeadline)?
+    private var deadline: MonotonicTime?
+    private var ping: (value: UInt32, sent: MonotonicTime)?
 
-    init(interval: TimeAmount, timeout: TimeAmount, idleTimeout: TimeAmount) {
+    init(interval: Duration, timeout: Duration, idleTimeout: Duration) {
         self.interval = interval
         self.timeout = timeout
         self.idleTimeout = idleTimeout
@@ -42,7 +42,7 @@ struct KeepAlive {
     /// Records that a stream is open.
     mutating func used() { idleSince = nil }
 
-    mutating func tick(now: NIODeadline, isUnused: Bool) -> Action {
+    mutating func tick(now: MonotonicTime, isUnused: Bool) -> Action {
         if isUnused {
             let since = idleSince ?? now
             idleSince = since
@@ -63,12 +63,12 @@ struct KeepAlive {
     }
 
     /// Records a sent ping.
-    mutating func pinged(_ value: UInt32, now: NIODeadline) {
+    mutating func pinged(_ value: UInt32, now: MonotonicTime) {
         ping = (value, now)
     }
 
     /// Records an answer. Returns the round-trip time if it belongs to the last ping.
-    mutating func ponged(_ value: UInt32, now: NIODeadline) -> TimeAmount? {
+    mutating func ponged(_ value: UInt32, now: MonotonicTime) -> Duration? {
         guard let (expected, sent) = ping, value == expected else { return nil }
         ping = nil
         return now - sent

@@ -1,4 +1,5 @@
 import NIOCore
+import Time
 
 /// The keep-alive of a connection.
 extension YamuxHandler {
@@ -8,13 +9,13 @@ extension YamuxHandler {
         ping()
     }
 
-    private func scheduleTick(in delay: TimeAmount) {
+    private func scheduleTick(in delay: Duration) {
         let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
-        nextTick = eventLoop.scheduleTask(in: delay) { loopBound.value.tick() }
+        nextTick = eventLoop.scheduleTask(in: TimeAmount(delay)) { loopBound.value.tick() }
     }
 
     private func tick() {
-        switch keepAlive.tick(now: .now(), isUnused: streams.isEmpty && runningHandlers == 0) {
+        switch keepAlive.tick(now: .now, isUnused: streams.isEmpty && runningHandlers == 0) {
         case .wait(let delay):
             scheduleTick(in: delay)
         case .ping(let delay):

@@ -1,4 +1,5 @@
 import NIOCore
+import Time
 
 /// The streams of a connection until their protocol is negotiated.
 extension YamuxHandler {
@@ -55,7 +56,7 @@ extension YamuxHandler {
                 guard (try? session.write(&bytes, to: stream.id)) == true else { return stream.reset() }
             case .selected(let protocolID, let leftover):
                 consumed -= leftover.readableBytes
-                session.consume(consumed, of: stream.id, now: .now())
+                session.consume(consumed, of: stream.id, now: .now)
                 selected(protocolID, leftover, stream)
                 return
             case .failed(let error):
@@ -63,7 +64,7 @@ extension YamuxHandler {
                 return stream.reset()
             }
         }
-        session.consume(consumed, of: stream.id, now: .now())
+        session.consume(consumed, of: stream.id, now: .now)
     }
 
     private func selected(_ protocolID: String, _ leftover: ByteBuffer, _ stream: StreamCore) {

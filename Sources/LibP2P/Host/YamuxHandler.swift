@@ -1,6 +1,7 @@
 import Multiformats
 import NIOCore
 internal import NIOSSL
+import Time
 
 /// The last handler of a connection's pipeline. It drives the yamux session, passes its streams to the program, and
 /// ends dead or idle connections.
@@ -56,9 +57,9 @@ final class YamuxHandler: ChannelInboundHandler {
         configuration.maxQueuedBytes = settings.maxQueuedBytesPerConnection
         session = YamuxSession(role: role, configuration: configuration)
         keepAlive = KeepAlive(
-            interval: TimeAmount(settings.keepAliveInterval),
-            timeout: TimeAmount(settings.keepAliveTimeout),
-            idleTimeout: TimeAmount(settings.idleTimeout)
+            interval: settings.keepAliveInterval,
+            timeout: settings.keepAliveTimeout,
+            idleTimeout: settings.idleTimeout
         )
         self.remotePeer = remotePeer
         self.remoteAddress = remoteAddress
@@ -120,7 +121,7 @@ final class YamuxHandler: ChannelInboundHandler {
     }
 
     func consume(_ count: Int, of id: UInt32) {
-        session.consume(count, of: id, now: .now())
+        session.consume(count, of: id, now: .now)
         pump()
     }
 
@@ -219,9 +220,9 @@ final class YamuxHandler: ChannelInboundHandler {
                 usageChanged()
             case .writable(let id): streams[id]?.pumpWriters()
             case .pong(let value):
-                if let time = keepAlive.ponged(value, now: .now()) {
+                if let time = keepAlive.ponged(value, now: .now) {
                     session.roundTripTime = time
-                    activity.roundTripTime = .nanoseconds(time.nanoseconds)
+                    activity.roundTripTime = time
                 }
             case .goingAway: break
             case .failed(let error): drop(DropReason(error), error.description)
@@ -259,7 +260,7 @@ final class YamuxHandler: ChannelInboundHandler {
 
     /// Sends a ping and records its time.
     func ping() {
-        keepAlive.pinged(session.ping(), now: .now())
+        keepAlive.pinged(session.ping(), now: .now)
         pump()
     }
 

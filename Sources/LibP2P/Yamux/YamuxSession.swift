@@ -1,4 +1,5 @@
 import NIOCore
+import Time
 
 /// Multiplexes streams over one connection: `/yamux/1.0.0` (hashicorp yamux spec.md, libp2p/specs yamux/README.md).
 ///
@@ -58,7 +59,7 @@ package struct YamuxSession {
     /// The growth of the windows of all open streams in bytes.
     var windowGrowth = 0
     /// The round-trip time of a ping, if the driver knows it. Without it windows do not grow.
-    var roundTripTime: TimeAmount?
+    var roundTripTime: Duration?
     var unacknowledgedCount = 0
     var hasSentGoAway = false
     var hasReceivedGoAway = false
@@ -134,7 +135,7 @@ package struct YamuxSession {
     /// is doubled within the limits.
     ///
     /// - Parameter now: The time; without it windows do not grow.
-    package mutating func consume(_ count: Int, of id: UInt32, now: NIODeadline? = nil) {
+    package mutating func consume(_ count: Int, of id: UInt32, now: MonotonicTime? = nil) {
         guard var stream = streams[id], !stream.isReceiveFinished, count > 0 else { return }
         stream.consumed += count
         if stream.consumed >= stream.receiveWindowTarget / 2 {

@@ -1,4 +1,5 @@
 import NIOCore
+import Time
 
 /// The state of one stream of a session: windows, the queue of unsent bytes, and the open directions.
 struct YamuxStream {
@@ -16,7 +17,7 @@ struct YamuxStream {
     /// The growth of the window in bytes.
     var windowGrowth = 0
     /// The time of the last window update.
-    var lastGrant: NIODeadline?
+    var lastGrant: MonotonicTime?
     /// The number of consumed bytes that were not granted again yet.
     var consumed = 0
     var isReceiveFinished = false

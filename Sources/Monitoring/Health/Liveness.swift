@@ -1,10 +1,9 @@
+public import Time
+
 /// The heartbeats of the parts of a process. A part without a heartbeat within its deadline is stalled.
 ///
-/// A value without a clock: the time is passed in.
+/// A value without a clock: the time is passed in. Its clock stops while the machine sleeps.
 public struct Liveness: Sendable {
-    /// A time of a clock that stops while the machine sleeps.
-    public typealias Instant = SuspendingClock.Instant
-
     /// A part whose last heartbeat is too long ago.
     public struct Stall: Hashable, Sendable {
         /// The name of the part.
@@ -15,7 +14,7 @@ public struct Liveness: Sendable {
 
     private struct Part {
         var deadline: Duration
-        var last: Instant
+        var last: MonotonicTime
     }
 
     private var parts: [String: Part] = [:]
@@ -24,7 +23,7 @@ public struct Liveness: Sendable {
     public init() {}
 
     /// Starts to watch a part.
-    public mutating func watch(_ part: String, deadline: Duration, now: Instant) {
+    public mutating func watch(_ part: String, deadline: Duration, now: MonotonicTime) {
         parts[part] = Part(deadline: deadline, last: now)
     }
 
@@ -34,15 +33,15 @@ public struct Liveness: Sendable {
     }
 
     /// Records a heartbeat. Heartbeats out of order and of parts that are not watched are ignored.
-    public mutating func beat(_ part: String, at time: Instant) {
+    public mutating func beat(_ part: String, at time: MonotonicTime) {
         guard let known = parts[part], known.last < time else { return }
         parts[part]?.last = time
     }
 
     /// The stalled parts, by name.
-    public func stalls(now: Instant) -> [Stall] {
+    public func stalls(now: MonotonicTime) -> [Stall] {
         parts.compactMap { name, part in
-            let duration = part.last.duration(to: now)
+            let duration = now - part.last
             return duration > part.deadline ? Stall(part: name, duration: duration) : nil
         }
         .sorted { $0.part < $1.part }

@@ -1,6 +1,7 @@
 import NIOCore
 import ServiceLifecycle
 import Synchronization
+import Time
 
 /// The monitor of the process's ``Liveness``. Event loops and the pool of Swift's tasks send heartbeats to it; it polls
 /// other parts.
@@ -14,7 +15,7 @@ public final class LivenessMonitor: Service {
 
     private struct State {
         var liveness = Liveness()
-        var sources: [(part: String, lastMove: @Sendable () -> Liveness.Instant?)] = []
+        var sources: [(part: String, lastMove: @Sendable () -> MonotonicTime?)] = []
     }
 
     private let group: any EventLoopGroup
@@ -29,7 +30,7 @@ public final class LivenessMonitor: Service {
     public func watch(
         _ part: String,
         deadline: Duration,
-        lastMove: @escaping @Sendable () -> Liveness.Instant?
+        lastMove: @escaping @Sendable () -> MonotonicTime?
     ) {
         state.withLock { state in
             state.liveness.watch(part, deadline: deadline, now: .now)

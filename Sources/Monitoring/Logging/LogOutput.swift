@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
+import Time
 
 /// The format of log lines.
 public enum LogFormat: String, CaseIterable, Sendable {
@@ -24,7 +25,6 @@ public final class LogOutput: Service {
     private let format: LogFormat
     private let writeBytes: @Sendable ([UInt8]) -> Void
     private let limiter = Mutex<[Logger.Level: RepetitionLimiter]>([:])
-    private let start = ContinuousClock.now
 
     /// An output on standard error.
     public convenience init(format: LogFormat) {
@@ -75,14 +75,14 @@ public final class LogOutput: Service {
         let text = "\(message)"
         let (isWritten, before) = limiter.withLock { limiters in
             limiters[level, default: RepetitionLimiter()]
-                .admit(text, details: metadata.fingerprint, now: ContinuousClock.now - start)
+                .admit(text, details: metadata.fingerprint, now: .now)
         }
         for summary in before { write(summary, level) }
         if isWritten { writeLine(level, message, metadata) }
     }
 
-    private func write(_ summaries: (inout RepetitionLimiter, Duration) -> [RepetitionLimiter.Summary]) {
-        let now = ContinuousClock.now - start
+    private func write(_ summaries: (inout RepetitionLimiter, MonotonicTime) -> [RepetitionLimiter.Summary]) {
+        let now = MonotonicTime.now
         let all = limiter.withLock { limiters in
             limiters.keys.map { level in (level, summaries(&limiters[level, default: RepetitionLimiter()], now)) }
         }

@@ -1,3 +1,5 @@
+public import Time
+
 /// A limiter of similar log lines, which writes a repeated failure once and then counts it.
 ///
 /// Lines with the same message are similar. In each window the limiter admits the same line once, and a few lines with one
@@ -30,7 +32,7 @@ public struct RepetitionLimiter: Sendable {
     }
 
     private struct Window {
-        var start: Duration
+        var start: MonotonicTime
         var written: Set<Int> = []
         var suppressed = 0
     }
@@ -51,12 +53,11 @@ public struct RepetitionLimiter: Sendable {
     /// - Parameters:
     ///   - message: the text that similar lines have in common.
     ///   - details: a hash of the rest of the line.
-    ///   - now: the time since any fixed moment.
     /// - Returns: whether to write the line, and the summaries to write before it.
     public mutating func admit(
         _ message: String,
         details: Int,
-        now: Duration
+        now: MonotonicTime
     ) -> (isWritten: Bool, before: [Summary]) {
         var summaries: [Summary] = []
         if let window = windows[message], now - window.start >= limits.window {
@@ -79,18 +80,18 @@ public struct RepetitionLimiter: Sendable {
     /// Ends the windows whose time is over.
     ///
     /// - Returns: the summaries to write.
-    public mutating func expire(now: Duration) -> [Summary] {
+    public mutating func expire(now: MonotonicTime) -> [Summary] {
         windows.filter { now - $0.value.start >= limits.window }.keys.sorted().flatMap { end($0, now: now) }
     }
 
     /// Ends all windows.
     ///
     /// - Returns: the summaries to write.
-    public mutating func finish(now: Duration) -> [Summary] {
+    public mutating func finish(now: MonotonicTime) -> [Summary] {
         windows.keys.sorted().flatMap { end($0, now: now) }
     }
 
-    private mutating func end(_ message: String, now: Duration) -> [Summary] {
+    private mutating func end(_ message: String, now: MonotonicTime) -> [Summary] {
         guard let window = windows.removeValue(forKey: message), window.suppressed > 0 else { return [] }
         return [Summary(message: message, count: window.suppressed, duration: now - window.start)]
     }

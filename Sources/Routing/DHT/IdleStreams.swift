@@ -1,10 +1,11 @@
 import Multiformats
+import Time
 
 /// The idle streams of all peers, each with its expiry. A value without a clock: the time is passed in.
 struct IdleStreams<Stream> {
     private struct Idle {
         var stream: Stream
-        var expires: Duration
+        var expires: MonotonicTime
     }
 
     let lifetime: Duration
@@ -24,7 +25,7 @@ struct IdleStreams<Stream> {
     }
 
     /// Takes the last used stream of a peer that has not expired.
-    mutating func take(_ peer: PeerID, now: Duration) -> Stream? {
+    mutating func take(_ peer: PeerID, now: MonotonicTime) -> Stream? {
         guard let last = streams[peer]?.last, last.expires > now else { return nil }
         streams[peer]?.removeLast()
         if streams[peer]?.isEmpty == true { streams[peer] = nil }
@@ -35,7 +36,7 @@ struct IdleStreams<Stream> {
     /// Adds a stream.
     ///
     /// - Returns: `false` at a limit.
-    mutating func put(_ stream: Stream, of peer: PeerID, now: Duration) -> Bool {
+    mutating func put(_ stream: Stream, of peer: PeerID, now: MonotonicTime) -> Bool {
         guard count < inAll, streams[peer]?.count ?? 0 < perPeer else { return false }
         streams[peer, default: []].append(Idle(stream: stream, expires: now + lifetime))
         count += 1
@@ -43,7 +44,7 @@ struct IdleStreams<Stream> {
     }
 
     /// Takes all expired streams.
-    mutating func expire(now: Duration) -> [Stream] {
+    mutating func expire(now: MonotonicTime) -> [Stream] {
         var expired: [Stream] = []
         for (peer, idle) in streams {
             // The oldest come first.

@@ -1,6 +1,7 @@
 import LibP2P
 import Multiformats
 import Synchronization
+import Time
 
 /// A pool of idle streams for further requests to the same peer. This saves the round trip of the protocol negotiation,
 /// and the peer a task for each request.
@@ -17,17 +18,16 @@ final class StreamPool: Sendable {
     private static let sweepInterval = Duration.seconds(5)
 
     private let state = Mutex(State())
-    private let start = ContinuousClock.now
 
     /// Takes an idle stream to a peer. The peer may have closed it meanwhile.
     func take(_ peer: PeerID) -> MuxedStream? {
-        let now = ContinuousClock.now - start
+        let now = MonotonicTime.now
         return state.withLock { $0.idle.take(peer, now: now) }
     }
 
     /// Returns an idle stream to the pool, or closes it.
     func put(_ stream: MuxedStream) {
-        let now = ContinuousClock.now - start
+        let now = MonotonicTime.now
         let isKept = state.withLock { state in
             guard !state.isClosed, state.idle.put(stream, of: stream.remotePeer, now: now) else { return false }
             if state.sweeper == nil { state.sweeper = sweep() }
@@ -58,7 +58,7 @@ final class StreamPool: Sendable {
 
     /// - Returns: whether any streams remain.
     private func closeExpired() -> Bool {
-        let now = ContinuousClock.now - start
+        let now = MonotonicTime.now
         let (expired, isEmpty) = state.withLock { state in
             let expired = state.idle.expire(now: now)
             if state.idle.count == 0 { state.sweeper = nil }

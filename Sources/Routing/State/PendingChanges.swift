@@ -1,6 +1,7 @@
 import ContentStore
 import OCI
 import Synchronization
+import Time
 
 /// The bounded set of changes to handle, each once.
 final class PendingChanges: Sendable {
@@ -10,17 +11,17 @@ final class PendingChanges: Sendable {
     static let recheckDelays: [Duration] = [.milliseconds(200), .seconds(1), .seconds(5)]
 
     private struct Recheck {
-        var due: ContinuousClock.Instant
+        var due: MonotonicTime
         var digest: Digest
     }
 
     private struct State {
         var changes: Set<StoreChange> = []
-        var fullDue: ContinuousClock.Instant?
+        var fullDue: MonotonicTime?
         /// When to look for garbage-collected content after a deletion: the next time, and the time after the last
         /// deletion.
-        var collectionDue: ContinuousClock.Instant?
-        var lastCollectionDue: ContinuousClock.Instant?
+        var collectionDue: MonotonicTime?
+        var lastCollectionDue: MonotonicTime?
         var rechecks: [Recheck] = []
         var attempts: [Digest: Int] = [:]
     }
@@ -63,12 +64,12 @@ final class PendingChanges: Sendable {
     // MARK: Full readings
 
     /// Sets the time of the next full reading.
-    func setFullDue(_ instant: ContinuousClock.Instant) {
+    func setFullDue(_ instant: MonotonicTime) {
         state.withLock { $0.fullDue = instant }
     }
 
     /// Schedules a full reading some time after a deletion, repeatedly while images are deleted.
-    func setCollectionDue(_ instant: ContinuousClock.Instant) {
+    func setCollectionDue(_ instant: MonotonicTime) {
         state.withLock { state in
             state.lastCollectionDue = instant
             if state.collectionDue == nil { state.collectionDue = instant }
@@ -76,7 +77,7 @@ final class PendingChanges: Sendable {
     }
 
     /// Adds a full reading if it is due.
-    func addFullIfDue(now: ContinuousClock.Instant) {
+    func addFullIfDue(now: MonotonicTime) {
         let isDue = state.withLock { state in
             var isDue = false
             if let due = state.fullDue, due <= now {
@@ -95,7 +96,7 @@ final class PendingChanges: Sendable {
     // MARK: Rechecks
 
     /// Schedules a recheck of content soon, up to a maximum number of times.
-    func recheck(_ digest: Digest, now: ContinuousClock.Instant) {
+    func recheck(_ digest: Digest, now: MonotonicTime) {
         let waits = state.withLock { state in
             let attempt = state.attempts[digest] ?? 0
             guard attempt < Self.recheckDelays.count, state.rechecks.count < Self.limit else {
@@ -112,12 +113,12 @@ final class PendingChanges: Sendable {
     }
 
     /// The time of the next recheck.
-    var nextRecheck: ContinuousClock.Instant? {
+    var nextRecheck: MonotonicTime? {
         state.withLock { $0.rechecks.map(\.due).min() }
     }
 
     /// Adds the rechecks that are due.
-    func addRechecks(now: ContinuousClock.Instant) {
+    func addRechecks(now: MonotonicTime) {
         let due = state.withLock { state in
             let due = state.rechecks.filter { $0.due <= now }
             state.rechecks.removeAll { $0.due <= now }

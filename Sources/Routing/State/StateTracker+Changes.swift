@@ -2,6 +2,7 @@ import ContentStore
 import Logging
 import OCI
 import Synchronization
+import Time
 
 /// The handling of single changes without a full reading.
 extension StateTracker {

@@ -2,6 +2,7 @@ import ContentStore
 import Logging
 import OCI
 import Synchronization
+import Time
 
 /// What the tracker does while the store is unavailable.
 extension StateTracker {

@@ -4,6 +4,7 @@ import Logging
 import OCI
 import ServiceLifecycle
 import Synchronization
+import Time
 
 /// Keeps the index and the router in step with the store: at start, on each change, and in full at intervals.
 ///
@@ -53,7 +54,7 @@ public final class StateTracker: Service {
         var lastComparison: TrackerSnapshot.Comparison?
         var retryDelay: Duration?
         /// The start time of the change in progress.
-        var busySince: SuspendingClock.Instant?
+        var busySince: MonotonicTime?
         /// The pending changes while the store is followed.
         var pending: PendingChanges?
 
@@ -71,7 +72,7 @@ public final class StateTracker: Service {
 
     struct Failure {
         var text: String
-        var since: ContinuousClock.Instant
+        var since: MonotonicTime
         /// Whether the content is gone, and not merely out of reach.
         var isLost: Bool
     }
@@ -107,7 +108,7 @@ public final class StateTracker: Service {
     }
 
     /// When the tracker last began new work; now while it is idle.
-    public var lastMove: SuspendingClock.Instant {
+    public var lastMove: MonotonicTime {
         state.withLock { $0.busySince ?? .now }
     }
 
@@ -200,7 +201,7 @@ public final class StateTracker: Service {
             group.addTask {
                 for await _ in pending.recheckSignals {
                     while let due = pending.nextRecheck {
-                        try await Task.sleep(until: due)
+                        try await Task.sleep(for: due - .now)
                         pending.addRechecks(now: .now)
                     }
                 }
@@ -240,8 +241,7 @@ public final class StateTracker: Service {
 
     /// Reads everything, and updates index and router.
     private func synchronise() async throws {
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = MonotonicTime.now
         let limits = ContentGraph.Limits(document: configuration.itemDeadline, all: configuration.documentsDeadline)
         var unreadable = 0
         let inventory = try await ContentInventory.read(store, filter: filter, limits: limits) { digest, error in
@@ -251,7 +251,7 @@ public final class StateTracker: Service {
         index.replace(contents: inventory.contents, tags: inventory.tags)
         let keys = inventory.keys
         if !filter.sharesAllContent { index.share(only: keys) }
-        let end = clock.now
+        let end = MonotonicTime.now
         let (added, removed, first) = state.withLock { state in
             let added = keys.subtracting(state.advertised)
             let removed = state.advertised.subtracting(keys)

@@ -1,4 +1,5 @@
 import OCI
+import Time
 
 /// The state of the state tracker at one moment.
 public struct TrackerSnapshot: Sendable {
@@ -9,7 +10,7 @@ public struct TrackerSnapshot: Sendable {
         /// Followed.
         case followed
         /// Unavailable, with the reason and the start time. Content that was known before stays advertised.
-        case away(reason: String, since: ContinuousClock.Instant)
+        case away(reason: String, since: MonotonicTime)
     }
 
     /// The advertised content of one registry.
@@ -29,7 +30,7 @@ public struct TrackerSnapshot: Sendable {
         /// The duration.
         public var duration: Duration
         /// The end time.
-        public var end: ContinuousClock.Instant
+        public var end: MonotonicTime
         /// The end time in seconds since 1970.
         public var endTime: Double
     }

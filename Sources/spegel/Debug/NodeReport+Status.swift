@@ -9,6 +9,7 @@ import NIOCore
 import OCI
 import Registry
 import Routing
+import Time
 
 /// The document of `/debug/api/status`, which the page shows too.
 extension NodeReport {
@@ -61,7 +62,7 @@ extension NodeReport {
         case .away(let reason, let since):
             status.state = .away
             status.reason = reason
-            status.awaySeconds = Int((ContinuousClock.now - since).components.seconds)
+            status.awaySeconds = Int((MonotonicTime.now - since).components.seconds)
         }
         status.outages = tracked.outages
         status.contents = held.contents

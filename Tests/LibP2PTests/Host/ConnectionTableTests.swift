@@ -2,11 +2,12 @@ import Multiformats
 import NIOCore
 import NIOEmbedded
 import Testing
+import Time
 
 @testable import LibP2P
 
 @Suite struct ConnectionTableTests {
-    private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
+    private func at(_ seconds: Int64) -> MonotonicTime { .zero + .seconds(seconds) }
 
     @Test func trimsLongestUnusedFirst() {
         let connections = [

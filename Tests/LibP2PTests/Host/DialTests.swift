@@ -1,5 +1,6 @@
 import Multiformats
 import Testing
+import Time
 
 @testable import LibP2P
 
@@ -55,7 +56,7 @@ import Testing
 }
 
 @Suite struct DialBackoffTests {
-    private let start = ContinuousClock.now
+    private let start = MonotonicTime.zero
 
     @Test func backoffDoublesUpToMaximum() throws {
         let address = try Multiaddr("/ip4/192.0.2.1/tcp/1")
@@ -69,6 +70,12 @@ import Testing
         let expected = [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]
         #expect(waits == expected.map { .milliseconds($0) })
         #expect(backoff.wait(for: address, now: start + .seconds(30)) == nil)
+        // The failures in a row count for a while.
+        let later = start + .seconds(600)
+        backoff.failed(address, now: later, jitter: 0.5)
+        #expect(backoff.wait(for: address, now: later) == .seconds(30))
+        backoff.failed(address, now: later + .seconds(631), jitter: 0.5)
+        #expect(backoff.wait(for: address, now: later + .seconds(631)) == .milliseconds(250))
         backoff.succeeded(address)
         backoff.failed(address, now: start, jitter: 0.5)
         #expect(backoff.wait(for: address, now: start) == .milliseconds(250))

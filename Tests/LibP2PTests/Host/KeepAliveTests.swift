@@ -1,10 +1,11 @@
 import NIOCore
 import Testing
+import Time
 
 @testable import LibP2P
 
 @Suite struct KeepAliveTests {
-    private func at(_ seconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .seconds(seconds) }
+    private func at(_ seconds: Int64) -> MonotonicTime { .zero + .seconds(seconds) }
 
     private func keepAlive() -> KeepAlive {
         KeepAlive(interval: .seconds(30), timeout: .seconds(10), idleTimeout: .seconds(100))
