@@ -146,7 +146,7 @@ extension LoopbackTests {
             #expect(try answer("/v2/", from: "198.51.100.1", nil).status == .ok)
         }
 
-        @Test func contentThatCannotBeOpenedIsNotMissing() async throws {
+        @Test func unreadableContentIsNotMissing() async throws {
             let node = try await TestNode()
             let (bytes, digest) = try makeContent(1000)
             node.store.add(bytes, as: digest)

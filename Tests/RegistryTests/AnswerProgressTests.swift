@@ -28,7 +28,7 @@ struct AnswerProgressTests {
         #expect(progress.look(waiting: 0, now: start + .seconds(2)) == .seconds(1))
     }
 
-    @Test func aWaitThatIsNoFaultOfTheStoreDoesNotCount() {
+    @Test func waitOutsideOfStoreDoesNotCount() {
         var progress = AnswerProgress(now: start)
         progress.restart(now: start + .seconds(8))
         #expect(progress.look(waiting: 0, now: start + .seconds(9)) == .seconds(1))

@@ -20,7 +20,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: ["GET", "HEAD"])
-        func contentThatTheClientHasIs304(method: String) async throws {
+        func contentOfClientIs304(method: String) async throws {
             let (nodes, _, digest) = try await makeNodes()
             for node in nodes {
                 for condition in ["\"\(digest)\"", "W/\"\(digest)\"", "\"x\", \"\(digest)\"", "*"] {
@@ -86,7 +86,7 @@ extension LoopbackTests {
             for node in nodes { await node.server.shutdown() }
         }
 
-        @Test func contentThatNoNodeHasIs404WhateverTheClientHas() async throws {
+        @Test func contentOfNoNodeIs404() async throws {
             let node = try await TestNode()
             let digest = try makeContent(1).digest
             for condition in ["*", "\"\(digest)\""] {
@@ -100,7 +100,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func rangesAreAnsweredAsTheSpecificationAllows() async throws {
+        @Test func answersRangesAsSpecified() async throws {
             let (nodes, bytes, digest) = try await makeNodes()
             let cases: [(headers: [String], expected: Range<Int>?)] = [
                 (["Range: bytes=0-0"], 0..<1), (["Range: bytes=199999-"], 199_999..<200_000),

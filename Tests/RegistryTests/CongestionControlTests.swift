@@ -9,7 +9,7 @@ import Testing
 extension LoopbackTests {
     /// What TCP does on connections that a registry accepts.
     @Suite(.serialized, .timeLimit(.minutes(1))) struct CongestionControlTests {
-        @Test func onlyAPacedChoiceIsReplaced() {
+        @Test func replacesOnlyPacedChoice() {
             for system in ["cubic", "reno", "dctcp", nil] {
                 let choice = CongestionControl(configured: nil, system: system)
                 #expect(choice.first == nil && choice.farther == nil)
@@ -38,7 +38,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func anUnknownChoiceIsAnError() async {
+        @Test func unknownChoiceIsError() async {
             let error = await #expect(throws: RegistryError.self) {
                 try await TestNode { $0.clients.congestionControl = "none" }
             }
@@ -50,7 +50,7 @@ extension LoopbackTests {
 
         /// Only a node that is far away, and none of this machine is farther than a second.
         @Test(arguments: [0, 1_000_000] as [UInt32])
-        func distantPeersHaveTheSystemsChoice(farAway: UInt32) async throws {
+        func distantPeersHaveSystemChoice(farAway: UInt32) async throws {
             let choice = CongestionControl(configured: nil, system: "bbr", farAway: farAway)
             let accepted = MultiThreadedEventLoopGroup.singleton.any().makePromise(of: (any Channel).self)
             let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -73,7 +73,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aStuckProcessIsNotAlive() async throws {
+        @Test func stuckProcessIsNotAlive() async throws {
             let node = try await TestNode(stalls: ["event loop 1 has not moved for 61 s"])
             try await blocking {
                 let client = try RawClient(node.address)
@@ -95,7 +95,7 @@ struct RegistryLabelsTests {
         #expect(labels.label(nil) == "other")
     }
 
-    @Test func withoutAConfigurationWellKnownAndLearntOnesDo() {
+    @Test func wellKnownAndLearntRegistriesHaveLabels() {
         let labels = RegistryLabels(configured: nil)
         #expect(labels.label(RegistryName("docker.io")) == "docker.io")
         #expect(labels.label("registry.example") == "other")

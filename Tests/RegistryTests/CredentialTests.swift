@@ -48,7 +48,7 @@ struct CredentialTests {
     }
 
     // RFC 7617, section 2
-    @Test func theHeaderIsThatOfTheSpecification() throws {
+    @Test func headerMatchesSpecification() throws {
         let credentials = try credentials("Aladdin", "open sesame")
         #expect(credentials.header == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
         #expect(try self.credentials("test", "123\u{A3}").header == "Basic dGVzdDoxMjPCow==")
@@ -64,7 +64,7 @@ struct CredentialTests {
         }
     }
 
-    @Test func nothingButTheRightHeaderMatches() throws {
+    @Test func onlyRightHeaderMatches() throws {
         let seed = UInt64.random(in: .min ... .max)
         var random = SeededGenerator(seed: seed)
         let credentials = try credentials("user", "a password of some length")
@@ -77,7 +77,7 @@ struct CredentialTests {
         }
     }
 
-    @Test func aNameWithAColonAndWhatIsTooLongIsRefused() {
+    @Test func refusesNameWithColonAndLongValues() {
         #expect(Credentials(username: Array("a:b".utf8), password: [1]) == nil)
         #expect(Credentials(username: [1], password: Array("a:b".utf8)) != nil)
         #expect(Credentials(username: [UInt8](repeating: 1, count: 1025), password: [1]) == nil)
@@ -109,14 +109,14 @@ struct CredentialTests {
         }
     }
 
-    @Test func theSameCredentialsAreNoChange() throws {
+    @Test func sameCredentialsAreNoChange() throws {
         var rotation = CredentialRotation(try credentials("u", "p"))
         let hasChanged = rotation.change(to: try credentials("u", "p"), now: .now())
         #expect(!hasChanged)
         #expect(!rotation.accepts(nil, now: .now()))
     }
 
-    @Test func aFaultyFolderIsNamed() throws {
+    @Test func errorNamesFaultyFolder() throws {
         let secret = SecretFolder()
         let folder = CredentialFolder(secret.path)
         #expect(failure(of: CredentialFolder(secret.path + "/none")) == .noFolder(secret.path + "/none"))
@@ -139,7 +139,7 @@ struct CredentialTests {
         )
     }
 
-    @Test func aFolderThatChangesIsReadAnewAndOneThatFailsChangesNothing() throws {
+    @Test func rereadsChangedFolderAndKeepsCredentialsOnFailure() throws {
         let secret = SecretFolder()
         try secret.set(["username": "u", "password": "old"])
         let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })

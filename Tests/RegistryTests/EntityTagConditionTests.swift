@@ -15,13 +15,13 @@ struct EntityTagConditionTests {
             (["w/\"D\""], false), (["*, \"x\""], false), (["\"x\"", "*"], false), (["\"DD\""], false),
         ] as [([String], Bool)]
     )
-    func isReadAsTheSpecificationSays(_ values: [String], _ matches: Bool) throws {
+    func parsesAsSpecified(_ values: [String], _ matches: Bool) throws {
         let digest = try Digest(Self.digest)
         let condition = EntityTagCondition(values.map { $0.replacing("D", with: Self.digest) })
         #expect((condition?.matches(digest) ?? false) == matches)
     }
 
-    @Test func thereIsABound() {
+    @Test func sizeIsBounded() {
         let many = [String](repeating: "\"x\"", count: EntityTagCondition.maximumTags)
         #expect(EntityTagCondition([many.joined(separator: ",")]) != nil)
         #expect(EntityTagCondition([(many + ["\"x\""]).joined(separator: ",")]) == nil)

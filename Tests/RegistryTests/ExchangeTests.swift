@@ -88,7 +88,7 @@ struct ExchangeTests {
 
     private static let ok = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["Content-Length": "2"])
 
-    @Test func requestsAreAnsweredOneAfterTheOther() throws {
+    @Test func answersRequestsInTurn() throws {
         let client = try Client()
         try client.ask()
         try client.ask("/v2/", .HEAD)
@@ -131,7 +131,7 @@ struct ExchangeTests {
         #expect(client.metrics.outcomes[.local] == 1 && client.metrics.outcomes[.cutShort] == 0)
     }
 
-    @Test func anAnswerThatHandsOverIsStopped() throws {
+    @Test func stopsAnswerThatHandsOver() throws {
         let client = try Client()
         try client.ask()
         let exchange = client.responder.exchanges[0]
@@ -145,7 +145,7 @@ struct ExchangeTests {
         #expect(first.calls.count == 3 && second.calls == ["start", "takes", "stop"])
     }
 
-    @Test func theAnswerStopsWhenTheClientLeaves() throws {
+    @Test func answerStopsWhenClientLeaves() throws {
         let client = try Client()
         try client.ask()
         let answer = ScriptedAnswer()
@@ -156,7 +156,7 @@ struct ExchangeTests {
     }
 
     /// Where the kernel sends, only the answer knows how much has reached a client that has left.
-    @Test func anAnswerMayOutliveItsClient() throws {
+    @Test func answerOutlivesItsClient() throws {
         let client = try Client()
         try client.ask()
         let exchange = client.responder.exchanges[0]
@@ -175,7 +175,7 @@ struct ExchangeTests {
         #expect(client.metrics.requestsInFlight == 0)
     }
 
-    @Test func aConnectionThatDrainsClosesAfterItsAnswer() throws {
+    @Test func closesDrainingConnectionAfterItsAnswer() throws {
         let client = try Client()
         try client.ask()
         client.rules.drain()
@@ -189,7 +189,7 @@ struct ExchangeTests {
     }
 
     /// The connection reads on while it answers, so that no request costs a change of what is waited for.
-    @Test func manyRequestsAtATimeAreAnsweredInOrder() throws {
+    @Test func answersPipelinedRequestsInOrder() throws {
         let client = try Client()
         client.responder.begin = { exchange in
             // Every third one is answered later.

@@ -8,7 +8,7 @@ struct FilePiecesTests {
     private static let piece = FilePieces.pieceSize
     private static let tail = FilePieces.tailSize
 
-    @Test func piecesCoverThePartInOrder() {
+    @Test func piecesCoverPartInOrder() {
         var pieces = FilePieces(5..<(2 * Self.piece + 9), holdsTail: false)
         #expect(pieces.next() == 5..<(Self.piece + 5))
         #expect(pieces.hasNext && !pieces.isDone)
@@ -17,7 +17,7 @@ struct FilePiecesTests {
         #expect(pieces.isDone && !pieces.hasNext && pieces.next() == nil)
     }
 
-    @Test func theTailWaitsForTheCheck() {
+    @Test func tailWaitsForCheck() {
         let end = Self.piece + Self.tail
         var pieces = FilePieces(0..<end, holdsTail: true)
         #expect(pieces.next() == 0..<Self.piece)
@@ -29,7 +29,7 @@ struct FilePiecesTests {
     }
 
     /// The piece before is still under way then, and what follows goes on by itself.
-    @Test func aTailThatIsReleasedEarlyFollowsWithoutAStop() {
+    @Test func earlyReleasedTailFollowsAtOnce() {
         let end = 2 * Self.piece
         var pieces = FilePieces(0..<end, holdsTail: true)
         #expect(pieces.next() == 0..<Self.piece)
@@ -39,7 +39,7 @@ struct FilePiecesTests {
         #expect(pieces.isDone)
     }
 
-    @Test func nothingIsHeldOfAPartThatIsNoLongerThanTheTail() {
+    @Test func shortPartIsNotHeld() {
         var pieces = FilePieces(7..<(Self.tail + 7), holdsTail: true)
         #expect(pieces.next() == 7..<(Self.tail + 7) && pieces.isDone)
         #expect(FilePieces(3..<3, holdsTail: true).isDone)

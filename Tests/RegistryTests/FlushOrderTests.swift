@@ -19,7 +19,7 @@ extension LoopbackTests {
     @Suite(.serialized, .timeLimit(.minutes(1))) struct FlushOrderTests {
         /// The kernel waits for what was read before, and meanwhile another peer takes over.
         @Test(arguments: [VerificationMode.auto, .always])
-        func bytesKeepTheirOrderWhenAPeerFailsWhileAFlushIsWaitedFor(
+        func bytesKeepOrderWhenPeerFailsDuringFlush(
             verification: VerificationMode
         ) async throws {
             let (bytes, digest) = try makeContent(1_000_000)

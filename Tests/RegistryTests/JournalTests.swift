@@ -8,7 +8,7 @@ import Testing
 @testable import Registry
 
 struct JournalTests {
-    @Test func periodsAreKeptForTheirTime() {
+    @Test func keepsPeriodsForTheirTime() {
         var history = TransferHistory()
         #expect(history.minutes(now: 1_000_000).isEmpty)
         history.change(now: 1_000_000) { $0.hits += 1 }
@@ -26,7 +26,7 @@ struct JournalTests {
     }
 
     /// However the clock goes, the periods are in order, within bounds, and nothing is lost of the total.
-    @Test func anyClockIsTaken() {
+    @Test func acceptsAnyClock() {
         var random = SeededGenerator()
         var history = TransferHistory()
         var now = 1_700_000_000
@@ -41,7 +41,7 @@ struct JournalTests {
         }
     }
 
-    @Test func theLastFailuresAreKept() {
+    @Test func keepsLastFailures() {
         for count in [0, 1, 2, FailureLog.limit - 1, FailureLog.limit, FailureLog.limit + 1, 3 * FailureLog.limit + 7] {
             var log = FailureLog()
             for index in 0..<count {

@@ -21,7 +21,7 @@ extension LoopbackTests {
             return client
         }
 
-        @Test func anUploadThatIsQueuedTooLongIs503() async throws {
+        @Test func uploadQueuedTooLongIs503() async throws {
             let holder = try await TestNode {
                 $0.transfers.maximumUploads = 1
                 $0.transfers.uploadTimeout = .milliseconds(50)
@@ -53,7 +53,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aQueuedUploadRunsWhenOneEnds() async throws {
+        @Test func queuedUploadRunsWhenAnotherEnds() async throws {
             let holder = try await TestNode {
                 $0.transfers.maximumUploads = 1
                 $0.transfers.uploadTimeout = .seconds(60)
@@ -76,7 +76,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aBusyPeerIsAskedAgainAndNeverTurnsInto404() async throws {
+        @Test func retriesBusyPeerInsteadOf404() async throws {
             let count = Mutex(0)
             let busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
             let (bytes, digest) = try makeContent(1000)
@@ -171,7 +171,7 @@ extension LoopbackTests {
         }
 
         /// The load is spread over those who have the content.
-        @Test func allHoldersAreAsked() async throws {
+        @Test func asksAllProviders() async throws {
             let mirror = try await TestNode {
                 $0.peers.choosesProviders = true
                 $0.checks.checkedSize = 1000
@@ -199,7 +199,7 @@ extension LoopbackTests {
         }
 
         /// containerd 2.x asks for many ranges at a time and resets most of them.
-        @Test func clientsThatLeaveEarlyInThousandsLeaveNothingBehind() async throws {
+        @Test func thousandsOfEarlyLeaversLeaveNothingBehind() async throws {
             let mirror = try await TestNode {
                 $0.transfers.maximumDownloads = 8
                 $0.transfers.maximumDownloadsPerPeer = 8

@@ -151,7 +151,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func forgetsContentThatIsGone() async throws {
+        @Test func forgetsRemovedContent() async throws {
             let node = try await TestNode()
             let (_, digest) = try makeContent(0)
             node.index.insert(digest, size: 10, mediaType: nil)
@@ -237,7 +237,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aFileThatShrinksEndsTheAnswer() async throws {
+        @Test func cutsShortWhenFileShrinks() async throws {
             let node = try await TestNode()
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
@@ -254,7 +254,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func closesConnectionsThatDawdle() async throws {
+        @Test func closesSlowConnections() async throws {
             let node = try await TestNode { $0.clients.requestTimeout = .milliseconds(100) }
             let ended = try await blocking {
                 let client = try RawClient(node.address)
@@ -290,7 +290,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aReaderThatFailsIsReplacedOrEndsTheAnswerCleanly() async throws {
+        @Test func failedReaderIsReplacedOrCutsShort() async throws {
             let node = try await TestNode(readersOnly: true)
             let peer = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(500_000)

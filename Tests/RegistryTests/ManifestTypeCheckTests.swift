@@ -5,7 +5,7 @@ import Testing
 @testable import Registry
 
 struct ManifestTypeCheckTests {
-    @Test func aDocumentIsOfTheTypeThatItNamesOrHas() {
+    @Test func documentHasItsNamedOrOwnType() {
         let manifest = #"{"schemaVersion": 2, "mediaType": "\#(MediaType.dockerManifest)", "layers": []}"#
         let plain = #"{"schemaVersion":2,"config":{"mediaType":"x","digest":"sha256:\#(zeros)","size":1},"layers":[]}"#
         let index = #"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","manifests":[\#(child)]}"#

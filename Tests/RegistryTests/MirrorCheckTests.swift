@@ -28,7 +28,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func aCorruptCopyCostsATryAtTheNextPeer() async throws {
+        @Test func fetchesFromNextPeerWhenCopyIsCorrupt() async throws {
             let mirror = try await makeMirror()
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(700_000)
@@ -48,7 +48,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: ["text/html", "application/vnd.oci.image.manifest.v1+json"])
-        func aManifestWithAMediaTypeThatItHasNotIsTakenFromElsewhere(type: String) async throws {
+        func fetchesManifestOfWrongMediaTypeElsewhere(type: String) async throws {
             let mirror = try await makeMirror()
             let holder = try await TestNode(host: "127.0.0.2")
             let json = Array(#"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","manifests":[]}"#.utf8)
@@ -70,7 +70,7 @@ extension LoopbackTests {
             try await liar.stop()
         }
 
-        @Test func theOnlyCopyBeingCorruptIsNotFound() async throws {
+        @Test func corruptOnlyCopyIs404() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(10_000)
             let (bad, provider) = try await startCorruptPeer(bytes)
@@ -83,7 +83,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func withoutRoomTheEndOfCorruptContentIsHeldBack() async throws {
+        @Test func fullBudgetHoldsEndOfCorruptContent() async throws {
             let mirror = try await makeMirror { $0.checks.verificationBudget = 1000 }
             let (bytes, digest) = try makeContent(700_000)
             let (bad, provider) = try await startCorruptPeer(bytes)
@@ -96,7 +96,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func manyAtATimeAreAllAnsweredWhenTheRoomIsSmall() async throws {
+        @Test func answersAllWithSmallBudget() async throws {
             let mirror = try await makeMirror { $0.checks.verificationBudget = 1 << 20 }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(400_000)
@@ -121,7 +121,7 @@ extension LoopbackTests {
 
 /// The parts that decide what is checked and when a peer is slow.
 struct MirrorCheckPartsTests {
-    @Test func theBudgetIsNeverExceeded() {
+    @Test func budgetIsNeverExceeded() {
         let budget = VerificationBudget(limit: 10)
         #expect(budget.reserve(6) && budget.reserve(4) && !budget.reserve(1))
         budget.release(4)

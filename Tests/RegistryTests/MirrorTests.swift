@@ -57,7 +57,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func manyClientsOfOneKeyAllGetIt() async throws {
+        @Test func allClientsOfOneKeyGetContent() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(100_000) {
                 // However slow the machine: the test shows that no client is turned away.
                 $0.peers.headTimeout = .seconds(30)
@@ -74,7 +74,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func theRouterLearnsWhoDoesNotHaveItAndWhoIsNotThere() async throws {
+        @Test func reportsMissingAndUnreachableProviders() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let empty = try await TestNode()
             let gone = try await TestNode()
@@ -90,7 +90,7 @@ extension LoopbackTests {
             for node in [mirror, holder, empty] { await node.server.shutdown() }
         }
 
-        @Test func aLookupEndsAtTheTimeoutAndWithTheClient() async throws {
+        @Test func lookupEndsAtTimeoutOrWithClient() async throws {
             let router = EndlessRouter()
             let hasty = try await TestNode(router: router) { $0.peers.resolveTimeout = .milliseconds(20) }
             let (_, digest) = try makeContent(0)
@@ -109,18 +109,30 @@ extension LoopbackTests {
         }
 
         /// Whether the content is somewhere was not even asked: that is no 404.
-        @Test(arguments: [true, false]) func aLookupThatNeverBeginsSaysNothing(endsAtOnce: Bool) async throws {
+        @Test(arguments: [true, false]) func lookupWithoutPlaceIs503(endsAtOnce: Bool) async throws {
             let mirror = try await TestNode(router: CrowdedRouter(endsAtOnce: endsAtOnce)) {
                 $0.peers.resolveTimeout = .milliseconds(20)
                 $0.peers.lookupTimeout = .milliseconds(100)
             }
             let (_, digest) = try makeContent(0)
-            let answer = try await fetch(mirror.address, "/v2/a/blobs/\(digest)")
-            #expect(answer.status == 503 && answer.headers["retry-after"] != nil)
+            for path in ["/v2/a/blobs/\(digest)", "/v2/a/manifests/\(digest)", "/v2/a/manifests/v1?ns=docker.io"] {
+                for method in ["GET", "HEAD"] {
+                    // One leads, and the others share its answer or look anew.
+                    let answers = await withTaskGroup { group in
+                        for _ in 0..<4 {
+                            group.addTask { try? await fetch(mirror.address, path, method: method) }
+                        }
+                        return await group.reduce(into: []) { $0.append($1) }
+                    }
+                    for answer in answers {
+                        #expect(answer?.status == 503 && answer?.headers["retry-after"] != nil, "\(method) \(path)")
+                    }
+                }
+            }
             await mirror.server.shutdown()
         }
 
-        @Test func whatTheRouterKnowsNeedsNoLookup() async throws {
+        @Test func knownProvidersNeedNoLookup() async throws {
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(1000)
             let (_, absent) = try makeContent(2000)
@@ -200,7 +212,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func aPeerThatRefusesConnectionsIsSkipped() async throws {
+        @Test func skipsPeerThatRefusesConnections() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let gone = try await TestNode(host: "127.0.0.4")
             await gone.server.shutdown()
@@ -213,7 +225,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func holdersThatCannotBeReachedMakeNoFalse404() async throws {
+        @Test func unreachableProvidersAreNot404() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair { $0.peers.headTimeout = .milliseconds(300) }
             var providers: [Provider] = []
             var peers: [ScriptedPeer] = []
@@ -247,7 +259,7 @@ extension LoopbackTests {
         }
 
         /// A peer that is found after the only known provider failed in mid-body resumes at the byte reached.
-        @Test func inMidBodyOthersAreLookedFor() async throws {
+        @Test func looksUpOtherProvidersInMidBody() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let router = mirror.router
             let (bad, provider) = try await ScriptedPeer.start { _ in
@@ -266,7 +278,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func aBodyWithoutAnEndEndsCleanly() async throws {
+        @Test func cutsShortWhenPeerBodyHasNoEnd() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let (bad, provider) = try await ScriptedPeer.start { _ in
                 [
@@ -284,7 +296,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func aPooledConnectionThatHasDiedIsReplaced() async throws {
+        @Test func replacesDeadPooledConnection() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair()
             let (peer, provider) = try await ScriptedPeer.start { _ in
                 // The second request on each connection finds it closing. That it checks lets it be asked again.
@@ -301,7 +313,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func closesTheConnectionOfAPeerThatSendsAnAnswerUnasked() async throws {
+        @Test func closesConnectionOfPeerThatSendsUnaskedAnswer() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(100)
             let (peer, provider) = try await ScriptedPeer.start { _ in
                 let head = "HTTP/1.1 200 OK\r\nContent-Length: \(bytes.count)\r\n\r\n"
@@ -319,7 +331,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func aClientThatDoesNotReadHoldsThePeerBack() async throws {
+        @Test func throttlesPeerWhenClientDoesNotRead() async throws {
             let (mirror, holder, _, digest) = try await TestNode.pair()
             let total = 4 << 30
             let (peer, provider) = try await ScriptedPeer.start { _ in
@@ -401,7 +413,7 @@ extension LoopbackTests {
             #expect(node.server.metrics.openConnections == 0)
         }
 
-        @Test func connectionsBeyondTheLimitWait() async throws {
+        @Test func connectionsAboveLimitWait() async throws {
             let node = try await TestNode { $0.clients.maximumConnections = 1 }
             var first: RawClient? = try RawClient(node.address)
             try first?.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")

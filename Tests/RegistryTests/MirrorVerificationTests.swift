@@ -58,7 +58,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func withAlwaysTheEndOfWrongContentIsHeldBack() async throws {
+        @Test func verifyAlwaysHoldsEndOfWrongContent() async throws {
             let mirror = try await makeMirror(.always)
             let (bytes, digest) = try makeContent(size)
             let (bad, provider) = try await startPeer(bytes, wrong: true)
@@ -76,7 +76,7 @@ extension LoopbackTests {
             try await bad.stop()
         }
 
-        @Test func withAlwaysWhatIsRightComesWhole() async throws {
+        @Test func verifyAlwaysSendsRightContentWhole() async throws {
             let mirror = try await makeMirror(.always)
             let (bytes, digest) = try makeContent(size)
             let holder = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: false)
@@ -88,7 +88,7 @@ extension LoopbackTests {
         }
 
         /// A client that fetches parts beside each other asks for a small blob so: it is checked all the same.
-        @Test func aRangeOfAllOfASmallBlobIsChecked() async throws {
+        @Test func verifiesRangeOfWholeSmallBlob() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(900)
             let (bad, provider) = try await startPeer(bytes, wrong: true)
@@ -106,7 +106,7 @@ extension LoopbackTests {
         }
 
         /// Where there is no byte to check, the length tells.
-        @Test func contentThatIsSaidToBeEmptyIsNot() async throws {
+        @Test func refusesEmptyAnswerForContent() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(900)
             let (bad, provider) = try await startPeer([], wrong: false)
@@ -216,7 +216,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func aNodeThatHasCheckedItsCopyMayServeItAgain() async throws {
+        @Test func peerWithCheckedCopyServesAgain() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)
             let holder = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: false)
@@ -229,7 +229,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aNodeWithACorruptCopyEndsAtTheSource() async throws {
+        @Test func corruptCopyLeadsToUpstream() async throws {
             let mirror = try await makeMirror()
             let (bytes, digest) = try makeContent(size)
             let holder = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: true)
@@ -242,7 +242,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func whoSentWrongBytesBeforeIsHashed() async throws {
+        @Test func hashesContentOfDistrustedPeer() async throws {
             let mirror = try await makeMirror()
             let (small, smallDigest) = try makeContent(900)
             let (bytes, digest) = try makeContent(size, seed: 2)
@@ -266,7 +266,7 @@ extension LoopbackTests {
 
         /// One of two peers, of which each gave a part, is to blame: neither is asked for what it has not checked, and
         /// the one that is right may serve again.
-        @Test func ofTwoSourcesTheGoodOneMayServeAgain() async throws {
+        @Test func goodSourceOfTwoServesAgain() async throws {
             let mirror = try await makeMirror(.always)
             let (bytes, digest) = try makeContent(size)
             let wrong = [UInt8](repeating: 0, count: size)
@@ -322,7 +322,7 @@ extension LoopbackTests {
             for holder in holders { await holder.server.shutdown() }
         }
 
-        @Test func aRecentProviderThatFailsIsReplaced() async throws {
+        @Test func replacesFailedRecentProvider() async throws {
             let (bytes, digest) = try makeContent(size)
             let one = try await makeHolder("127.0.0.2", bytes, digest, isCorrupt: false)
             let other = try await makeHolder("127.0.0.4", bytes, digest, isCorrupt: false)

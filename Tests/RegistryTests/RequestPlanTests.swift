@@ -25,7 +25,7 @@ struct RequestPlanTests {
         return request
     }
 
-    @Test func fieldsAreReadWhateverTheirCase() throws {
+    @Test func fieldNamesIgnoreCase() throws {
         let headers = [
             ("hOsT", "x"), ("RANGE", "bytes=5-9"), ("x-spegel-mirrored", "TRUE"), ("X-Spegel-Check", "True"),
             ("x-SPEGEL-external", "true"), ("if-none-match", "\"a\""), ("If-None-Match", "\"b\""),
@@ -40,7 +40,7 @@ struct RequestPlanTests {
         #expect(request.noneMatch == .tags(["a", "b"]) && request.isExternal)
     }
 
-    @Test func ofAFieldThatComesTwiceTheFirstCounts() {
+    @Test func firstOfRepeatedFieldCounts() {
         let names = ["X-Spegel-Mirrored", "X-Spegel-Check", "X-Spegel-External"]
         let fields = RequestFields(HTTPHeaders(names.flatMap { [($0, "false"), ($0, "true")] }))
         #expect(!fields.isFromPeer && !fields.wantsCheck && !fields.isExternal)
@@ -49,11 +49,11 @@ struct RequestPlanTests {
     }
 
     @Test(arguments: ["Hosts", "Hos", "Ranges", "X-Spegel-Mirrores", "X_Spegel_Mirrored", "Content-Range"])
-    func namesThatAreAlikeAreOthers(name: String) {
+    func similarNamesDiffer(name: String) {
         #expect(RequestFields(HTTPHeaders([(name, "true")])) == RequestFields(HTTPHeaders()))
     }
 
-    @Test func onlyAPeerCanAskForACheck() throws {
+    @Test func onlyPeersCanDemandCheck() throws {
         let request = try content(plan(Self.blob, .GET, [("Host", "x"), ("X-Spegel-Check", "true")]))
         #expect(!request.isFromPeer && !request.wantsCheck)
     }
@@ -63,11 +63,11 @@ struct RequestPlanTests {
         ("/livez", .live), ("/livez?verbose", .live), ("/readyz", .ready), ("/readyzz", .other), ("/v22", .other),
         ("", .other), ("/", .other), ("http://h/v2/", .other),
     ])
-    func targetsBelongToAHandler(target: String, handler: RequestHandler) {
+    func targetsHaveHandlers(target: String, handler: RequestHandler) {
         #expect(RequestPlan.handler(of: target) == handler)
     }
 
-    @Test func rightsConcernContentAlone() {
+    @Test func rightsApplyToContentOnly() {
         #expect(plan("/livez", rights: .wrongAddress) == .live)
         #expect(plan("/readyz", rights: .wrongCredentials) == .ready)
         #expect(plan(Self.blob, rights: .wrongAddress).rejection == .address)
@@ -75,7 +75,7 @@ struct RequestPlanTests {
         #expect(plan(Self.blob).rejection == nil && plan("/v2/a/blobs/x").rejection == nil)
     }
 
-    @Test func aRequestHasOneHost() {
+    @Test func refusesRequestWithTwoHosts() {
         for headers in [[], [("Host", "a"), ("host", "b")]] {
             guard case .reject(.badRequest, _) = plan(Self.blob, .GET, headers) else {
                 Issue.record("\(headers)")

@@ -59,7 +59,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: ["GET", "HEAD"])
-        func thePeerIsAskedOnceOnEachEventLoop(method: String) async throws {
+        func asksPeerOncePerEventLoop(method: String) async throws {
             let digest = digestOf(Self.json)
             let mirror = try await makeMirror()
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -81,7 +81,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func followersGetTheContentWhenTheLeadersClientLeaves() async throws {
+        @Test func followersGetContentWhenFirstClientLeaves() async throws {
             let digest = digestOf(Self.json)
             let mirror = try await makeMirror()
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -102,7 +102,7 @@ extension LoopbackTests {
         }
 
         /// The other request may have a reason to take long that this one has not.
-        @Test func followersLookAnewWhenTheLeaderIsSlow() async throws {
+        @Test func followersLookUpAgainWhenFirstIsSlow() async throws {
             let digest = digestOf(Self.json)
             let mirror = try await makeMirror { $0.peers.headTimeout = .seconds(10) }
             let isFirst = Atomic(true)
@@ -123,7 +123,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func aCorruptAnswerReachesNoFollower() async throws {
+        @Test func corruptAnswerReachesNoFollower() async throws {
             let digest = digestOf(Self.json + [0])
             let mirror = try await makeMirror()
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -136,7 +136,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func contentBeyondTheBudgetIsFetchedForEach() async throws {
+        @Test func contentAboveBudgetIsFetchedForEach() async throws {
             let digest = digestOf(Self.json)
             let mirror = try await makeMirror { $0.checks.verificationBudget = 10 }
             let (peer, provider) = try await startSlowPeer(Self.json)
@@ -149,7 +149,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func slowAndLeavingClientsGiveTheBudgetBack() async throws {
+        @Test func slowAndLeavingClientsReleaseBudget() async throws {
             let (bytes, digest) = try makeContent(Manifest.maximumSize)
             let mirror = try await makeMirror { $0.checks.checkedSize = Int64(Manifest.maximumSize) }
             let (peer, provider) = try await startSlowPeer(bytes)
@@ -170,7 +170,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func theLastUserReleases() {
+        @Test func lastUserReleases() {
             let released = Mutex(0)
             let shared = SharedRelease(users: 3) { released.withLock { $0 += 1 } }
             for expected in [0, 0, 1] {
@@ -180,7 +180,7 @@ extension LoopbackTests {
         }
 
         /// A 404 of a lookup that had begun before a client came would be a false one if the content has come since.
-        @Test func requestsDuringALookupInVainLookAnew() async throws {
+        @Test func requestsDuringFailedLookupLookUpAgain() async throws {
             let digest = digestOf(Self.json)
             let (peer, provider) = try await startSlowPeer(Self.json, pause: 0)
             let router = FirstInVainRouter(provider)

@@ -10,7 +10,7 @@ import Testing
 extension LoopbackTests {
     /// Peers that fall silent and clients that are slow, over real connections.
     @Suite(.serialized, .timeLimit(.minutes(2))) struct SilentPeerTests {
-        @Test func whoFallsSilentInMidBlobIsAskedLastFromThenOn() async throws {
+        @Test func peerSilentInMidBlobComesLast() async throws {
             let mirror = try await TestNode { $0.peers.progressTimeout = .milliseconds(100) }
             let holder = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(300_000)
@@ -32,7 +32,7 @@ extension LoopbackTests {
             try await silent.stop()
         }
 
-        @Test func whoIsSilentButAnswersOthersIsAskedAgain() async throws {
+        @Test func slowPeerIsAskedAgain() async throws {
             let mirror = try await TestNode { $0.peers.headTimeout = .milliseconds(400) }
             let (bytes, digest) = try makeContent(1000)
             let (_, other) = try makeContent(1001)
@@ -57,7 +57,7 @@ extension LoopbackTests {
             try await peer.stop()
         }
 
-        @Test func whatIsHeldBackCountsUntilTheClientHasTakenIt() async throws {
+        @Test func heldBytesCountUntilClientTakesThem() async throws {
             let mirror = try await TestNode {
                 $0.checks.checkedSize = 32 << 20
                 $0.checks.verificationBudget = 32 << 20

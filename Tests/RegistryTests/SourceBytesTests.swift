@@ -14,7 +14,7 @@ extension LoopbackTests {
             try await fetch(node.address, "/v2/library/test/blobs/\(digest)?ns=docker.io").status
         }
 
-        @Test func contentThatComesAfterA404IsCounted() async throws {
+        @Test func countsContentThatComesAfter404() async throws {
             let mirror = try await TestNode()
             let (bytes, digest) = try makeContent(5000)
             let (_, early) = try makeContent(4000)

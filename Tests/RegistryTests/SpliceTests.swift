@@ -13,7 +13,7 @@ extension LoopbackTests {
     /// Bodies that the kernel moves from socket to socket.
     @Suite(.serialized, .timeLimit(.minutes(3))) struct SpliceTests {
         @Test(arguments: [VerificationMode.auto, .always])
-        func movesEveryByteAndUsesTheConnectionsAgain(verification: VerificationMode) async throws {
+        func movesEveryByteAndReusesConnections(verification: VerificationMode) async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) {
                 $0.checks.verification = verification
             }
@@ -52,7 +52,7 @@ extension LoopbackTests {
             #expect(mirror.server.metrics.peerConnections == 0 && mirror.server.splices.current == 0)
         }
 
-        @Test func smallAndCheckedContentIsSeen() async throws {
+        @Test func reportsSmallAndVerifiedContent() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) { $0.checks.checkedSize = 1 << 20 }
             #expect((try await fetch(mirror.address, "/v2/a/blobs/\(digest)").body == bytes) == true)
             let small = try makeContent(100_000)
@@ -65,7 +65,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: 0..<6, [false, true])
-        func goesOnFromTheByteReached(kind: Int, hasOther: Bool) async throws {
+        func resumesAtNextPeer(kind: Int, hasOther: Bool) async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) {
                 $0.checks.verification = kind < 3 ? .auto : .always
             }
@@ -93,7 +93,7 @@ extension LoopbackTests {
         }
 
         /// The rate limit holds the bytes of one peer back, which fails then; the next peer must not wait in vain.
-        @Test(arguments: 0..<6) func whoTakesOverWhileTheRateHoldsBackIsRead(number: Int) async throws {
+        @Test(arguments: 0..<6) func readsNextPeerWhilePaced(number: Int) async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(2_000_000) {
                 $0.transfers.downloadRate = 4_000_000
             }
@@ -130,7 +130,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func theEndOfWhatIsWrongDoesNotLeave() async throws {
+        @Test func endOfWrongContentIsNotSent() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(4 << 20) { $0.checks.verification = .always }
             // The last byte is no better seen than the first that the kernel moves.
             for place in [bytes.count - 1, 300_000] {
@@ -155,7 +155,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func aClientThatGoesEndsItAtOnce() async throws {
+        @Test func endsAtOnceWhenClientLeaves() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20)
             for number in 0..<30 {
                 try await blocking {
@@ -184,7 +184,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func whatAClientTookBeforeItWentIsCounted() async throws {
+        @Test func countsBytesTakenBeforeClientLeft() async throws {
             let (mirror, holder, _, digest) = try await TestNode.pair(16 << 20)
             let client = try RawClient(mirror.address, receiveBuffer: 64 << 10)
             try client.send("GET /v2/a/blobs/\(digest) HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -201,7 +201,7 @@ extension LoopbackTests {
             await holder.server.shutdown()
         }
 
-        @Test func shutdownLetsThemEndAndEndsThemAfterTheGrace() async throws {
+        @Test func shutdownAwaitsAnswersUntilGraceEnds() async throws {
             for grace in [5, 0] {
                 let (mirror, holder, bytes, digest) = try await TestNode.pair(16 << 20) {
                     $0.clients.shutdownGrace = .seconds(grace)
@@ -220,7 +220,7 @@ extension LoopbackTests {
             }
         }
 
-        @Test func manyAtATimeLeaveNothingBehind() async throws {
+        @Test func concurrentRequestsLeaveNothingBehind() async throws {
             let (mirror, holder, bytes, digest) = try await TestNode.pair(1 << 20) {
                 // However slow the machine: the test shows that no client is turned away.
                 $0.peers.headTimeout = .seconds(30)
@@ -244,7 +244,7 @@ extension LoopbackTests {
 
         /// Peers that send in pieces, pause and fail at random, and a client that reads as it likes.
         @Test(arguments: 0..<20)
-        func theClientGetsWhatItAskedForWhateverHappens(number: Int) async throws {
+        func clientGetsRequestedContentDespiteFaults(number: Int) async throws {
             var random = SeededGenerator()
             let seed = random.seed
             let size = Int.random(in: 300_000...6_000_000, using: &random)

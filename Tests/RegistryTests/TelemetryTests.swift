@@ -107,7 +107,7 @@ struct TelemetryTests {
         #expect(telemetry.metrics.snapshot.refusals == [.address: 1, .credentials: 1])
     }
 
-    @Test func aMirroredRequestIsLoggedCountedAndRemembered() throws {
+    @Test func mirroredRequestIsLoggedCountedAndRemembered() throws {
         let telemetry = makeTelemetry()
         telemetry.record(.mirrorBegan)
         #expect(telemetry.metrics.snapshot.mirrorsInFlight == 1)
@@ -131,7 +131,7 @@ struct TelemetryTests {
         #expect(telemetry.failures.map(\.reason) == ["connect_failed"])
     }
 
-    @Test func aSharedAnswerCountsAsARequestAlone() throws {
+    @Test func sharedAnswerCountsAsOneRequest() throws {
         let telemetry = makeTelemetry()
         let record = try makeRecord(telemetry, .complete, isShared: true)
         telemetry.record(.mirrorEnded(record))
@@ -143,7 +143,7 @@ struct TelemetryTests {
         #expect(lines.all.count == 1 && lines.all[0].contains("shared=true"))
     }
 
-    @Test func anAnswerThatIsCutShortIsAMissAndAFailure() throws {
+    @Test func cutShortAnswerCountsAsMissAndFailure() throws {
         let telemetry = makeTelemetry(.warning)
         let record = try makeRecord(telemetry, .cutShort)
         telemetry.record(.mirrorEnded(record))
@@ -153,7 +153,7 @@ struct TelemetryTests {
         #expect(lines.all.isEmpty && !telemetry.logsRequests)
     }
 
-    @Test func anAnswerFromTheStoreIsCounted() throws {
+    @Test func countsAnswerFromStore() throws {
         let telemetry = makeTelemetry(.debug)
         let loop = LoopTelemetry(telemetry)
         telemetry.record(.requestBegan(.content))
@@ -187,7 +187,7 @@ struct TelemetryTests {
     }
 
     /// Of each metric with labels of few values a sample is there from the start, so that no rate begins with a jump.
-    @Test func theSeriesThatAreKnownAreThereFromTheStart() {
+    @Test func knownSeriesExistFromStart() {
         _ = makeTelemetry()
         for series in [
             #"spegel_registry_requests_total{outcome="cut_short"}"#,
@@ -200,7 +200,7 @@ struct TelemetryTests {
     }
 
     /// A registry whose images come to be held has a label from then on, also on event loops that have counted it before.
-    @Test func aRegistryThatIsLearntIsCountedUnderItsName() throws {
+    @Test func learntRegistryHasItsLabel() throws {
         let telemetry = makeTelemetry()
         let loop = LoopTelemetry(telemetry)
         let name = try #require(RegistryName("registry.example"))

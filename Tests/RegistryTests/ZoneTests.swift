@@ -15,7 +15,7 @@ extension LoopbackTests {
                 .flatMap { $0.split(separator: " ").last }.flatMap { Double($0) }
         }
 
-        @Test func onlyOtherNodesAreToldTheZone() async throws {
+        @Test func zoneIsSentToNodesOnly() async throws {
             let node = try await TestNode { $0.zone = Zone("zone-a") }
             let silent = try await TestNode(host: "127.0.0.2")
             let (bytes, digest) = try makeContent(100)
@@ -30,7 +30,7 @@ extension LoopbackTests {
             await silent.server.shutdown()
         }
 
-        @Test func aHolderIsKnownFromItsFirstAnswerAndThenPreferred() async throws {
+        @Test func prefersPeerWithKnownZone() async throws {
             let metrics = MetricRegistry(SpegelMetrics.families)
             let zones = PeerZones()
             let far = try await TestNode(host: "127.0.0.2") { $0.zone = Zone("zone-a") }
@@ -91,7 +91,7 @@ extension LoopbackTests {
         @Test(arguments: [
             "", "-", "a b", "zone/a", String(repeating: "z", count: 64), String(repeating: "z", count: 8000),
         ])
-        func whatIsNoZoneCountsAsNone(text: String) async throws {
+        func malformedZoneCountsAsNone(text: String) async throws {
             let zones = PeerZones()
             let mirror = try await TestNode {
                 $0.zone = Zone("zone-a")

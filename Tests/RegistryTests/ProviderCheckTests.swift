@@ -3,6 +3,7 @@ import Glibc
 import NIOCore
 import OCI
 import Routing
+import RoutingTestSupport
 import TestSupport
 import Testing
 
@@ -10,7 +11,7 @@ import Testing
 
 extension LoopbackTests {
     /// What a node does with files of its own that are not what their digests say.
-    @Suite(.serialized, .timeLimit(.minutes(2))) struct HolderCheckTests {
+    @Suite(.serialized, .timeLimit(.minutes(2))) struct ProviderCheckTests {
         private func makeHolder(
             checkedSize: Int64 = 1 << 20,
             configure: (inout RegistryConfiguration) -> Void = { _ in }
@@ -49,7 +50,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [1000, 400_000])
-        func aSmallCorruptFileIsNeverSent(size: Int) async throws {
+        func smallCorruptFileIsNotSent(size: Int) async throws {
             let node = try await makeHolder()
             let digest = try addCorrupt(size, to: node).digest
             for _ in 0..<2 { #expect(try await fetch(node.address, "/v2/a/blobs/\(digest)").status == 404) }
@@ -57,7 +58,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aLargeCorruptFileIsNotSentToItsEnd() async throws {
+        @Test func largeCorruptFileIsCutShort() async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try addCorrupt(8 << 20, to: node)
             let first = try await fetch(node.address, "/v2/a/blobs/\(digest)")
@@ -72,7 +73,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func transfersUnderWayEndAllTogether() async throws {
+        @Test func shutdownEndsTransfersTogether() async throws {
             let node = try await makeHolder()
             let digest = try addCorrupt(32 << 20, to: node).digest
             let clients = try (0..<4).map { _ in try RawClient(node.address, receiveBuffer: 64 << 10) }
@@ -86,7 +87,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aFileOfAnotherSizeThanTheStoreSaysIsRefusedAtOnce() async throws {
+        @Test func refusesFileOfUnexpectedSize() async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(4 << 20)
             node.store.add(Array(bytes.dropLast(1000)), as: digest)
@@ -96,7 +97,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func anIndexThatIsOutOfDateIsPutRight() async throws {
+        @Test func staleIndexIsCorrected() async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(300_000)
             node.store.add(bytes, as: digest)
@@ -107,7 +108,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aNodeDoesNotGiveItsOwnClientWhatIsCorrupt() async throws {
+        @Test func refusesCorruptContentToOwnClient() async throws {
             let node = try await makeHolder()
             let other = try await TestNode(host: "127.0.0.4")
             let (bytes, digest) = try addCorrupt(400_000, to: node)
@@ -120,7 +121,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func aDemandedCheckComesBeforeTheFile(isCorrupt: Bool) async throws {
+        func demandedCheckPrecedesFile(isCorrupt: Bool) async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
@@ -136,7 +137,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aFileThatIsDeletedWhileItIsSentIsSentToItsEnd() async throws {
+        @Test func fileDeletedWhileSentIsSentWhole() async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
@@ -150,7 +151,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aFileThatIsCutShortWhileItIsSentIsNotServedAgain() async throws {
+        @Test func fileTruncatedWhileSentIsNotServedAgain() async throws {
             let node = try await makeHolder()
             let (bytes, digest) = try makeContent(32 << 20)
             node.store.add(bytes, as: digest)
@@ -165,7 +166,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func theTailIsSentAfterItsTimeout() async throws {
+        @Test func tailIsSentAfterTimeout() async throws {
             let node = try await makeHolder { $0.checks.tailTimeout = .zero }
             let (bytes, digest) = try makeContent(8 << 20)
             node.store.add(bytes, as: digest)
@@ -237,7 +238,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func contentOfWhichAPartIsAskedForIsCheckedBeside(isCorrupt: Bool) async throws {
+        func verifiesContentBesideRequestedPart(isCorrupt: Bool) async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
             let part = try await fetch(node.address, "/v2/a/blobs/\(digest)", headers: ["Range: bytes=3000000-"])
@@ -253,7 +254,7 @@ extension LoopbackTests {
         }
 
         @Test(arguments: [false, true])
-        func aDemandedCheckComesBeforeTheReader(isCorrupt: Bool) async throws {
+        func demandedCheckPrecedesReader(isCorrupt: Bool) async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(isCorrupt ? spoilt(bytes) : bytes, as: digest)
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true", "Range: bytes=5-"]
@@ -266,7 +267,7 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
-        @Test func aDemandedCheckThatTakesTooLongIs503() async throws {
+        @Test func slowDemandedCheckIs503() async throws {
             let (bytes, digest) = try makeContent(4 << 20)
             let node = try await makeReader(bytes, as: digest) { $0.checks.demandedCheckTimeout = .zero }
             let headers = ["X-Spegel-Mirrored: true", "X-Spegel-Check: true"]
