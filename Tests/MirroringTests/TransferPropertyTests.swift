@@ -330,7 +330,8 @@ private struct World {
                 let answered = answered
                 if isLate, transfer.delivery.content == nil, answered.count >= 3,
                     standings[request.peerID]?.isSuspect != true,
-                    !answered.contains(request.peerID), !waitedFor.contains(request.peerID)
+                    !answered.contains(request.peerID),
+                    !slowPeersAskedAgain(orAtNextAddress: true).contains(request.peerID)
                 {
                     return "a fourth peer is asked after three answers that took long"
                 }
@@ -401,13 +402,20 @@ private struct World {
     }
 
     /// The slow peers of whom the last that was heard is that they were silent, and that are asked again.
-    private var waitedFor: Set<String> {
+    private var waitedFor: Set<String> { slowPeersAskedAgain(orAtNextAddress: false) }
+
+    /// - Parameter orAtNextAddress: whether those count that have refused since at an address that is not their last.
+    private func slowPeersAskedAgain(orAtNextAddress: Bool) -> Set<String> {
         var waitedFor: Set<String> = []
         var rests = 0
         for failed in transfer.failures {
             if mayRest(failed), slowPeers.contains(failed.peerID), rests < 2 {
                 rests += 1
                 waitedFor.insert(failed.peerID)
+            } else if orAtNextAddress, failed.failure.isOfConnecting,
+                failed.address != lastAddresses[failed.peerID]
+            {
+                continue
             } else {
                 waitedFor.remove(failed.peerID)
             }
