@@ -20,7 +20,7 @@ package struct ContentBook: Sendable {
     /// Takes in what has happened.
     package mutating func record(_ event: ContentEvent, now: MonotonicTime) {
         switch event {
-        case .named(let descriptors): sizes.learn(descriptors, now: now)
+        case .named(let descriptors, let registry): sizes.learn(descriptors, of: registry, now: now)
         case .missed(let digest, let start, let registry):
             misses.missed(digest, from: start, registry: registry, now: now)
         case .delivered(let digest, let start): misses.delivered(digest, from: start, now: now)
@@ -60,6 +60,11 @@ package struct ContentBook: Sendable {
     ) -> [SourceArrival] {
         deliveries.committed(contents)
         return misses.arrived(contents, size: size, now: now)
+    }
+
+    /// The registry of a manifest that has named some content.
+    package func registry(of digest: Digest, now: MonotonicTime) -> RegistryName? {
+        sizes.registry(of: digest, now: now)
     }
 
     /// The size of some content in bytes, where a manifest has named it.

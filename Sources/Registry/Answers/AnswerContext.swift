@@ -58,7 +58,7 @@ struct AnswerContext {
             isPartial: request.range != nil,
             mediaType: mediaType.text,
             digest: digest,
-            kind: request.content.kind
+            of: request.content
         )
         if request.isFromPeer, let zone = services.configuration.zone {
             head.headers.add(name: HeaderName.zone, value: zone.text)
@@ -83,7 +83,7 @@ struct AnswerContext {
             isPartial: content.isPartial,
             mediaType: content.mediaType,
             digest: content.digest,
-            kind: request.content.kind
+            of: request.content
         )
         // For people and tools that want to see where content comes from; containerd passes over it.
         if let source { head.headers.add(name: HeaderName.source, value: source.text) }

@@ -81,7 +81,7 @@ final class LocalContent: Sendable {
             return entry.map { .unopened(digest, mediaType, size: $0.size) } ?? .absent
         }
         guard request.content.kind == .manifest else {
-            return .file(FoundFile(file: file, digest: digest, mediaType: .octetStream))
+            return .file(FoundFile(file: file, digest: digest, mediaType: mediaType ?? .octetStream))
         }
         if let mediaType, mediaType.isServedAsManifest {
             return .file(FoundFile(file: file, digest: digest, mediaType: mediaType))
@@ -106,7 +106,7 @@ final class LocalContent: Sendable {
             index.remove(digest)
             return nil
         }
-        guard kind == .manifest else { return (reader, .octetStream) }
+        guard kind == .manifest else { return (reader, mediaType ?? .octetStream) }
         if let mediaType, mediaType.isServedAsManifest { return (reader, mediaType) }
         guard let bytes = try await store.readDocument(digest), let manifest = try? Manifest(json: bytes) else {
             return nil

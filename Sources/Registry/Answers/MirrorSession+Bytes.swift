@@ -91,7 +91,7 @@ extension MirrorSession {
         guard let client, let (bytes, release) = held.takeAll() else { return held.release() }
         client.mirrorSends(body: bytes, whenSent: share(bytes, release: release))
         if request.content.kind == .manifest, let digest = transfer.delivery.content?.digest {
-            services.contents.learnSizes(fromManifest: bytes, digest)
+            services.contents.learnSizes(fromManifest: bytes, digest, registry: request.content.registry)
         }
     }
 }

@@ -16,14 +16,20 @@ final class ContentDirectory: Sendable {
 
     /// Learns the sizes of the blobs that a manifest names, whose digest was verified. Parsing takes its time, so that is
     /// done off the event loop, and once for each manifest.
-    func learnSizes(fromManifest bytes: ByteBuffer, _ digest: Digest) {
+    func learnSizes(fromManifest bytes: ByteBuffer, _ digest: Digest, registry: RegistryName?) {
         let size = bytes.readableBytes
-        guard size <= ContentBook.maximumManifestSize, self.size(of: digest) == nil else { return }
-        record(.named([Descriptor(mediaType: .ociManifest, digest: digest, size: Int64(size))]))
+        guard size <= ContentBook.maximumManifestSize else { return }
+        guard self.size(of: digest) == nil || (registry != nil && self.registry(of: digest) == nil) else { return }
+        record(.named([Descriptor(mediaType: .ociManifest, digest: digest, size: Int64(size))], registry: registry))
         Task(priority: .utility) {
             guard let manifest = try? Manifest(json: bytes.readableBytesView), !manifest.isIndex else { return }
-            record(.named(manifest.children))
+            record(.named(manifest.children, registry: registry))
         }
+    }
+
+    /// The registry of a manifest that passed by and named some content.
+    func registry(of digest: Digest) -> RegistryName? {
+        book.withLock { $0.registry(of: digest, now: .now) }
     }
 
     func record(_ event: ContentEvent) {

@@ -22,6 +22,8 @@ final class PeerRequests {
     }
 
     private let content: ContentRequest
+    /// The path and query of each request.
+    private let path: String
     private let transfer: TransferRequest
     private let services: RegistryServices
     private let loop: RegistryLoop
@@ -39,6 +41,12 @@ final class PeerRequests {
         eventLoop: any EventLoop
     ) {
         self.content = content
+        let named = NamedRegistry.request(
+            to: content.content,
+            filter: services.configuration.filter,
+            known: transfer.digest.flatMap(services.contents.registry)
+        )
+        path = named.path
         self.transfer = transfer
         self.services = services
         self.loop = loop
@@ -112,7 +120,7 @@ final class PeerRequests {
         return HTTPRequestHead(
             version: .http1_1,
             method: content.isHead ? .HEAD : .GET,
-            uri: content.content.path,
+            uri: path,
             headers: headers
         )
     }

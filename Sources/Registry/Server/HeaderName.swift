@@ -20,6 +20,9 @@ enum HeaderName {
     static let upgrade = "Upgrade"
     static let userAgent = "User-Agent"
     static let authenticate = "WWW-Authenticate"
+    /// In an answer with content: the registry that the request has named with `ns`. OCI distribution-spec, "Registry
+    /// Proxying".
+    static let namespace = "OCI-Namespace"
 
     /// Marks a request from another node.
     static let mirrored = "X-Spegel-Mirrored"

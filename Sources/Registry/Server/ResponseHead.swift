@@ -11,7 +11,7 @@ extension HTTPResponseHead {
         isPartial: Bool,
         mediaType: String,
         digest: Digest?,
-        kind: DistributionRequest.Kind
+        of request: DistributionRequest
     ) -> HTTPResponseHead {
         var headers = HTTPHeaders()
         headers.reserveCapacity(8)
@@ -21,7 +21,8 @@ extension HTTPResponseHead {
             headers.add(name: HeaderName.digest, value: digest.text)
             headers.add(name: HeaderName.entityTag, value: "\"\(digest.text)\"")
         }
-        if kind == .blob { headers.add(name: HeaderName.acceptRanges, value: "bytes") }
+        if request.kind == .blob { headers.add(name: HeaderName.acceptRanges, value: "bytes") }
+        if let registry = request.registry { headers.add(name: HeaderName.namespace, value: registry.text) }
         if isPartial { headers.add(name: HeaderName.contentRange, value: ByteRange.contentRange(range, size: size)) }
         return HTTPResponseHead(version: .http1_1, status: isPartial ? .partialContent : .ok, headers: headers)
     }
