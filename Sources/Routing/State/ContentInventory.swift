@@ -25,6 +25,11 @@ struct ContentInventory {
         return keys
     }
 
+    /// The registries of the shared content.
+    var registries: Set<String> {
+        Set(images.map { String($0.prefix { $0 != "/" }) }).union(contentsByRegistry.keys.compactMap { $0?.text })
+    }
+
     /// Reads a store in full.
     ///
     /// - Parameter report: called for each unreadable document; the walk continues without it.

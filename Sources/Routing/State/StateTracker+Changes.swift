@@ -97,7 +97,10 @@ extension StateTracker {
     private func share(_ digest: Digest, of registry: RegistryName?, in edit: inout Edit) {
         edit.added.insert(digest.text)
         edit.withheld.remove(digest)
-        if let registry { edit.registries[digest] = registry }
+        if let registry {
+            edit.registries[digest] = registry
+            onRegistries([registry.text])
+        }
         state.withLock { _ = $0.withheld.remove(digest) }
     }
 

@@ -37,6 +37,7 @@ public final class StateTracker: Service {
     let filter: ContentFilter
     let configuration: Configuration
     let logger: Logger
+    let onRegistries: @Sendable (Set<String>) -> Void
     let state = Mutex(State())
 
     struct State {
@@ -78,14 +79,18 @@ public final class StateTracker: Service {
     }
 
     /// Creates a tracker. It works while ``run()`` does.
+    ///
+    /// - Parameter onRegistries: receives the registries of shared content as soon as that is known.
     public init(
         store: any ContentStore,
         index: ContentIndex,
         router: any Router,
         filter: ContentFilter,
         configuration: Configuration = Configuration(),
-        logger: Logger
+        logger: Logger,
+        onRegistries: @escaping @Sendable (Set<String>) -> Void = { _ in }
     ) {
+        self.onRegistries = onRegistries
         self.store = store
         self.index = index
         self.router = router
@@ -248,6 +253,7 @@ public final class StateTracker: Service {
             unreadable += 1
             reportUnreadable(digest, error)
         }
+        onRegistries(inventory.registries)
         index.replace(contents: inventory.contents, tags: inventory.tags)
         let keys = inventory.keys
         if !filter.sharesAllContent { index.share(only: keys) }
@@ -279,9 +285,11 @@ public final class StateTracker: Service {
                 level: first ? .info : .debug,
                 "content store read",
                 metadata: [
-                    "contents": "\(inventory.contents.count)", "tags": "\(inventory.tags.count)",
-                    "advertised": "+\(added.count)", "withdrawn": "-\(removed.count)",
-                    "withheld": "\(inventory.withheld.count)", "unreadable": "\(unreadable)",
+                    "contents": .stringConvertible(inventory.contents.count),
+                    "tags": .stringConvertible(inventory.tags.count),
+                    "advertised": .stringConvertible(added.count), "withdrawn": .stringConvertible(removed.count),
+                    "withheld": .stringConvertible(inventory.withheld.count),
+                    "unreadable": .stringConvertible(unreadable),
                     "duration": "\(Int((end - start) / .milliseconds(1)))ms",
                 ]
             )

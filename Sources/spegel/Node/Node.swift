@@ -72,12 +72,14 @@ struct Node: Service {
             kademlia: options.kademliaConfiguration,
             logger: logger
         )
+        let labels = RegistryLabels(configured: configuration.filter.registries)
         let tracker = StateTracker(
             store: store.content,
             index: index,
             router: router,
             filter: configuration.filter,
-            logger: logger
+            logger: logger,
+            onRegistries: { labels.learn($0.sorted()) }
         )
         liveness.watch("the state tracker", deadline: Self.trackerDeadline) { tracker.lastMove }
         let contentFolder = store.containerd.map { ContentFolderService(store: $0, logger: logger) }
@@ -96,7 +98,6 @@ struct Node: Service {
         configuration.peers.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
         }
-        let labels = RegistryLabels(configured: configuration.filter.registries)
         let registry = RegistryServer(
             configuration: configuration,
             store: store.content,

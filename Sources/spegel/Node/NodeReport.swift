@@ -152,8 +152,6 @@ extension NodeReport {
         metrics.set("spegel_store_connected", to: snapshot.store == .followed ? 1 : 0)
         metrics.set("spegel_store_outages_total", to: snapshot.outages)
         metrics.set("spegel_advertised_keys", to: snapshot.keys)
-        // From now on the registries of held images are label values.
-        labels.learn(snapshot.registries.keys.filter { $0.contains(".") || $0.contains(":") }.sorted())
         for (name, advertised) in snapshot.registries {
             let registry = [("registry", labels.label(name))]
             metrics.set("spegel_advertised_images", registry, to: advertised.images)
