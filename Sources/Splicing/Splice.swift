@@ -23,6 +23,8 @@ final class Splice: Sendable {
 
     private let deliveredBytes = Atomic<Int64>(0)
     private let stopFlag = Atomic(false)
+    private let leaveFlag = Atomic(false)
+    private let blockFlag = Atomic(false)
 
     init(
         source: SocketDescriptor,
@@ -48,6 +50,24 @@ final class Splice: Sendable {
     var delivered: Int64 {
         get { deliveredBytes.load(ordering: .relaxed) }
         set { deliveredBytes.store(newValue, ordering: .relaxed) }
+    }
+
+    /// Notes that the destination did not accept bytes at once.
+    func markBlocked() {
+        blockFlag.store(true, ordering: .relaxed)
+    }
+
+    /// Whether the destination did not accept bytes at once since the last call.
+    func takeBlocked() -> Bool {
+        blockFlag.exchange(false, ordering: .relaxed)
+    }
+
+    /// Whether ``markLeaving()`` was called.
+    var isLeaving: Bool { leaveFlag.load(ordering: .acquiring) }
+
+    /// Marks the transfer to be stopped once its pipe is empty.
+    func markLeaving() {
+        leaveFlag.store(true, ordering: .releasing)
     }
 
     /// Whether ``markStopped()`` was called.

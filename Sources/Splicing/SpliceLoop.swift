@@ -94,8 +94,12 @@ struct SpliceLoop {
         keepsPipes = true
         for splice in new.begun { begin(splice) }
         if new.hasStopped {
-            for (key, entry) in running where entry.splice.isStopped {
-                running[key]?.progress.stop()
+            for (key, entry) in running where entry.splice.isStopped || entry.splice.isLeaving {
+                if entry.splice.isStopped {
+                    running[key]?.progress.stop()
+                } else {
+                    running[key]?.progress.stopWhenEmpty()
+                }
                 makeDue(key)
             }
         }
@@ -190,7 +194,10 @@ struct SpliceLoop {
                 entry.progress.verified(matches: entry.hasher?.finish() == splice.verification?.expected)
             case .drain(let count):
                 entry.progress.drained(splice.pipe.drain(to: splice.destination.number, count), now: now)
-            case .waitForSource, .waitForDestination, .end: return true
+            case .waitForDestination:
+                splice.markBlocked()
+                return true
+            case .waitForSource, .end: return true
             }
         }
     }

@@ -44,7 +44,7 @@ package struct SpliceProgress: Hashable, Sendable {
         ///
         /// - `drained` with some of these bytes: `draining`.
         /// - `drained` with all of these bytes: `hashing` if the pipe has more, else `filling`, or `ended(.complete)` at the
-        ///   end of the transfer.
+        ///   end of the transfer, or `ended(.stopped)` after ``SpliceProgress/stopWhenEmpty()``.
         /// - `drained` with `wouldBlock`: `blocked`.
         /// - `drained` with an error: `ended(.destinationFailed)`.
         case draining
@@ -110,6 +110,8 @@ package struct SpliceProgress: Hashable, Sendable {
     package private(set) var delivered: Int64 = 0
     /// Whether the source may have bytes. It is kept beside the state because an event of the source can come in any state.
     private var sourceIsReady = true
+    /// Whether the transfer ends as soon as the pipe is empty.
+    private var stopsWhenEmpty = false
     /// The time at which bytes last moved.
     package private(set) var lastMove: MonotonicTime
 
@@ -217,7 +219,8 @@ package struct SpliceProgress: Hashable, Sendable {
     private var stateAfterDrain: State {
         if releasable > 0 { return .draining }
         if piped > 0 { return .hashing }
-        return received < total ? .filling : .ended(.complete)
+        guard received < total else { return .ended(.complete) }
+        return stopsWhenEmpty ? .ended(.stopped) : .filling
     }
 
     /// Notes that the source can be read, or has ended.
@@ -236,6 +239,13 @@ package struct SpliceProgress: Hashable, Sendable {
     package mutating func timePassed(now: MonotonicTime) {
         guard let deadline, now >= deadline else { return }
         state = .ended(.stalled)
+        assert(checkInvariants() == nil)
+    }
+
+    /// Ends the transfer as soon as the destination has all bytes that the source has sent.
+    package mutating func stopWhenEmpty() {
+        stopsWhenEmpty = true
+        if state == .filling { state = .ended(.stopped) }
         assert(checkInvariants() == nil)
     }
 

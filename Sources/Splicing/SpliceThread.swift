@@ -38,6 +38,12 @@ final class SpliceThread: Sendable {
         splice.onEnd(SpliceResult(end: .stopped, delivered: 0, hasher: splice.verification?.hasher))
     }
 
+    /// Stops a transfer of the thread once its pipe is empty.
+    func leave(_ splice: Splice) {
+        splice.markLeaving()
+        inbox.announceStop()
+    }
+
     /// Stops a transfer of the thread.
     func stop(_ splice: Splice) {
         guard splice.markStopped() else { return }

@@ -161,6 +161,12 @@ package struct SpliceHandle: Sendable {
     /// The number of bytes that have reached the destination so far.
     package var delivered: Int64 { splice.delivered }
 
+    /// Whether the destination did not accept bytes at once since the last call.
+    package func takeBlocked() -> Bool { splice.takeBlocked() }
+
+    /// Stops the transfer as soon as the destination has all bytes that have come.
+    package func leave() { thread.leave(splice) }
+
     /// Stops the transfer, which soon closes both descriptors.
     package func stop() { thread.stop(splice) }
 }

@@ -38,6 +38,8 @@ private struct World {
         var end: Int64 = 0
         /// How many bytes are being moved without being seen.
         var spliced: Int64?
+        /// Whether the kernel is to stop when all that came has gone.
+        var isLeft = false
     }
 
     /// The attempts that wait for their turn.
@@ -148,6 +150,8 @@ private struct World {
             let isSpliced = open.contains { $0.spliced != nil }
             if transfer.deadline == nil, !isSpliced { return "nothing bounds the wait" }
             now = max(now, transfer.deadline ?? now)
+            if let attempt = transfer.sampledAttempt(now: now), let problem = sample(attempt) { return problem }
+            if ending != nil { return nil }
             return perform(transfer.timePassed(now: now, isSlow: slowPeers.contains))
         case 3:
             if let index = open.indices.randomElement(using: &random), Int.random(in: 0..<3, using: &random) == 0 {
@@ -160,6 +164,30 @@ private struct World {
         default: return peerStep()
         }
         return perform(transfer.timePassed(now: now, isSlow: slowPeers.contains))
+    }
+
+    /// A look at how fast the body comes.
+    private mutating func sample(_ attempt: AttemptID) -> String? {
+        guard let place = open.firstIndex(where: { $0.request.attempt == attempt }) else {
+            return "a sample of an attempt that is over"
+        }
+        let moved = open[place].spliced.map {
+            Int64.random(in: 0...max(0, min($0, open[place].end - open[place].next)), using: &random)
+        }
+        let wasFull = Int.random(in: 0..<4, using: &random) == 0
+        let actions = transfer.sampled(
+            attempt,
+            movedBytes: moved ?? 0,
+            clientWasFull: wasFull,
+            expected: Bool.random(using: &random) ? 1e9 : 1,
+            now: now
+        )
+        if actions.contains(.leave(attempt)) {
+            guard open[place].spliced != nil else { return "the kernel is to leave though it moves nothing" }
+            open[place].isLeft = true
+            return actions.count == 1 ? nil : "more than a leave"
+        }
+        return perform(actions)
     }
 
     private mutating func peerStep() -> String? {
@@ -242,7 +270,8 @@ private struct World {
         let isCorrupt = isTrailing && moved == count && (isWrong || hasTakenWrongBytes)
         if isCorrupt { moved = Int64.random(in: 0..<count, using: &random) }
         if moved > 0, let problem = take(Int(moved), at: open[index].next, isWrong: isWrong) { return problem }
-        let end: MoveEnd = moved == count ? .complete : isCorrupt ? .corrupt : .sourceFailed("in the middle")
+        let stopped: MoveEnd = open[index].isLeft ? .stopped : .sourceFailed("in the middle")
+        let end: MoveEnd = moved == count ? .complete : isCorrupt ? .corrupt : stopped
         if end != .complete { open.remove(at: index) }
         return perform(transfer.moved(attempt, bytes: moved, end: end, canHash: true, now: now))
     }
@@ -375,7 +404,8 @@ private struct World {
             case .end: ending = action
             case .firstByte(let peerID, let time):
                 if !asked.contains(peerID) || time < .zero { return "a first byte before the request" }
-            case .cutLookup, .read, .flush, .pace, .releaseLastChunk, .drain, .move, .stopMoving, .closeClient:
+            case .cutLookup, .read, .flush, .pace, .releaseLastChunk, .drain, .move, .stopMoving, .leave,
+                .closeClient:
                 return "\(action) though nothing was flushed or paced"
             }
         }

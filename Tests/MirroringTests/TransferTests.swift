@@ -411,7 +411,17 @@ struct TransferTests {
         #expect(transfer.deadline == nil)
         #expect(transfer.timePassed(now: start + .seconds(100)) == [])
         _ = transfer.clientWritable(true, now: start + .seconds(100))
-        #expect(transfer.deadline == start + .seconds(102))
+        // A look at the rate is overdue.
+        #expect(transfer.sampledAttempt(now: start + .seconds(100)) == first.attempt)
+        _ = transfer.sampled(
+            first.attempt,
+            movedBytes: 0,
+            clientWasFull: false,
+            expected: 1,
+            now: start + .seconds(100)
+        )
+        #expect(transfer.deadline == start + .milliseconds(100_500))
+        #expect(transfer.timePassed(now: start + .milliseconds(101_999)).isEmpty)
         #expect(transfer.timePassed(now: start + .seconds(102)).last == .startLookup)
     }
 

@@ -92,6 +92,29 @@ struct SpliceProgressTests {
         #expect(other.step == .end(.stopped) && other.deadline == nil)
     }
 
+    @Test(arguments: [false, true]) func stopsOnceThePipeIsEmpty(isHashed: Bool) {
+        var progress = make(isHashed: isHashed)
+        progress.filled(.moved(300), now: start)
+        progress.stopWhenEmpty()
+        if isHashed { progress.hashed(.moved(300)) }
+        progress.drained(.wouldBlock, now: start)
+        progress.destinationBecameReady()
+        progress.drained(.moved(100), now: start)
+        #expect(progress.step == .drain(200))
+        progress.drained(.moved(200), now: start)
+        #expect(progress.step == .end(.stopped) && progress.delivered == 300 && progress.received == 300)
+        // With an empty pipe at once.
+        var other = make(isHashed: isHashed)
+        other.stopWhenEmpty()
+        #expect(other.step == .end(.stopped))
+        // A transfer whose last bytes are on their way completes.
+        var last = make(100)
+        last.filled(.moved(100), now: start)
+        last.stopWhenEmpty()
+        last.drained(.moved(100), now: start)
+        #expect(last.step == .end(.complete))
+    }
+
     @Test(arguments: [true, false]) func hashesBytesBeforeTheyLeave(matches: Bool) {
         var progress = make(500, isHashed: true)
         progress.filled(.moved(300), now: start)
@@ -166,6 +189,7 @@ struct SpliceProgressTests {
             case 0: progress.sourceBecameReady()
             case 1: progress.destinationBecameReady()
             case 2 where isStopped: progress.stop()
+            case 3 where isStopped: progress.stopWhenEmpty()
             default: break
             }
             if let violated = progress.checkInvariants() { return "invariant violated: \(violated)" }

@@ -24,6 +24,8 @@ package struct PeerBook: Sendable {
     private var records: ExpiringMap<String, PeerRecord>
     private var trust = PeerTrust()
     private var firstByteTimes = FirstByteTimes()
+    /// The rate at which bodies come.
+    package var usualRate = UsualRate()
     /// The peers that gave ranges of some content a moment ago. A client that reads content in many small ranges is so
     /// served by the same peer, over the same connection, and without a lookup for each.
     private var recentProviders = ExpiringMap<String, Peer>(limit: recentProviderLimit)

@@ -33,6 +33,8 @@ struct Attempt {
     let mustBeChecked: Bool
     /// Whether it has said so.
     var isChecked = false
+    /// Whether the peer is left for being slow, once the kernel has stopped.
+    var isLeft = false
     let started: MonotonicTime
     /// When the peer was asked; `nil` once it has sent a byte of its body.
     var askedAt: MonotonicTime?

@@ -10,6 +10,8 @@ package enum AttemptFailure: Hashable, Sendable, CustomStringConvertible {
     case tooLong
     case corrupt
     case busy
+    /// It sent far less than is usual, and another peer is known.
+    case slow
 
     /// Whether the peer sent nothing for too long.
     package var isSilence: Bool {
@@ -42,6 +44,7 @@ package enum AttemptFailure: Hashable, Sendable, CustomStringConvertible {
         case .tooLong: "body longer than announced"
         case .busy: "peer is busy"
         case .corrupt: "digest mismatch"
+        case .slow: "peer too slow"
         }
     }
 }

@@ -23,6 +23,10 @@ struct BodyFlow {
     var unpacedBytes = 0
     /// Whether the kernel may be asked to move bytes; it is not asked again once it could not.
     var mayMove = true
+    /// How fast the body comes, and whether its provider is left for that.
+    var rate = SourceRate()
+    /// Whether the client or the download rate has stopped the flow since the last sample.
+    var wasStopped = false
     private var lastToken = 0
 
     /// Whether bytes flow, so that a peer that sends none is to blame.

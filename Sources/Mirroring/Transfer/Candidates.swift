@@ -5,6 +5,8 @@ struct Candidate {
     var peer: Peer
     var standing: PeerStanding
     var addressIndex = 0
+    /// Whether it was left for being slow: it is asked again after all others.
+    var wasLeft = false
     /// Whether it has answered that it cannot verify its content, so that what it sends is hashed instead.
     var cannotVerify = false
     /// Whether it has answered, if only that it is busy.
@@ -20,7 +22,7 @@ struct Candidate {
 /// Trusted peers come first, then distrusted ones, each group in the order in which the caller added it; the caller
 /// sorts peers that were found together (``PeerBook``). Suspects come last, and only when the lookup can find no
 /// other peer. Among them, those that cannot verify their content come last. Banned peers are never asked. A peer that failed at one address comes next at its following address,
-/// or last if it timed out there. Busy and slow peers rest for a while, and return after all others were asked. At most
+/// or last if it timed out there. A peer that was left for being slow comes after all. Busy and slow peers rest for a while, and return after all others were asked. At most
 /// `limit` peers are kept, besides at most `suspectLimit` suspects.
 struct Candidates {
     /// The most providers kept, suspects not counted.
@@ -77,6 +79,11 @@ struct Candidates {
     mutating func enqueue(_ candidate: Candidate) {
         let place = waiting.firstIndex { $0.standing > candidate.standing } ?? waiting.endIndex
         waiting.insert(candidate, at: place)
+    }
+
+    /// Puts a candidate behind all others.
+    mutating func putLast(_ candidate: Candidate) {
+        waiting.append(candidate)
     }
 
     /// Puts a candidate before all others.

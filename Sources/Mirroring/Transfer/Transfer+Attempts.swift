@@ -74,7 +74,7 @@ extension Transfer {
             attempts.running[index].askedAt = nil
             actions.append(.firstByte(peerID: attempts.running[index].peerID, after: now - askedAt))
         }
-        actions += choose(id)
+        actions += choose(id, now: now)
         if flow.isOpen { attempts.running[0].deadline = now + limits.progressTimeout }
         let dropped = min(skip, Int64(count))
         if dropped > 0 { attempts.running[0].phase = .receiving(promised, skip: skip - dropped) }
@@ -117,7 +117,7 @@ extension Transfer {
             return failed(id, .malformed("no response head"), now: now)
         }
         guard isComplete(promised) else { return failed(id, .closed("body incomplete"), now: now) }
-        let losers = choose(id)
+        let losers = choose(id, now: now)
         guard !delivery.isHashed || isMoved else { return losers + verify(promised) }
         let head: [TransferAction] = delivery.promise(promised).map { [.sendHead($0)] } ?? []
         return end(.complete, after: losers + [.release(id)] + head)
@@ -166,6 +166,7 @@ extension Transfer {
         let cancel = TransferAction.cancel(id)
         var discard: [TransferAction] = []
         if wasWinner {
+            flow.rate.end(wasLeft: failure == .slow)
             budget.startRound()
             if case .moving(id) = flow.state { flow.state = .streaming }
             if failure != .corrupt, !delivery.isHashed, let content = delivery.content, isComplete(content) {
@@ -212,6 +213,10 @@ extension Transfer {
             candidate.cannotVerify = true
             candidates.enqueue(candidate)
         }
+        if failure == .slow {
+            candidate.wasLeft = true
+            candidates.putLast(candidate)
+        }
         if let otherAddress {
             // A peer that refuses at one address may answer at another at once. One that timed out comes last.
             if failure == .connectTimeout {
@@ -224,10 +229,12 @@ extension Transfer {
     // MARK: -
 
     /// Makes an attempt the one whose body goes to the client; the others are cancelled.
-    private mutating func choose(_ id: AttemptID) -> [TransferAction] {
+    private mutating func choose(_ id: AttemptID, now: MonotonicTime) -> [TransferAction] {
         guard attempts.winner != id, let index = attempts.index(of: id) else { return [] }
         let chosen = attempts.running[index]
         lastPeer = (chosen.peerID, chosen.address)
+        flow.rate.begin(bytes: delivery.takenBytes, now: now)
+        flow.wasStopped = false
         delivery.isCheckedByPeer = chosen.isChecked
         let losers = attempts.choose(chosen)
         // A peer that was only slower may serve if the winner fails.

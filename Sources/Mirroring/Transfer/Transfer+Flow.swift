@@ -30,6 +30,7 @@ extension Transfer {
         let bytes = flow.unpacedBytes
         flow.unpacedBytes = 0
         flow.state = .paced(pending: id)
+        flow.wasStopped = true
         // No peer is to blame for the wait.
         holdDeadlines(now: now)
         checkInvariants()
@@ -60,6 +61,7 @@ extension Transfer {
         defer { checkInvariants() }
         guard clientIsWritable else {
             flow.state = .throttled(pending: pending)
+            flow.wasStopped = true
             holdDeadlines(now: now)
             return []
         }
@@ -159,8 +161,64 @@ extension Transfer {
             switch end {
             case .sourceFailed(let reason): .closed(reason)
             case .stalled: .progressTimeout
-            default: .closed("called off")
+            default: attempts.running[index].isLeft ? .slow : .closed("called off")
             }
         return failed(id, failure, isSlow: isSlow && failure.isTimeout, now: now)
+    }
+
+    // MARK: The rate
+
+    /// The attempt of which a sample of the rate is due.
+    package func sampledAttempt(now: MonotonicTime) -> AttemptID? {
+        guard !isFinished, flow.isOpen, let winner = attempts.winner, let due = flow.rate.nextSample, now >= due else {
+            return nil
+        }
+        return winner
+    }
+
+    /// Takes a sample of how far an attempt has come, and leaves its peer if that is too slow; see ``SourceRate``.
+    ///
+    /// - Parameters:
+    ///   - movedBytes: what the kernel has moved so far, if it moves the body.
+    ///   - clientWasFull: whether the client did not take bytes from the kernel at once since the last sample.
+    ///   - expected: the rate that is usual, in bytes per second.
+    package mutating func sampled(
+        _ id: AttemptID,
+        movedBytes: Int64,
+        clientWasFull: Bool,
+        expected: Double,
+        now: MonotonicTime
+    ) -> [TransferAction] {
+        guard let index = index(of: id), attempts.winner == id else { return [] }
+        let promised: PromisedContent
+        switch attempts.running[index].phase {
+        case .receiving(let content, _), .moving(let content): promised = content
+        case .queued, .connecting, .waitingForHead, .verifying:
+            flow.rate.end()
+            return []
+        }
+        let isHindered = clientWasFull || flow.wasStopped || limits.isPaced
+        flow.wasStopped = !flow.isOpen
+        let isSlow = flow.rate.sample(
+            bytes: delivery.takenBytes + movedBytes,
+            isHindered: isHindered,
+            rest: delivery.rest(of: promised) - movedBytes,
+            expected: expected,
+            now: now
+        )
+        guard isSlow, hasAnotherSource, !attempts.running[index].isLeft else { return [] }
+        if case .moving = attempts.running[index].phase {
+            attempts.running[index].isLeft = true
+            return [.leave(id)]
+        }
+        return failed(id, .slow, now: now)
+    }
+
+    /// The rate of the last provider, in bytes per second, as far as the provider was what limited it.
+    package var measuredRate: Double? { flow.rate.measured }
+
+    /// Whether another provider is known that could continue.
+    private var hasAnotherSource: Bool {
+        candidates.firstIndex { $0.standing == .trusted && !$0.wasLeft && $0.address != nil } != nil
     }
 }

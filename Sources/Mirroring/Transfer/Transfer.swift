@@ -61,6 +61,7 @@ package struct Transfer {
         if lookup.isOpen { consider(lookupEnd) }
         if let deferred = lookup.deferredUntil { consider(deferred) }
         if let hedgeAt = hedging.due(beside: attempts), nextIndex != nil { consider(hedgeAt) }
+        if attempts.winner != nil, flow.isOpen, let next = flow.rate.nextSample { consider(next) }
         if attempts.isEmpty, let next = candidates.restEnds(ofSuspects: !mayFindMore) {
             consider(min(next, busyDeadline))
         }
@@ -81,6 +82,12 @@ package struct Transfer {
     /// The peer of an attempt in flight.
     package func peerID(of id: AttemptID) -> String? {
         index(of: id).map { attempts.running[$0].peerID }
+    }
+
+    /// The address at which a peer was asked last, as far as it is known.
+    package func address(of peerID: String) -> PeerAddress? {
+        if let lastPeer, lastPeer.id == peerID { return lastPeer.address }
+        return failures.last { $0.peerID == peerID }?.address
     }
 
     /// Whether the peer that sent the body last has verified the content just before.

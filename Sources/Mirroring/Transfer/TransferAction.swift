@@ -54,6 +54,8 @@ package enum TransferAction: Hashable, Sendable {
     case move(AttemptID, count: Int64)
     /// Stop the kernel; its count must still be reported.
     case stopMoving(AttemptID)
+    /// Stop the kernel as soon as all that came has reached the client; its count must still be reported.
+    case leave(AttemptID)
     /// Close the client's connection: it failed while the kernel moved bytes.
     case closeClient
 

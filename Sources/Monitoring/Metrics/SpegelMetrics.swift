@@ -142,7 +142,7 @@ public enum SpegelMetrics {
                 .fixed(
                     "reason",
                     [
-                        "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled",
+                        "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled", "slow",
                         "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt", "unchecked",
                         "busy",
                     ]

@@ -147,6 +147,7 @@ extension AttemptFailure {
         case .tooLong: "wrong_length"
         case .corrupt: "corrupt"
         case .busy: "busy"
+        case .slow: "slow"
         case .refused(let refusal):
             switch refusal {
             case .notFound: "not_found"

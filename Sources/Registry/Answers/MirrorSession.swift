@@ -2,6 +2,7 @@ import Mirroring
 import NIOCore
 import OCI
 import Routing
+import Splicing
 import Time
 
 /// Drives one ``Transfer``: hands it events, carries out its actions, and sets the timer.
@@ -158,6 +159,7 @@ final class MirrorSession {
         search.handOver()
         guard client != nil else { return }
         guard MonotonicTime.now - due > Self.lateness, looks < Self.mostLooks else {
+            sampleRate()
             return input { [services] in $0.timePassed(now: $1, isSlow: services.peers.isSlow) }
         }
         let next = MonotonicTime.now + Self.lateness
@@ -179,6 +181,16 @@ final class MirrorSession {
             }
             return []
         }
+    }
+
+    /// Looks how fast the body comes, if that is due.
+    private func sampleRate() {
+        guard let attempt = transfer.sampledAttempt(now: .now) else { return }
+        let connection = requests.connection(of: attempt)
+        let clientWasFull = connection?.takeBlocked() ?? false
+        let expected = services.peers.expectedRate(bodies: services.splicer.current)
+        let moved = connection?.splicedBytes ?? 0
+        input { $0.sampled(attempt, movedBytes: moved, clientWasFull: clientWasFull, expected: expected, now: $1) }
     }
 
     // MARK: Actions
@@ -208,6 +220,7 @@ final class MirrorSession {
                 client?.mirrorFlushes { [weak self] in self?.input { $0.drained(token: token, now: $1) } }
             case .move(let attempt, let count): move(attempt, count)
             case .stopMoving(let attempt): requests.connection(of: attempt)?.stopSplicing()
+            case .leave(let attempt): requests.connection(of: attempt)?.leaveSplicing()
             case .closeClient: client?.mirrorLostClient()
             case .ban(let peerID, let digest): blame(peerID, digest, isCertain: true)
             case .suspect(let peerID, let digest): blame(peerID, digest, isCertain: false)
@@ -233,12 +246,13 @@ final class MirrorSession {
 
     private func blame(_ peerID: String, _ digest: Digest, isCertain: Bool) {
         services.peers.record(isCertain ? .sentWrongBytes(digest) : .mayHaveSentWrongBytes(digest), of: peerID)
+        let address = transfer.address(of: peerID)
         if isCertain {
-            let address = transfer.lastPeer.flatMap { $0.id == peerID ? $0.address : nil }
             let peer = Peer(id: peerID, addresses: address.map { [$0] } ?? [])
             services.router.reportCorrupt(Provider(peer), of: request.key)
         }
-        services.telemetry.record(.digestMismatch(digest, key: request.key, peerID: peerID, isCertain: isCertain))
+        let peer = MirrorRecord.Peer(peerID: peerID, address: address?.text ?? "unknown")
+        services.telemetry.record(.digestMismatch(digest, key: request.key, peer, isCertain: isCertain))
     }
 
     // MARK: The end
@@ -256,6 +270,9 @@ final class MirrorSession {
         report.countLookup(ending == .clientGone ? .cancelled : .timedOut)
         let record = report.count(ending, of: transfer)
         remember(ending)
+        if let rate = transfer.measuredRate {
+            services.peers.measured(rate, bodies: max(1, services.splicer.current))
+        }
         self.client = nil
         timer.stop()
         search.stop()

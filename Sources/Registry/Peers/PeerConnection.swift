@@ -190,6 +190,14 @@ final class PeerConnection: ChannelInboundHandler {
         splicing?.stop()
     }
 
+    /// Has the kernel end once the client has all that came; the user hears how far it has come.
+    func leaveSplicing() {
+        splicing?.leave()
+    }
+
+    /// Whether the client did not take bytes from the kernel at once since the last call.
+    func takeBlocked() -> Bool { splicing?.takeBlocked() ?? false }
+
     /// How many bytes the kernel has moved to the client so far.
     var splicedBytes: Int64 { splicing?.delivered ?? 0 }
 

@@ -87,6 +87,16 @@ final class PeerDirectory: Sendable {
         !isLoaded && book.withLock { $0.isSilent(peerID, now: .now) }
     }
 
+    /// Notes the rate at which a body came while so many did.
+    func measured(_ rate: Double, bodies: Int) {
+        book.withLock { $0.usualRate.add(rate, bodies: bodies) }
+    }
+
+    /// The rate at which a body usually comes while so many do; 0 under load, where slowness is no fault of a peer.
+    func expectedRate(bodies: Int) -> Double {
+        isLoaded ? 0 : book.withLock { $0.usualRate.share(bodies: bodies) }
+    }
+
     /// The peer that gave a range of some content moments ago.
     func recentProvider(of key: String) -> Peer? {
         book.withLock { $0.recentProvider(of: key, now: .now) }
