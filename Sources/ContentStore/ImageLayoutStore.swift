@@ -81,7 +81,7 @@ public final class ImageLayoutStore: ContentStore {
         if contents.count > Self.maximumContents {
             logger.warning(
                 "image layout has too many blobs, ignoring the rest",
-                metadata: ["path": "\(layout.path)", "limit": "\(Self.maximumContents)"]
+                metadata: ["path": "\(layout.path)", "limit": .stringConvertible(Self.maximumContents)]
             )
         }
         return Array(contents.prefix(Self.maximumContents))
@@ -122,7 +122,9 @@ public final class ImageLayoutStore: ContentStore {
         if watchFolders, folderWatch == nil {
             logger.notice(
                 "inotify unavailable, polling the image layout",
-                metadata: ["path": "\(layout.path)", "seconds": "\(pollingInterval.components.seconds)"]
+                metadata: [
+                    "path": "\(layout.path)", "seconds": .stringConvertible(pollingInterval.components.seconds),
+                ]
             )
         }
         let watch = ImageLayoutWatch(

@@ -246,7 +246,10 @@ public final class KademliaNode: Sendable {
                     if !Task.isCancelled {
                         logger.debug(
                             "request to peer failed",
-                            metadata: ["peer": "\(peer.id)", "reason": "\(error)"]
+                            metadata: [
+                                "peer": "\(peer.id)", "address": "\(peer.addresses.first.map { "\($0)" } ?? "unknown")",
+                                "reason": "\(error)",
+                            ]
                         )
                     }
                     ended(id) { $0.failed(id, now: $1) }

@@ -70,6 +70,7 @@ struct TelemetryTests {
         let address = try SocketAddress(ipAddress: "192.0.2.1", port: 9)
         let digest = digestOf([1])
         let failure = RawClient.Failure(what: "it fails")
+        let peer = MirrorRecord.Peer(peerID: "p", address: "a:1")
         let events: [(TelemetryEvent, String)] = [
             (
                 .listening(address, congestionControl: "reno"),
@@ -81,7 +82,14 @@ struct TelemetryTests {
                 .clientRejected(.credentials, nil),
                 "warning client rejected: credentials missing or wrong address=unknown"
             ),
-            (.clientStalled(sentBytes: 7), "info closing stalled connection bytes=7"),
+            (
+                .clientStalled(address, key: "k", bufferedBytes: 7),
+                "info closing stalled connection bufferedBytes=7 client=192.0.2.1 key=k"
+            ),
+            (
+                .clientStalled(nil, key: nil, bufferedBytes: 7),
+                "info closing stalled connection bufferedBytes=7 client=unknown"
+            ),
             (.openFailed(digest, failure), "warning content open failed digest=\(digest) error=\(failure)"),
             (.readFailed(key: "k", failure), "warning content read failed error=\(failure) key=k"),
             (.storeTimedOut(key: "k"), "warning content store timed out key=k"),
@@ -91,12 +99,12 @@ struct TelemetryTests {
                 "info repeated request: verifying content from peers key=k peers=a, b"
             ),
             (
-                .digestMismatch(digest, key: "k", peerID: "p", isCertain: true),
-                "warning digest mismatch: peer banned for this content digest=\(digest) key=k peer=p"
+                .digestMismatch(digest, key: "k", peer, isCertain: true),
+                "warning digest mismatch: peer banned for this content address=a:1 digest=\(digest) key=k peer=p"
             ),
             (
-                .digestMismatch(digest, key: "k", peerID: "p", isCertain: false),
-                "warning digest mismatch suspected: peer must verify its copy digest=\(digest) key=k peer=p"
+                .digestMismatch(digest, key: "k", peer, isCertain: false),
+                "warning digest mismatch suspected: peer must verify its copy address=a:1 digest=\(digest) key=k peer=p"
             ),
         ]
         for (event, _) in events { telemetry.record(event) }
@@ -118,8 +126,8 @@ struct TelemetryTests {
         #expect(
             lines.all == [
                 "info mirrored request address=192.0.2.7:5000 bytes=700 duration=5ms "
-                    + "failures=[\"dead at 192.0.2.8:5000: cannot connect\"] key=\(record.request.key) outcome=complete "
-                    + "peer=peer registry=docker.io repository=library/test"
+                    + "failures=[\"dead at 192.0.2.8:5000: cannot connect\"] key=\(record.request.key) method=GET "
+                    + "outcome=complete peer=peer registry=docker.io repository=library/test"
             ]
         )
         let snapshot = telemetry.metrics.snapshot
@@ -129,6 +137,17 @@ struct TelemetryTests {
         #expect(value("spegel_mirror_hedged_attempts_total") == 2)
         #expect(telemetry.history.total.hits == 1 && telemetry.history.total.receivedBytes == 700)
         #expect(telemetry.failures.map(\.reason) == ["connect_failed"])
+    }
+
+    /// A line names what happened: heads are told from bodies, and misses from hits.
+    @Test func linesTellHeadsAndMissesApart() throws {
+        let telemetry = makeTelemetry()
+        var record = try makeRecord(telemetry, .notFound)
+        record.isHit = false
+        record.request.isHead = true
+        telemetry.record(.mirrorReported(record))
+        #expect(lines.all.count == 1 && lines.all[0].hasPrefix("info request not mirrored "))
+        #expect(lines.all[0].contains(" method=HEAD ") && lines.all[0].contains(" outcome=not found "))
     }
 
     @Test func sharedAnswerCountsAsOneRequest() throws {

@@ -208,7 +208,7 @@ public final class Host: Sendable {
             "peer connected",
             metadata: [
                 "peer": "\(connection.remotePeer)", "address": "\(connection.remoteAddress)",
-                "inbound": "\(connection.isInbound)",
+                "inbound": .stringConvertible(connection.isInbound),
             ]
         )
         connection.channel.closeFuture.whenComplete { [weak self] _ in self?.unregister(connection) }
@@ -226,6 +226,9 @@ public final class Host: Sendable {
         state.withLock { state in
             if state.table.remove(connection) { state.publish(.disconnected(connection.remotePeer)) }
         }
-        logger.debug("peer disconnected", metadata: ["peer": "\(connection.remotePeer)"])
+        logger.debug(
+            "peer disconnected",
+            metadata: ["peer": "\(connection.remotePeer)", "address": "\(connection.remoteAddress)"]
+        )
     }
 }

@@ -63,7 +63,9 @@ extension Host {
         } catch {
             logger.debug(
                 "identify failed",
-                metadata: ["peer": "\(connection.remotePeer)", "error": "\(error)"]
+                metadata: [
+                    "peer": "\(connection.remotePeer)", "address": "\(connection.remoteAddress)", "error": "\(error)",
+                ]
             )
             dropIfMalformed(error, connection.remotePeer)
         }

@@ -46,7 +46,7 @@ public final class BasicAuthentication: Service {
                 "credentials changed: the previous ones are still accepted for a while",
                 metadata: [
                     "folder": "\(folder.path)",
-                    "seconds": "\(CredentialRotation.accepting.nanoseconds / 1_000_000_000)",
+                    "seconds": .stringConvertible(CredentialRotation.accepting.nanoseconds / 1_000_000_000),
                 ]
             )
             if endsInLineBreak { warnOfLineBreak() }

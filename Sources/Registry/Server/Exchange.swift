@@ -230,7 +230,9 @@ final class Exchange {
         guard let idle = progress.look(waiting: waiting, now: .now()) else { return }
         if answer?.madeNoProgress(for: idle, bufferedBytes: buffered) == true { return }
         guard idle >= stallTimeout else { return }
-        telemetry.record(.clientStalled(sentBytes: progress.left))
+        telemetry.record(
+            .clientStalled(context.channel.remoteAddress, key: content?.key, bufferedBytes: max(0, waiting))
+        )
         context.close(promise: nil)
     }
 

@@ -38,8 +38,12 @@ final class Telemetry: Sendable {
         case .acceptFailed: metrics.clients.acceptFailures.add()
         case .connectionsChanged(let change): metrics.clients.connections.change(by: change)
         case .clientRejected(let reason, let address): clientRejected(reason, address)
-        case .clientStalled(let bytes):
-            logger.info("closing stalled connection", metadata: ["bytes": .stringConvertible(bytes)])
+        case .clientStalled(let client, let key, let bytes):
+            var details: Logger.Metadata = [
+                "client": .string(client?.ip?.text ?? "unknown"), "bufferedBytes": .stringConvertible(bytes),
+            ]
+            if let key { details["key"] = .string(key) }
+            logger.info("closing stalled connection", metadata: details)
         case .requestBegan(let handler): metrics.clients.inFlight[handler].change(by: 1)
         case .requestEnded(let record): requestEnded(record)
         case .openFailed(let digest, let error):
@@ -59,8 +63,8 @@ final class Telemetry: Sendable {
         case .repeatedRequest(let key, let peers):
             let details: Logger.Metadata = ["key": .string(key), "peers": .string(peers.joined(separator: ", "))]
             logger.info("repeated request: verifying content from peers", metadata: details)
-        case .digestMismatch(let digest, let key, let peerID, let isCertain):
-            digestMismatch(digest, key, peerID, isCertain)
+        case .digestMismatch(let digest, let key, let peer, let isCertain):
+            digestMismatch(digest, key, peer, isCertain)
         case .sourceReceived(let bytes, let registry):
             journal.withLock { $0.addSource(bytes, now: WallClock.now) }
             metrics.registry(label: registry).sourceReceivedBytes.increment(by: bytes)
@@ -88,7 +92,8 @@ final class Telemetry: Sendable {
         }
         guard content.isLocal, logger.logLevel <= .debug else { return }
         let details: Logger.Metadata = [
-            "key": .string(content.key), "status": "\(record.status)", "bytes": "\(record.bytes)",
+            "key": .string(content.key), "status": .stringConvertible(record.status),
+            "bytes": .stringConvertible(record.bytes),
             "outcome": .string(record.outcome?.rawValue ?? ""),
         ]
         logger.debug("served from content store", metadata: details)
@@ -114,7 +119,8 @@ final class Telemetry: Sendable {
     private func log(_ record: MirrorRecord) {
         guard logsRequests else { return }
         let content = record.request.content
-        var metadata = Logger.Metadata(minimumCapacity: 10)
+        var metadata = Logger.Metadata(minimumCapacity: 12)
+        metadata["method"] = .string(record.request.isHead ? "HEAD" : "GET")
         metadata["registry"] = .string(content.registry?.text ?? "")
         metadata["repository"] = .string(content.repository.text)
         metadata["key"] = .string(record.request.key)
@@ -125,17 +131,22 @@ final class Telemetry: Sendable {
             metadata["peer"] = .string(peer.peerID)
             metadata["address"] = .string(peer.address.text)
         }
-        if record.isShared { metadata["shared"] = "true" }
+        if record.isShared { metadata["shared"] = .stringConvertible(true) }
         if !record.failures.isEmpty {
             metadata["failures"] = .array(record.failures.map { "\($0.peerID) at \($0.address): \($0.text)" })
         }
-        logger.info("mirrored request", metadata: metadata)
+        if record.isHit == false {
+            logger.info("request not mirrored", metadata: metadata)
+        } else {
+            logger.info("mirrored request", metadata: metadata)
+        }
     }
 
-    private func digestMismatch(_ digest: Digest, _ key: String, _ peerID: String, _ isCertain: Bool) {
+    private func digestMismatch(_ digest: Digest, _ key: String, _ peer: MirrorRecord.Peer, _ isCertain: Bool) {
         metrics.peers.digestMismatches.add()
         let details: Logger.Metadata = [
-            "peer": .string(peerID), "digest": .string(digest.text), "key": .string(key),
+            "peer": .string(peer.peerID), "address": .string(peer.address), "digest": .string(digest.text),
+            "key": .string(key),
         ]
         if isCertain {
             logger.warning("digest mismatch: peer banned for this content", metadata: details)

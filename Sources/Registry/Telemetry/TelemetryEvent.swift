@@ -16,7 +16,11 @@ enum TelemetryEvent {
 
     case clientRejected(ClientRejection, SocketAddress?)
     /// A client takes nothing of its answer for too long.
-    case clientStalled(sentBytes: Int64)
+    ///
+    /// - Parameters:
+    ///   - key: of the content that it has asked for, if it is content.
+    ///   - bufferedBytes: what it has yet to take of what was written.
+    case clientStalled(SocketAddress?, key: String?, bufferedBytes: Int64)
     case requestBegan(RequestHandler)
     case requestEnded(RequestRecord)
 
@@ -42,7 +46,7 @@ enum TelemetryEvent {
     /// A peer has sent wrong bytes.
     ///
     /// - Parameter isCertain: `false` where it may have been another peer.
-    case digestMismatch(Digest, key: String, peerID: String, isCertain: Bool)
+    case digestMismatch(Digest, key: String, MirrorRecord.Peer, isCertain: Bool)
     /// Content that no node had came from its source registry.
     case sourceReceived(bytes: Int64, registry: String)
 }

@@ -4,6 +4,7 @@ import Logging
 import Multiformats
 import ServiceLifecycle
 import Synchronization
+import Time
 
 /// Joins the network, and rejoins it: dials peers of a source until one is known. Later it checks the source at
 /// intervals, so that separated networks find each other.
@@ -32,7 +33,7 @@ public final class Bootstrapper: Service {
 
     private struct State {
         var hasTried = false
-        var saidAlone = false
+        var report = BootstrapReport()
         var failure: String?
         /// The addresses with a dial in flight.
         var dialled: Set<Multiaddr> = []
@@ -160,19 +161,24 @@ public final class Bootstrapper: Service {
 
     private func note(_ failure: String?) {
         let peers = node.routingTableSize
-        let (becameAlone, joined) = state.withLock { state in
+        let line = state.withLock { state in
             state.hasTried = true
             state.failure = failure
-            let isAlone = peers == 0
-            defer { state.saidAlone = isAlone }
-            return (isAlone && !state.saidAlone, !isAlone && state.saidAlone)
+            return state.report.attempted(isAlone: peers == 0, failure: failure, now: .now)
         }
-        if becameAlone {
-            var metadata: Logger.Metadata = [:]
-            if let failure { metadata["reason"] = "\(failure)" }
-            logger.info("no other node reachable, serving local content", metadata: metadata)
-        } else if joined {
-            logger.info("joined the network", metadata: ["peers": "\(peers)"])
+        switch line {
+        case .alone(let reason):
+            logger.info(
+                "no other node reachable, serving local content",
+                metadata: reason.map { ["reason": .string($0)] } ?? [:]
+            )
+        case .stillAlone(let reason, let time):
+            logger.warning(
+                "bootstrap failing, still without peers",
+                metadata: ["reason": .string(reason), "seconds": .stringConvertible(time.components.seconds)]
+            )
+        case .joined: logger.info("joined the network", metadata: ["peers": .stringConvertible(peers)])
+        case nil: break
         }
     }
 }

@@ -211,7 +211,9 @@ public final class DHTRouter: Router, Service {
         } catch {
             logger.debug(
                 "DHT stream closed early",
-                metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
+                metadata: [
+                    "peer": "\(stream.remotePeer)", "address": "\(stream.remoteAddress)", "reason": "\(error)",
+                ]
             )
             stream.reset()
         }
@@ -247,7 +249,9 @@ extension DHTRouter {
         } catch {
             logger.debug(
                 "record update failed",
-                metadata: ["peer": "\(stream.remotePeer)", "reason": "\(error)"]
+                metadata: [
+                    "peer": "\(stream.remotePeer)", "address": "\(stream.remoteAddress)", "reason": "\(error)",
+                ]
             )
             stream.reset()
         }
