@@ -20,8 +20,12 @@ extension Host {
         guard peer.id != peerID else { throw HostError.selfDial }
         let waiter = Waiter<Connection>()
         let (existing, hasToDial) = try state.withLock { state -> (Connection?, Bool) in
-            let living = state.table.connections[peer.id]?.first { $0 !== unusable && $0.channel.isActive }
-            if let living { return (living, false) }
+            let living = state.table.connections[peer.id]?.filter { $0 !== unusable && $0.channel.isActive } ?? []
+            // New streams go to the connection that stays.
+            let staying = living.first { connection in
+                !DuplicateConnections.givesWay(isInbound: connection.isInbound, own: peerID, remote: peer.id)
+            }
+            if let connection = staying ?? living.first { return (connection, false) }
             return (nil, try state.table.joinDial(peer.id, waiter))
         }
         if let existing { return existing }

@@ -196,6 +196,7 @@ public final class Host: Sendable {
             return state.table.trim(sparing: connection)
         }
         for unused in excess { unused.close(reason: "trimmed: unused above the high-water mark") }
+        watchDuplicates(of: connection)
         resources.count { counters in
             counters.connectionsTrimmed += excess.count
             if connection.isInbound {

@@ -71,6 +71,8 @@ public struct HostConfiguration: Sendable {
     /// How long a connection without streams is kept. Longer than the ten minutes between two refreshes of a routing
     /// table, which keep used connections alive.
     public var idleTimeout = Duration.seconds(15 * 60)
+    /// How long a connection has had no stream before it is closed, if another one in the other direction is kept.
+    public var duplicateTime = Duration.seconds(5)
     /// How long a shutdown waits for streams and handlers before it cancels them.
     public var shutdownTimeout = Duration.seconds(5)
 
