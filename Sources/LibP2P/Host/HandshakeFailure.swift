@@ -12,7 +12,9 @@ extension HandshakeFailure {
         case let error as NoiseError: self.init(error)
         case let error as TLSError:
             if case .localFailure = error { self = .tls } else { self = .identity }
-        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: self = .tls
+        // The library shows the alert of the other side in the text of the error alone.
+        case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError:
+            self = String(describing: error).contains("_ALERT_") ? .aborted : .tls
         case is IOError, is ChannelError: self = .closed
         default: self = .other
         }

@@ -42,6 +42,9 @@ public enum HandshakeFailure: String, CaseIterable, Sendable {
     case timeout
     /// The peer or the network closed the connection.
     case closed
+    /// The peer ended the TLS handshake with an alert. Nodes of Spegel in Go do so when they dial an address only to learn
+    /// the id behind it.
+    case aborted
     /// There was no common security protocol or muxer, or the negotiation was malformed.
     case negotiation
     /// TLS failed, other than by the peer's certificate.

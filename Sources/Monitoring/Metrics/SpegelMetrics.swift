@@ -237,7 +237,8 @@ public enum SpegelMetrics {
                 .fixed(
                     "reason",
                     [
-                        "timeout", "closed", "negotiation", "tls", "noise", "identity", "unexpected_peer", "self_dial",
+                        "timeout", "closed", "aborted", "negotiation", "tls", "noise", "identity", "unexpected_peer",
+                        "self_dial",
                         "limit", "other",
                     ]
                 )

@@ -151,6 +151,16 @@ extension LoopbackTests {
             }
         }
 
+        /// As a node of Spegel in Go does that dials to learn an id: it refuses the certificate once it has seen it.
+        @Test func dialerThatOnlyLearnsTheIDIsNoFailureOfTLS() async throws {
+            try await withHosts(1) { hosts in
+                let (channel, _) = try await connect(to: hosts[0]) { $0.certificateVerification = .fullVerification }
+                try await channel.closeFuture.get()
+                try await eventually { !hosts[0].statistics.handshakesFailed.isEmpty }
+                #expect(hosts[0].statistics.handshakesFailed == [.aborted: 1])
+            }
+        }
+
         @Test func rejectsOldTLSVersions() async throws {
             try await withHosts(1) { hosts in
                 let (channel, _) = try await connect(to: hosts[0]) { $0.maximumTLSVersion = .tlsv12 }
