@@ -187,6 +187,19 @@ struct ArgumentTests {
         #expect("\(url)" == "https://10.0.0.1/peers" && tls.folder == "/certs")
     }
 
+    /// A script that sets a log level for all commands may ask for the version, too.
+    @Test(arguments: [
+        (["version"], "spegel \(Version.text)"), (["--log-level=debug", "version"], "spegel \(Version.text)"),
+        (["--log-level", "debug", "--config=/x", "version"], "spegel \(Version.text)"),
+        (["version", "--format", "json"], #"{"version":"\#(Version.text)"}"#),
+        (["--log-format", "json", "version", "--output=json"], #"{"version":"\#(Version.text)"}"#),
+    ])
+    func versionHasTwoFormats(_ line: [String], _ text: String) throws {
+        let prepared = try PreparedArguments(arguments: line, environment: [:], root: Spegel.self)
+        let command = try #require(try Spegel.parseAsRoot(prepared.arguments) as? VersionCommand)
+        #expect(command.text == text)
+    }
+
     @Test(arguments: [
         ["--bootstrap-kind=kubernetes,dns"], ["--bootstrap-kind", "kubernetes", "dns"],
         ["--bootstrap-kind=kubernetes", "--bootstrap-kind=dns", "--bootstrap-kind=dns"],

@@ -33,7 +33,9 @@ struct PreparedArguments {
             return
         }
         commandPath = "spegel " + arguments[position]
-        var line = Self.withSwitchValues(Array(arguments[..<position] + arguments[(position + 1)...]))
+        var before = Array(arguments[..<position])
+        if !Self.settings(of: command).contains("log-level") { before = Self.withoutCommonFlags(before) }
+        var line = Self.withSwitchValues(before + Array(arguments[(position + 1)...]))
         let given = Set(line.compactMap { $0.hasPrefix("--") ? String($0.prefix { $0 != "=" }) : nil })
         let settings = Self.settings(of: command)
         for name in settings {
@@ -102,6 +104,23 @@ struct PreparedArguments {
             }
         }
         return nil
+    }
+
+    /// The flags before a command, without those that all commands with settings have and this one does not.
+    private static func withoutCommonFlags(_ flags: [String]) -> [String] {
+        let names = Set(CommonOptions.settingNames.map { "--" + $0 })
+        var rest: [String] = []
+        var isValue = false
+        for flag in flags {
+            if isValue {
+                isValue = false
+            } else if names.contains(flag) {
+                isValue = true
+            } else if !names.contains(String(flag.prefix { $0 != "=" })) {
+                rest.append(flag)
+            }
+        }
+        return rest
     }
 
     private static func withSwitchValues(_ line: [String]) -> [String] {
