@@ -368,7 +368,7 @@ let package = Package(
         .testTarget(
             name: "ContainerdStoreTests",
             dependencies: [
-                "ContainerdStore", "ContentStore", "OCI", "TestSupport",
+                "ContainerdStore", "ContentStore", "Files", "OCI", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),

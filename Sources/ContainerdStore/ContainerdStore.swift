@@ -171,14 +171,17 @@ extension ContainerdStore {
         try await connection.reader(of: digest)
     }
 
-    /// The changes from now on: containerd's events on images and content.
+    /// containerd hashes content while it writes it, and names the file by the digest.
+    public var verifiesCommits: Bool { true }
+
+    /// The changes from now on: containerd's events on images and content, and the changes of its content folder.
     ///
-    /// The first change is always ``ContentStore/StoreChange/unknown``. It comes after the subscription, so that a
-    /// reader of everything misses nothing. containerd sends no event for garbage-collected content; the deletion of
-    /// its image may precede it. The stream throws when containerd disconnects or the store is closed. It may be
+    /// An ``ContentStore/StoreChange/unknown`` comes after the subscription, so that a reader of everything misses nothing.
+    /// Without access to the folder, nothing tells of garbage-collected content; the deletion of its image may precede
+    /// it. The stream throws when containerd disconnects or the store is closed. It may be
     /// iterated once.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {
-        let watch = ChangeWatch(connection: connection, limit: Self.maximumWaitingChanges)
+        let watch = ChangeWatch(connection: connection, folder: folder, limit: Self.maximumWaitingChanges)
         return AsyncThrowingStream { try await watch.next() }
     }
 

@@ -75,7 +75,7 @@ package struct ChangeQueue: Sendable {
     private static func subject(of change: StoreChange) -> Subject? {
         switch change {
         case .imageUpdated(let name), .imageDeleted(let name): .image(name)
-        case .contentAdded(let digest): .content(digest)
+        case .contentAdded(let digest), .contentRemoved(let digest): .content(digest)
         case .unknown: nil
         }
     }

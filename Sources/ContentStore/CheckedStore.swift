@@ -53,6 +53,17 @@ public final class CheckedStore: ContentStore {
         return contentChecks.isWithheld(digest, reader.stamp) ? nil : reader
     }
 
+    /// Whether the store hashes content before it gets its place.
+    public var verifiesCommits: Bool { base.verifiesCommits }
+
+    /// Takes content for sound that the store has hashed just now, in the state that its file has.
+    public func noteCommitted(_ content: StoredContent) {
+        guard base.verifiesCommits, let file = try? base.openFile(content.digest), file.size == content.size else {
+            return
+        }
+        contentChecks.noteCommitted(file, content.digest)
+    }
+
     /// The changes of the store.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> { base.changes() }
 

@@ -153,6 +153,14 @@ public final class ContentChecks: Sendable {
         _ = settle(Key(digest: digest, stamp: stamp), reader.place, Self.finding(failure))
     }
 
+    /// Records that the store has hashed a file before it gave it its place, just now. A check that failed counts more.
+    func noteCommitted(_ file: ContentFile, _ digest: Digest) {
+        state.withLock { state in
+            guard state.memory.fault(digest)?.stamp != file.stamp else { return }
+            state.memory.noteSound(digest, file.stamp, now: .now)
+        }
+    }
+
     /// The recorded fault of content, whatever its state now.
     func fault(_ digest: Digest) -> ContentFault? { state.withLock { $0.memory.fault(digest) } }
 

@@ -41,6 +41,12 @@ public protocol ContentStore: Sendable {
 
     /// The digest checks of the store, or `nil` when it has none.
     var checks: ContentChecks? { get }
+
+    /// Whether content is hashed before it gets its place in the store, so that what has just come there is right.
+    var verifiesCommits: Bool { get }
+
+    /// Notes that content has just come to its place in the store.
+    func noteCommitted(_ content: StoredContent)
 }
 
 /// An image in a store: a name and its target.
@@ -96,6 +102,8 @@ public enum StoreChange: Hashable, Sendable {
     case imageDeleted(name: String)
     /// This content is new.
     case contentAdded(Digest)
+    /// This content was removed.
+    case contentRemoved(Digest)
     /// Anything may have changed, so that everything must be read again.
     case unknown
 
@@ -132,6 +140,12 @@ extension ContentReader {
 extension ContentStore {
     /// No digest checks.
     public var checks: ContentChecks? { nil }
+
+    /// Files of any program are checked.
+    public var verifiesCommits: Bool { false }
+
+    /// Without checks there is nothing to note.
+    public func noteCommitted(_ content: StoredContent) {}
 
     /// The metadata of content: its size.
     public func content(_ digest: Digest) async throws -> StoredContent? {

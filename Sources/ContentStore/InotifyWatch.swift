@@ -2,37 +2,37 @@ import Files
 import Glibc
 
 /// A set of watched folders (Linux inotify). It is closed with the last reference.
-final class InotifyWatch: Sendable {
+package final class InotifyWatch: Sendable {
     /// An inotify event.
-    struct Event: Hashable, Sendable {
+    package struct Event: Hashable, Sendable {
         /// The number of the watch, or -1.
-        var watch: Int32
+        package var watch: Int32
         /// The event's bits.
         var mask: UInt32
         /// The name of the entry in the folder; empty for the folder itself.
-        var name: String
+        package var name: String
 
         /// Whether events were lost.
-        var isOverflow: Bool { mask & UInt32(IN_Q_OVERFLOW) != 0 }
+        package var isOverflow: Bool { mask & UInt32(IN_Q_OVERFLOW) != 0 }
         /// Whether the folder itself was removed.
-        var isFolderGone: Bool {
+        package var isFolderGone: Bool {
             mask & UInt32(IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT | IN_IGNORED) != 0
         }
         /// Whether an entry is new: created, or linked into place.
         var isEntryNew: Bool { mask & UInt32(IN_CREATE) != 0 }
         /// Whether an entry was removed.
-        var isEntryGone: Bool { mask & UInt32(IN_DELETE | IN_MOVED_FROM) != 0 }
+        package var isEntryGone: Bool { mask & UInt32(IN_DELETE | IN_MOVED_FROM) != 0 }
         /// Whether a file probably has its final content: written and closed, or renamed into place.
-        var isEntryComplete: Bool { mask & UInt32(IN_CLOSE_WRITE | IN_MOVED_TO) != 0 }
+        package var isEntryComplete: Bool { mask & UInt32(IN_CLOSE_WRITE | IN_MOVED_TO) != 0 }
         /// Whether the entry is a folder.
-        var isFolder: Bool { mask & UInt32(IN_ISDIR) != 0 }
+        package var isFolder: Bool { mask & UInt32(IN_ISDIR) != 0 }
     }
 
     private let descriptor: Int32
     private let readiness: ReadinessThread?
 
     /// Creates an empty set. Returns `nil` when the system has no inotify instance left.
-    init?() {
+    package init?() {
         descriptor = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
         readiness = descriptor >= 0 ? ReadinessThread(descriptor) : nil
         guard descriptor >= 0 else { return nil }
@@ -43,7 +43,7 @@ final class InotifyWatch: Sendable {
     }
 
     /// Watches a folder and returns the watch's number, or `nil` when the folder does not exist.
-    func add(_ path: String) throws(FileError) -> Int32? {
+    package func add(_ path: String) throws(FileError) -> Int32? {
         let mask =
             IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF
         let watch = inotify_add_watch(descriptor, path, UInt32(mask) | UInt32(IN_ONLYDIR))
@@ -72,7 +72,7 @@ final class InotifyWatch: Sendable {
     }
 
     /// Returns when an event is available or the calling task is cancelled. One task may wait at a time.
-    func wait() async {
+    package func wait() async {
         if let readiness {
             await readiness.wait()
         } else {
@@ -82,7 +82,7 @@ final class InotifyWatch: Sendable {
     }
 
     /// Takes at most about 1,000 events without waiting.
-    func read() throws(FileError) -> [Event] {
+    package func read() throws(FileError) -> [Event] {
         var buffer = [UInt8](repeating: 0, count: 1 << 15)
         let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
         guard count >= 0 else {

@@ -44,6 +44,32 @@ struct ContentChecksTests {
         }
     }
 
+    /// What the store has hashed before is not hashed again, until it changes; a fault that was found counts more.
+    @Test func committedFileIsKnownToBeSound() async throws {
+        let checks = makeChecks()
+        let bytes = [UInt8](repeating: 7, count: 300_000)
+        let expected = digest(bytes)
+        let path = try write(bytes)
+        var file = try #require(try ContentFile.open(path: path))
+        checks.noteCommitted(file, expected)
+        #expect(checks.known(file, expected) == .sound && checks.counts.sound == 0)
+        try await Task.sleep(for: .milliseconds(20))
+        var other = bytes
+        other[5] ^= 1
+        _ = try write(other)
+        file = try #require(try ContentFile.open(path: path))
+        #expect(checks.known(file, expected) == nil)
+        guard case .faulty = checks.checkNow(file, expected) else {
+            Issue.record("a faulty file passed the check")
+            return
+        }
+        checks.noteCommitted(file, expected)
+        guard case .faulty? = checks.known(file, expected) else {
+            Issue.record("a fault was forgotten")
+            return
+        }
+    }
+
     @Test(arguments: [0, 1, 300_000, 1_000_000])
     func detectsAnyChangedByte(size: Int) async throws {
         let checks = makeChecks()

@@ -2,6 +2,7 @@ import ContentStore
 import Logging
 import OCI
 import RoutingTestSupport
+import Synchronization
 import Testing
 
 @testable import Routing
@@ -36,6 +37,59 @@ struct StateTrackerTests {
         let task = Task { try await tracker.run() }
         defer { task.cancel() }
         try await body(tracker)
+        task.cancel()
+        try await task.value
+    }
+
+    /// Garbage collection sends no event, but the content folder tells.
+    @Test func removedContentIsWithdrawnAtOnce() async throws {
+        let digest = try digest("a")
+        try await tracking { _ in
+            store.add(digest, size: 3)
+            store.tell(.contentAdded(digest))
+            try await expectAdvertised([digest.text])
+            store.remove(digest)
+            store.tell(.contentRemoved(digest))
+            try await expectAdvertised([])
+            #expect(content.entry(digest) == nil && store.readings == 1)
+            // It may come back before that is looked at.
+            store.add(digest, size: 3)
+            store.tell(.contentRemoved(digest))
+            try await expectAdvertised([digest.text])
+        }
+    }
+
+    /// The file appears in the folder before containerd knows of it.
+    @Test func contentIsLookedForAgainIfTheStoreDoesNotKnowItYet() async throws {
+        let digest = try digest("b")
+        try await tracking { _ in
+            try await Task.sleep(for: .milliseconds(100))
+            store.tell(.contentAdded(digest))
+            try await Task.sleep(for: .milliseconds(50))
+            store.add(digest, size: 3)
+            try await expectAdvertised([digest.text])
+            #expect(store.readings == 1)
+        }
+    }
+
+    @Test func registriesAreLearntWithTheirContent() async throws {
+        let names = Mutex<Set<String>>([])
+        let digest = try digest("c")
+        let tracker = StateTracker(
+            store: store,
+            index: content,
+            router: router,
+            filter: ContentFilter(),
+            logger: Logger(label: "test") { [log] _ in log },
+            onRegistries: { new in names.withLock { $0.formUnion(new) } }
+        )
+        let task = Task { try await tracker.run() }
+        try await Task.sleep(for: .milliseconds(100))
+        store.add(digest, size: 3)
+        store.setSources(of: digest, "registry.example/a")
+        store.tell(.contentAdded(digest))
+        try await expectAdvertised([digest.text])
+        #expect(names.withLock { $0 } == ["registry.example"])
         task.cancel()
         try await task.value
     }

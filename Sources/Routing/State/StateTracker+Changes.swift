@@ -34,12 +34,12 @@ extension StateTracker {
             switch change {
             // A change says only where to look: a deleted image may exist again.
             case .imageUpdated(let name), .imageDeleted(let name): names.append(name)
-            case .contentAdded(let digest): digests.append(digest)
+            case .contentAdded(let digest), .contentRemoved(let digest): digests.append(digest)
             case .unknown: continue
             }
         }
         var edit = Edit()
-        let areContentsClear = await apply(contents: digests, to: &edit, pending: pending)
+        let areContentsClear = await apply(contents: Array(Set(digests)), changes, to: &edit, pending: pending)
         let areImagesClear = await apply(images: Array(Set(names)), to: &edit)
         await commit(edit)
         return areContentsClear && areImagesClear
@@ -64,7 +64,12 @@ extension StateTracker {
 
     // MARK: Content
 
-    private func apply(contents digests: [Digest], to edit: inout Edit, pending: PendingChanges) async -> Bool {
+    private func apply(
+        contents digests: [Digest],
+        _ changes: Set<StoreChange>,
+        to edit: inout Edit,
+        pending: PendingChanges
+    ) async -> Bool {
         var isClear = true
         for answer in await ask(digests) {
             let digest = answer.subject
@@ -72,9 +77,16 @@ extension StateTracker {
             case .failed(let error):
                 isClear = false
                 reportUnasked(digest.text, error)
+            case .absent where changes.contains(.contentAdded(digest)) && index.entry(digest) == nil:
+                // A file appears shortly before containerd knows of it, or belongs to another namespace.
+                pending.recheck(digest, now: .now)
             case .absent:
                 pending.decided(digest)
+                index.remove(digest)
+                state.withLock { _ = $0.withheld.remove(digest) }
+                edit.removed.insert(digest.text)
             case .found(let content):
+                if index.entry(digest) == nil { store.noteCommitted(content) }
                 index.insert(digest, size: content.size, mediaType: nil)
                 let source = content.sources.first(where: filter.allows)
                 guard source != nil || filter.sharesAllContent else {
