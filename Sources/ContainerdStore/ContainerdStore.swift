@@ -177,7 +177,7 @@ extension ContainerdStore {
     /// The changes from now on: containerd's events on images and content, and the changes of its content folder.
     ///
     /// An ``ContentStore/StoreChange/unknown`` comes after the subscription, so that a reader of everything misses nothing.
-    /// Without access to the folder, nothing tells of garbage-collected content; the deletion of its image may precede
+    /// Without access to the folder, nothing reports garbage-collected content; the deletion of its image may precede
     /// it. The stream throws when containerd disconnects or the store is closed. It may be
     /// iterated once.
     public func changes() -> AsyncThrowingStream<StoreChange, any Error> {

@@ -70,7 +70,7 @@ struct TelemetryTests {
         let address = try SocketAddress(ipAddress: "192.0.2.1", port: 9)
         let digest = digestOf([1])
         let failure = RawClient.Failure(what: "it fails")
-        let peer = MirrorRecord.Peer(peerID: "p", address: "a:1")
+        let peer = PeerAddress(ip: "a", port: 1)
         let events: [(TelemetryEvent, String)] = [
             (
                 .listening(address, congestionControl: "reno"),
@@ -99,12 +99,12 @@ struct TelemetryTests {
                 "info repeated request: verifying content from peers key=k peers=a, b"
             ),
             (
-                .digestMismatch(digest, key: "k", peer, isCertain: true),
+                .digestMismatch(digest, key: "k", peerID: "p", address: peer, isCertain: true),
                 "warning digest mismatch: peer banned for this content address=a:1 digest=\(digest) key=k peer=p"
             ),
             (
-                .digestMismatch(digest, key: "k", peer, isCertain: false),
-                "warning digest mismatch suspected: peer must verify its copy address=a:1 digest=\(digest) key=k peer=p"
+                .digestMismatch(digest, key: "k", peerID: "p", address: nil, isCertain: false),
+                "warning digest mismatch suspected: peer must verify its copy address=unknown digest=\(digest) key=k peer=p"
             ),
         ]
         for (event, _) in events { telemetry.record(event) }

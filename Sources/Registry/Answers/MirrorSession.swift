@@ -251,8 +251,9 @@ final class MirrorSession {
             let peer = Peer(id: peerID, addresses: address.map { [$0] } ?? [])
             services.router.reportCorrupt(Provider(peer), of: request.key)
         }
-        let peer = MirrorRecord.Peer(peerID: peerID, address: address?.text ?? "unknown")
-        services.telemetry.record(.digestMismatch(digest, key: request.key, peer, isCertain: isCertain))
+        services.telemetry.record(
+            .digestMismatch(digest, key: request.key, peerID: peerID, address: address, isCertain: isCertain)
+        )
     }
 
     // MARK: The end

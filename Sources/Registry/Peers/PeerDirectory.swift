@@ -87,12 +87,12 @@ final class PeerDirectory: Sendable {
         !isLoaded && book.withLock { $0.isSilent(peerID, now: .now) }
     }
 
-    /// Notes the rate at which a body came while so many did.
+    /// Notes the rate at which a body came while this number of bodies did.
     func measured(_ rate: Double, bodies: Int) {
         book.withLock { $0.usualRate.add(rate, bodies: bodies) }
     }
 
-    /// The rate at which a body usually comes while so many do; 0 under load, where slowness is no fault of a peer.
+    /// The rate at which a body usually comes while this number of bodies do; 0 under load, where slowness is no fault of a peer.
     func expectedRate(bodies: Int) -> Double {
         isLoaded ? 0 : book.withLock { $0.usualRate.share(bodies: bodies) }
     }

@@ -63,8 +63,8 @@ final class Telemetry: Sendable {
         case .repeatedRequest(let key, let peers):
             let details: Logger.Metadata = ["key": .string(key), "peers": .string(peers.joined(separator: ", "))]
             logger.info("repeated request: verifying content from peers", metadata: details)
-        case .digestMismatch(let digest, let key, let peer, let isCertain):
-            digestMismatch(digest, key, peer, isCertain)
+        case .digestMismatch(let digest, let key, let peerID, let address, let isCertain):
+            digestMismatch(digest, key, peerID, address, isCertain)
         case .sourceReceived(let bytes, let registry):
             journal.withLock { $0.addSource(bytes, now: WallClock.now) }
             metrics.registry(label: registry).sourceReceivedBytes.increment(by: bytes)
@@ -142,10 +142,16 @@ final class Telemetry: Sendable {
         }
     }
 
-    private func digestMismatch(_ digest: Digest, _ key: String, _ peer: MirrorRecord.Peer, _ isCertain: Bool) {
+    private func digestMismatch(
+        _ digest: Digest,
+        _ key: String,
+        _ peerID: String,
+        _ address: PeerAddress?,
+        _ isCertain: Bool
+    ) {
         metrics.peers.digestMismatches.add()
         let details: Logger.Metadata = [
-            "peer": .string(peer.peerID), "address": .string(peer.address), "digest": .string(digest.text),
+            "peer": .string(peerID), "address": .string(address?.text ?? "unknown"), "digest": .string(digest.text),
             "key": .string(key),
         ]
         if isCertain {

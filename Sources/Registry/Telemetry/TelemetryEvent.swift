@@ -1,3 +1,4 @@
+import Mirroring
 import NIOCore
 import OCI
 
@@ -46,7 +47,7 @@ enum TelemetryEvent {
     /// A peer has sent wrong bytes.
     ///
     /// - Parameter isCertain: `false` where it may have been another peer.
-    case digestMismatch(Digest, key: String, MirrorRecord.Peer, isCertain: Bool)
+    case digestMismatch(Digest, key: String, peerID: String, address: PeerAddress?, isCertain: Bool)
     /// Content that no node had came from its source registry.
     case sourceReceived(bytes: Int64, registry: String)
 }
