@@ -21,6 +21,9 @@ struct BootstrapReport {
     private var aloneSince: MonotonicTime?
     private var nextWarning: MonotonicTime?
 
+    /// Whether the last attempt left the node alone.
+    var isAlone: Bool { aloneSince != nil }
+
     /// Takes in the outcome of an attempt.
     ///
     /// - Parameter failure: the reason, if it failed.

@@ -84,7 +84,7 @@ public final class Bootstrapper: Service {
         repeat {
             try await Task.sleep(for: lonely * Double.random(in: 0.5...1))
             // A peer may have connected by itself.
-            if node.routingTableSize > 0, state.withLock(\.saidAlone) { note(nil) }
+            if node.routingTableSize > 0, state.withLock(\.report.isAlone) { note(nil) }
         } while node.routingTableSize > 0 && ContinuousClock.now < next
     }
 
