@@ -1,5 +1,6 @@
 import NIOCore
 import Synchronization
+import Time
 
 /// The end of connections that another one between the same nodes makes superfluous.
 extension Host {
@@ -16,7 +17,7 @@ extension Host {
         connection.channel.eventLoop.scheduleTask(in: time) { [weak self] in
             guard let self, connection.channel.isActive, isDuplicate(connection) else { return }
             let use = connection.activity.use
-            if use.isInUse || NIODeadline.now() - use.lastUse < time {
+            if use.isInUse || MonotonicTime.now - use.lastUse < configuration.duplicateTime {
                 watchDuplicate(connection)
             } else {
                 connection.close(reason: "duplicate of another connection")

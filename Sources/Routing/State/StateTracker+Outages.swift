@@ -55,7 +55,7 @@ extension StateTracker {
             await router.advertise(keys.sorted())
             logger.info(
                 "sharing the content folder until the content store is available",
-                metadata: ["contents": .stringConvertible(contents.count)]
+                metadata: ["contents": "\(contents.count)"]
             )
         } catch {
             logger.debug("content folder unreadable", metadata: ["reason": "\(error)"])
