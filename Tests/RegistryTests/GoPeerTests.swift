@@ -2,6 +2,7 @@ import ContentStore
 import NIOCore
 import OCI
 import Routing
+import RoutingTestSupport
 import Testing
 
 @testable import Registry

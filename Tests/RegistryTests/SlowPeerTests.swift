@@ -1,6 +1,7 @@
 import NIOCore
 import OCI
 import Routing
+import RoutingTestSupport
 import Testing
 
 @testable import Registry
