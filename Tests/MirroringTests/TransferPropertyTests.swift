@@ -377,6 +377,8 @@ private struct World {
                 open.removeAll { $0.request.attempt == attempt }
             case .cancelLookup: lookupIsRunning = false
             case .startLookup:
+                // What an earlier lookup found says nothing of this one.
+                hasStarted = false
                 if lookupIsRunning || hasLookedAgain { return "a lookup too many" }
                 if transfer.delivery.content == nil, !lookupWasCut {
                     return "another lookup though the first one was complete"
