@@ -1,9 +1,11 @@
 # Tasks for working on Spegel. `make help` lists them; docs/development.md says what each needs.
 
 SWIFT ?= swift
-# Keeps paths of the machine out of the program, so that the same sources make the same program anywhere.
+# Keeps paths of the machine out of the program, so that the same sources make the same program anywhere. Each function has
+# a section, so that the linker can put the functions of packaging/functions.order together.
 RELEASE := SPEGEL_STATIC=1 $(SWIFT) build -c release --static-swift-stdlib --disable-local-rpath \
-	-Xcc -ffile-prefix-map=$(CURDIR)=. -Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=.
+	-Xcc -ffile-prefix-map=$(CURDIR)=. -Xcc -ffunction-sections \
+	-Xswiftc -file-prefix-map -Xswiftc $(CURDIR)=. -Xswiftc -Xfrontend -Xswiftc -function-sections
 BINARY := .build/release/spegel
 
 .DEFAULT_GOAL := help
@@ -78,6 +80,10 @@ test-load: build ## Run a thousand clients while nodes fail, ten minutes (DURATI
 .PHONY: test-formation
 test-formation: build ## Test discovery by Kubernetes, DNS and HTTP, and the Helm chart (root, Debian)
 	@scripts/test-formation
+
+.PHONY: order-functions
+order-functions: build ## Write packaging/functions.order: the functions of a node at work (valgrind)
+	@scripts/order-functions
 
 .PHONY: renew-chart
 renew-chart: ## Write the table of the chart's README, and the snapshot of its rendering

@@ -7,9 +7,14 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// Puts the functions that a node at work runs through together: it then has two thirds of the memory resident.
+let functionOrder = "--symbol-ordering-file=\(Context.packageDirectory)/packaging/functions.order"
+
 let lld: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld", "-Xlinker", "--icf=safe"],
+        [
+            "-use-ld=lld", "-Xlinker", "--icf=safe", "-Xlinker", functionOrder, "-Xlinker", "--no-warn-symbol-ordering",
+        ],
         .when(platforms: [.linux], configuration: .release)
     )
 ]

@@ -11,6 +11,9 @@ import urllib.request
 from . import machine, store
 from .settings import BINARY, METRICS, REGISTRY, ROUTER, WORK, address
 
+# How many seconds a program may take to become ready.
+PATIENCE = 20
+
 
 class Process:
     """A program with its children."""
@@ -29,7 +32,7 @@ class Process:
             self.wait_for(lambda: socket.create_connection(ready, 1).close() or True, f"listen at {ready}")
 
     def wait_for(self, condition, what: str) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
                 if condition():
