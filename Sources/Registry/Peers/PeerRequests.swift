@@ -22,8 +22,12 @@ final class PeerRequests {
     }
 
     private let content: ContentRequest
-    /// The path and query of each request.
-    private let path: String
+    /// The path and query of each request; a miss sends none.
+    private lazy var path = NamedRegistry.request(
+        to: content.content,
+        filter: services.configuration.filter,
+        known: transfer.digest.flatMap(services.contents.registry)
+    ).path
     private let transfer: TransferRequest
     private let services: RegistryServices
     private let loop: RegistryLoop
@@ -41,12 +45,6 @@ final class PeerRequests {
         eventLoop: any EventLoop
     ) {
         self.content = content
-        let named = NamedRegistry.request(
-            to: content.content,
-            filter: services.configuration.filter,
-            known: transfer.digest.flatMap(services.contents.registry)
-        )
-        path = named.path
         self.transfer = transfer
         self.services = services
         self.loop = loop
