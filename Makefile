@@ -115,11 +115,15 @@ sim: ## Build .build/release/spegel-sim, which runs thousands of nodes in virtua
 	$(RELEASE) --product spegel-sim
 
 .PHONY: lint
-lint: lint-format lint-words ## Check the format, and the words of texts
+lint: lint-format lint-imports lint-words ## Check the format, the imports, and the words of texts
 
 .PHONY: lint-format
 lint-format:
 	$(SWIFT) format lint --strict --recursive --parallel --configuration .swift-format Package.swift Sources Tests Fuzz Benchmarks
+
+.PHONY: lint-imports
+lint-imports: ## Find modules that are imported without being depended on (Python 3)
+	@SWIFT="$(SWIFT)" scripts/lint-imports
 
 .PHONY: lint-words
 lint-words: ## Find words that the project does not use; count those of README (Python 3)
