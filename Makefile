@@ -49,6 +49,7 @@ test-unit: ## Run unit and property tests; with a real containerd if one is inst
 .PHONY: test-interop
 test-interop: ## Test with nodes of go-libp2p and py-libp2p (Linux on x86-64)
 	$(SWIFT) build --product interoperation-node
+	$(SWIFT) build --product spegel
 	@scripts/test-interoperation
 
 .PHONY: test-e2e

@@ -1,6 +1,7 @@
 """Fixtures: peers of this project and of others, which stop at the end of their tests.
 
 INTEROPERATION_NODE      the interoperation-node under test
+INTEROPERATION_SPEGEL    the program under test
 INTEROPERATION_PYLIBP2P  the Python with py-libp2p
 INTEROPERATION_P2PD      the daemon of go-libp2p
 """
@@ -15,7 +16,7 @@ import pytest
 
 from harness.peers import Peers
 
-_VARIABLES = ("INTEROPERATION_NODE", "INTEROPERATION_PYLIBP2P", "INTEROPERATION_P2PD")
+_VARIABLES = ("INTEROPERATION_NODE", "INTEROPERATION_SPEGEL", "INTEROPERATION_PYLIBP2P", "INTEROPERATION_P2PD")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -40,13 +40,14 @@ class GoPeer(Process):
         securities: Sequence[str] = (),
         is_client: bool = False,
         key: bytes | None = None,
+        host: str = "127.0.0.1",
     ):
         socket = log.with_suffix(".sock")
         # The daemon passes accepted streams to this process here.
         self._streams = log.with_suffix(".streams")
         flags = {
             "listen": f"/unix{socket}",
-            "hostAddrs": "/ip4/127.0.0.1/tcp/0",
+            "hostAddrs": f"/ip4/{host}/tcp/0",
             "b": "false",
             "relay": "false",
             "relayDiscovery": "false",

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from .godaemon import GoPeer
 from .keys import private_key
 from .node import Node, PythonPeer
+from .program import GoRegistry, Spegel
 
-Peer = Node | PythonPeer | GoPeer
+Peer = Node | PythonPeer | GoPeer | GoRegistry | Spegel
 
 IMPLEMENTATIONS: dict[str, type[PythonPeer] | type[GoPeer]] = {
     peer.implementation: peer for peer in (PythonPeer, GoPeer)
@@ -53,6 +54,14 @@ class Peers:
         peer = kind(name, log, securities=securities, **settings)
         self._peers.append(peer)
         return peer
+
+    def registry(self, host: str, content: Path) -> GoRegistry:
+        """The registry of a node of Spegel in Go, at that address."""
+        return self._start(GoRegistry, "registry", (), {"host": host, "content": content})
+
+    def spegel(self, bootstrap: str, store: Path) -> Spegel:
+        """The program itself, with the content of an image layout."""
+        return self._start(Spegel, "spegel", (), {"bootstrap": bootstrap, "store": store})
 
     def report(self, lines: int = 40) -> list[tuple[str, str]]:
         """The last lines of every log; of their final state when all peers are closed."""
