@@ -107,6 +107,19 @@ def test_address_of_the_service_leads_to_the_own_node(address: str, target: str)
         assert _settings(configuration)["mirror-targets"] == ["http://192.0.2.7:30020", "http://192.0.2.7:30021"]
 
 
+@pytest.mark.parametrize("host_port", [30020, 0])
+def test_preference_for_the_own_node_replaces_the_host_port(host_port: int):
+    registry = {"usePreferSameNodeTrafficDistribution": True, "hostPort": host_port}
+    documents = chart.render({"service": {"registry": registry}})
+    service = chart.find(documents, "Service", "spegel-registry")
+    assert (service["spec"]["type"], service["spec"]["trafficDistribution"]) == ("NodePort", "PreferSameNode")
+    # Kubernetes would go by the annotation, to any node of the zone.
+    assert "service.kubernetes.io/topology-mode" not in service["metadata"].get("annotations", {})
+    (_, configuration), (_, node) = chart.containers(documents)[:2]
+    assert _settings(configuration)["mirror-targets"] == ["http://192.0.2.7:30021"]
+    assert not any("hostPort" in port for port in node["ports"])
+
+
 def test_probes_use_ports_of_the_program(values: dict):
     """Ports in probes are names of ports of the container, those in Services their numbers."""
     documents = chart.render(values)
@@ -153,6 +166,7 @@ def test_each_value_is_documented_and_in_the_schema():
 _HIDING = {
     "image.tag": {"image.digest": ""},
     "service.registry.hostPort": {"service.registry.usePreferSameNodeTrafficDistribution": False},
+    "service.registry.topologyAwareHintsEnabled": {"service.registry.usePreferSameNodeTrafficDistribution": False},
     "spegel.persistence.hostPath": {"spegel.persistence.enabled": True},
     "clusterDomain": {"spegel.bootstrapKind": "dns"},
     "nameOverride": {"fullnameOverride": ""},
