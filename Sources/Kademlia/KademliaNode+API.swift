@@ -51,52 +51,34 @@ extension KademliaNode {
 
     // MARK: - Providers
 
-    /// Finds providers of a key except this node, and yields each once, transformed by a function unless that returns
-    /// `nil`.
+    /// Finds providers of a key except this node.
     ///
     /// Local records come first, without the network. They suffice if there are `limit` of them, or if the network has
-    /// at most K nodes, which then hold all records. The stream ends when `limit` providers were found, when all peers
-    /// that should know have replied, or when its consumer is cancelled, which stops the search.
+    /// at most K nodes, which then hold all records. The search ends when `limit` providers were found, when all peers
+    /// that should know have replied, or when it is cancelled.
     ///
-    /// - Parameter began: called once, when the search has its place; never when the search is turned away.
-    public func findProviders<Provider: Sendable>(
-        _ key: Key,
-        limit: Int,
-        began: @escaping @Sendable () -> Void = {},
-        _ transform: @escaping @Sendable (PeerInfo) -> Provider?
-    ) -> AsyncStream<Provider> {
-        // The number of providers bounds the buffer.
-        let (stream, continuation) = AsyncStream.makeStream(of: Provider.self, bufferingPolicy: .unbounded)
-        let listener = ProviderListener(
-            began: began,
-            found: { info in
-                if let provider = transform(info) { continuation.yield(provider) }
-            },
-            end: { continuation.finish() }
-        )
+    /// - Returns: the search, to be cancelled; `nil` if it has ended already.
+    public func findProviders(_ key: Key, limit: Int, _ listener: ProviderListener) -> KademliaMachine.SearchID? {
         guard limit > 0 else {
-            continuation.finish()
-            return stream
+            listener.ended()
+            return nil
         }
-        let id = input { state, now -> KademliaMachine.SearchID? in
+        let (id, held) = input { state, now -> (KademliaMachine.SearchID?, [PeerInfo]) in
             guard state.phase != .closed else {
                 let held = state.machine.heldProviders(of: key.position, now: now)
-                for provider in (held.trusted + held.others).prefix(limit) { listener.found(provider) }
-                return nil
+                return (nil, Array((held.trusted + held.others).prefix(limit)))
             }
             let id = state.machine.findProviders(key, limit: limit, now: now)
             state.listeners[id] = .providers(listener)
-            return id
+            return (id, [])
         }
         guard let id else {
-            began()
-            continuation.finish()
-            return stream
+            listener.began()
+            for provider in held { listener.found(provider) }
+            listener.ended()
+            return nil
         }
-        continuation.onTermination = { [weak self] termination in
-            if case .cancelled = termination { self?.cancel(id) }
-        }
-        return stream
+        return id
     }
 
     /// Finds providers of a key in local knowledge, at once.
@@ -132,17 +114,18 @@ extension KademliaNode {
                 started.isCancelled = true
                 return started.id
             }
-            if let id { cancel(id) }
+            if let id { cancelSearch(id) }
         }
     }
 
-    private func cancel(_ id: KademliaMachine.SearchID) {
+    /// Ends a search early. A search that has ended is ignored.
+    public func cancelSearch(_ id: KademliaMachine.SearchID) {
         let listener = input { state, now in
             state.machine.cancelSearch(id, now: now)
             return state.listeners.removeValue(forKey: id)
         }
         switch listener {
-        case .providers(let listener): listener.end()
+        case .providers(let listener): listener.ended()
         case .summary(let continuation): continuation.resume(returning: nil)
         case nil: break
         }

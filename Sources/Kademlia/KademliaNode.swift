@@ -17,7 +17,6 @@ public final class KademliaNode: Sendable {
     let state: Mutex<State>
     private let localAddresses: @Sendable () -> [Multiaddr]
     private let transport: any KademliaTransport
-    private let taskExecutor: (any TaskExecutor)?
     private let logger: Logger
     private let onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)?
 
@@ -29,10 +28,24 @@ public final class KademliaNode: Sendable {
     }
 
     /// The callbacks of a search.
-    struct ProviderListener: Sendable {
-        var began: @Sendable () -> Void
-        var found: @Sendable (PeerInfo) -> Void
-        var end: @Sendable () -> Void
+    public struct ProviderListener: Sendable {
+        /// Called once, when the search has its place; never when the search is turned away.
+        public var began: @Sendable () -> Void
+        /// Called with each provider once.
+        public var found: @Sendable (PeerInfo) -> Void
+        /// Called at the end, also after a cancellation.
+        public var ended: @Sendable () -> Void
+
+        /// Creates a listener. The functions are called from any thread, one at a time, and must return at once.
+        public init(
+            began: @escaping @Sendable () -> Void = {},
+            found: @escaping @Sendable (PeerInfo) -> Void,
+            ended: @escaping @Sendable () -> Void
+        ) {
+            self.began = began
+            self.found = found
+            self.ended = ended
+        }
     }
 
     enum Listener {
@@ -56,7 +69,6 @@ public final class KademliaNode: Sendable {
     ///
     /// - Parameters:
     ///   - localAddresses: the present addresses of this node; while it has none, its keys wait.
-    ///   - taskExecutor: the executor of requests, best that of the connections; the global one by default.
     ///   - onRecordAdded: called for each new record of another peer. It must return at once.
     public init(
         localPeer: PeerID,
@@ -64,7 +76,6 @@ public final class KademliaNode: Sendable {
         configuration: KademliaConfiguration = KademliaConfiguration(),
         transport: any KademliaTransport,
         environment: KademliaEnvironment = .system,
-        taskExecutor: (any TaskExecutor)? = nil,
         logger: Logger,
         onRecordAdded: (@Sendable (KeySpacePosition, PeerInfo) -> Void)? = nil
     ) {
@@ -75,7 +86,6 @@ public final class KademliaNode: Sendable {
         self.environment = environment
         self.logger = logger
         self.onRecordAdded = onRecordAdded
-        self.taskExecutor = taskExecutor
         state = Mutex(
             State(
                 machine: KademliaMachine(
@@ -195,12 +205,13 @@ public final class KademliaNode: Sendable {
     private func perform(_ action: KademliaMachine.Action) {
         switch action {
         case .request(let id, let message, let peer):
-            start(id, peer) { [transport] in
+            start(id, peer, on: transport.executor(for: peer.id)) { [transport] in
                 let reply = try await transport.request(message, to: peer)
                 return { $0.received(reply, for: id, now: $1) }
             }
         case .send(let id, let update, let peer):
-            start(id, peer) { [transport] in
+            // On the global executor, since a message of all records is large.
+            start(id, peer, on: nil) { [transport] in
                 try await transport.send(update, to: peer)
                 return { $0.sent(id, now: $1) }
             }
@@ -223,7 +234,7 @@ public final class KademliaNode: Sendable {
 
     private func end(_ listener: Listener, with summary: SearchSummary?) {
         switch listener {
-        case .providers(let listener): listener.end()
+        case .providers(let listener): listener.ended()
         case .summary(let continuation): continuation.resume(returning: summary)
         }
     }
@@ -233,12 +244,13 @@ public final class KademliaNode: Sendable {
     private func start(
         _ id: KademliaMachine.OperationID,
         _ peer: PeerInfo,
+        on executor: (any TaskExecutor)?,
         _ operation: @escaping @Sendable () async throws -> Outcome
     ) {
         state.withLock { state in
             guard state.phase == .running else { return }
             // The task cannot remove itself before it is inserted, because both take the same lock.
-            let task = Task(executorPreference: taskExecutor) { [self] in
+            let task = Task(executorPreference: executor) { [self] in
                 do {
                     let outcome = try await operation()
                     ended(id, outcome)

@@ -5,6 +5,9 @@ public import Multiformats
 /// The node enforces deadlines by cancelling the task, so each method must return soon after that. The server side of a
 /// transport calls ``KademliaNode/handle(_:from:)-(Message,_)``.
 public protocol KademliaTransport: Sendable {
+    /// The executor of requests to a peer, best that of its connection; `nil` for the global one.
+    func executor(for peer: PeerID) -> (any TaskExecutor)?
+
     /// Sends a request and returns the reply.
     ///
     /// - Throws: any error; the peer then counts as unreachable.
@@ -15,4 +18,9 @@ public protocol KademliaTransport: Sendable {
     ///
     /// - Throws: any error; the peer then counts as unreachable.
     func send(_ update: RecordUpdate, to peer: PeerInfo) async throws
+}
+
+extension KademliaTransport {
+    /// The global one.
+    public func executor(for peer: PeerID) -> (any TaskExecutor)? { nil }
 }

@@ -1,4 +1,3 @@
-import Listening
 import NIOCore
 
 /// What the connections of one event loop share, to be used there only.
@@ -7,13 +6,10 @@ final class RegistryLoop {
     let pool: PeerConnectionPool
     let telemetry: LoopTelemetry
     let sharedMirrors = SharedMirrors()
-    /// Where the tasks run that work for one connection.
-    let taskExecutor: EventLoopTaskExecutor
 
     init(eventLoop: any EventLoop, _ configuration: RegistryConfiguration, _ telemetry: Telemetry) {
         self.eventLoop = eventLoop
         pool = PeerConnectionPool(eventLoop: eventLoop, configuration)
         self.telemetry = LoopTelemetry(telemetry)
-        taskExecutor = EventLoopTaskExecutor(eventLoop)
     }
 }

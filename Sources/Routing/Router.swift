@@ -4,20 +4,21 @@ import NIOCore
 ///
 /// A key is a digest (`sha256:…`) or a full tag name (`docker.io/library/alpine:3`).
 public protocol Router: Sendable {
-    /// The providers of a key, in the order in which they are found, never this node.
+    /// Looks for the providers of a key. The lookup may be queued behind others.
     ///
-    /// The stream ends after `limit` providers, or when the lookup has ended. The caller decides how long it waits.
-    /// Cancelling the consumer ends the lookup.
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider>
-
-    /// The providers of a key. The lookup may be queued behind others.
+    /// It ends after `limit` providers, or when no more can be found. The caller decides how long it waits.
     ///
-    /// - Parameter began: called once, from any thread, when the lookup starts; never when the queue is full.
-    func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider>
+    /// - Parameter onEvent: called from any thread, one at a time, from within this method on; it must return at once.
+    /// - Returns: cancels the lookup, which then ends soon.
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void
 
     /// The providers of a key from local knowledge, so that no other work delays the answer.
     ///
-    /// - Returns: the result of ``providers(of:limit:)``, possibly empty; `nil` when it needs a lookup.
+    /// - Returns: what a lookup would find, possibly none; `nil` when it needs a lookup.
     func knownProviders(of key: String, limit: Int) -> [Provider]?
 
     /// Advertises the keys until they are withdrawn.
@@ -42,14 +43,19 @@ public protocol Router: Sendable {
 }
 
 extension Router {
-    /// Begins at once, for a router without a limit of lookups.
-    public func providers(
-        of key: String,
-        limit: Int,
-        began: @escaping @Sendable () -> Void
-    ) -> AsyncStream<Provider> {
-        began()
-        return providers(of: key, limit: limit)
+    /// The providers of a key as a stream. Cancelling its consumer ends the lookup.
+    public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+        // The limit of providers bounds the buffer.
+        AsyncStream { continuation in
+            let cancel = lookUp(key, limit: limit) { event in
+                switch event {
+                case .started: break
+                case .found(let provider): continuation.yield(provider)
+                case .ended: continuation.finish()
+                }
+            }
+            continuation.onTermination = { if case .cancelled = $0 { cancel() } }
+        }
     }
 
     /// No local knowledge.
@@ -63,6 +69,16 @@ extension Router {
 
     /// Does nothing, for a router that gets its providers elsewhere.
     public func reportUnreachable(_ provider: Provider) {}
+}
+
+/// What happens in a lookup, in this order.
+public enum LookupEvent: Hashable, Sendable {
+    /// The lookup has its place among others; it never comes when the queue is full.
+    case started
+    /// A provider, never this node.
+    case found(Provider)
+    /// The end, also of a lookup that was cancelled.
+    case ended
 }
 
 /// The readiness of a part of the node.

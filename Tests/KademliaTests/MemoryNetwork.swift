@@ -116,7 +116,20 @@ extension KademliaNode {
 
     func providers(of key: Key, limit: Int = 5) async -> Set<PeerID> {
         var found: Set<PeerID> = []
-        for await provider in findProviders(key, limit: limit, { $0 }) { found.insert(provider.id) }
+        for await provider in providers(of: key, limit: limit, began: {}) { found.insert(provider.id) }
         return found
+    }
+
+    /// The found providers; cancelling the consumer ends the search.
+    func providers(of key: Key, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<PeerInfo> {
+        AsyncStream { continuation in
+            let listener = ProviderListener(
+                began: began,
+                found: { continuation.yield($0) },
+                ended: { continuation.finish() }
+            )
+            guard let id = findProviders(key, limit: limit, listener) else { return }
+            continuation.onTermination = { if case .cancelled = $0 { self.cancelSearch(id) } }
+        }
     }
 }

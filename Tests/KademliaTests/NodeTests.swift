@@ -193,7 +193,7 @@ import Time
             network.silence(other.localPeer)
             let begun = Mutex<[Int]>([])
             let searches = (0..<3).map { number in
-                node.findProviders(Key("\(number)"), limit: 1, began: { begun.withLock { $0.append(number) } }) { $0 }
+                node.providers(of: Key("\(number)"), limit: 1, began: { begun.withLock { $0.append(number) } })
             }
             // The third one has ended, the second waits for the first.
             for await _ in searches[2] {}

@@ -64,6 +64,41 @@ extension LoopbackTests {
             }
         }
 
+        @Test func exchangesMessagesUntilPeerEndsStream() async throws {
+            try await withHosts(2) { hosts in
+                hosts[1].setHandler(for: "/three") { stream in
+                    for _ in 0..<3 {
+                        guard let message = try? await stream.readMessage(maxLength: 4 << 20) else { return }
+                        try? await stream.writeMessage(message)
+                    }
+                    stream.close()
+                }
+                let stream = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/three"])
+                // The second one is larger than the send queue.
+                for size in [7, 3 << 20, 0] {
+                    let sent = pattern(size, seed: 2)
+                    #expect(try await stream.exchange(sent, maxLength: 4 << 20) == sent)
+                }
+                #expect(try await stream.exchange(ByteBuffer(string: "late"), maxLength: 10) == nil)
+            }
+        }
+
+        @Test func exchangeEndsByTimeoutAndCancellation() async throws {
+            try await withHosts(2) { hosts in
+                hosts[1].setHandler(for: "/silent") { stream in
+                    var isOpen = true
+                    while isOpen { isOpen = (try? await stream.readMessage(maxLength: 100)) != nil }
+                }
+                let stream = try await hosts[0].openStream(to: hosts[1].info, protocols: ["/silent"])
+                await #expect(throws: StreamError.timeout(.milliseconds(50))) {
+                    try await stream.exchange(ByteBuffer(string: "a"), maxLength: 10, timeout: .milliseconds(50))
+                }
+                let exchange = Task { try await stream.exchange(ByteBuffer(string: "b"), maxLength: 10) }
+                exchange.cancel()
+                await #expect(throws: CancellationError.self) { try await exchange.value }
+            }
+        }
+
         @Test func rejectsLongMessages() async throws {
             try await withHosts(2) { hosts in
                 hosts[1].setHandler(for: "/echo", echo)

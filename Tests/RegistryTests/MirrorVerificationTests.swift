@@ -362,12 +362,16 @@ private final class CountingRouter: Router {
         self.holders = holders
     }
 
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
         count.withLock { $0 += 1 }
-        return AsyncStream { continuation in
-            for provider in holders.prefix(limit) { continuation.yield(provider) }
-            continuation.finish()
-        }
+        onEvent(.started)
+        for provider in holders.prefix(limit) { onEvent(.found(provider)) }
+        onEvent(.ended)
+        return {}
     }
 
     func advertise(_ keys: [String]) async {}

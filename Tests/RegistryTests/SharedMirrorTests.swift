@@ -210,7 +210,7 @@ private final class FirstInVainRouter: Router {
     private struct State {
         var hasArrived = false
         var lookups = 0
-        var waiting: [AsyncStream<Provider>.Continuation] = []
+        var waiting: [@Sendable (LookupEvent) -> Void] = []
     }
 
     private let provider: Provider
@@ -231,21 +231,25 @@ private final class FirstInVainRouter: Router {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for continuation in waiting { continuation.finish() }
+        for onEvent in waiting { onEvent(.ended) }
     }
 
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Provider.self)
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
+        onEvent(.started)
         let finds = state.withLock { state in
             state.lookups += 1
-            if !state.hasArrived { state.waiting.append(continuation) }
+            if !state.hasArrived { state.waiting.append(onEvent) }
             return state.hasArrived
         }
         if finds {
-            continuation.yield(provider)
-            continuation.finish()
+            onEvent(.found(provider))
+            onEvent(.ended)
         }
-        return stream
+        return { onEvent(.ended) }
     }
 
     func advertise(_ keys: [String]) async {}

@@ -167,10 +167,16 @@ final class EndlessRouter: Router {
     /// How many lookups are going on.
     var lookups: Int { running.withLock { $0 } }
 
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
         running.withLock { $0 += 1 }
-        return AsyncStream { continuation in
-            continuation.onTermination = { [self] _ in running.withLock { $0 -= 1 } }
+        onEvent(.started)
+        return { [self] in
+            running.withLock { $0 -= 1 }
+            onEvent(.ended)
         }
     }
 
@@ -183,12 +189,13 @@ final class EndlessRouter: Router {
 struct CrowdedRouter: Router {
     let endsAtOnce: Bool
 
-    func providers(of key: String, limit: Int, began: @escaping @Sendable () -> Void) -> AsyncStream<Provider> {
-        providers(of: key, limit: limit)
-    }
-
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        AsyncStream { if endsAtOnce { $0.finish() } }
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
+        if endsAtOnce { onEvent(.ended) }
+        return { onEvent(.ended) }
     }
 
     func advertise(_ keys: [String]) async {}
@@ -204,8 +211,12 @@ final class KnowingRouter: Router {
         self.known = known
     }
 
-    func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        AsyncStream { _ in }
+    func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
+        { onEvent(.ended) }
     }
 
     func knownProviders(of key: String, limit: Int) -> [Provider]? { known[key] }

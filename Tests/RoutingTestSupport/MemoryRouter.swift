@@ -23,13 +23,16 @@ public final class MemoryRouter: Router {
         state.withLock { $0.advertised }
     }
 
-    /// The configured providers.
-    public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        let found = state.withLock { $0.providers[key] ?? [] }
-        return AsyncStream { continuation in
-            for provider in found.prefix(limit) { continuation.yield(provider) }
-            continuation.finish()
-        }
+    /// Finds the configured providers at once.
+    public func lookUp(
+        _ key: String,
+        limit: Int,
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
+        onEvent(.started)
+        for provider in state.withLock({ $0.providers[key] ?? [] }).prefix(limit) { onEvent(.found(provider)) }
+        onEvent(.ended)
+        return {}
     }
 
     /// Adds the keys to ``advertised``.

@@ -1,3 +1,4 @@
+import Listening
 import Multiformats
 import NIOCore
 import Time
@@ -14,6 +15,7 @@ final class Connection: Sendable {
     let openedAt = MonotonicTime.now
     let activity: ConnectionActivity
     let channel: any Channel
+    let taskExecutor: EventLoopTaskExecutor
     private let handler: NIOLoopBound<YamuxHandler>
 
     /// Must be called on the channel's event loop.
@@ -33,6 +35,7 @@ final class Connection: Sendable {
         self.muxer = muxer
         self.hasEarlyMuxer = hasEarlyMuxer
         self.channel = channel
+        taskExecutor = handler.taskExecutor
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
     }
 

@@ -70,6 +70,12 @@ public final class Host: Sendable {
         state.withLock { $0.table.connections[peer] != nil }
     }
 
+    /// The executor of the event loop of a peer's connection; `nil` without one. A task there that uses a stream of the
+    /// connection changes no thread.
+    public func taskExecutor(for peer: PeerID) -> (any TaskExecutor)? {
+        state.withLock { $0.table.connections[peer]?.first?.taskExecutor }
+    }
+
     /// The remote addresses of the connections to a peer.
     public func remoteAddresses(of peer: PeerID) -> [Multiaddr] {
         state.withLock { $0.table.connections[peer]?.map(\.remoteAddress) ?? [] }
@@ -104,7 +110,8 @@ public final class Host: Sendable {
     ///
     /// - Parameters:
     ///   - protocolID: The protocol's name, at most 1023 bytes.
-    ///   - handler: Called with each stream. When it returns, the stream is dropped.
+    ///   - handler: Called with each stream, on the event loop of its connection: it must not compute for long there.
+    ///     When it returns, the stream is dropped.
     public func setHandler(for protocolID: String, _ handler: @escaping @Sendable (MuxedStream) async -> Void) {
         guard handlers.set(handler, for: protocolID) else { return }
         pushIdentify()

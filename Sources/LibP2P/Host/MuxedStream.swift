@@ -82,11 +82,36 @@ public final class MuxedStream: Sendable {
 
     /// Writes a message with a length prefix (an unsigned varint); otherwise like ``write(_:timeout:)``.
     public func writeMessage(_ message: ByteBuffer, timeout: Duration? = nil) async throws {
+        try await write(Self.framed(message), timeout: timeout)
+    }
+
+    /// Writes a message and reads one as the reply, each with a length prefix, in one visit to the event loop.
+    ///
+    /// - Parameters:
+    ///   - maxLength: The maximum length of the reply in bytes, without the prefix.
+    ///   - timeout: The time-out of both together; by default the host's ``HostConfiguration/streamTimeout``.
+    /// - Returns: The reply, or `nil` if the stream ends before it.
+    /// - Throws: ``StreamError``, or `CancellationError`. The stream cannot be used after that.
+    public func exchange(
+        _ message: ByteBuffer,
+        maxLength: Int,
+        timeout: Duration? = nil
+    ) async throws -> ByteBuffer? {
+        let waiter = Waiter<ByteBuffer?>()
+        let timeout = timeout ?? defaultTimeout
+        let bytes = Self.framed(message)
+        eventLoop.execute { [core] in
+            core.value.exchange(bytes, reply: maxLength, waiter: waiter, timeout: timeout)
+        }
+        return try await waiter.wait()
+    }
+
+    private static func framed(_ message: ByteBuffer) -> ByteBuffer {
         var bytes = ByteBuffer()
         bytes.reserveCapacity(message.readableBytes + 9)
         bytes.writeVarint(UInt64(message.readableBytes))
         bytes.writeImmutableBuffer(message)
-        try await write(bytes, timeout: timeout)
+        return bytes
     }
 
     /// Ends this side after the written bytes. The peer may continue.

@@ -1,3 +1,4 @@
+import Listening
 import NIOCore
 
 /// The state of a stream on its event loop: the received bytes, and the waiting reader and writers.
@@ -34,7 +35,9 @@ final class StreamCore {
     /// Whether the stream holds an inbound slot.
     private var holdsPlace: Bool
     private var isInboundFinished = false
-    private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timer: Scheduled<Void>)?
+    private var reader: (read: Read, waiter: Waiter<ByteBuffer?>, timeout: Duration)?
+    /// The time-out of the reader.
+    private let readTimer: LazyTimer
     private var writers = CircularBuffer<
         (bytes: ByteBuffer, isBegun: Bool, waiter: Waiter<Void>, timer: Scheduled<Void>)
     >()
@@ -45,6 +48,7 @@ final class StreamCore {
         self.id = id
         self.connection = connection
         self.negotiation = negotiation
+        readTimer = LazyTimer(eventLoop: connection.eventLoop)
         holdsPlace = if case .inbound = negotiation { true } else { false }
     }
 
@@ -142,14 +146,26 @@ final class StreamCore {
                 waiter.resume(.failure(StreamError.concurrentRead))
                 return
             }
-            reader.timer.cancel()
         }
-        let timer = connection.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
-            _ = waiter.resume(.failure(StreamError.timeout(timeout)))
-        }
-        reader = (read, waiter, timer)
+        reader = (read, waiter, timeout)
         serveReader()
+        if reader != nil {
+            if readTimer.onDeadline == nil { readTimer.onDeadline = { [weak self] in self?.readTimedOut() } }
+            readTimer.deadline = .now() + TimeAmount(timeout)
+        }
         account()
+    }
+
+    private func readTimedOut() {
+        guard let reader else { return }
+        reader.waiter.resume(.failure(StreamError.timeout(reader.timeout)))
+    }
+
+    /// Sends a message, and reads one as the reply.
+    func exchange(_ bytes: ByteBuffer, reply limit: Int, waiter: Waiter<ByteBuffer?>, timeout: Duration) {
+        // A failure to write fails the read as well, or leaves it without a reply until its time-out.
+        write(bytes, waiter: Waiter(), timeout: timeout)
+        read(.message(limit), waiter: waiter, timeout: timeout)
     }
 
     func write(_ bytes: ByteBuffer, waiter: Waiter<Void>, timeout: Duration) {
@@ -159,11 +175,22 @@ final class StreamCore {
             waiter.resume(.failure(error))
             return
         }
+        var rest = bytes
+        if writers.isEmpty, !waiter.isResumed {
+            guard let isTaken = connection.send(&rest, on: id) else {
+                waiter.resume(.failure(StreamError.closed))
+                return fail(.closed)
+            }
+            if isTaken {
+                waiter.resume(.success(()))
+                return connection.pump()
+            }
+        }
         let loopBound = NIOLoopBound(self, eventLoop: connection.eventLoop)
         let timer = connection.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
             if waiter.resume(.failure(StreamError.timeout(timeout))) { loopBound.value.pumpWriters() }
         }
-        writers.append((bytes, false, waiter, timer))
+        writers.append((rest, rest.readableBytes < bytes.readableBytes, waiter, timer))
         pumpWriters()
     }
 
@@ -206,7 +233,7 @@ final class StreamCore {
 
     /// Resumes the reader if its read can complete.
     private func serveReader() {
-        guard let (read, waiter, timer) = reader, !waiter.isResumed else { return }
+        guard let (read, waiter, _) = reader, !waiter.isResumed else { return }
         let saved = inbound
         let result: Result<ByteBuffer?, any Error>
         do {
@@ -216,7 +243,7 @@ final class StreamCore {
             result = .failure(error)
         }
         reader = nil
-        timer.cancel()
+        readTimer.deadline = nil
         if !waiter.resume(result), case .success(.some) = result {
             // The reader was cancelled just now: the next one gets the bytes.
             granted += saved.readableBytes - inbound.readableBytes

@@ -16,8 +16,13 @@ final class TaskTracker: Sendable {
     var count: Int { state.withLock { $0.running.count } }
 
     /// Starts a task. After ``cancelAll()`` it does nothing and returns `false`.
+    ///
+    /// - Parameter executor: The preferred executor; the global one by default.
     @discardableResult
-    func start(_ operation: @escaping @Sendable () async -> Void) -> Bool {
+    func start(
+        on executor: (any TaskExecutor)? = nil,
+        _ operation: @escaping @Sendable () async -> Void
+    ) -> Bool {
         let id = state.withLock { state -> UInt64? in
             guard !state.isClosed else { return nil }
             state.nextID += 1
@@ -25,9 +30,9 @@ final class TaskTracker: Sendable {
             return state.nextID
         }
         guard let id else { return false }
-        let task = Task {
+        let task = Task(executorPreference: executor) {
             await operation()
-            ended(id)
+            self.ended(id)
         }
         state.withLock { state in
             guard state.running.contains(id) else { return }

@@ -87,7 +87,7 @@ extension YamuxHandler {
         runningHandlers += 1
         let loopBound = NIOLoopBound(self, eventLoop: eventLoop)
         let eventLoop = eventLoop
-        tasks.start {
+        tasks.start(on: taskExecutor) {
             await handler(stream)
             eventLoop.execute {
                 loopBound.value.runningHandlers -= 1

@@ -1,3 +1,4 @@
+import Listening
 import Multiformats
 import NIOCore
 internal import NIOSSL
@@ -16,6 +17,8 @@ final class YamuxHandler: ChannelInboundHandler {
     let remoteAddress: Multiaddr
     let settings: HostConfiguration
     let eventLoop: any EventLoop
+    /// Runs the program's handlers of streams on the event loop.
+    let taskExecutor: EventLoopTaskExecutor
 
     let activity = ConnectionActivity()
     let resources: HostResources
@@ -68,6 +71,7 @@ final class YamuxHandler: ChannelInboundHandler {
         self.tasks = tasks
         self.resources = resources
         self.eventLoop = eventLoop
+        taskExecutor = EventLoopTaskExecutor(eventLoop)
     }
 
     // MARK: Channel events

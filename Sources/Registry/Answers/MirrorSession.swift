@@ -1,3 +1,4 @@
+import Listening
 import Mirroring
 import NIOCore
 import OCI
@@ -50,12 +51,7 @@ final class MirrorSession {
         report = MirrorReport(request, services: services, loop: loop, started: NIODeadline(started))
         held = VerificationBuffer(budget: services.verificationBudget)
         memory = DeliveryMemory(request, clientAddress: client.address, contents: services.contents)
-        search = ProviderSearch(
-            request.key,
-            router: services.router,
-            eventLoop: eventLoop,
-            executor: loop.taskExecutor
-        )
+        search = ProviderSearch(request.key, router: services.router, eventLoop: eventLoop)
         transfer = Transfer(
             TransferRequest(
                 isHead: request.isHead,

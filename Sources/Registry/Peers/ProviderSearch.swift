@@ -1,4 +1,3 @@
-import Listening
 import Mirroring
 import NIOCore
 import Routing
@@ -18,20 +17,19 @@ final class ProviderSearch {
     private let router: any Router
     private let key: String
     private let eventLoop: any EventLoop
-    private let executor: EventLoopTaskExecutor
     /// Called on the event loop until ``stop()``.
     var onEvent: (Event) -> Void = { _ in }
-    private var task: Task<Void, Never>?
+    /// Cancels the lookup; `nil` when none is going on.
+    private var cancel: (@Sendable () -> Void)?
     /// Tells this lookup from one that was cancelled before it.
     private var number = 0
     /// Those found in this turn of the event loop.
     private var batch: [Peer] = []
 
-    init(_ key: String, router: any Router, eventLoop: any EventLoop, executor: EventLoopTaskExecutor) {
+    init(_ key: String, router: any Router, eventLoop: any EventLoop) {
         self.key = key
         self.router = router
         self.eventLoop = eventLoop
-        self.executor = executor
     }
 
     /// Looks for up to `limit` providers; an earlier lookup is cancelled.
@@ -44,29 +42,24 @@ final class ProviderSearch {
             return end(number)
         }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let (router, key) = (router, key)
-        task = Task(executorPreference: executor) { [eventLoop] in
-            let providers = router.providers(of: key, limit: limit) {
-                eventLoop.execute { bound.value.report(.started, number) }
-            }
-            for await provider in providers {
-                eventLoop.execute { bound.value.found(provider, number) }
-            }
-            eventLoop.execute { bound.value.end(number) }
+        cancel = router.lookUp(key, limit: limit) { [eventLoop] event in
+            // Queued also on this event loop: events come from several threads, and stay in order.
+            eventLoop.execute { bound.value.happened(event, number) }
         }
     }
 
     /// Finds no more; what was found is still handed over, and then the end.
     func cut() {
-        task?.cancel()
+        cancel?()
     }
 
     /// Ends the lookup without another event.
     func stop() {
         number += 1
         batch = []
-        task?.cancel()
-        task = nil
+        let cancel = cancel
+        self.cancel = nil
+        cancel?()
     }
 
     /// Hands over what was found in this turn before it ends.
@@ -74,15 +67,19 @@ final class ProviderSearch {
         guard !batch.isEmpty else { return }
         let found = batch
         batch = []
-        onEvent(.found(found, mayCut: task != nil))
+        onEvent(.found(found, mayCut: cancel != nil))
     }
 
-    private func report(_ event: Event, _ number: Int) {
-        if number == self.number { onEvent(event) }
+    private func happened(_ event: LookupEvent, _ number: Int) {
+        guard number == self.number else { return }
+        switch event {
+        case .started: onEvent(.started)
+        case .found(let provider): found(provider, number)
+        case .ended: end(number)
+        }
     }
 
     private func found(_ provider: Provider, _ number: Int) {
-        guard number == self.number else { return }
         batch.append(Peer(provider))
         guard batch.count == 1 else { return }
         eventLoop.assumeIsolated().execute { [weak self] in
@@ -91,10 +88,9 @@ final class ProviderSearch {
     }
 
     private func end(_ number: Int) {
-        guard number == self.number else { return }
         handOver()
         guard number == self.number else { return }
-        task = nil
+        cancel = nil
         onEvent(.ended)
     }
 }

@@ -1,6 +1,5 @@
 import Kademlia
 import LibP2P
-import Listening
 import Logging
 import Multiformats
 import NIOCore
@@ -49,7 +48,6 @@ public final class DHTRouter: Router, Service {
             localAddresses: { host.listenAddresses },
             configuration: kademlia,
             transport: transport,
-            taskExecutor: EventLoopTaskExecutor(host.group.next()),
             logger: logger
         )
         bootstrapper = Bootstrapper(
@@ -121,18 +119,19 @@ public final class DHTRouter: Router, Service {
         }
     }
 
-    /// The providers of a key in the DHT.
-    public func providers(of key: String, limit: Int) -> AsyncStream<Provider> {
-        providers(of: key, limit: limit) {}
-    }
-
-    /// The providers of a key in the DHT. The DHT limits the number of concurrent lookups.
-    public func providers(
-        of key: String,
+    /// Looks for the providers of a key in the DHT, which limits the number of concurrent lookups.
+    public func lookUp(
+        _ key: String,
         limit: Int,
-        began: @escaping @Sendable () -> Void
-    ) -> AsyncStream<Provider> {
-        node.findProviders(Key(key), limit: limit, began: began) { [known] in known.provider($0) }
+        onEvent: @escaping @Sendable (LookupEvent) -> Void
+    ) -> @Sendable () -> Void {
+        let listener = KademliaNode.ProviderListener(
+            began: { onEvent(.started) },
+            found: { [known] in if let provider = known.provider($0) { onEvent(.found(provider)) } },
+            ended: { onEvent(.ended) }
+        )
+        guard let search = node.findProviders(Key(key), limit: limit, listener) else { return {} }
+        return { [weak node] in node?.cancelSearch(search) }
     }
 
     /// The providers of a key, if the DHT needs no lookup for it.
@@ -243,7 +242,10 @@ extension DHTRouter {
                 maxLength: RecordUpdate.maximumSize,
                 timeout: recordsTimeout
             ) {
-                node.handle(try RecordUpdate(decoding: Array(bytes.readableBytesView)), from: stream.remotePeer)
+                // The message may have thousands of records, which must not keep the event loop.
+                try await withTaskExecutorPreference(globalConcurrentExecutor) {
+                    node.handle(try RecordUpdate(decoding: Array(bytes.readableBytesView)), from: stream.remotePeer)
+                }
             }
             stream.close()
         } catch {

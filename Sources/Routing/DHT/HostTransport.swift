@@ -11,6 +11,10 @@ struct HostTransport: KademliaTransport {
     /// Idle streams for reuse.
     let streams = StreamPool()
 
+    func executor(for peer: PeerID) -> (any TaskExecutor)? {
+        host.taskExecutor(for: peer)
+    }
+
     func request(_ message: Message, to peer: PeerInfo) async throws -> Message {
         if let used = streams.take(peer.id) {
             do {
@@ -27,8 +31,8 @@ struct HostTransport: KademliaTransport {
     /// Sends a request and reads the reply. Then the stream is kept for the next one.
     private func exchange(_ message: Message, over stream: MuxedStream, with peer: PeerInfo) async throws -> Message {
         do {
-            try await stream.writeMessage(ByteBuffer(bytes: message.encoded()))
-            guard let bytes = try await stream.readMessage(maxLength: Message.maximumSize) else {
+            let request = ByteBuffer(bytes: message.encoded())
+            guard let bytes = try await stream.exchange(request, maxLength: Message.maximumSize) else {
                 throw NoReply(peer: peer.id)
             }
             let reply = try Message(decoding: Array(bytes.readableBytesView))

@@ -10,7 +10,7 @@ import Time
 /// keeps a connection open.
 final class StreamPool: Sendable {
     private struct State {
-        var idle = IdleStreams<MuxedStream>(lifetime: .seconds(5), perPeer: 4, inAll: 64)
+        var idle = IdleStreams<MuxedStream>(lifetime: .seconds(5), perPeer: 16, inAll: 128)
         var sweeper: Task<Void, Never>?
         var isClosed = false
     }

@@ -2,16 +2,16 @@ import NIOCore
 
 /// A timer for a deadline that mostly moves: moving it to a later time costs nothing, since the task that is scheduled
 /// looks for the deadline of the day when it runs. To be used on its event loop only.
-final class LazyTimer {
+package final class LazyTimer {
     private let eventLoop: any EventLoop
     private var scheduled: Scheduled<Void>?
     private var scheduledFor: NIODeadline?
 
     /// Called when the deadline has passed; the deadline is `nil` then.
-    var onDeadline: (() -> Void)?
+    package var onDeadline: (() -> Void)?
 
     /// When to call ``onDeadline``; `nil` never.
-    var deadline: NIODeadline? {
+    package var deadline: NIODeadline? {
         didSet {
             guard let deadline else { return }
             if let scheduledFor, scheduledFor <= deadline { return }
@@ -19,12 +19,12 @@ final class LazyTimer {
         }
     }
 
-    init(eventLoop: any EventLoop) {
+    package init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
     /// Stops for good and lets go of what ``onDeadline`` holds.
-    func stop() {
+    package func stop() {
         deadline = nil
         scheduled?.cancel()
         scheduled = nil
