@@ -111,6 +111,16 @@ let package = Package(
             dependencies: [.product(name: "Crypto", package: "swift-crypto")],
             swiftSettings: strict
         ),
+        // Pure: no NIO, no logging, no clock.
+        .target(
+            name: "Membership",
+            dependencies: [
+                "Multiformats",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ],
+            swiftSettings: strict
+        ),
         .target(
             name: "ContentStore",
             dependencies: [
@@ -137,7 +147,7 @@ let package = Package(
         .target(
             name: "LibP2P",
             dependencies: [
-                "Listening", "Multiformats", "Time",
+                "Listening", "Membership", "Multiformats", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -185,8 +195,8 @@ let package = Package(
         .target(
             name: "Registry",
             dependencies: [
-                "OCI", "ContentStore", "Files", "HTTPLimits", "Listening", "Mirroring", "Multiformats", "Routing",
-                "Splicing", "Time",
+                "OCI", "ContentStore", "Files", "HTTPLimits", "Listening", "Membership", "Mirroring", "Multiformats",
+                "Routing", "Splicing", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -231,7 +241,8 @@ let package = Package(
         .executableTarget(
             name: "spegel",
             dependencies: [
-                "CMalloc", "CNameService", "OCI", "Multiformats", "ContentStore", "ContainerdStore", "LibP2P",
+                "CMalloc", "CNameService", "OCI", "Membership", "Multiformats", "ContentStore", "ContainerdStore",
+                "LibP2P",
                 "Kademlia", "Kubernetes", "HTTPClient", "HTTPServer", "Files", "StructuredText", "Routing", "Registry",
                 "NodeConfiguration", "Monitoring", "DebugAPI", "DebugPage", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -263,7 +274,7 @@ let package = Package(
         .executableTarget(
             name: "spegel-fuzz",
             dependencies: [
-                "OCI", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
+                "OCI", "Membership", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
                 "NodeConfiguration",
                 "HTTPLimits", "HTTPServer", "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -385,7 +396,7 @@ let package = Package(
         .testTarget(
             name: "LibP2PTests",
             dependencies: [
-                "LibP2P", "Multiformats", "TestSupport", "Time",
+                "LibP2P", "Membership", "Multiformats", "TestSupport", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -424,6 +435,13 @@ let package = Package(
         ),
         .testTarget(name: "TimeTests", dependencies: ["Time", "TestSupport"], swiftSettings: strict),
         .testTarget(
+            name: "MembershipTests",
+            dependencies: [
+                "Membership", "Multiformats", "TestSupport", .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
             name: "MirroringTests",
             dependencies: ["Mirroring", "OCI", "TestSupport", "Time"],
             swiftSettings: strict
@@ -436,8 +454,8 @@ let package = Package(
         .testTarget(
             name: "RegistryTests",
             dependencies: [
-                "Registry", "Mirroring", "Routing", "ContentStore", "Files", "Multiformats", "OCI", "Splicing",
-                "RoutingTestSupport", "TestSupport",
+                "Registry", "Membership", "Mirroring", "Routing", "ContentStore", "Files", "Multiformats", "OCI",
+                "Splicing", "RoutingTestSupport", "TestSupport",
                 "Monitoring", "Time",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
@@ -476,7 +494,8 @@ let package = Package(
             dependencies: [
                 "spegel", "ContainerdStore", "ContentStore", "DebugAPI", "DebugPage", "Files", "HTTPClient",
                 "HTTPServer",
-                "Kubernetes", "LibP2P", "OCI", "Monitoring", "Multiformats", "NodeConfiguration", "Registry", "Routing",
+                "Kubernetes", "LibP2P", "Membership", "OCI", "Monitoring", "Multiformats", "NodeConfiguration",
+                "Registry", "Routing",
                 "StructuredText", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

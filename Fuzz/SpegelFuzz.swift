@@ -84,5 +84,6 @@ struct SpegelFuzz: ParsableCommand {
 
 extension FuzzTarget {
     /// All targets, in the order of the layers.
-    static let all = multiformats + identity + negotiation + noise + tls + yamux + kademlia + oci + documents + http
+    static let all =
+        multiformats + identity + membership + negotiation + noise + tls + yamux + kademlia + oci + documents + http
 }

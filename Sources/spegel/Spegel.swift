@@ -13,7 +13,7 @@ struct Spegel: AsyncParsableCommand {
         version: Version.text,
         subcommands: [
             RegistryCommand.self, ConfigurationCommand.self, CleanupCommand.self, CleanupWaitCommand.self,
-            StatusCommand.self, ResolveCommand.self, PullCommand.self, CompletionsCommand.self,
+            StatusCommand.self, ResolveCommand.self, PullCommand.self, KeyCommand.self, CompletionsCommand.self,
             VersionCommand.self,
         ]
     )
