@@ -1,6 +1,7 @@
 import Crypto
 import FoundationEssentials
 import LibP2P
+import Membership
 import NIOCore
 
 extension FuzzTarget {
@@ -45,21 +46,23 @@ extension FuzzTarget {
             },
             run: { input in
                 guard let fixture = try? NoiseFixture() else { fatalError("the fixed keys are invalid") }
-                // Even: the responder is fed; odd: the initiator.
-                var handshake = (input.first ?? 0) % 2 == 0 ? fixture.responder() : fixture.initiator()
-                guard (try? handshake.start()) != nil || input.isEmpty || input[0] % 2 == 0 else {
-                    fatalError("the initiator cannot start")
-                }
-                var decoder = NoiseFrameDecoder()
-                decoder.append(ByteBuffer(bytes: input.dropFirst()))
-                while let frame = try? decoder.next(limit: NoiseHandshake.maximumMessageLength) {
-                    guard let step = try? handshake.receive(Array(frame.readableBytesView)) else { return false }
-                    if case .complete(_, let session) = step {
-                        check(session.handshakeHash.count == 32, "a handshake ends in a hash")
-                        return true
-                    }
-                }
-                return false
+                return run(fixture, input)
+            }
+        ),
+        FuzzTarget(
+            name: "noise-membership",
+            divisor: 20,
+            samples: {
+                let fixture = try NoiseFixture(hasKeys: true)
+                let messages = try fixture.messages()
+                return [
+                    Sample(name: "responder.bin", bytes: [0] + frame(messages.first) + frame(messages.third)),
+                    Sample(name: "initiator.bin", bytes: [1] + frame(messages.second)),
+                ]
+            },
+            run: { input in
+                guard let fixture = try? NoiseFixture(hasKeys: true) else { fatalError("the fixed keys are invalid") }
+                return run(fixture, input)
             }
         ),
         FuzzTarget(
@@ -102,6 +105,25 @@ extension FuzzTarget {
         ),
     ]
 
+    private static func run(_ fixture: NoiseFixture, _ input: [UInt8]) -> Bool {
+        // Even: the responder is fed; odd: the initiator.
+        var handshake = (input.first ?? 0) % 2 == 0 ? fixture.responder() : fixture.initiator()
+        guard (try? handshake.start()) != nil || input.isEmpty || input[0] % 2 == 0 else {
+            fatalError("the initiator cannot start")
+        }
+        var decoder = NoiseFrameDecoder()
+        decoder.append(ByteBuffer(bytes: input.dropFirst()))
+        while let frame = try? decoder.next(limit: NoiseHandshake.maximumMessageLength) {
+            guard let step = try? handshake.receive(Array(frame.readableBytesView)) else { return false }
+            if case .complete(_, let session) = step {
+                check(session.handshakeHash.count == 32, "a handshake ends in a hash")
+                check((session.membership != nil) == fixture.hasKeys, "a handshake proves a cluster key")
+                return true
+            }
+        }
+        return false
+    }
+
     private static func frame(_ message: [UInt8]) -> [UInt8] {
         [UInt8(truncatingIfNeeded: message.count >> 8), UInt8(truncatingIfNeeded: message.count)] + message
     }
@@ -125,8 +147,16 @@ struct NoiseFixture {
         (try KeyPair(seed: [UInt8](repeating: 1, count: 32)), try KeyPair(seed: [UInt8](repeating: 2, count: 32)))
     }
 
-    init() throws {
+    /// Whether both ends have a cluster key; the responder's second one is that of the initiator.
+    let hasKeys: Bool
+
+    init(hasKeys: Bool = false) throws {
         pairs = try Self.keyPairs.get()
+        self.hasKeys = hasKeys
+    }
+
+    private func membership(_ bytes: [UInt8]) -> ClusterKeys? {
+        hasKeys ? ClusterKeys(bytes.compactMap { ClusterKey(secret: [UInt8](repeating: $0, count: 32)) }) : nil
     }
 
     func initiator() -> NoiseHandshake {
@@ -135,6 +165,7 @@ struct NoiseFixture {
             keyPair: pairs.initiator,
             expectedPeer: nil,
             muxers: ["/yamux/1.0.0"],
+            membership: membership([2]),
             staticKey: initiatorStatic,
             ephemeralKey: initiatorEphemeral
         )
@@ -146,6 +177,7 @@ struct NoiseFixture {
             keyPair: pairs.responder,
             expectedPeer: nil,
             muxers: ["/yamux/1.0.0"],
+            membership: membership([1, 2]),
             staticKey: responderStatic,
             ephemeralKey: responderEphemeral
         )

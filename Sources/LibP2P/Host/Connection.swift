@@ -12,6 +12,8 @@ final class Connection: Sendable {
     let muxer: String
     /// Whether the security handshake selected the muxer.
     let hasEarlyMuxer: Bool
+    /// The fingerprint of the cluster key that the peer has proven to know, if it had to.
+    let membership: String?
     let openedAt = MonotonicTime.now
     let activity: ConnectionActivity
     let channel: any Channel
@@ -25,6 +27,7 @@ final class Connection: Sendable {
         security: SecurityProtocol,
         muxer: String,
         hasEarlyMuxer: Bool,
+        membership: String?,
         channel: any Channel
     ) {
         remotePeer = handler.remotePeer
@@ -34,6 +37,7 @@ final class Connection: Sendable {
         self.security = security
         self.muxer = muxer
         self.hasEarlyMuxer = hasEarlyMuxer
+        self.membership = membership
         self.channel = channel
         taskExecutor = handler.taskExecutor
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)

@@ -1,3 +1,4 @@
+import Membership
 import Multiformats
 import NIOCore
 
@@ -13,7 +14,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     static let muxers = ["/yamux/1.0.0"]
 
     /// The parameters of an upgrade.
-    struct Parameters: Sendable {
+    struct Parameters {
         var role: YamuxSession.Role
         var keyPair: KeyPair
         var tls: TLSContexts
@@ -26,6 +27,8 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         var tasks: TaskTracker
         var resources: HostResources
         var timeout: Duration
+        /// Called if the peer does not prove that it belongs to the cluster.
+        var onOutsider: (any Error) -> Void
     }
 
     private let parameters: Parameters
@@ -34,6 +37,8 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
     private var deadline: Scheduled<Void>?
     /// The negotiated security protocol.
     private var security: SecurityProtocol?
+    /// The fingerprint of the cluster key that the peer has proven to know.
+    private var membership: String?
     /// Whether the TCP connection was established, so that a failure counts as one of the handshake.
     private var wasActive = false
     private var isFinished = false
@@ -62,7 +67,8 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         }
         let negotiation = MultistreamHandler(
             role: parameters.role,
-            protocols: parameters.settings.securities.map(\.protocolID)
+            protocols: securities.map(\.protocolID),
+            isStrict: parameters.settings.membership != nil
         ) { context, protocolID in
             let (upgrader, _) = loopBound.value
             try upgrader.secure(context, by: protocolID)
@@ -74,9 +80,13 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
+    private var securities: [SecurityProtocol] {
+        parameters.settings.membership == nil ? parameters.settings.securities : [.cluster]
+    }
+
     /// Adds the handlers of a security protocol behind the handler that negotiated it.
     private func secure(_ context: ChannelHandlerContext, by protocolID: String) throws {
-        guard let security = SecurityProtocol(rawValue: protocolID) else {
+        guard let security = SecurityProtocol(rawValue: protocolID), securities.contains(security) else {
             throw MultistreamError.noneSupported([protocolID])
         }
         self.security = security
@@ -88,13 +98,14 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
                 after: context.handler,
                 to: context.pipeline
             )
-        case .noise:
+        case .noise, .cluster:
             // The peer id is compared after the handshake, which the remote side may need to complete.
             let noise = NoiseHandler(
                 keyPair: parameters.keyPair,
                 role: parameters.role == .dialer ? .initiator : .responder,
                 expectedPeer: nil,
-                muxers: parameters.settings.offersEarlyMuxer ? Self.muxers : []
+                muxers: parameters.settings.offersEarlyMuxer ? Self.muxers : [],
+                membership: parameters.settings.membership?.keys
             )
             try context.pipeline.syncOperations.addHandler(noise, position: .after(context.handler))
         }
@@ -114,6 +125,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
+        membership = secured.membership
         do {
             try check(secured.remotePeer)
             if let muxer = secured.earlyMuxer, Self.muxers.contains(muxer) {
@@ -175,6 +187,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             security: security,
             muxer: muxerID,
             hasEarlyMuxer: isEarly,
+            membership: membership,
             channel: context.channel
         )
         try context.pipeline.syncOperations.addHandler(muxer, position: .after(self))
@@ -190,10 +203,22 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         isFinished = true
         deadline?.cancel()
         if wasActive {
-            let reason = HandshakeFailure(error, security: security)
+            let reason = self.reason(of: error)
+            if reason == .membership { parameters.onOutsider(error) }
             parameters.resources.count { $0.handshakesFailed[reason, default: 0] += 1 }
         }
         promise.fail(error)
         context.close(promise: nil)
+    }
+
+    private func reason(of error: any Error) -> HandshakeFailure {
+        // A peer without a cluster key has other security protocols.
+        if parameters.settings.membership != nil, security == nil, let error = error as? MultistreamError {
+            switch error {
+            case .noneSupported, .unsupportedProposal: return .membership
+            case .malformedLine, .unexpectedHeader, .unexpectedAnswer, .tooManyAttempts: break
+            }
+        }
+        return HandshakeFailure(error, security: security)
     }
 }

@@ -35,6 +35,7 @@ extension HandshakeFailure {
     private init(_ error: NoiseError) {
         switch error {
         case .unusableIdentity, .invalidSignature, .malformedPayload: self = .identity
+        case .unprovenMembership: self = .membership
         case .unexpectedPeer: self = .unexpectedPeer
         case .connectionClosed: self = .closed
         case .messageTooShort, .messageTooLong, .authenticationFailed, .invalidKey, .nonceExhausted, .outOfTurn,

@@ -145,7 +145,13 @@ extension Host {
             handlers: handlers,
             tasks: tasks,
             resources: resources,
-            timeout: timeout
+            timeout: timeout,
+            onOutsider: { [logger] error in
+                logger.warning(
+                    "peer refused: cluster key not proven",
+                    metadata: ["address": "\(remoteAddress)", "error": "\(error)"]
+                )
+            }
         )
         let upgrader = ConnectionUpgrader(parameters: parameters, promise: promise) { [weak self] connection in
             guard let self else { throw HostError.notRunning }

@@ -1,4 +1,5 @@
 import Logging
+import Membership
 import Multiformats
 import NIOCore
 import NIOPosix
@@ -161,6 +162,23 @@ public final class Host: Sendable {
     public func disconnect(from peer: PeerID) {
         let connections = state.withLock { $0.table.connections[peer] ?? [] }
         for connection in connections { connection.close(reason: "disconnected") }
+    }
+
+    /// Closes the connections to peers that have proven only a cluster key which this node accepts no more. One that is in
+    /// use is closed once it is not, at the latest after ten seconds.
+    public func closeFormerMembers() async {
+        guard let membership = configuration.membership else { return }
+        for attempt in 0...100 {
+            let accepted = Set(membership.keys.all.map(\.fingerprint))
+            let former = state.withLock { $0.table.connections.values.joined() }.filter { connection in
+                !(connection.membership.map(accepted.contains) ?? false)
+            }
+            if former.isEmpty { return }
+            for connection in former where attempt == 100 || !connection.activity.use.isInUse {
+                connection.close(reason: "the cluster key has changed")
+            }
+            if (try? await Task.sleep(for: .milliseconds(100))) == nil { return }
+        }
     }
 
     /// Ends the host: sends a go-away to all peers, closes all connections, and waits for the handlers, at most

@@ -1,3 +1,4 @@
+import Membership
 import Multiformats
 
 /// The listen addresses, identity data and limits of a ``Host``.
@@ -12,7 +13,10 @@ public struct HostConfiguration: Sendable {
     public var announcements: [String] = []
 
     /// The security protocols, the preferred one first.
-    public var securities: [SecurityProtocol] = [.tls, .noise]
+    public var securities: [SecurityProtocol] = SecurityProtocol.open
+    /// The cluster keys, one of which every peer must have; `nil` to speak with any peer. With them
+    /// ``SecurityProtocol/cluster`` is the only security protocol.
+    public var membership: KeyRing?
     /// Whether the security handshake offers the muxer, which saves a round trip.
     var offersEarlyMuxer = true
 

@@ -55,6 +55,8 @@ public enum HandshakeFailure: String, CaseIterable, Sendable {
     case identity
     /// Another peer than the expected one answered.
     case unexpectedPeer
+    /// The peer did not prove that it knows the cluster key.
+    case membership
     /// The peer was this host itself.
     case selfDial
     /// The limit of connections, in all or to the peer, was reached.

@@ -20,16 +20,18 @@ final class MultistreamHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// - Parameters:
     ///   - role: The side of the connection.
     ///   - protocols: The acceptable protocols, the preferred one first.
+    ///   - isStrict: Whether a listener accepts no other proposal.
     ///   - onSelected: Called on the event loop with this handler's context and the selected protocol.
     init(
         role: YamuxSession.Role,
         protocols: [String],
+        isStrict: Bool = false,
         onSelected: @escaping (ChannelHandlerContext, String) throws -> Void
     ) {
         side =
             switch role {
             case .dialer: .dialer(MultistreamDialer(protocols: protocols))
-            case .listener: .listener(MultistreamListener(supported: Set(protocols)))
+            case .listener: .listener(MultistreamListener(supported: Set(protocols), isStrict: isStrict))
             }
         self.onSelected = onSelected
     }

@@ -12,10 +12,14 @@ public struct SecurityEstablished: Hashable, Sendable {
     /// The muxer that the handshake selected; `nil` if it is still to be negotiated.
     public let earlyMuxer: String?
 
+    /// The fingerprint of the cluster key that the peer has proven to know, if it had to.
+    public let membership: String?
+
     /// Creates an event for a peer with this key.
-    public init(remotePublicKey: PublicKey, earlyMuxer: String?) {
+    public init(remotePublicKey: PublicKey, earlyMuxer: String?, membership: String? = nil) {
         self.remotePeer = remotePublicKey.peerID
         self.remotePublicKey = remotePublicKey
         self.earlyMuxer = earlyMuxer
+        self.membership = membership
     }
 }

@@ -58,6 +58,8 @@ public enum MultistreamError: Error, Equatable, Sendable, CustomStringConvertibl
     case unexpectedAnswer(String, proposed: String)
     /// The remote side rejected every proposal.
     case noneSupported([String])
+    /// The remote side proposed a protocol that this side does not support, where it may make no other proposal.
+    case unsupportedProposal(String)
     /// The remote side made too many unsupported proposals.
     case tooManyAttempts(Int)
 
@@ -72,6 +74,8 @@ public enum MultistreamError: Error, Equatable, Sendable, CustomStringConvertibl
             "multistream-select: expected '\(proposed)' or 'na', found '\(line.prefix(64))'"
         case .noneSupported(let protocols):
             "multistream-select: the peer supports none of \(protocols.joined(separator: ", "))"
+        case .unsupportedProposal(let line):
+            "multistream-select: the peer proposed '\(line.prefix(64))', which is not supported"
         case .tooManyAttempts(let count):
             "multistream-select: the peer made \(count) proposals, none of which is supported"
         }

@@ -13,6 +13,7 @@ package struct MultistreamListener {
 
     private let supported: Set<String>
     private let maxAttempts: Int
+    private let isStrict: Bool
     private var attempts = 0
     private var state = State.awaitingHeader
     private var buffer = ByteBuffer()
@@ -20,7 +21,9 @@ package struct MultistreamListener {
     /// - Parameters:
     ///   - supported: The protocols to accept.
     ///   - maxAttempts: The number of lines to answer before giving up.
-    package init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts) {
+    ///   - isStrict: Whether an unsupported proposal ends the negotiation.
+    package init(supported: Set<String>, maxAttempts: Int = Multistream.maxAttempts, isStrict: Bool = false) {
+        self.isStrict = isStrict
         self.supported = supported
         self.maxAttempts = maxAttempts
     }
@@ -80,6 +83,11 @@ package struct MultistreamListener {
             writeList(to: &bytes)
         } else {
             Multistream.write(Multistream.notAvailable, to: &bytes)
+            if isStrict {
+                state = .finished
+                buffer = ByteBuffer()
+                return [.send(bytes), .failed(.unsupportedProposal(line))]
+            }
         }
         return [.send(bytes)]
     }

@@ -18,6 +18,8 @@ public enum NoiseError: Error, Hashable, Sendable {
     case unusableIdentity(IdentityError)
     /// The remote's identity key did not sign its Noise key.
     case invalidSignature
+    /// The remote did not prove that it knows a cluster key of this node.
+    case unprovenMembership
     /// Another peer than the expected one answered.
     case unexpectedPeer(expected: PeerID, actual: PeerID)
     /// A message was received or requested out of turn.
@@ -52,6 +54,8 @@ extension NoiseError: CustomStringConvertible {
             "noise: unusable identity of the remote: \(error)"
         case .invalidSignature:
             "noise: the remote's identity key did not sign its noise key"
+        case .unprovenMembership:
+            "noise: expected a node with the same cluster key, found one with another key"
         case .unexpectedPeer(let expected, let actual):
             "noise: expected peer \(expected), found \(actual)"
         case .outOfTurn:

@@ -1,5 +1,6 @@
 import Crypto
 internal import FoundationEssentials
+import Membership
 import Multiformats
 import NIOCore
 
@@ -41,8 +42,21 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
     ///   - role: the role of this end.
     ///   - expectedPeer: the expected peer; `nil` for any.
     ///   - muxers: the muxers to offer within the handshake, the preferred one first.
-    public init(keyPair: KeyPair, role: NoiseRole, expectedPeer: PeerID?, muxers: [String]) {
-        handshake = NoiseHandshake(role: role, keyPair: keyPair, expectedPeer: expectedPeer, muxers: muxers)
+    ///   - membership: the cluster keys of which the peer must have one, if it must.
+    public init(
+        keyPair: KeyPair,
+        role: NoiseRole,
+        expectedPeer: PeerID?,
+        muxers: [String],
+        membership: ClusterKeys? = nil
+    ) {
+        handshake = NoiseHandshake(
+            role: role,
+            keyPair: keyPair,
+            expectedPeer: expectedPeer,
+            muxers: muxers,
+            membership: membership
+        )
     }
 
     // MARK: Channel life cycle
@@ -126,7 +140,8 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
             writeEarlyWrites(context)
             let event = SecurityEstablished(
                 remotePublicKey: session.remotePublicKey,
-                earlyMuxer: session.earlyMuxer
+                earlyMuxer: session.earlyMuxer,
+                membership: session.membership
             )
             context.fireUserInboundEventTriggered(event)
         case .reject(let reply, let error):

@@ -1,4 +1,5 @@
 import Crypto
+import Membership
 import Multiformats
 
 /// The handshake of libp2p's Noise (libp2p/specs, noise) without I/O: messages in, messages out.
@@ -26,6 +27,10 @@ public struct NoiseHandshake: Sendable {
     private let muxers: [String]
     private let staticPublicKey: Curve25519.KeyAgreement.PublicKey
     private var pattern: NoisePattern
+    /// The responder's patterns for the other keys that it accepts, until the first message decides.
+    private var alternatives: [(pattern: NoisePattern, fingerprint: String)] = []
+    /// The cluster key of the handshake.
+    private var fingerprint: String?
 
     /// Creates a handshake.
     ///
@@ -34,6 +39,8 @@ public struct NoiseHandshake: Sendable {
     ///   - keyPair: the identity of this end.
     ///   - expectedPeer: the expected peer; `nil` for any.
     ///   - muxers: the muxers to offer, the preferred one first.
+    ///   - membership: the cluster keys of which both ends must have one: the initiator uses the first, the responder accepts
+    ///     all. `nil` for a handshake without.
     ///   - staticKey: the Noise key of this end.
     ///   - ephemeralKey: a key for this handshake alone; never reuse it.
     public init(
@@ -41,6 +48,7 @@ public struct NoiseHandshake: Sendable {
         keyPair: KeyPair,
         expectedPeer: PeerID?,
         muxers: [String],
+        membership: ClusterKeys? = nil,
         staticKey: Curve25519.KeyAgreement.PrivateKey = .init(),
         ephemeralKey: Curve25519.KeyAgreement.PrivateKey = .init()
     ) {
@@ -48,7 +56,19 @@ public struct NoiseHandshake: Sendable {
         self.expectedPeer = expectedPeer
         self.muxers = muxers
         self.staticPublicKey = staticKey.publicKey
-        self.pattern = NoisePattern(role: role, staticKey: staticKey, ephemeralKey: ephemeralKey)
+        func pattern(_ key: ClusterKey?) -> NoisePattern {
+            NoisePattern(
+                role: role,
+                staticKey: staticKey,
+                ephemeralKey: ephemeralKey,
+                preSharedKey: key?.handshake
+            )
+        }
+        self.pattern = pattern(membership?.current)
+        fingerprint = membership?.current.fingerprint
+        if role == .responder, let membership {
+            alternatives = membership.others.map { (pattern($0), $0.fingerprint) }
+        }
     }
 
     /// The first message of the initiator; `nil` for the responder.
@@ -65,7 +85,7 @@ public struct NoiseHandshake: Sendable {
         guard message.count <= Self.maximumMessageLength else {
             throw .messageTooLong(limit: Self.maximumMessageLength, actual: message.count)
         }
-        let payload = try pattern.read(message)
+        let payload = try read(message)
         guard let remoteStaticKey = pattern.remoteStaticKey else {
             // The payload of the first message is unprotected, so it is ignored.
             return .reply(try pattern.write(payload: ownPayload()))
@@ -78,6 +98,31 @@ public struct NoiseHandshake: Sendable {
             return .reject(reply: reply, error: error)
         }
         return .complete(reply: reply, session: try session(with: remote))
+    }
+
+    /// Reads a message. The first one that a responder gets decides which of the cluster's keys the handshake has.
+    private mutating func read(_ message: [UInt8]) throws(NoiseError) -> [UInt8] {
+        guard fingerprint != nil, pattern.role == .responder, pattern.remoteEphemeralKey == nil else {
+            return try pattern.read(message)
+        }
+        defer { alternatives = [] }
+        // A failed attempt must leave nothing behind.
+        var attempt = pattern
+        do throws(NoiseError) {
+            let payload = try attempt.read(message)
+            pattern = attempt
+            return payload
+        } catch {
+            guard error == .authenticationFailed else { throw error }
+        }
+        for alternative in alternatives {
+            attempt = alternative.pattern
+            guard let payload = try? attempt.read(message) else { continue }
+            pattern = attempt
+            fingerprint = alternative.fingerprint
+            return payload
+        }
+        throw .unprovenMembership
     }
 
     private func ownPayload() throws(NoiseError) -> [UInt8] {
@@ -96,7 +141,8 @@ public struct NoiseHandshake: Sendable {
                 initiator: isInitiator ? muxers : remote.muxers,
                 responder: isInitiator ? remote.muxers : muxers
             ),
-            handshakeHash: pattern.handshakeHash
+            handshakeHash: pattern.handshakeHash,
+            membership: fingerprint
         )
     }
 }

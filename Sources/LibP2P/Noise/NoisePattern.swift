@@ -14,6 +14,8 @@ public enum NoiseRole: Hashable, Sendable {
 ///     -> e
 ///     <- e, ee, s, es
 ///     -> s, se
+///
+/// With a pre-shared key it is XXpsk0 (section 9.4): the key is mixed in before the first message, `-> psk, e`.
 struct NoisePattern: Sendable {
     typealias PrivateKey = Curve25519.KeyAgreement.PrivateKey
     typealias PublicKey = Curve25519.KeyAgreement.PublicKey
@@ -45,16 +47,31 @@ struct NoisePattern: Sendable {
     private let staticKey: PrivateKey
     private let ephemeralKey: PrivateKey
     private(set) var remoteStaticKey: PublicKey?
-    private var remoteEphemeralKey: PublicKey?
-    private var symmetric = NoiseSymmetricState(protocolName: "Noise_XX_25519_ChaChaPoly_SHA256")
+    private(set) var remoteEphemeralKey: PublicKey?
+    private var symmetric: NoiseSymmetricState
+    private let hasPreSharedKey: Bool
     private var turn = Turn.first
 
-    /// - Parameter ephemeralKey: a key of this handshake alone.
-    init(role: NoiseRole, staticKey: PrivateKey, ephemeralKey: PrivateKey, prologue: [UInt8] = []) {
+    /// - Parameters:
+    ///   - ephemeralKey: a key of this handshake alone.
+    ///   - preSharedKey: 32 bytes; `nil` for the pattern without one.
+    init(
+        role: NoiseRole,
+        staticKey: PrivateKey,
+        ephemeralKey: PrivateKey,
+        prologue: [UInt8] = [],
+        preSharedKey: SymmetricKey? = nil
+    ) {
         self.role = role
         self.staticKey = staticKey
         self.ephemeralKey = ephemeralKey
+        hasPreSharedKey = preSharedKey != nil
+        symmetric = NoiseSymmetricState(
+            protocolName: preSharedKey == nil
+                ? "Noise_XX_25519_ChaChaPoly_SHA256" : "Noise_XXpsk0_25519_ChaChaPoly_SHA256"
+        )
         symmetric.mixHash(prologue)
+        if let preSharedKey { symmetric.mixKeyAndHash(preSharedKey) }
     }
 
     var isDone: Bool { turn == .done }
@@ -112,14 +129,21 @@ struct NoisePattern: Sendable {
 
     private mutating func writeEphemeralKey() -> [UInt8] {
         let key = Array(ephemeralKey.publicKey.rawRepresentation)
-        symmetric.mixHash(key)
+        mixEphemeralKey(key)
         return key
     }
 
     private mutating func readEphemeralKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {
         let key = try Self.take(Self.keyLength, from: &rest)
         remoteEphemeralKey = try Self.publicKey(Array(key))
+        mixEphemeralKey(Array(key))
+    }
+
+    /// With a pre-shared key ephemeral keys are also mixed into the cipher's key, so that it is a new one each time (Noise,
+    /// section 9.2).
+    private mutating func mixEphemeralKey(_ key: [UInt8]) {
         symmetric.mixHash(key)
+        if hasPreSharedKey { symmetric.mixKey(key) }
     }
 
     private mutating func readStaticKey(_ rest: inout ArraySlice<UInt8>) throws(NoiseError) {

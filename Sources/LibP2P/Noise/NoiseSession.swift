@@ -15,6 +15,8 @@ public struct NoiseSession: Sendable {
     public let earlyMuxer: String?
     /// The hash of the whole handshake, equal at both ends (Noise, section 11.2).
     public let handshakeHash: [UInt8]
+    /// The fingerprint of the cluster key that both ends have proven to know, if one was asked for.
+    public let membership: String?
 
     /// The id of the peer.
     public var remotePeer: PeerID { remotePublicKey.peerID }

@@ -7,9 +7,10 @@ struct NoiseSymmetricState: Sendable {
     private(set) var hash: [UInt8]
     private var cipher: NoiseCipherState?
 
-    /// - Parameter protocolName: exactly 32 characters, the length of a hash, so that it is the first hash itself.
+    /// - Parameter protocolName: a name of the length of a hash is the first hash itself; a longer one is hashed.
     init(protocolName: StaticString) {
-        hash = Array(protocolName.description.utf8)
+        let name = Array(protocolName.description.utf8)
+        hash = name.count == SHA256.byteCount ? name : Array(SHA256.hash(data: name))
         chainingKey = hash
     }
 
@@ -21,9 +22,23 @@ struct NoiseSymmetricState: Sendable {
     }
 
     mutating func mixKey(_ secret: SharedSecret) {
-        let (first, second) = deriveKeys(from: secret.withUnsafeBytes { Array($0) })
+        mixKey(secret.withUnsafeBytes { Array($0) })
+    }
+
+    mutating func mixKey(_ material: [UInt8]) {
+        let (first, second) = deriveKeys(from: material)
         chainingKey = first
         cipher = NoiseCipherState(key: SymmetricKey(data: second))
+    }
+
+    /// Mixes in a pre-shared key (Noise, section 9.1).
+    mutating func mixKeyAndHash(_ preSharedKey: SymmetricKey) {
+        let key = hmac(chainingKey, preSharedKey.withUnsafeBytes { Array($0) })
+        let first = hmac(key, [1])
+        let second = hmac(key, first + [2])
+        chainingKey = first
+        mixHash(second)
+        cipher = NoiseCipherState(key: SymmetricKey(data: hmac(key, second + [3])))
     }
 
     mutating func encryptAndHash(_ plaintext: [UInt8]) throws(NoiseError) -> [UInt8] {
@@ -52,11 +67,12 @@ struct NoiseSymmetricState: Sendable {
 
     /// HKDF with two outputs (Noise, section 4.3).
     private func deriveKeys(from material: [UInt8]) -> ([UInt8], [UInt8]) {
-        func hmac(_ key: some ContiguousBytes, _ data: [UInt8]) -> [UInt8] {
-            Array(HMAC<SHA256>.authenticationCode(for: data, using: SymmetricKey(data: key)))
-        }
         let key = hmac(chainingKey, material)
         let first = hmac(key, [1])
         return (first, hmac(key, first + [2]))
+    }
+
+    private func hmac(_ key: some ContiguousBytes, _ data: [UInt8]) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: data, using: SymmetricKey(data: key)))
     }
 }
