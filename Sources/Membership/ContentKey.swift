@@ -5,7 +5,7 @@ internal import FoundationEssentials
 /// The keys of requests for content and of their answers. There are two, so that no proof of one kind passes for one of the
 /// other.
 public struct ContentKey: Equatable, Sendable {
-    /// The rounds of the derivation from a password. They make each guess of a password cost about 50 ms.
+    /// The rounds of the derivation from a password. They make each guess of a password cost about 0.1 s.
     static let passwordRounds = 210_000
 
     let requests: SymmetricKey

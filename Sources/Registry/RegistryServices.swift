@@ -23,6 +23,8 @@ final class RegistryServices: Sendable {
     let verificationBudget: VerificationBudget
     let splicer: Splicer
     let congestionControl: CongestionControl
+    /// What nodes prove to each other; `nil` for nothing.
+    let proofs: NodeProofs?
 
     init(
         configuration: RegistryConfiguration,
@@ -35,6 +37,7 @@ final class RegistryServices: Sendable {
     ) {
         self.telemetry = telemetry
         self.configuration = configuration
+        proofs = NodeProofs(configuration)
         content = LocalContent(
             store: store,
             index: index,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import itertools
 import json
@@ -412,6 +413,42 @@ def test_pods_may_use_the_api_server_only_for_the_election():
     assert chart.find(documents, "Lease", "spegel-leader-election")["metadata"]["annotations"]["helm.sh/hook"]
     assert not [each for each in chart.render() if each["kind"] == "Lease"]
     assert rule == {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+
+
+def test_cluster_key_is_made_once():
+    """Without a cluster to look it up in, each rendering has a new key."""
+    def secret(values: dict) -> dict | None:
+        documents = [document for name, text in _rendered({"clusterKey": values}).items() if name.endswith(".yaml")
+                     for document in yaml.safe_load_all(text) if document]
+        secrets = [each for each in documents if each["kind"] == "Secret"]
+        [daemonset] = [each for each in documents if each["kind"] == "DaemonSet" and each["metadata"]["name"] == "spegel"]
+        pod = daemonset["spec"]["template"]["spec"]
+        [volume] = [each for each in pod["volumes"] if each["name"] == "cluster-key"]
+        assert not secrets or secrets[0]["metadata"]["name"] == volume["secret"]["secretName"]
+        container = pod["containers"][0]
+        assert "--cluster-key-file=/etc/secrets/cluster-key/key" in container["args"]
+        assert "--allow-from=gateway,192.0.2.7" in _arguments(container)
+        return secrets[0] if secrets else None
+
+    keys = [base64.b64decode(secret({"enabled": True})["data"]["key"]) for _ in range(2)]
+    assert keys[0] != keys[1]
+    assert all(len(base64.b64decode(key, validate=True)) == 32 for key in keys)
+    assert secret({"enabled": True, "existingSecret": "mine"}) is None
+    assert not any("kind: Secret" in text for text in _rendered({"clusterKey": {"existingSecret": "mine"}}).values())
+
+
+def test_upgrade_keeps_the_cluster_key(bare_lab: Lab):
+    cluster, namespace = bare_lab.cluster, bare_lab.namespace
+    _make_default_account(bare_lab)
+
+    def apply(action: str) -> str:
+        values = {"clusterKey": {"enabled": True}, "podLabels": {"step": action}}
+        helm.finish(helm.start(cluster, bare_lab.directory, action, namespace, values))
+        pod = _get(bare_lab, "apps/v1", "daemonsets/spegel")["spec"]["template"]
+        assert pod["metadata"]["labels"]["step"] == action
+        return _get(bare_lab, "v1", "secrets/spegel-cluster-key")["data"]["key"]
+
+    assert apply("install") == apply("upgrade")
 
 
 def test_packaged_chart_renders_the_same(tmp_path: Path):

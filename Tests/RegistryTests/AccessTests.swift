@@ -51,9 +51,13 @@ extension LoopbackTests {
             await node.server.shutdown()
         }
 
+        /// As nodes of Spegel in Go do.
         @Test func nodesShowEachOtherTheirCredentials() async throws {
             let (right, wrong) = (try authentication("right"), try authentication("wrong"))
-            let mirror = try await TestNode { $0.authentication = right }
+            let mirror = try await TestNode {
+                $0.authentication = right
+                $0.sendsPassword = true
+            }
             let stranger = try await TestNode(host: "127.0.0.2") { $0.authentication = wrong }
             let holder = try await TestNode(host: "127.0.0.3") { $0.authentication = right }
             let (bytes, digest) = try makeContent(100_000)

@@ -70,9 +70,11 @@ struct RequestPlanTests {
     @Test func rightsApplyToContentOnly() {
         #expect(plan("/livez", rights: .wrongAddress) == .live)
         #expect(plan("/readyz", rights: .wrongCredentials) == .ready)
-        #expect(plan(Self.blob, rights: .wrongAddress).rejection == .address)
-        #expect(plan("/v2/", rights: .wrongCredentials).rejection == .credentials)
-        #expect(plan(Self.blob).rejection == nil && plan("/v2/a/blobs/x").rejection == nil)
+        #expect(plan(Self.blob, rights: .wrongAddress).rejection(.wrongAddress) == .address)
+        #expect(plan("/v2/", rights: .wrongCredentials).rejection(.wrongCredentials) == .credentials)
+        #expect(plan(Self.blob, rights: .unproven).rejection(.unproven) == .proof)
+        #expect(plan(Self.blob, rights: .expired).rejection(.expired) == .expired)
+        #expect(plan(Self.blob).rejection(.all) == nil && plan("/v2/a/blobs/x").rejection(.all) == nil)
     }
 
     @Test func refusesRequestWithTwoHosts() {

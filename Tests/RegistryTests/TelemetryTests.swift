@@ -83,6 +83,19 @@ struct TelemetryTests {
                 "warning client rejected: credentials missing or wrong address=unknown"
             ),
             (
+                .clientRejected(.proof, address),
+                "warning node rejected: no valid proof of the cluster key or password address=192.0.2.1"
+            ),
+            (
+                .clientRejected(.expired, address),
+                "warning node rejected: proof expired, check the clocks of both machines address=192.0.2.1"
+            ),
+            (
+                .peerWantsPassword(nil),
+                "warning peer wants the password in clear: passed over; nodes of Spegel in Go need "
+                    + "--basic-auth-to-peers plain address=unknown"
+            ),
+            (
                 .clientStalled(address, key: "k", bufferedBytes: 7),
                 "info closing stalled connection bufferedBytes=7 client=192.0.2.1 key=k"
             ),
@@ -112,7 +125,7 @@ struct TelemetryTests {
         #expect(value(#"spegel_registry_refused_total{reason="address"}"#) == 1)
         #expect(value("spegel_verification_failures_total") == 2)
         #expect(telemetry.metrics.snapshot.corruptAnswers == 2)
-        #expect(telemetry.metrics.snapshot.refusals == [.address: 1, .credentials: 1])
+        #expect(telemetry.metrics.snapshot.refusals == [.address: 1, .credentials: 1, .proof: 1, .expired: 1])
     }
 
     @Test func mirroredRequestIsLoggedCountedAndRemembered() throws {

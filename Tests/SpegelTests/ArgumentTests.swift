@@ -3,6 +3,7 @@ import Kubernetes
 import Logging
 import Multiformats
 import OCI
+import Registry
 import Routing
 import TestSupport
 import Testing
@@ -159,6 +160,32 @@ struct ArgumentTests {
         for wrong in ["10.0.0.1/8", "10.0.0.0/33", "node1"] {
             #expect(throws: (any Error).self) { try parse(["registry", "--allow-from", wrong]) }
         }
+    }
+
+    @Test func clientsAreRestrictedByRangesOrKey() throws {
+        let address = try IPAddress("192.0.2.1")
+        let plain = try parse(["registry"])
+        #expect(try plain.clientAccess(hasKey: false, hasPassword: false) == nil)
+        #expect(try plain.clientAccess(hasKey: false, hasPassword: true) == nil)
+        #expect(try plain.clientAccess(hasKey: true, hasPassword: true) == nil)
+        let own = try #require(try plain.clientAccess(hasKey: true, hasPassword: false))
+        #expect(own.allows(try IPAddress("127.0.0.1")))
+        #expect(!own.allows(address))
+        let named = try parse(["registry", "--allow-from", "gateway 192.0.2.0/24"])
+        for (hasKey, hasPassword) in [(false, false), (true, false), (true, true)] {
+            let access = try #require(try named.clientAccess(hasKey: hasKey, hasPassword: hasPassword))
+            #expect(access.allows(address))
+            #expect(!access.allows(try IPAddress("198.51.100.1")))
+        }
+    }
+
+    @Test func passwordIsNotSentWithClusterKey() throws {
+        #expect(try parse(["registry"]).basicAuthToPeers == .proof)
+        #expect(try parse(["registry", "--basic-auth-to-peers", "plain"]).basicAuthToPeers == .plain)
+        #expect(throws: (any Error).self) {
+            try parse(["registry", "--basic-auth-to-peers", "plain", "--cluster-key-file", "/key"])
+        }
+        #expect(throws: (any Error).self) { try parse(["registry", "--basic-auth-to-peers", "both"]) }
     }
 
     @Test func theBootstrapKindFollowsFromWhatIsGiven() throws {

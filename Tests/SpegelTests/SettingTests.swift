@@ -23,7 +23,7 @@ struct SettingTests {
         "addr": ":77", "address": ":77", "host:port": "h:77", "time": "7s", "count": "7", "dir": "/x", "path": "/x",
         "name": "x", "prefix": "/x", "url": "http://h:77", "regex": "x", "range": "10.0.0.0/8", "rate": "7MB",
         "ip": "10.0.0.7", "kind": "kubernetes", "level": "debug", "format": "json", "when": "always",
-        "order": "fresh",
+        "order": "fresh", "file": "/x", "form": "plain",
     ]
 
     @Test func everyFlagIsASetting() throws {

@@ -14,6 +14,8 @@ package enum PeerRefusal: Error, Hashable, Sendable, CustomStringConvertible {
     case tooLarge(Int64)
     case rangeIgnored
     case unchecked
+    /// The answer for a tag has no valid proof of a node of the cluster.
+    case unproven
 
     package var description: String {
         switch self {
@@ -29,6 +31,7 @@ package enum PeerRefusal: Error, Hashable, Sendable, CustomStringConvertible {
         case .empty: "digest mismatch: empty body"
         case .tooLarge(let length): "manifest too large: \(length) bytes"
         case .rangeIgnored: "range ignored"
+        case .unproven: "answer for a tag without a proof of the cluster key or password"
         case .unchecked: "content not verified as requested"
         }
     }

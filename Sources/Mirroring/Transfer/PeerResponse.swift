@@ -13,6 +13,10 @@ package struct PeerResponse: Hashable, Sendable {
     package var mayRetry = false
     /// Whether the peer says that it has just verified the content.
     package var isChecked = false
+    /// The peer's proof of its answer.
+    package var proof: String?
+    /// `false` if the answer had to be proven, and was not.
+    package var isProven = true
     /// The zone that the peer names as its own.
     package var zone: String?
 
@@ -68,6 +72,7 @@ extension PeerResponse {
     ) throws(PeerRefusal) -> (content: PromisedContent, skip: Int64) {
         guard status != 404 else { throw .notFound }
         guard status == 200 || status == 206 else { throw .status(status) }
+        guard isProven else { throw .unproven }
         guard let length = contentLength, length >= 0 else { throw .missingLength }
         if let contentEncoding, contentEncoding.lowercased() != "identity" { throw .encoded }
         let digest = try checkedDigest(asked: asked, for: request)

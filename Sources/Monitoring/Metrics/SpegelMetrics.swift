@@ -144,6 +144,7 @@ public enum SpegelMetrics {
                     [
                         "connect_failed", "connect_timeout", "closed", "malformed", "head_timeout", "stalled", "slow",
                         "wrong_length", "wrong_digest", "wrong_range", "not_found", "status", "corrupt", "unchecked",
+                        "unproven",
                         "busy",
                     ]
                 )
@@ -180,8 +181,8 @@ public enum SpegelMetrics {
         MetricFamily(
             "spegel_registry_refused_total",
             .counter,
-            "Requests for content refused because of the client's address (--allow-from) or credentials.",
-            labels: [.fixed("reason", ["address", "credentials"])]
+            "Requests for content refused because of the client's address, credentials, or a node's proof.",
+            labels: [.fixed("reason", ["address", "proof", "expired", "credentials"])]
         ),
         MetricFamily(
             "spegel_registry_accept_failures_total",
@@ -238,8 +239,7 @@ public enum SpegelMetrics {
                     "reason",
                     [
                         "timeout", "closed", "aborted", "negotiation", "tls", "noise", "identity", "unexpected_peer",
-                        "self_dial",
-                        "limit", "other",
+                        "membership", "self_dial", "limit", "other",
                     ]
                 )
             ]

@@ -1,4 +1,5 @@
 import Logging
+import Membership
 import NIOCore
 import ServiceLifecycle
 import Synchronization
@@ -12,6 +13,8 @@ public final class BasicAuthentication: Service {
     private let folder: CredentialFolder
     private let logger: Logger
     private let rotation: Mutex<CredentialRotation>
+    /// The keys of proofs by the passwords that are in use, made when a password is read, since that takes long.
+    private let keys: Mutex<[Credentials: ContentKey]>
     /// What was wrong with the folder at the last reading.
     private let failure = Mutex<CredentialFolder.Failure?>(nil)
 
@@ -23,6 +26,7 @@ public final class BasicAuthentication: Service {
         self.logger = logger
         let (credentials, endsInLineBreak) = try folder.read()
         rotation = Mutex(CredentialRotation(credentials))
+        keys = Mutex([credentials: credentials.makeProofKey()])
         if endsInLineBreak { warnOfLineBreak() }
     }
 
@@ -36,11 +40,23 @@ public final class BasicAuthentication: Service {
         rotation.withLock { $0.sent(now: .now()).header }
     }
 
+    /// The key with which this node proves its requests to other nodes, and those that it accepts.
+    var proofKeys: (sent: ContentKey, accepted: [ContentKey]) {
+        let (sent, accepted) = rotation.withLock { ($0.sent(now: .now()), $0.accepted(now: .now())) }
+        let keys = keys.withLock { $0 }
+        return (keys[sent] ?? sent.makeProofKey(), accepted.map { keys[$0] ?? $0.makeProofKey() })
+    }
+
     /// Reads the folder again. While that fails, the current credentials stay.
     func reload(now: NIODeadline = .now()) {
         do {
             let (credentials, endsInLineBreak) = try folder.read()
             failure.withLock { $0 = nil }
+            let previous = rotation.withLock { $0.current }
+            guard credentials != previous else { return }
+            let known = keys.withLock { $0 }
+            let pair = [credentials, previous].map { ($0, known[$0] ?? $0.makeProofKey()) }
+            keys.withLock { $0 = Dictionary(uniqueKeysWithValues: pair) }
             guard rotation.withLock({ $0.change(to: credentials, now: now) }) else { return }
             logger.info(
                 "credentials changed: the previous ones are still accepted for a while",

@@ -16,7 +16,7 @@ public struct ClientAccess: Sendable {
     }
 
     /// Whether a client at this address may ask.
-    func allows(_ address: IPAddress) -> Bool {
+    package func allows(_ address: IPAddress) -> Bool {
         let address = address.unmapped
         return address.isLoopback || ranges.contains { $0.contains(address) } || isKnown(address)
     }

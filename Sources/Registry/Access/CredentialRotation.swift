@@ -36,6 +36,12 @@ struct CredentialRotation {
         return previous.credentials.match(header)
     }
 
+    /// What is accepted of other nodes now.
+    func accepted(now: NIODeadline) -> [Credentials] {
+        guard let previous, now < previous.since + Self.accepting else { return [current] }
+        return [current, previous.credentials]
+    }
+
     /// What is sent to other nodes now.
     func sent(now: NIODeadline) -> Credentials {
         guard let previous, now < previous.since + Self.sending else { return current }

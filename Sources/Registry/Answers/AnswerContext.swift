@@ -1,3 +1,4 @@
+import Membership
 import Mirroring
 import NIOCore
 import NIOHTTP1
@@ -62,6 +63,16 @@ struct AnswerContext {
         )
         if request.isFromPeer, let zone = services.configuration.zone {
             head.headers.add(name: HeaderName.zone, value: zone.text)
+        }
+        if let proven = exchange.proof, case .tag = request.content.target {
+            let answer = ProvenAnswer(
+                status: Int(head.status.code),
+                digest: digest.text,
+                mediaType: mediaType.text,
+                length: part.upperBound - part.lowerBound
+            )
+            let value = AnswerProof.headerValue(of: answer, to: proven.proof, with: proven.key)
+            head.headers.add(name: HeaderName.proof, value: value)
         }
         if isChecked { head.headers.add(name: HeaderName.checked, value: "true") }
         return (head, part)

@@ -157,6 +157,7 @@ extension AttemptFailure {
             case .wrongRange, .rangeIgnored: "wrong_range"
             case .missingMediaType, .wrongMediaType, .encoded: "malformed"
             case .unchecked: "unchecked"
+            case .unproven: "unproven"
             }
         }
     }

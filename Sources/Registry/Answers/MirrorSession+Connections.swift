@@ -1,6 +1,7 @@
 import ContentStore
 import Mirroring
 import NIOCore
+import OCI
 import Routing
 import Splicing
 import Time
@@ -19,6 +20,14 @@ extension MirrorSession: PeerConnectionUser {
             services.peers.record(.answered, of: peerID)
             if response.status == 200 || response.status == 206 {
                 services.configuration.peerZones.note(text: response.zone, of: peerID)
+            }
+        }
+        var response = response
+        if let proofs = services.proofs, !services.configuration.sendsPassword {
+            // A tag has no digest that could be compared.
+            if case .tag = request.content.target { response.isProven = requests.isProven(response, of: attempt) }
+            if response.status == 401, proofs.takeWarning() {
+                services.telemetry.record(.peerWantsPassword(requests.address(of: attempt)))
             }
         }
         input { $0.received(response, of: attempt, now: $1) }

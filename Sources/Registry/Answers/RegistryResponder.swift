@@ -1,4 +1,5 @@
 import ContentStore
+import Membership
 import NIOCore
 import NIOHTTP1
 import OCI
@@ -25,13 +26,14 @@ final class RegistryResponder: Responder {
     }
 
     func respond(to head: HTTPRequestHead, _ fields: RequestFields, in exchange: Exchange) {
-        let plan = RequestPlan(head, fields, configuration: services.configuration, rights: rights(fields))
+        let rights = rights(head, fields, exchange)
+        let plan = RequestPlan(head, fields, configuration: services.configuration, rights: rights)
         switch plan {
         case .base: exchange.send(.base)
         case .live: sendLiveness(exchange)
         case .ready: sendReadiness(exchange)
         case .refuse(let error):
-            if let reason = plan.rejection {
+            if let reason = plan.rejection(rights) {
                 services.telemetry.record(.clientRejected(reason, channel?.remoteAddress))
                 exchange.closeAfterwards()
             }
@@ -44,7 +46,22 @@ final class RegistryResponder: Responder {
         }
     }
 
-    private func rights(_ fields: RequestFields) -> ClientRights {
+    /// Who has a right by what, in this order: a node by its proof; any other client by its address, and the password if
+    /// there is one. With a cluster key the proof is enough, and a node has no right without one.
+    private func rights(_ head: HTTPRequestHead, _ fields: RequestFields, _ exchange: Exchange) -> ClientRights {
+        if let proofs = services.proofs, fields.proof != nil || (proofs.isRequired && fields.isFromPeer) {
+            do throws(RequestProof.Refusal) {
+                exchange.proof = try proofs.check(
+                    fields.proof ?? "",
+                    method: head.method.rawValue,
+                    target: head.uri,
+                    fields
+                )
+            } catch {
+                return error == .expired ? .expired : .unproven
+            }
+            return proofs.isRequired || isAllowed ? .all : .wrongAddress
+        }
         guard isAllowed else { return .wrongAddress }
         guard let authentication = services.configuration.authentication else { return .all }
         return authentication.accepts(fields.authorization) ? .all : .wrongCredentials

@@ -7,4 +7,6 @@ struct PeerExchange {
     /// Whether the peer book counts the request as in flight.
     var isInFlight = false
     var connection: PeerConnection?
+    /// What its request has proven, if it had to.
+    var proof: NodeProofs.Proven?
 }

@@ -1,3 +1,4 @@
+import Membership
 import Mirroring
 import NIOCore
 import NIOHTTP1
@@ -55,6 +56,20 @@ final class PeerRequests {
 
     func peerID(of attempt: AttemptID) -> String? { exchanges[attempt]?.request.peerID }
 
+    func address(of attempt: AttemptID) -> PeerAddress? { exchanges[attempt]?.request.address }
+
+    /// Whether a peer's answer to a request that was proven is proven as well.
+    func isProven(_ response: PeerResponse, of attempt: AttemptID) -> Bool {
+        guard let proven = exchanges[attempt]?.proof, response.digest != nil else { return false }
+        let answer = ProvenAnswer(
+            status: response.status,
+            digest: response.digest,
+            mediaType: response.contentType,
+            length: response.contentLength
+        )
+        return AnswerProof.isValid(response.proof, of: answer, to: proven.proof, with: proven.key)
+    }
+
     /// How many bytes the kernel has moved that were not reported yet.
     var splicedBytes: Int64 { exchanges.values.reduce(0) { $0 + ($1.connection?.splicedBytes ?? 0) } }
 
@@ -110,7 +125,19 @@ final class PeerRequests {
         headers.add(name: HeaderName.userAgent, value: "spegel")
         headers.add(name: HeaderName.accept, value: "*/*")
         headers.add(name: HeaderName.mirrored, value: "true")
-        if let authentication = services.configuration.authentication {
+        if let proofs = services.proofs, !services.configuration.sendsPassword {
+            let proven = proofs.prove(
+                ProvenRequest(
+                    method: content.isHead ? "HEAD" : "GET",
+                    target: path,
+                    range: request.part.headerValue,
+                    wantsCheck: request.wantsCheck,
+                    holder: request.peerID
+                )
+            )
+            exchanges[request.attempt]?.proof = proven
+            headers.add(name: HeaderName.proof, value: proven.proof.headerValue)
+        } else if let authentication = services.configuration.authentication {
             headers.add(name: HeaderName.authorization, value: authentication.headerForPeers)
         }
         if request.wantsCheck { headers.add(name: HeaderName.check, value: "true") }

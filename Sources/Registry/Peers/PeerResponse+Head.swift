@@ -14,6 +14,7 @@ extension PeerResponse {
             isChecked: head.headers.first(name: HeaderName.checked)?.lowercased() == "true"
         )
         mayRetry = head.headers.contains(name: HeaderName.retryAfter)
+        proof = head.headers.first(name: HeaderName.proof)
         zone = head.headers.first(name: HeaderName.zone)
     }
 }

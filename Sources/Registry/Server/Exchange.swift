@@ -54,6 +54,8 @@ final class Exchange {
     let request: Request
     /// The content that is asked for, if it is content.
     var content: ContentRequest?
+    /// The proof of the node that asks, if it has given one.
+    var proof: NodeProofs.Proven?
     var origin = Origin.none
     /// The size of the body, once it is known.
     var bodySize: Int64?

@@ -30,6 +30,8 @@ enum HeaderName {
     static let check = "X-Spegel-Check"
     /// In the answer to such a request: the holder has verified its copy.
     static let checked = "X-Spegel-Checked"
+    /// In a request from another node: the proof that it belongs to the cluster. In the answer for a tag: the holder's proof.
+    static let proof = "X-Spegel-Proof"
     /// In an answer to another node: the zone of this one.
     static let zone = "X-Spegel-Zone"
     /// Marks a request from outside the cluster; it only matters for metrics.

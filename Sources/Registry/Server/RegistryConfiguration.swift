@@ -1,3 +1,4 @@
+import Membership
 import Routing
 
 /// The settings of a ``RegistryServer``. All times are wall-clock durations, all sizes are in bytes.
@@ -15,6 +16,12 @@ public struct RegistryConfiguration: Sendable {
     public var filter = ContentFilter()
     /// The credentials that clients must have, and that other nodes are sent; `nil` for none.
     public var authentication: BasicAuthentication?
+    /// Whether other nodes are sent the password itself, as Spegel in Go needs it, and not a proof.
+    public var sendsPassword = false
+    /// The cluster keys, one of which nodes must prove to know; `nil` without.
+    public var membership: KeyRing?
+    /// The id of this node, to which other nodes address their proofs.
+    public var peerID = ""
     /// The clients that may ask for content, by address; `nil` for all.
     public var access: ClientAccess?
 

@@ -7,6 +7,7 @@ struct RequestFields: Hashable, Sendable {
     /// The first of each of these fields.
     private(set) var authorization: String?
     private(set) var expectation: String?
+    private(set) var proof: String?
     /// Whether the client wants to change the protocol.
     private(set) var asksForUpgrade = false
     /// All values of these fields.
@@ -36,6 +37,7 @@ struct RequestFields: Hashable, Sendable {
         case 8 where Self.isSame(name, HeaderName.ifRange): rangeConditions.append(value)
         case 13 where Self.isSame(name, HeaderName.ifNoneMatch): noneMatch.append(value)
         case 13 where Self.isSame(name, HeaderName.authorization): authorization = authorization ?? value
+        case 14 where Self.isSame(name, HeaderName.proof): proof = proof ?? value
         case 14 where Self.isSame(name, HeaderName.check): check = check ?? Self.isTrue(value)
         case 17 where Self.isSame(name, HeaderName.mirrored): mirrored = mirrored ?? Self.isTrue(value)
         case 17 where Self.isSame(name, HeaderName.external): external = external ?? Self.isTrue(value)

@@ -31,10 +31,15 @@ enum RequestPlan: Hashable, Sendable {
     }
 
     /// Why the client may not ask for content, if it may not.
-    var rejection: ClientRejection? {
+    func rejection(_ rights: ClientRights) -> ClientRejection? {
         guard case .refuse(let error) = self else { return nil }
         return switch error.code {
-        case .denied: .address
+        case .denied:
+            switch rights {
+            case .unproven: .proof
+            case .expired: .expired
+            case .all, .wrongAddress, .wrongCredentials: .address
+            }
         case .unauthorized: .credentials
         default: nil
         }
@@ -66,6 +71,9 @@ enum RequestPlan: Hashable, Sendable {
         switch rights {
         case .all: break
         case .wrongAddress: return .refuse(DistributionError(.denied, "clients at this address are not allowed here"))
+        case .unproven:
+            return .refuse(DistributionError(.denied, "nodes need a valid proof of the cluster key or the password"))
+        case .expired: return .refuse(DistributionError(.denied, "the proof has expired, or a clock is wrong"))
         case .wrongCredentials:
             return .refuse(DistributionError(.unauthorized, "a user name and a password are needed, and must be right"))
         }

@@ -56,6 +56,8 @@ struct OutcomeCounters: Sendable {
 /// The requests of clients that were rejected, by the reason.
 struct RejectionCounters: Sendable {
     private let address: ReadableCounter
+    private let proof: ReadableCounter
+    private let expired: ReadableCounter
     private let credentials: ReadableCounter
 
     init(factory: any MetricsFactory) {
@@ -66,12 +68,16 @@ struct RejectionCounters: Sendable {
             )
         }
         address = counter(.address)
+        proof = counter(.proof)
+        expired = counter(.expired)
         credentials = counter(.credentials)
     }
 
     subscript(reason: ClientRejection) -> ReadableCounter {
         switch reason {
         case .address: address
+        case .proof: proof
+        case .expired: expired
         case .credentials: credentials
         }
     }

@@ -72,6 +72,10 @@ public enum RequestOutcome: String, Sendable, CaseIterable {
 public enum ClientRejection: String, Sendable, CaseIterable {
     /// Its address is not allowed: 403.
     case address
+    /// It says that it is a node, and has not proven it: 403.
+    case proof
+    /// Its proof has expired: 403.
+    case expired
     /// Its credentials are missing or wrong: 401.
     case credentials
 }

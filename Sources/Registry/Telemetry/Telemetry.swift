@@ -55,6 +55,11 @@ final class Telemetry: Sendable {
         case .fileTruncated(let key, let path):
             let details: Logger.Metadata = ["key": .string(key), "path": .string(path)]
             logger.error("content file truncated while served", metadata: details)
+        case .peerWantsPassword(let address):
+            logger.warning(
+                "peer wants the password in clear: passed over; nodes of Spegel in Go need --basic-auth-to-peers plain",
+                metadata: ["address": .string(address?.text ?? "unknown")]
+            )
         case .mirrorBegan: metrics.peers.mirrors.wrappingAdd(1, ordering: .relaxed)
         case .mirrorEnded(let record): mirrorEnded(record)
         case .mirrorReported(let record): log(record)
@@ -76,6 +81,9 @@ final class Telemetry: Sendable {
         let details: Logger.Metadata = ["address": .string(address?.ip?.text ?? "unknown")]
         switch reason {
         case .address: logger.warning("client rejected: address not allowed", metadata: details)
+        case .proof: logger.warning("node rejected: no valid proof of the cluster key or password", metadata: details)
+        case .expired:
+            logger.warning("node rejected: proof expired, check the clocks of both machines", metadata: details)
         case .credentials: logger.warning("client rejected: credentials missing or wrong", metadata: details)
         }
     }

@@ -36,6 +36,8 @@ enum TelemetryEvent {
     // MARK: Peers
 
     case mirrorBegan
+    /// A peer wants the password itself.
+    case peerWantsPassword(PeerAddress?)
     /// The answer to a mirrored request ends; the client hears of it next.
     case mirrorEnded(MirrorRecord)
     /// The client has heard of the end.

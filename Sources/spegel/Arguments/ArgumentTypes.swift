@@ -115,6 +115,14 @@ struct Switch: ExpressibleByArgument, Hashable, CustomStringConvertible {
 
 extension VerificationMode: ExpressibleByArgument {}
 
+/// What a node sends to peers that want the password: `--basic-auth-to-peers`.
+enum PasswordToPeers: String, ExpressibleByArgument, CaseIterable {
+    /// A proof that it knows the password.
+    case proof
+    /// The password itself.
+    case plain
+}
+
 extension Logger.Level: @retroactive ExpressibleByArgument {
     /// Reads a level in upper or lower case, by Go's names too.
     public init?(argument: String) {

@@ -6,7 +6,7 @@ struct KeyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key",
         abstract: "Print a new cluster key.",
-        discussion: "Example: spegel key > /etc/spegel/cluster-key, and that file on all nodes"
+        discussion: "Example: spegel key > /etc/spegel/cluster-key"
     )
 
     func run() {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import HTTPClient
 import Logging
+import Membership
 import Multiformats
 import NodeConfiguration
 import OCI
@@ -41,17 +42,43 @@ extension RegistryCommand {
         return try BasicAuthentication(folder: folder, logger: logger)
     }
 
-    /// The addresses of clients that may ask for content, or `nil` for all.
+    /// The cluster keys, or `nil` if there is no file of them.
+    ///
+    /// - Throws: a ``ClusterKeyService/Failure`` if the file is faulty.
+    func clusterKey(logger: Logger) throws -> ClusterKeyService? {
+        guard let clusterKeyFile, !clusterKeyFile.isEmpty else {
+            logger.info("no cluster key: any program that reaches the ports can read what this node shares")
+            return nil
+        }
+        return try ClusterKeyService(path: clusterKeyFile, logger: logger)
+    }
+
+    /// The clients that may ask for content without a proof, or `nil` for all.
+    ///
+    /// With a cluster key and no password these are the node's own ones, and those that are named.
+    func clientAccess(hasKey: Bool, hasPassword: Bool) throws -> ClientAccess? {
+        let ranges = try allowedRanges()
+        guard ranges != nil || (hasKey && !hasPassword) else { return nil }
+        let own = OwnAddresses(includesGateway: listItems(allowFrom).contains(Self.gateway))
+        return ClientAccess(ranges: ranges ?? []) { own.contains($0) }
+    }
+
+    /// The word for the default gateway among the ranges of addresses.
+    private static let gateway = "gateway"
+
+    /// The ranges of addresses of clients that may ask for content, or `nil` if none are named.
     func allowedRanges() throws -> [IPRange]? {
-        let items = listItems(allowFrom)
-        guard !items.isEmpty else { return nil }
+        let named = listItems(allowFrom)
+        guard !named.isEmpty else { return nil }
+        let items = named.filter { $0 != Self.gateway }
         guard items.count <= 1000 else {
             throw ValidationError("--allow-from: expected at most 1000 ranges, got \(items.count).")
         }
         return try items.map { text in
             guard let range = IPRange(text) else {
                 throw ValidationError(
-                    "--allow-from: expected ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the prefix, "
+                    "--allow-from: expected gateway, or ranges such as 10.0.0.0/8 or fd00::/8, with no bit set after the "
+                        + "prefix, "
                         + "got '\(text.prefix(64))'."
                 )
             }

@@ -45,7 +45,9 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("verify", \.verify),
         Setting("resolve-tags", \.resolveTags),
         Setting("basic-auth-dir", optional: \.basicAuthDir),
+        Setting("basic-auth-to-peers", \.basicAuthToPeers),
         Setting("allow-from", list: \.allowFrom),
+        Setting("cluster-key-file", optional: \.clusterKeyFile),
         Setting("max-uploads", \.maxUploads),
         Setting("max-uploads-per-peer", \.maxUploadsPerPeer),
         Setting("max-downloads", \.maxDownloads),
@@ -196,24 +198,41 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Folder with username and password for clients; default: \(CredentialFolder.standardPath), if there.",
+            "Password for clients, else \(CredentialFolder.standardPath).",
             valueName: "dir"
         )
     )
     var basicAuthDir: String?
 
     @Option(
+        help: ArgumentHelp(
+            "What peers get of the password: a proof, or plain, which nodes of Spegel in Go need.",
+            valueName: "form",
+            visibility: .rare
+        )
+    )
+    var basicAuthToPeers = PasswordToPeers.proof
+
+    @Option(
         parsing: .upToNextOption,
         help: ArgumentHelp(
             """
-            Address ranges of clients that may ask for content, such as 10.0.0.0/8 or fd00::/8. This node and known \
-            peers always may. Default: all.
+            Address ranges of clients that may ask for content, such as 10.0.0.0/8 or fd00::/8; gateway: the default \
+            gateway, a pod's node. This node always may; peers need a range or the cluster key. Default: all.
             """,
             valueName: "range",
             visibility: .rare
         )
     )
     var allowFrom: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Only nodes with this key belong; spegel key makes it.",
+            valueName: "file"
+        )
+    )
+    var clusterKeyFile: String?
 
     @Option(
         help: ArgumentHelp(
@@ -336,6 +355,12 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         _ = try ownTargets()
         _ = try contentFilter()
         _ = try allowedRanges()
+        if basicAuthToPeers == .plain, let clusterKeyFile, !clusterKeyFile.isEmpty {
+            throw ValidationError(
+                "--basic-auth-to-peers: expected proof with --cluster-key-file, got 'plain'. Nodes of Spegel in Go, which "
+                    + "need it, cannot join with a key."
+            )
+        }
         let limits = [
             ("--max-uploads", maxUploads), ("--max-uploads-per-peer", maxUploadsPerPeer),
             ("--max-downloads", maxDownloads), ("--max-downloads-per-peer", maxDownloadsPerPeer),

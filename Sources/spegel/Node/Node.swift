@@ -48,6 +48,7 @@ struct Node: Service {
     private func run(on group: MultiThreadedEventLoopGroup) async throws {
         let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
         let authentication = try options.authentication(logger: logger)
+        let clusterKey = try options.clusterKey(logger: logger)
         let store = try await NodeStore.open(options, group: group, logger: logger)
         let index = ContentIndex()
         let metrics = MetricRegistry(SpegelMetrics.families)
@@ -56,8 +57,10 @@ struct Node: Service {
 
         var configuration = try options.registryConfiguration()
         let zones = PeerZones()
+        var hostConfiguration = try options.hostConfiguration()
+        hostConfiguration.membership = clusterKey?.ring
         let host = Host(
-            configuration: try options.hostConfiguration(),
+            configuration: hostConfiguration,
             keyPair: keyPair,
             group: group,
             logger: logger
@@ -90,10 +93,10 @@ struct Node: Service {
         }
 
         configuration.authentication = authentication
-        if let ranges = try options.allowedRanges() {
-            let known = KnownAddresses(host: host, router: router)
-            configuration.access = ClientAccess(ranges: ranges) { known.contains($0) }
-        }
+        configuration.sendsPassword = options.basicAuthToPeers == .plain
+        configuration.membership = clusterKey?.ring
+        configuration.peerID = "\(keyPair.peerID)"
+        configuration.access = try options.clientAccess(hasKey: clusterKey != nil, hasPassword: authentication != nil)
         configuration.peerZones = zones
         configuration.peers.isNear = { address in
             host.listenAddresses.contains { $0.ipAddress?.sharesNetwork(with: address) ?? false }
@@ -150,6 +153,10 @@ struct Node: Service {
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, mirrorProbe, MemoryService(readiness: readiness)]
         if let authentication { services.append(authentication) }
+        if let clusterKey {
+            clusterKey.whenChanged { await host.closeFormerMembers() }
+            services.append(clusterKey)
+        }
         if let containerd = store.containerd {
             if let contentFolder { services.append(contentFolder) }
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import registry
+from . import proof, registry
 from .containerd import NAMESPACE, Containerd
 from .network import Host
 from .process import Process, eventually, run
@@ -61,6 +61,8 @@ class Spegel:
         self.process: Process | None = None
         #: A prefix of the command, which ends in the program by exec only.
         self.launcher: list[str | os.PathLike] = []
+        #: The line of the cluster key with which the test makes requests of nodes.
+        self.key: str | None = None
         #: Additional headers of each request.
         self.headers: dict[str, str] = {}
         self.options: dict[str, str | None] = {
@@ -110,6 +112,8 @@ class Spegel:
         port: int = REGISTRY_PORT,
     ) -> Answer:
         """Sends an HTTP request from its own host, like its containerd."""
+        if self.key and headers == MIRRORED:
+            headers = proof.headers(self.key, self.peer_id(), method, path)
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         connection.sock = self.host.connect("127.0.0.1", port, timeout)
         try:

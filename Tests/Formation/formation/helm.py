@@ -1,6 +1,6 @@
 """Helm with a cluster, in a process of its own, because Helm must run in the network of the cluster.
 
-    python -m formation.helm install|uninstall NAMESPACE KUBECONFIG VALUES TIMEOUT
+    python -m formation.helm install|upgrade|uninstall NAMESPACE KUBECONFIG VALUES TIMEOUT
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RELEASE = "spegel"
 def start(
     cluster: Cluster, directory: Path, action: str, namespace: str, values: dict | None = None, timeout: int = 120,
 ) -> subprocess.Popen:
-    """Starts to install or uninstall the release; prints errors. Helm gives up after the timeout in seconds."""
+    """Starts to install, upgrade or uninstall the release; prints errors. Helm gives up after the timeout in seconds."""
     file = directory / "kubeconfig.json"
     certificate, key = map(str, cluster.admin)
     file.write_text(json.dumps({
@@ -56,6 +56,8 @@ def _main(action: str, namespace: str, kubeconfig: str, values: str, timeout: st
     with Config(kubeconfig_path=kubeconfig, namespace=namespace) as config:
         if action == "install":
             config.install(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=int(timeout))
+        elif action == "upgrade":
+            config.upgrade(str(CHART), RELEASE, json.loads(values), namespace=namespace, timeout=int(timeout))
         else:
             config.uninstall(RELEASE, timeout=int(timeout))
 

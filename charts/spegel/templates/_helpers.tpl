@@ -58,6 +58,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end }}
 {{- end }}
 
+{{- define "spegel.clusterKeySecret" -}}
+{{- .Values.clusterKey.existingSecret | default (printf "%s-cluster-key" (include "spegel.fullname" .)) -}}
+{{- end }}
+
 {{- define "spegel.usesHostPort" -}}
 {{- if and .Values.service.registry.hostPort (not .Values.service.registry.usePreferSameNodeTrafficDistribution) -}}
 true

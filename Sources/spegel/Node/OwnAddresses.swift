@@ -1,22 +1,21 @@
-import LibP2P
 import Multiformats
 import NIOCore
 import NIOPosix
-import Routing
 import Synchronization
 
-/// The addresses of this machine and of the peers that the router knows, which the registry always admits. They are
-/// gathered on demand, at most once in two seconds.
-final class KnownAddresses: Sendable {
+/// The addresses of this machine, which the registry always admits. They are gathered on demand, at most once in two
+/// seconds.
+///
+/// A peer's address is not among them: joining the DHT gives no right.
+final class OwnAddresses: Sendable {
     private static let lifetime = Duration.seconds(2)
 
-    private let host: Host
-    private let router: DHTRouter
+    /// Whether the default gateways count, too: those of a pod are its node.
+    private let includesGateway: Bool
     private let gathered = Mutex<(addresses: Set<IPAddress>, expiry: ContinuousClock.Instant)?>(nil)
 
-    init(host: Host, router: DHTRouter) {
-        self.host = host
-        self.router = router
+    init(includesGateway: Bool) {
+        self.includesGateway = includesGateway
     }
 
     /// Whether an address is among them.
@@ -31,15 +30,9 @@ final class KnownAddresses: Sendable {
     }
 
     private func gather() -> Set<IPAddress> {
-        var addresses: Set<IPAddress> = []
+        var addresses = includesGateway ? DefaultGateways.current() : []
         for device in (try? System.enumerateDevices()) ?? [] {
             if let text = device.address?.ipAddress, let ip = try? IPAddress(text) { addresses.insert(ip.unmapped) }
-        }
-        // Remote addresses of connected peers, and addresses where peers of the routing table have answered.
-        let peers = host.connectedPeers.flatMap { host.remoteAddresses(of: $0) }.compactMap(\.ipAddress)
-        addresses.formUnion(peers.map(\.unmapped))
-        for address in router.peers.flatMap(\.addresses) {
-            if let ip = (try? Multiaddr(address))?.ipAddress { addresses.insert(ip.unmapped) }
         }
         return addresses
     }
