@@ -20,7 +20,7 @@ from harness.lab import Lab
 from harness.network import Host
 from harness.node import Node
 from harness.process import eventually, run
-from harness.spegel import MIRRORED, REGISTRY_PORT, ROUTER_PORT, blob_path, manifest_path
+from harness.spegel import METRICS_PORT, MIRRORED, REGISTRY_PORT, ROUTER_PORT, blob_path, manifest_path
 
 
 def _new_key(binary: Path) -> str:
@@ -131,6 +131,13 @@ def test_only_nodes_with_the_key_share(lab: Lab, spegel_binary: Path):
     everything = b"".join(received) + b"".join(body for _, body in seen.values())
     secret = base64.b64decode(key)
     assert key.encode() not in everything and secret not in everything
+
+    page = one.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
+    counted = {line.split(" ")[0]: float(line.split(" ")[1]) for line in page.splitlines() if line.startswith("spegel_")}
+    assert counted['spegel_router_handshakes_failed_total{reason="membership"}'] >= 4
+    assert counted['spegel_registry_refused_total{reason="proof"}'] > len(paths)
+    assert counted['spegel_registry_refused_total{reason="expired"}'] == len(paths)
+    assert counted['spegel_registry_refused_total{reason="address"}'] == 4 * len(paths)
 
     # Nodes of other clusters find nothing, and have joined nothing.
     for node in (other, none):
