@@ -6,6 +6,7 @@ Runs as a process of its own, so that its CPU time is separate. Reads a task fro
     paths     the paths, in order
     connections  the number of concurrent connections; each takes the next path when its body is complete
     seconds   optional: repeats the paths until this time has passed
+    source    optional: the client's own address; otherwise each connection has another one
     stall     optional: reads nothing after the head of each answer until this time has passed
 
 Prints JSON: the seconds, bytes and answers, faults of answers, and the seconds of CPU.
@@ -30,7 +31,7 @@ class Transfer:
         self.task = task
         # Each from an address of its own, like another node. A repeated request of one client would verify the content
         # first.
-        source = f"127.{random.randint(100, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
+        source = task.get("source") or f"127.{random.randint(100, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
         self.socket = socket.create_connection(tuple(task["address"]), 20, (source, 0))
         self.head = b""
         self.left = 0

@@ -80,5 +80,12 @@ path = "{self.folder}/opt"
             for folder in (small, layout):
                 for digest in [config["digest"], manifest["digest"]] if folder == small else digests:
                     archive.add(folder / "blobs/sha256" / digest[7:], f"blobs/sha256/{digest[7:]}")
+        self._import_ended(importing)
+
+    def empty(self) -> None:
+        """Removes all images with their content."""
+        self.ctr("images", "rm", "--sync", "bench.local/blobs:1")
+
+    def _import_ended(self, importing: subprocess.Popen) -> None:
         if importing.wait(120) != 0:
             sys.exit(f"{self.name} did not import the blobs; see {self.folder}/log")

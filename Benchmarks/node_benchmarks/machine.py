@@ -8,6 +8,8 @@ import subprocess
 
 # Program, Debian package, version option.
 OTHERS = [("nginx", "nginx", ["-v"]), ("haproxy", "haproxy", ["-v"]), ("wrk", "wrk", ["-v"])]
+# Where this package is.
+MODULES = pathlib.Path(__file__).resolve().parents[1]
 SEARCH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
@@ -18,6 +20,14 @@ def program(name: str) -> str | None:
 def missing() -> list[str]:
     """The Debian packages of missing programs."""
     return [package for name, package, _ in OTHERS if not program(name)]
+
+
+def reason_against_namespaces() -> str | None:
+    """The reason why programs cannot run in network namespaces here, or `None`."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    lacking = [name for name in ("ip", "nsenter", "tc", "unshare") if not program(name)]
+    return f"{', '.join(lacking)} not installed" if lacking else None
 
 
 def version(name: str, arguments: list[str]) -> str:

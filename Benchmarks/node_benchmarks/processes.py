@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 from . import machine, store
@@ -31,8 +32,8 @@ class Process:
         if ready:
             self.wait_for(lambda: socket.create_connection(ready, 1).close() or True, f"listen at {ready}")
 
-    def wait_for(self, condition, what: str) -> None:
-        end = time.monotonic() + PATIENCE
+    def wait_for(self, condition, what: str, patience: float = PATIENCE) -> None:
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
                 if condition():
@@ -133,12 +134,25 @@ class Node(Process):
             f"--containerd-sock={self.containerd.socket}", f"--containerd-content-path={self.containerd.content}",
         ]
 
-    def metrics(self) -> dict[str, float]:
-        """The values of `/metrics`, without series that have labels."""
+    def metrics(self, labelled: bool = False) -> dict[str, float]:
+        """The values of `/metrics`: the series without labels, or those with labels."""
         with urllib.request.urlopen(f"http://{self.address}:{METRICS}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
-        plain = [line.split() for line in lines if line and line[0] != "#" and "{" not in line]
-        return {fields[0]: float(fields[1]) for fields in plain if len(fields) == 2}
+        series = [line.rsplit(" ", 1) for line in lines if line and line[0] != "#" and ("{" in line) == labelled]
+        return {fields[0]: float(fields[1]) for fields in series if len(fields) == 2}
+
+    def checked(self) -> float:
+        """The pieces of content that it has checked since its start."""
+        return self.metrics(labelled=True)['spegel_store_checks_total{outcome="sound"}']
+
+    def head(self, path: str) -> int:
+        """The status of the answer to a client."""
+        request = urllib.request.Request(f"http://{self.address}:{self.registry}{path}", method="HEAD")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def wait_for_peers(self, count: int) -> None:
         self.wait_for(lambda: self.metrics().get("spegel_routing_table_peers", 0) >= count, f"know {count} peers")

@@ -51,6 +51,22 @@ def throughput(results: dict) -> list[str]:
     return [*lines, f"HAProxy's pipes hold {pipe >> 10} KiB, the cheapest of the tried sizes.", ""]
 
 
+def states(results: dict) -> list[str]:
+    rows = [
+        [name, spread(values["GiB/s"], 2), spread(values["CPU relay"], 2), spread(values["CPU provider"], 2)]
+        for name, values in results.items()
+    ]
+    return table(["1 GiB by two nodes", "GiB/s", "CPU-s per GiB, mirror", "provider"], rows)
+
+
+def link(results: dict) -> list[str]:
+    rows = [
+        [name, *(f"{values[role]['median'] / 1.073741824:.2f}" for role in ("CPU relay", "CPU provider"))]
+        for name, values in results.items()
+    ]
+    return table(["a blob over a link of", "CPU-s per GB, mirror", "provider"], rows) if rows else []
+
+
 def verify(results: dict) -> list[str]:
     rows = [
         [f"--verify={name}", spread(values["GiB/s"], 2), spread(values["CPU relay"], 2), spread(values["CPU provider"], 2)]
@@ -120,8 +136,8 @@ def document(results: dict) -> list[str]:
     if rows:
         lines += table(["target", "limit", "measured", "reached"], rows)
     for name, write in (
-        ("throughput", throughput), ("verify", verify), ("latency", latency), ("misses", misses), ("memory", memory),
-        ("start", start),
+        ("throughput", throughput), ("states", states), ("link", link), ("verify", verify), ("latency", latency),
+        ("misses", misses), ("memory", memory), ("start", start),
     ):
         if name in results:
             lines += write(results[name])

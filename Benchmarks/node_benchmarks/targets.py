@@ -31,6 +31,15 @@ def check(results: dict) -> list[dict]:
         pair_ratio = ratio(comparable("Spegel before Spegel")["CPU"], one["HAProxy before nginx"]["CPU"])
         add("mirror and provider, 1 GiB: CPU beside HAProxy and nginx", pair_ratio, 1.25, " x")
         add("mirror and provider, 1 GiB: rate", pair["GiB/s"]["median"], 1.11, " GiB/s", least=True)
+    if states := results.get("states"):
+        warm = states["warm"]
+        for name in ("both just started", "asked again", "just committed"):
+            if name in states:
+                add(f"{name}: rate beside warm", ratio(states[name]["GiB/s"], warm["GiB/s"]), 0.9, " x", least=True)
+                add(f"{name}: CPU beside warm", ratio(states[name]["CPU"], warm["CPU"]), 1.1, " x")
+    if link := results.get("link"):
+        # 0.9 s/GB before bytes were gathered.
+        add("mirror, link of 200 Mbit/s: CPU", link["200 Mbit/s"]["CPU relay"]["median"] / 1.073741824, 0.45, " s/GB")
     if verify := results.get("verify"):
         more = verify["always"]["CPU"]["median"] - verify["auto"]["CPU"]["median"]
         add("--verify=always, 1 GiB: CPU beside auto", more, 0.8, " s/GiB more")
