@@ -59,6 +59,7 @@ class Settings:
     config_path: bool = True
     discard_unpacked_layers: bool = False
     cri: bool = True
+    sandbox_image: str = ""
 
 
 class PullFailed(Exception):
@@ -182,6 +183,10 @@ def _configuration(major: int, directory: Path, settings: Settings) -> str:
   "io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime","""
     config_path = f"config_path = {quoted('certs.d')}" if settings.config_path else ""
     discard = json.dumps(settings.discard_unpacked_layers)
+    sandbox = json.dumps(settings.sandbox_image)
+    sandbox_image = f"sandbox_image = {sandbox}" if settings.sandbox_image else ""
+    pinned = f"""[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = {sandbox}""" if settings.sandbox_image else ""
     common = f"""\
 root = {quoted("root")}
 state = {quoted("state")}
@@ -204,6 +209,7 @@ path = {quoted("opt")}
         return "version = 2\n" + common + f"""\
 [plugins."io.containerd.grpc.v1.cri"]
 restrict_oom_score_adj = true
+{sandbox_image}
 stream_server_address = "127.0.0.1"
 stream_server_port = "0"
 [plugins."io.containerd.grpc.v1.cri".cni]
@@ -220,6 +226,7 @@ snapshotter = "{snapshotter()}"
 discard_unpacked_layers = {discard}
 [plugins."io.containerd.cri.v1.images".registry]
 {config_path}
+{pinned}
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true
 [plugins."io.containerd.cri.v1.runtime".cni]

@@ -15,7 +15,7 @@ _PROTO = Path(__file__).with_name("cri.proto")
 
 
 @functools.cache
-def _stubs():
+def stubs():
     """The message and service modules, generated from cri.proto."""
     with tempfile.TemporaryDirectory(prefix="spegel-cri-") as generated:
         status = protoc.main([
@@ -34,7 +34,7 @@ class ImageService:
     """The image service of one containerd. Errors are `grpc.RpcError`."""
 
     def __init__(self, socket: Path):
-        self._messages, services = _stubs()
+        self._messages, services = stubs()
         # Reconnects at once to a restarted containerd.
         options = [("grpc.enable_http_proxy", 0), ("grpc.initial_reconnect_backoff_ms", 100),
                    ("grpc.min_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]

@@ -62,6 +62,8 @@ class Host:
         self.address = address
         self._network = network
         self.namespace = Namespace(f"{network.prefix}-{name}")
+        #: Whether mounts of a command propagate to its containers, as systemd has it on a node.
+        self.shares_mounts = False
 
     def command(self, arguments: Sequence[str | os.PathLike]) -> list[str | os.PathLike]:
         """The command that runs another one on this host, with the network's names in its /etc/hosts.
@@ -69,7 +71,8 @@ class Host:
         The pid stays that of the first process. `ip netns exec` does the same, but mounts a new /sys, without the
         cgroups that containerd needs.
         """
-        bind_and_execute = 'mount --bind "$0" /etc/hosts && exec "$@"'
+        shared = "mount --make-rshared / && " if self.shares_mounts else ""
+        bind_and_execute = f'{shared}mount --bind "$0" /etc/hosts && exec "$@"'
         return [
             "nsenter", f"--net={self.namespace.path}", "unshare", "--mount",
             "sh", "-c", bind_and_execute, self._network.hosts_file, *arguments,
