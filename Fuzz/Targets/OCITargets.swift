@@ -47,9 +47,17 @@ extension FuzzTarget {
             samples: [
                 "/v2/", "/v2/library/alpine/manifests/3.20?ns=docker.io",
                 "/v2/a/b/blobs/" + digest + "?ns=example.com%3A5000",
+                "/v2/registry.corp_5000/a/manifests/1", "/v2/docker.io/library/alpine/manifests/3.20",
                 "/v2/a/manifests/" + longDigest, "/v2/manifests/blobs/manifests/latest?x=1&ns=[::1]",
             ]
         ) { text in
+            let fallback = DistributionRequest.Fallback.path(default: RegistryName("docker.io"))
+            if case .content(let content)? = try? DistributionRequest.parse(target: text, fallback: fallback) {
+                check(
+                    (try? DistributionRequest.parse(target: content.path)) == .content(content),
+                    "a request without ns goes to peers as one with it"
+                )
+            }
             guard let path = try? DistributionRequest.parse(target: text) else { return false }
             if case .content(let content) = path {
                 check(

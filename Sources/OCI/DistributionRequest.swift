@@ -23,7 +23,7 @@ public struct DistributionRequest: Hashable, Sendable {
     public let repository: RepositoryName
     /// The tag or digest at the end of the path.
     public let target: Target
-    /// The upstream registry of the content: the query's `ns`.
+    /// The upstream registry of the content: the query's `ns`, or what ``Fallback`` names.
     public let registry: RegistryName?
 
     /// Creates a request.
@@ -32,6 +32,16 @@ public struct DistributionRequest: Hashable, Sendable {
         self.repository = repository
         self.target = target
         self.registry = registry
+    }
+
+    /// What names the upstream registry when the query has no `ns`. containerd always sends one; podman, CRI-O, skopeo,
+    /// buildah and Docker never do.
+    public enum Fallback: Hashable, Sendable {
+        /// The request is for content of any registry then.
+        case none
+        /// The first component of the path, where that can only be a registry (``RegistryName/init(pathComponent:)``),
+        /// otherwise this registry.
+        case path(default: RegistryName?)
     }
 
     /// The kinds of paths in the API.
@@ -47,20 +57,26 @@ public struct DistributionRequest: Hashable, Sendable {
 
     /// Parses the target of an HTTP request, `/v2/…?ns=…`.
     ///
+    /// - Parameter fallback: what names the registry of a request without `ns`.
     /// - Returns: `nil` when the path is outside this API.
     /// - Throws: the error response for a malformed part of the path.
-    public static func parse(target: some StringProtocol) throws(DistributionError) -> Path? {
+    public static func parse(
+        target: some StringProtocol,
+        fallback: Fallback = .none
+    ) throws(DistributionError) -> Path? {
         guard target.utf8.prefix(maximumLength + 1).count <= maximumLength else {
             throw DistributionError(.nameInvalid, "request target longer than \(maximumLength) bytes")
         }
         var target = String(target)
-        return try target.withUTF8 { bytes in Result { () throws(DistributionError) in try parse(bytes[...]) } }.get()
+        return try target.withUTF8 { bytes in
+            Result { () throws(DistributionError) in try parse(bytes[...], fallback) }
+        }.get()
     }
 
     /// A part of a request target. No multi-byte character of UTF-8 contains an ASCII byte, so it can be split at those.
     private typealias Part = Slice<UnsafeBufferPointer<UInt8>>
 
-    private static func parse(_ target: Part) throws(DistributionError) -> Path? {
+    private static func parse(_ target: Part, _ fallback: Fallback) throws(DistributionError) -> Path? {
         let (path, query) = split(target, at: UInt8(ascii: "?"))
         let prefix = "/v2/".utf8
         if path.elementsEqual(prefix) || path.elementsEqual(prefix.dropLast()) { return .base }
@@ -68,11 +84,19 @@ public struct DistributionRequest: Hashable, Sendable {
             let (nameBytes, kindBytes) = splitAtLastSlash(rest), let kind = Kind(rawValue: text(kindBytes))
         else { return nil }
 
-        let name = text(nameBytes)
+        var registry = try Self.registry(inQuery: query)
+        var name = text(nameBytes)
+        if registry == nil, case .path(let other) = fallback {
+            if let (named, rest) = Self.registry(inPath: nameBytes) {
+                registry = named
+                name = text(rest)
+            } else {
+                registry = other
+            }
+        }
         guard let repository = RepositoryName(name) else {
             throw DistributionError(.nameInvalid, "malformed repository name", detail: clipped(name))
         }
-        let registry = try registry(inQuery: query)
         guard let reference = percentDecoded(last) else {
             throw DistributionError(.manifestInvalid, "malformed tag or digest", detail: clipped(text(last)))
         }
@@ -111,6 +135,14 @@ public struct DistributionRequest: Hashable, Sendable {
         } catch {
             throw DistributionError(.digestInvalid, error.description, detail: clipped(text))
         }
+    }
+
+    /// The registry that the first component of a name is, and the repository after it.
+    private static func registry(inPath name: Part) -> (RegistryName, rest: Part)? {
+        let (first, rest) = split(name, at: UInt8(ascii: "/"))
+        guard let rest, let component = percentDecoded(first), let registry = RegistryName(pathComponent: component)
+        else { return nil }
+        return (registry, rest)
     }
 
     private static func registry(inQuery query: Part?) throws(DistributionError) -> RegistryName? {

@@ -44,6 +44,28 @@ public struct RegistryName: Hashable, Sendable, CustomStringConvertible {
         text.contains(".") || text.contains(":") || text == "localhost"
     }
 
+    /// Parses the first component of a repository's path where that names a registry: if it has a dot or a port, or is
+    /// `localhost`. Since repositories have no colon in their names, an underscore may precede the port:
+    /// `registry.corp_5000`. Returns `nil` for any other text.
+    public init?(pathComponent text: some StringProtocol) {
+        var name = String(text)
+        if let mark = name.lastIndex(of: "_"), Self.isPort(name[name.index(after: mark)...].utf8),
+            !name.contains(":"), Self.isTypedAsRegistry(name[..<mark])
+        {
+            name.replaceSubrange(mark...mark, with: ":")
+        }
+        guard Self.isTypedAsRegistry(name) else { return nil }
+        self.init(name)
+    }
+
+    /// The name as the first component of a repository's path, as ``init(pathComponent:)`` parses it; `nil` for a name
+    /// that cannot be one: an IPv6 address, capitals, or a host without a dot.
+    public var pathComponent: String? {
+        var component = text
+        if let colon = text.lastIndex(of: ":") { component.replaceSubrange(colon...colon, with: "_") }
+        return RepositoryName(component) != nil && RegistryName(pathComponent: component) == self ? component : nil
+    }
+
     private static func isLabel(_ label: some Collection<UInt8>) -> Bool {
         let dash = UInt8(ascii: "-")
         guard let first = label.first, label.count <= 63, first != dash else { return false }

@@ -114,6 +114,20 @@ def test_request_without_namespace_names_one_to_go(mixed: Mixed):
 
 
 @pytest.mark.parametrize("mixed", [0], indirect=True, ids=["go-alone"])
+def test_registry_in_the_path_is_a_namespace_to_go(mixed: Mixed):
+    """podman and others name the registry in the path, which Go takes for a part of the repository's name."""
+    image = mixed.image
+    place = f"/v2/registry.lab_5000/{image.repository}"
+    references = [image.tag, *image.manifest_digests()]
+    for path in [*(f"{place}/manifests/{reference}" for reference in references),
+                 *(f"{place}/blobs/{digest}" for digest in image.manifest().blobs)]:
+        assert mixed.puller.spegel.request("GET", path).status == 200
+    for request in mixed.go.requests():
+        url = urlsplit(request["path"])
+        assert url.path.startswith(f"/v2/{image.repository}/") and parse_qs(url.query)["ns"] == [registry.NAME]
+
+
+@pytest.mark.parametrize("mixed", [0], indirect=True, ids=["go-alone"])
 def test_wrong_bytes_of_go_are_never_whole(mixed: Mixed):
     """The first answer may show its fault at the end only; a repeated one is hashed, and its last bytes held back."""
     file = mixed.file(mixed.go.node)

@@ -51,6 +51,93 @@ struct DistributionRequestTests {
         #expect(manifest.path == "/v2/a/b/c/manifests/\(digest)?ns=registry.lab%3A5000")
     }
 
+    @Test(
+        "first component of the path is the registry where the query has none",
+        arguments: [
+            ("docker.io/library/alpine", "docker.io", "library/alpine"),
+            ("registry.corp:5000/team/app", "registry.corp:5000", "team/app"),
+            ("registry.corp%3A5000/team/app", "registry.corp:5000", "team/app"),
+            ("registry.corp_5000/team/app", "registry.corp:5000", "team/app"),
+            ("my_registry.corp/app", "my_registry.corp", "app"),
+            ("localhost/app", "localhost", "app"),
+            ("localhost:5000/app", "localhost:5000", "app"),
+            ("localhost_5000/app", "localhost:5000", "app"),
+            ("Registry.Corp/app", "Registry.Corp", "app"),
+            ("[fd00::1]:5000/app", "[fd00::1]:5000", "app"),
+            ("10.0.0.1_443/app", "10.0.0.1:443", "app"),
+            ("harbor.corp/docker.io/library/alpine", "harbor.corp", "docker.io/library/alpine"),
+            // Not registries.
+            ("library/alpine", "default.example", "library/alpine"),
+            ("alpine", "default.example", "alpine"),
+            ("docker.io", "default.example", "docker.io"),
+            ("team_5000/app", "default.example", "team_5000/app"),
+            ("localhost_70000/app", "default.example", "localhost_70000/app"),
+            ("team/docker.io/app", "default.example", "team/docker.io/app"),
+        ]
+    )
+    func registryInPath(name: String, registry: String, repository: String) throws {
+        let fallback = DistributionRequest.Fallback.path(default: RegistryName("default.example"))
+        for rest in ["manifests/1", "blobs/\(digest)"] {
+            let path = try DistributionRequest.parse(target: "/v2/\(name)/\(rest)?x=y", fallback: fallback)
+            guard case .content(let request) = path else {
+                Issue.record("\(name)")
+                continue
+            }
+            #expect(request.registry?.text == registry && request.repository.text == repository)
+            // What is sent to peers is what containerd would have asked for.
+            #expect(try content(request.path) == request)
+            #expect(request.path.hasPrefix("/v2/\(repository)/") && request.path.contains("?ns="))
+        }
+    }
+
+    @Test("registry in the query wins over one in the path")
+    func registryInBoth() throws {
+        let fallback = DistributionRequest.Fallback.path(default: RegistryName("default.example"))
+        let target = "/v2/docker.io/library/alpine/manifests/3?ns=harbor.corp"
+        for fallback in [fallback, .none] {
+            guard case .content(let request) = try DistributionRequest.parse(target: target, fallback: fallback) else {
+                Issue.record("no content")
+                continue
+            }
+            #expect(request.key == "harbor.corp/docker.io/library/alpine:3")
+        }
+        #expect(try content("/v2/docker.io/library/alpine/manifests/3").key == nil)
+    }
+
+    @Test("path without a registry has none without a default, and errors stay errors")
+    func noFallback() throws {
+        let fallback = DistributionRequest.Fallback.path(default: nil)
+        guard
+            case .content(let request) = try DistributionRequest.parse(
+                target: "/v2/library/alpine/manifests/3",
+                fallback: fallback
+            )
+        else { return #expect(Bool(false)) }
+        #expect(request.registry == nil && request.key == nil)
+        for name in ["docker.io/", "docker.io/A", "docker.io//a", "a%2Eb%2Fc/x", "docker.io:0/a", "/a", "a..b/x"] {
+            #expect(throws: DistributionError.self, "\(name)") {
+                try DistributionRequest.parse(target: "/v2/\(name)/manifests/3", fallback: fallback)
+            }
+        }
+    }
+
+    @Test("path component of a registry leads back to it", arguments: 0..<300)
+    func pathComponents(seed: UInt64) throws {
+        var arbitrary = Arbitrary(seed: seed)
+        let name = try #require(RegistryName(arbitrary.registryText()))
+        guard let component = name.pathComponent else { return }
+        #expect(RegistryName(pathComponent: component) == name && RepositoryName(component) != nil)
+    }
+
+    @Test("some registries have no path component")
+    func withoutPathComponent() throws {
+        let components = [
+            "docker.io", "registry.corp:5000", "localhost", "registry", "registry:5000", "Quay.io", "[::1]:5",
+        ]
+        .map { RegistryName($0)?.pathComponent }
+        #expect(components == ["docker.io", "registry.corp_5000", "localhost", nil, nil, nil, nil])
+    }
+
     @Test("repository may have the API's words in its name")
     func wordsAsNames() throws {
         #expect(try content("/v2/manifests/blobs/manifests/blobs").repository.text == "manifests/blobs")

@@ -1,5 +1,6 @@
 import NIOHTTP1
 import OCI
+import Routing
 import Testing
 
 @testable import Registry
@@ -13,10 +14,10 @@ struct RequestPlanTests {
         _ target: String,
         _ method: HTTPMethod = .GET,
         _ headers: [(String, String)] = [("Host", "x")],
-        rights: ClientRights = .all
+        rights: ClientRights = .all,
+        configuration: RegistryConfiguration = RegistryConfiguration()
     ) -> RequestPlan {
         let head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: HTTPHeaders(headers))
-        let configuration = RegistryConfiguration(host: "", port: 0)
         return RequestPlan(head, RequestFields(head.headers), configuration: configuration, rights: rights)
     }
 
@@ -75,6 +76,48 @@ struct RequestPlanTests {
         #expect(plan(Self.blob, rights: .unproven).rejection(.unproven) == .proof)
         #expect(plan(Self.blob, rights: .expired).rejection(.expired) == .expired)
         #expect(plan(Self.blob).rejection(.all) == nil && plan("/v2/a/blobs/x").rejection(.all) == nil)
+    }
+
+    @Test func clientsMayNameTheRegistryInThePath() throws {
+        var configuration = RegistryConfiguration()
+        let tag = "/v2/docker.io/library/test/manifests/1"
+        #expect(try content(plan(tag)).key == "docker.io/library/test:1")
+        #expect(try content(plan("/v2/quay.io/a/manifests/1?ns=docker.io")).key == "docker.io/quay.io/a:1")
+        // A peer names it in the query only.
+        let peer = [("Host", "x"), ("X-Spegel-Mirrored", "true")]
+        guard case .refuse(let error) = plan(tag, .GET, peer) else { throw RawClient.Failure(what: "\(tag)") }
+        #expect(error.status == 404 && error.message.contains("--default-registry"))
+        let byDigest = "/v2/docker.io/library/test/blobs/\(Self.digest)"
+        #expect(try content(plan(byDigest, .GET, peer)).content.registry == nil)
+        #expect(try content(plan(byDigest)).content.registry?.text == "docker.io")
+
+        // The filter applies however the registry is named.
+        configuration.filter.registries = Set(["quay.io"].compactMap { RegistryName($0) })
+        for target in [tag, byDigest] {
+            guard case .refuse(let error) = plan(target, configuration: configuration), error.status == 404 else {
+                throw RawClient.Failure(what: target)
+            }
+        }
+        configuration.filter = ContentFilter(excluded: [try ReferencePattern("^docker.io/library/")])
+        guard case .refuse = plan(tag, configuration: configuration) else { throw RawClient.Failure(what: tag) }
+        #expect(
+            try content(plan(tag.replacing("library", with: "other"), configuration: configuration)).key.hasSuffix(":1")
+        )
+    }
+
+    @Test func defaultRegistryIsForClientsThatNameNone() throws {
+        var configuration = RegistryConfiguration()
+        let tag = "/v2/library/test/manifests/1"
+        guard case .refuse = plan(tag, configuration: configuration) else { throw RawClient.Failure(what: tag) }
+        configuration.defaultRegistry = RegistryName("docker.io")
+        #expect(try content(plan(tag, .HEAD, configuration: configuration)).key == "docker.io/library/test:1")
+        #expect(try content(plan(tag + "?ns=quay.io", configuration: configuration)).key == "quay.io/library/test:1")
+        let named = "/v2/quay.io/a/manifests/1"
+        #expect(try content(plan(named, configuration: configuration)).key == "quay.io/a:1")
+        let peer = [("Host", "x"), ("X-Spegel-Mirrored", "true")]
+        guard case .refuse = plan(tag, .GET, peer, configuration: configuration) else {
+            throw RawClient.Failure(what: tag)
+        }
     }
 
     @Test func refusesRequestWithTwoHosts() {

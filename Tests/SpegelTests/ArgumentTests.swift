@@ -54,6 +54,20 @@ struct ArgumentTests {
         #expect(!command.resolveTags.isOn)
     }
 
+    @Test(arguments: [
+        ("docker.io", "docker.io"), ("index.docker.io", "docker.io"), ("registry-1.docker.io", "docker.io"),
+        ("Registry.Corp:5000", "Registry.Corp:5000"), ("", nil),
+    ])
+    func defaultRegistryIsAName(text: String, name: String?) throws {
+        #expect(
+            try parse(["registry", "--default-registry", text]).registryConfiguration().defaultRegistry?.text == name
+        )
+        #expect(try parse(["registry"], ["DEFAULT_REGISTRY": text]).defaultRegistryName()?.text == name)
+        #expect(try parse(["registry"]).registryConfiguration().defaultRegistry == nil)
+        let mirrored = ["--mirrored-registries", "https://docker.io", "https://Registry.Corp:5000"]
+        #expect(try parse(["registry", "--default-registry", text] + mirrored).defaultRegistryName()?.text == name)
+    }
+
     @Test func verificationIsChosen() throws {
         #expect("\(try parse(["registry", "--verify=always"]).verify)" == "always")
         #expect("\(try parse(["registry"], ["VERIFY": "always"]).verify)" == "always")
@@ -260,6 +274,8 @@ struct ArgumentTests {
         ["--leader-election-name=A"],
         ["--kademlia-prefix=spegel"], ["--provider-ttl=0s"], ["--provider-ttl=5m"], ["--provider-refresh=10m"],
         ["--provider-refresh=0s"], ["--provider-ttl=25h"], ["--verify=never"],
+        ["--default-registry=https://docker.io"], ["--default-registry=docker.io/library"],
+        ["--default-registry=docker.io", "--mirrored-registries=https://quay.io"],
     ])
     func wrongValuesAreUsageErrors(_ line: [String]) throws {
         let error = try #require(throws: (any Error).self) { try parse(["registry"] + line) }

@@ -1,4 +1,5 @@
 import Membership
+import OCI
 import Routing
 
 /// The settings of a ``RegistryServer``. All times are wall-clock durations, all sizes are in bytes.
@@ -14,6 +15,8 @@ public struct RegistryConfiguration: Sendable {
     public var peerZones = PeerZones()
     /// What is answered and looked up: of which registries and images, and whether by tag.
     public var filter = ContentFilter()
+    /// The upstream registry of clients' requests that name none; `nil` for none. Such requests are answered by digest.
+    public var defaultRegistry: RegistryName?
     /// The credentials that clients must have, and that other nodes are sent; `nil` for none.
     public var authentication: BasicAuthentication?
     /// Whether other nodes are sent the password itself, as Spegel in Go needs it, and not a proof.

@@ -79,7 +79,10 @@ enum RequestPlan: Hashable, Sendable {
         }
         guard isRead else { return .refuse(DistributionError(.unsupported, "this registry can only be read")) }
         do {
-            switch try DistributionRequest.parse(target: target) {
+            // Nodes name the registry in the query, as nodes of Spegel in Go do.
+            let fallback =
+                fields.isFromPeer ? .none : DistributionRequest.Fallback.path(default: configuration.defaultRegistry)
+            switch try DistributionRequest.parse(target: target, fallback: fallback) {
             case nil: return .reject(.notFound, "there is nothing here")
             case .base: return .base
             case .content(let content): return plan(content, head, fields, configuration)
@@ -97,7 +100,10 @@ enum RequestPlan: Hashable, Sendable {
     ) -> RequestPlan {
         guard configuration.filter.allows(content) else { return .refuse(content.notFound) }
         guard let key = content.key else {
-            let message = "a manifest is found by its tag only when the parameter ns names its registry"
+            let message = """
+                a tag needs a registry: expected one in the parameter ns, at the start of the path, or in \
+                --default-registry, found none
+                """
             return .refuse(DistributionError(.manifestUnknown, message))
         }
         return .content(

@@ -15,6 +15,7 @@ extension RegistryCommand {
         configuration.peers.headTimeout = mirrorHeadTimeout.duration
         configuration.peers.progressTimeout = mirrorStallTimeout.duration
         configuration.filter = try contentFilter()
+        configuration.defaultRegistry = try defaultRegistryName()
         configuration.checks.verification = verify
         configuration.clients.shutdownGrace = shutdownGrace.duration
         configuration.transfers.maximumUploads = maxUploads

@@ -16,6 +16,22 @@ extension RegistryCommand {
         return Set(registries.urls.flatMap(\.names))
     }
 
+    /// The registry of requests that name none.
+    func defaultRegistryName() throws -> RegistryName? {
+        guard let text = defaultRegistry, !text.isEmpty else { return nil }
+        guard let url = try? RegistryURL("https://" + text) else {
+            throw ValidationError(
+                "--default-registry: expected the name of a registry, such as docker.io, got '\(text.prefix(64))'."
+            )
+        }
+        // Docker Hub has other names, which no image is kept under.
+        let name = url.names.first { $0.text == "docker.io" } ?? url.written
+        if let mirrored = try registryNames(), !mirrored.contains(name) {
+            throw ValidationError("--default-registry: expected one of --mirrored-registries, got '\(name)'.")
+        }
+        return name
+    }
+
     /// The plain-text addresses where containerd is to reach this node.
     func ownTargets() throws -> [HTTPURL] {
         try urls(mirrorTargets, flag: "--mirror-targets").compactMap { HTTPURL("\($0)") }.filter { !$0.isSecure }

@@ -35,6 +35,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
         Setting("strict", \.strict),
         Setting("mirrored-registries", list: \.mirroredRegistries),
+        Setting("default-registry", optional: \.defaultRegistry),
         Setting("registry-filters", list: \.registryFilters),
         Setting("mirror-targets", list: \.mirrorTargets),
         Setting("mirror-resolve-timeout", \.mirrorResolveTimeout),
@@ -129,6 +130,15 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         help: ArgumentHelp("URLs to mirror; _default: all others; default: all.", valueName: "url")
     )
     var mirroredRegistries: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "Registry of requests that name none: docker.io for Docker's registry-mirrors.",
+            valueName: "name",
+            visibility: .rare
+        )
+    )
+    var defaultRegistry: String?
 
     @Option(
         parsing: .upToNextOption,
@@ -354,6 +364,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         _ = try ownZone()
         _ = try ownTargets()
         _ = try contentFilter()
+        _ = try defaultRegistryName()
         _ = try allowedRanges()
         if basicAuthToPeers == .plain, let clusterKeyFile, !clusterKeyFile.isEmpty {
             throw ValidationError(
