@@ -19,6 +19,8 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
     public private(set) var snapshotter: String?
     /// Whether the file begins with a byte order mark, with which containerd 2.0 and later do not start.
     public private(set) var hasByteOrderMark = false
+    /// Why containerd cannot read one of the imported files, with which it does not start; `nil` if it can.
+    public private(set) var importProblem: String?
     /// Whether containerd discards layers after unpacking; `nil` when unset.
     public private(set) var discardsUnpackedLayers: Bool?
 
@@ -43,7 +45,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         try? load(path, root: root)
     }
 
-    /// Reads a file and its imports. Throws when the file is unreadable, and ignores unreadable imports.
+    /// Reads a file and its imports. Throws when the file is unreadable, and notes an unreadable import.
     ///
     /// - Throws: `FileError` or ``NodeConfigurationError``.
     public static func load(_ path: String, root: String = "") throws -> ContainerdConfigurationFile? {
@@ -63,6 +65,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
                 table = found
             } catch {
                 guard seen.count > 1 else { throw error }
+                file.importProblem = file.importProblem ?? "\(error)"
                 continue
             }
             file.files.append(next)
@@ -92,6 +95,7 @@ public struct ContainerdConfigurationFile: Hashable, Sendable {
         settings.files = files
         settings.version = version
         settings.hasByteOrderMark = hasByteOrderMark
+        settings.importProblem = importProblem
         // A dump has the older tables of the CRI plugin as well, unless the plugin is turned off.
         settings.disablesCRI = settings.disablesCRI || disablesCRI
         self = settings

@@ -99,6 +99,9 @@ struct ContainerdConfigurationFileTests {
             )
         )
         #expect(file.registryConfigPath == "/a")
+        // With such an import containerd does not start.
+        #expect(file.importProblem?.contains("conf.d/20-b.toml, line ") == true)
+        #expect(try read("imports = [\"conf.d/10-a.toml\", \"/missing.toml\"]")?.importProblem == nil)
     }
 
     @Test func returnsNilForMissingOrMalformedFile() throws {

@@ -121,6 +121,26 @@ struct ConfigurationCheckTests {
         #expect(ConfigurationCheck(findings(setup("v2.1.9"), try file(local))).isGood)
     }
 
+    @Test func whatNoContainerdReadsIsWrongWithoutOneToo() throws {
+        for text in [
+            Self.good3.replacing("version = 3", with: "version = 9"),
+            "disabled_plugins = ['io.containerd.grpc.v1.cri']\n" + Self.good2,
+        ] {
+            #expect(status(ConfigurationCheck(findings(nil, try file(text))))["config.toml"] == "problem", "\(text)")
+        }
+        // 1.6 takes version 3 for version 2, later ones refuse it.
+        let old = try file(Self.good2.replacing("version = 2", with: "version = 3"))
+        for (version, result) in [("1.6.20", "ok"), ("1.7.24", "problem")] {
+            let running = setup(version, configPath: "/etc/containerd/certs.d", discards: false)
+            #expect(status(ConfigurationCheck(findings(running, old)))["config.toml"] == result)
+        }
+        // containerd itself knows best.
+        var dumped = findings(setup("v2.3.0"), try file(Self.good3.replacing("version = 3", with: "version = 4")))
+        #expect(status(ConfigurationCheck(dumped))["config.toml"] == "problem")
+        dumped.isDumped = true
+        #expect(status(ConfigurationCheck(dumped))["config.toml"] == "ok")
+    }
+
     @Test func aContainerdThatIsOlderThanItsFileMustBeRestarted() throws {
         let running = setup("1.7.2", configPath: "", discards: true)
         let check = ConfigurationCheck(findings(running, try file(Self.good2)))

@@ -48,6 +48,8 @@ struct ConfigurationCheck {
         var strangers: [String] = []
         /// Why containerd cannot read its configuration file, in its own words.
         var refusal: String?
+        /// Whether containerd itself has read the file.
+        var isDumped = false
         /// The mirror and the node behind it; `nil` if they were not asked.
         var node: NodeFindings?
     }
@@ -186,9 +188,22 @@ struct ConfigurationCheck {
             item.status = .problem
             item.found += "; it sets both config_path and registry.configs: containerd does not start its CRI plugin"
             item.change = [removal(file, version)]
-        } else if file.version == 3, let version, version.major == 1 {
+        } else if let problem = file.importProblem, !findings.isDumped {
             item.status = .problem
-            item.found += "; containerd 1 reads only versions 1 and 2"
+            item.found += "; it imports a file that containerd cannot read: \(problem)"
+            item.change = ["Repair that file, or remove it: containerd does not start with it."]
+        } else if file.version > 3, !findings.isDumped {
+            item.status = .problem
+            item.found += "; containerd reads no version above 3"
+            item.change = ["Write the file in version 2: 'containerd config default' shows its form."]
+        } else if file.disablesCRI, (try? findings.setup.get()) == nil {
+            item.status = .problem
+            item.found += "; it turns the CRI plugin off: containerd pulls for no kubelet"
+            item.change = ["Remove cri from disabled_plugins, and restart containerd."]
+        } else if file.version == 3, let version, version.major == 1, version.minor >= 7, !findings.isDumped {
+            // 1.6 takes any version above 2 for 2.
+            item.status = .problem
+            item.found += "; containerd 1.7 reads only versions 1 and 2"
             item.change = ["Write the file in version 2: 'containerd config default' shows its form."]
         }
         return item

@@ -164,11 +164,13 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         let folders = Result { try MirroredFolder.read(containerdRegistryConfigPath, for: reader) }
         // containerd itself knows best how it reads its file.
         var refusal: String?
+        var isDumped = false
         if let place, case .success(.some(var found)) = file,
             let dump = await ContainerdInquiry.dump(place, try? setup.get())
         {
             if dump.isGood {
-                if found.take(dump: dump.output) { file = .success(found) }
+                isDumped = found.take(dump: dump.output)
+                if isDumped { file = .success(found) }
             } else {
                 let lines = String(decoding: dump.errors, as: UTF8.self).split(separator: "\n")
                 refusal = lines.last.map { Plain.text(String($0.prefix(300))) } ?? "no reason given"
@@ -191,6 +193,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
                 isWritten: isWritten,
                 strangers: try await strangers(),
                 refusal: refusal,
+                isDumped: isDumped,
                 node: await NodeFindings.find(mirrors: try writtenMirrors(), node: address.url)
             )
         )
