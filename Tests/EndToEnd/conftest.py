@@ -3,7 +3,7 @@
 SPEGEL_BIN       the Spegel under test; tests that need one fail without it
 CONTAINERD_BIN   a containerd in place of the machine's own (its ctr next to it, or on the PATH)
 CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
-CONTAINERD17_DIR a folder with a third one, of 1.7: only how it reads its configuration is tested
+CONTAINERD17_DIR a folder with a third one, of 1.7: for tests of what it reads
 SPEGEL_E2E_TABLE a file for the table of the costs of faults
 SPEGEL_E2E_KEEP  when set, the folders of the nodes are kept
 """
@@ -49,7 +49,7 @@ def _installations() -> list[Installation]:
 
 
 def all_installations() -> list[Installation]:
-    """Those, and one that only tests of configuration take."""
+    """Those, and one that only tests of what containerd reads take."""
     found = _installations()
     third = os.environ.get("CONTAINERD17_DIR")
     if third:
@@ -58,7 +58,9 @@ def all_installations() -> list[Installation]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "every_containerd: runs with each available containerd, not only the main one")
+    config.addinivalue_line(
+        "markers",
+        "every_containerd(with_1_7=False): runs with each available containerd, not only the main one")
     # SIGTERM takes the lab down like Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -93,9 +95,11 @@ def pytest_report_header() -> list[str]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "installation" in metafunc.fixturenames:
-        installations = _installations()
-        if not metafunc.definition.get_closest_marker("every_containerd"):
-            installations = installations[:1]
+        marker = metafunc.definition.get_closest_marker("every_containerd")
+        if marker and marker.kwargs.get("with_1_7"):
+            installations = all_installations()
+        else:
+            installations = _installations()[:None if marker else 1]
         names = [f"containerd-{installation.version}" for installation in installations]
         metafunc.parametrize("installation", installations, ids=names)
 

@@ -13,7 +13,7 @@ from harness.node import Node
 from harness.process import run
 from harness.spegel import configure
 
-pytestmark = pytest.mark.every_containerd
+pytestmark = pytest.mark.every_containerd(with_1_7=True)
 
 
 @pytest.fixture
