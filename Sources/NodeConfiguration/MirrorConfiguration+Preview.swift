@@ -93,7 +93,8 @@ extension MirrorConfiguration.Preview {
             if let modes = change.modes, modes.before != modes.after {
                 text += "Mode of \(change.name): \(Self.octal(modes.before)) -> \(Self.octal(modes.after))\n"
             }
-            if change.name.hasSuffix("/" + RegistryFolders.hostsFile) {
+            let isOwn = change.name == RegistriesConfiguration.fileName
+            if isOwn || change.name.hasSuffix("/" + RegistryFolders.hostsFile) {
                 text += UnifiedDiff(change.before, change.after, name: change.name).text(isColoured: isColoured)
             } else if change.before != change.after {
                 // It may hold a private key.

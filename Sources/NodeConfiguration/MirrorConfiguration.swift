@@ -223,6 +223,14 @@ public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
     case backupIsNoFolder(path: String)
     /// Both a complete and an incomplete backup exist.
     case twoBackups(String, String)
+    /// A file in the place of this program's has another origin.
+    case foreignFile(String)
+    /// A `registries.conf` names each registry.
+    case registriesNeedNames
+    /// A mirror's address cannot be part of a reference.
+    case addressNotInReferences(RegistryURL)
+    /// A registry's name cannot be part of a mirror's path.
+    case registryNotInPaths(RegistryURL)
     /// The configuration folder has more entries than this program handles.
     case tooManyEntries(limit: Int)
     /// An entry cannot be moved, because its new name is in use.
@@ -240,6 +248,16 @@ public enum NodeConfigurationError: Error, Hashable, CustomStringConvertible {
             "expected a folder with the backup of the previous configuration at \(path), found a file"
         case .twoBackups(let finished, let moving):
             "expected only one of \(finished) and \(moving), found both: merge them into \(finished)"
+        case .foreignFile(let path):
+            "expected no file or one of 'spegel configuration' at \(path), found another: rename it"
+        case .registriesNeedNames:
+            "expected the registries to mirror, such as https://docker.io: registries.conf has no entry for all others"
+        case .addressNotInReferences(let url):
+            "expected a mirror by host name or IPv4 address, got \(url): podman and CRI-O refuse IPv6 addresses here. "
+                + "Example: http://localhost:5000"
+        case .registryNotInPaths(let url):
+            "expected a registry in lower case with a dot in its name, got \(url.scheme.rawValue)://\(url.written): "
+                + "no other can be named in a mirror's path"
         case .tooManyEntries(let limit):
             "expected at most \(limit) files and folders in the registry configuration folder, found more"
         case .conflict(let from, let to):

@@ -4,6 +4,7 @@ SPEGEL_BIN       the Spegel under test; tests that need one fail without it
 CONTAINERD_BIN   a containerd in place of the machine's own (its ctr next to it, or on the PATH)
 CONTAINERD2_DIR  a folder with a second containerd and ctr: the main cases run with both
 CONTAINERD17_DIR a folder with a third one, of 1.7: for tests of what it reads
+DOCKER_DIR       a folder with a docker and dockerd that can keep images in containerd, 23 or later
 SPEGEL_E2E_TABLE a file for the table of the costs of faults
 SPEGEL_E2E_KEEP  when set, the folders of the nodes are kept
 """
@@ -25,8 +26,8 @@ from harness.node import Node
 from harness.report import Table
 
 _TOOLS = (
-    "docker-registry", "ip", "nsenter", "openssl", "promtool", "runc", "setpriv", "skopeo", "ss", "strace",
-    "systemd-analyze", "tc", "unshare")
+    "buildah", "docker-registry", "dockerd", "ip", "nsenter", "openssl", "podman", "promtool", "runc", "setpriv", "skopeo",
+    "ss", "strace", "systemd-analyze", "tc", "unshare")
 _lab = pytest.StashKey[Lab]()
 _fault_table = pytest.StashKey[Table]()
 

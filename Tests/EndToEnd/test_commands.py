@@ -240,7 +240,7 @@ def test_check_without_a_containerd_says_what_to_do(spegel_binary: Path, tmp_pat
         f"--containerd-registry-config-path={tmp_path}/certs.d")
     assert done.returncode == 1
     assert "Name it with --containerd-config." in done.stdout
-    assert "not set up for sharing, or its setup is unknown" in done.stdout
+    assert "not set up for sharing, or the setup is unknown" in done.stdout
 
 
 # configuration --dry-run and credentials

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.containerd import Installation
+from harness.clients import clean_up
 from harness.resolver import LOCAL_PORT, Registries, Resolver
 from posted import CASES, OWN, UNREADABLE, Case
 
@@ -45,25 +45,6 @@ def _spegel(binary: Path, folder: Path, *arguments: str) -> subprocess.Completed
 def _configure(binary: Path, folder: Path, *arguments: str) -> None:
     done = _spegel(binary, folder, *arguments)
     assert done.returncode == 0, done.stderr
-
-
-def _clean_up(binary: Path, folder: Path) -> None:
-    """Runs `spegel cleanup` until it has restored the folder."""
-    process = subprocess.Popen(
-        [binary, "cleanup", "--addr=127.0.0.1:0", f"--containerd-registry-config-path={folder}", "--log-format=text"],
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if "restore in" in line or "restored containerd's" in line:
-                break
-        else:
-            pytest.fail("".join(lines))
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stderr.close()
 
 
 def _write(folder: Path, case: Case) -> None:
@@ -128,7 +109,7 @@ def test_hosts_before_while_and_after(spegel_binary: Path, tmp_path: Path, resol
     # All are mirrored, and only the registry itself follows.
     _configure(spegel_binary, folder, f"--mirror-targets={_MIRROR}")
     ask(lambda _: [_MIRROR, case.hosts_meant[-1]])
-    _clean_up(spegel_binary, folder)
+    clean_up(spegel_binary, folder)
     assert tree(folder) == original
     ask(case.hosts_before)
 
@@ -148,6 +129,6 @@ def test_file_that_containerd_cannot_read(
     assert done.returncode == 0 and "existing hosts.toml malformed" in done.stderr
     for resolver in resolvers:
         assert resolver.hosts(folder, _image(case)) == [_MIRROR, OWN], resolver.installation.version
-    _clean_up(spegel_binary, folder)
+    clean_up(spegel_binary, folder)
     assert tree(folder) == original
     shutil.rmtree(folder)

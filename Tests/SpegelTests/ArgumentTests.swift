@@ -36,10 +36,16 @@ struct ArgumentTests {
         let help = RegistryCommand.helpMessage(includeHidden: true, columns: 200)
         for setting in RegistryCommand.settingNames { #expect(help.contains("--\(setting)"), "\(setting)") }
         for setting in ConfigurationCommand.settingNames {
-            #expect(ConfigurationCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+            #expect(
+                ConfigurationCommand.helpMessage(includeHidden: true, columns: 200).contains("--\(setting)"),
+                "\(setting)"
+            )
         }
         for setting in CleanupCommand.settingNames {
-            #expect(CleanupCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")
+            #expect(
+                CleanupCommand.helpMessage(includeHidden: true, columns: 200).contains("--\(setting)"),
+                "\(setting)"
+            )
         }
         for setting in CleanupWaitCommand.settingNames {
             #expect(CleanupWaitCommand.helpMessage(columns: 200).contains("--\(setting)"), "\(setting)")

@@ -141,6 +141,35 @@ struct ConfigurationCheckTests {
         #expect(status(ConfigurationCheck(dumped))["config.toml"] == "ok")
     }
 
+    @Test func registriesOfPodmanAreChecked() throws {
+        let node = NodeFindings(
+            mirrors: [NodeFindings.Mirror(url: "http://127.0.0.1:5000", reason: nil)],
+            status: .failure(Reason("none")),
+            clock: .synchronised
+        )
+        func check(_ state: Result<RegistriesState?, Reason>, isWritten: Bool? = nil) -> ConfigurationCheck {
+            ConfigurationCheck(
+                registries: state,
+                folder: "/etc/containers/registries.conf.d",
+                isWritten: isWritten,
+                strangers: [],
+                node: node
+            )
+        }
+        let good = RegistriesState(mirrored: ["docker.io"], mirrors: ["http://127.0.0.1:5000"])
+        #expect(check(.success(good)).isGood && check(.success(good), isWritten: true).isGood)
+        #expect(check(.success(good)).text.hasSuffix("\npodman and CRI-O are set up for sharing."))
+        let wrong = [
+            check(.success(nil)), check(.success(good), isWritten: false), check(.failure(Reason("line 1"))),
+            check(.success(RegistriesState(mirrored: ["docker.io"], replaced: ["quay.io"]))),
+            check(.success(RegistriesState(mirrored: ["docker.io"], isEdited: true))),
+        ]
+        for check in wrong {
+            #expect(!check.isGood && !change(check, "registries.conf").isEmpty)
+            #expect(check.text.hasSuffix("\npodman and CRI-O are not set up for sharing, or the setup is unknown."))
+        }
+    }
+
     @Test func aContainerdThatIsOlderThanItsFileMustBeRestarted() throws {
         let running = setup("1.7.2", configPath: "", discards: true)
         let check = ConfigurationCheck(findings(running, try file(Self.good2)))

@@ -8,7 +8,7 @@ struct SettingTests {
     /// Flags that make sense on the command line alone.
     static let lineOnly: [String: Set<String>] = [
         "registry": ["print-config"], "cleanup": ["print-config"], "cleanup-wait": ["print-config"],
-        "configuration": ["print-config", "check", "dry-run", "output", "address"],
+        "configuration": ["print-config", "check", "dry-run", "format", "output", "address"],
     ]
 
     /// What a command does not work without.

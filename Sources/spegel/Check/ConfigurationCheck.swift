@@ -68,6 +68,8 @@ struct ConfigurationCheck {
     }
 
     private(set) var items: [Item] = []
+    /// What is checked, and its verb.
+    private var subject = "containerd is"
 
     /// Whether all results are good. What only a running node tells may be unknown.
     var isGood: Bool {
@@ -75,6 +77,11 @@ struct ConfigurationCheck {
     }
 
     private static let ofNode: Set<String> = ["mirror", "peers", "clock", "identity"]
+
+    init(items: [Item], subject: String) {
+        self.items = items
+        self.subject = subject
+    }
 
     init(_ findings: Findings) {
         let running = try? findings.setup.get()
@@ -103,15 +110,15 @@ struct ConfigurationCheck {
         let isKnown = check.setup.discardsUnpackedLayers != nil
         items.append(Self.snapshotter(check.setup, isKnown: isKnown, path))
         items.append(Self.mirrors(findings))
-        if !findings.strangers.isEmpty { items.append(Self.strangers(findings)) }
+        if !findings.strangers.isEmpty { items.append(Self.strangers(findings.strangers)) }
         if let node = findings.node { items += Self.items(node) }
     }
 
-    private static func strangers(_ findings: Findings) -> Item {
+    static func strangers(_ strangers: [String]) -> Item {
         Item(
             name: "mirror-targets",
             status: .problem,
-            found: "another program answers: \(findings.strangers.joined(separator: "; "))",
+            found: "another program answers: \(strangers.joined(separator: "; "))",
             change: [
                 "Free the port, or choose another one. On Kubernetes a Service may have it as its node port:",
                 "  take one outside of the range of node ports for service.registry.hostPort, such as 29020.",
@@ -386,7 +393,7 @@ struct ConfigurationCheck {
         }
         let verdict =
             isGood
-            ? "containerd is set up for sharing." : "containerd is not set up for sharing, or its setup is unknown."
+            ? "\(subject) set up for sharing." : "\(subject) not set up for sharing, or the setup is unknown."
         return (lines + [verdict]).joined(separator: "\n")
     }
 

@@ -10,12 +10,12 @@ import ServiceLifecycle
 struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cleanup",
-        abstract: "Restore containerd's registry configuration.",
+        abstract: "Restore the registry configuration of containerd, podman and CRI-O.",
         usage: "spegel cleanup --addr ADDRESS [OPTION …]",
         discussion: """
             Run it on every node to uninstall Spegel. It removes what 'spegel configuration' wrote and restores what \
             that kept in _backup. Then it answers GET /healthz until SIGTERM, so that 'spegel cleanup-wait' knows when \
-            all nodes are done.
+            all nodes are done. --help-hidden lists rare options too.
 
             Example: spegel cleanup --addr :8080
             """
@@ -26,6 +26,7 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     private static let own: [Setting<Self>] = [
         Setting("addr", \.addr),
         Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("registries-conf-dir", \.registriesConfDir),
     ]
 
     @OptionGroup var common: CommonOptions
@@ -36,8 +37,12 @@ struct CleanupCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Folder of containerd's registry configuration.", valueName: "dir"))
     var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
 
+    @Option(help: ArgumentHelp("Folder of registries.conf files.", valueName: "dir", visibility: .rare))
+    var registriesConfDir = RegistriesConfiguration.defaultFolder
+
     func run() async throws {
         let logger = common.logOutput().logger(label: "spegel", level: common.logLevel)
+        try RegistriesConfiguration.restore(folder: registriesConfDir, logger: logger)
         let report = try MirrorConfiguration.restore(path: containerdRegistryConfigPath, logger: logger)
         logger.info(
             report.isChange

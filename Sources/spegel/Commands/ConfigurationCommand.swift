@@ -10,12 +10,20 @@ import Registry
 
 /// `spegel configuration`: tells containerd to ask the mirror first.
 struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
+    /// The programs that are configured, by their files.
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        /// containerd.
+        case hosts = "hosts.toml"
+        /// podman, CRI-O, skopeo and buildah.
+        case registries = "registries.conf"
+    }
+
     static let configuration = CommandConfiguration(
         commandName: "configuration",
-        abstract: "Configure containerd to ask the mirror first.",
+        abstract: "Configure containerd, or podman and CRI-O, to ask the mirror first.",
         usage: "spegel configuration --mirror-targets URL … [OPTION …]",
         discussion: """
-            What was configured before stays in force, and in _backup for cleanup.
+            What was configured before stays in force, and in _backup for cleanup. --help-hidden lists rare options too.
 
             Example: spegel configuration --mirrored-registries https://docker.io \
             --mirror-targets http://127.0.0.1:5000
@@ -26,6 +34,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
 
     private static let own: [Setting<Self>] = [
         Setting("containerd-registry-config-path", \.containerdRegistryConfigPath),
+        Setting("registries-conf-dir", \.registriesConfDir),
         Setting("mirrored-registries", list: \.mirroredRegistries),
         Setting("mirror-targets", list: \.mirrorTargets),
         Setting("resolve-tags", \.resolveTags),
@@ -37,8 +46,14 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         Setting("containerd-config", optional: \.containerdConfig),
     ]
 
+    @Option(help: ArgumentHelp("For containerd, or podman and CRI-O.", valueName: "file"))
+    var format = Format.hosts
+
     @Option(help: ArgumentHelp("containerd's registry configuration.", valueName: "dir"))
     var containerdRegistryConfigPath = MirrorConfiguration.Defaults.registryConfigPath
+
+    @Option(help: ArgumentHelp("Folder for registries.conf.", valueName: "dir", visibility: .rare))
+    var registriesConfDir = RegistriesConfiguration.defaultFolder
 
     @Option(
         parsing: .upToNextOption,
@@ -61,7 +76,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     @Option(help: ArgumentHelp("Keep other mirrors, after these.", valueName: "bool"))
     var prependExisting = Switch(MirrorConfiguration.Defaults.prependExisting)
 
-    @Option(help: ArgumentHelp("Connect timeout of containerd 2.1+; 0: its own.", valueName: "time"))
+    @Option(help: ArgumentHelp("Connect timeout of containerd 2.1+; 0: its own.", valueName: "time", visibility: .rare))
     var dialTimeout = TimeSpan(MirrorConfiguration.Defaults.dialTimeout)
 
     @Option(
@@ -80,7 +95,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     )
     var containerdSock = ContainerdStore.Defaults.socketPath
 
-    @Option(help: ArgumentHelp("For --check: another path of config.toml.", valueName: "path"))
+    @Option(help: ArgumentHelp("For --check: another path of config.toml.", valueName: "path", visibility: .rare))
     var containerdConfig: String?
 
     @Option(help: ArgumentHelp("For --check: the node's --metrics-addr.", valueName: "url", visibility: .rare))
@@ -105,6 +120,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
     }
 
     func run() async throws {
+        if format == .registries { return try await configureRegistries() }
         if check { return try await runCheck() }
         var mirrors = try mirrors(authorization: Authorization.field(folder: basicAuthDir))
         await mirrors.adapt(toContainerdAt: containerdSock)
@@ -113,6 +129,47 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
         } else {
             _ = try mirrors.apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
         }
+    }
+
+    private func configureRegistries() async throws {
+        if check { return try await runRegistriesCheck() }
+        let registries = RegistriesConfiguration(folder: registriesConfDir, mirrors: try mirrors(authorization: nil))
+        if dryRun {
+            Terminal.write(try registries.preview().text(isColoured: Terminal.isInteractive))
+        } else {
+            try registries.apply(logger: common.logOutput().logger(label: "spegel", level: common.logLevel))
+        }
+    }
+
+    private func runRegistriesCheck() async throws {
+        let state = Result { try RegistriesState.read(folder: registriesConfDir) }
+        var isWritten: Bool?
+        var targets = try urls(mirrorTargets, flag: "--mirror-targets").map(\.description)
+        if targets.isEmpty {
+            targets = (try? state.get())??.mirrors ?? []
+        } else if case .success = state {
+            let registries = RegistriesConfiguration(
+                folder: registriesConfDir,
+                mirrors: try mirrors(authorization: nil)
+            )
+            isWritten = try !registries.preview().isChange
+        }
+        let check = ConfigurationCheck(
+            registries: state.mapError { ConfigurationCheck.Reason($0) },
+            folder: registriesConfDir,
+            isWritten: isWritten,
+            strangers: try await strangers(),
+            node: await NodeFindings.find(mirrors: targets, node: address.url)
+        )
+        try report(check)
+    }
+
+    private func report(_ check: ConfigurationCheck) throws {
+        switch output {
+        case .text: Terminal.write(check.text + "\n")
+        case .json: try Terminal.write(json: check.document)
+        }
+        if !check.isGood { throw ExitCode(1) }
     }
 
     private func mirrors(authorization: String?) throws -> MirrorConfiguration {
@@ -197,11 +254,7 @@ struct ConfigurationCommand: AsyncParsableCommand, SettableCommand {
                 node: await NodeFindings.find(mirrors: try writtenMirrors(), node: address.url)
             )
         )
-        switch output {
-        case .text: Terminal.write(check.text + "\n")
-        case .json: try Terminal.write(json: check.document)
-        }
-        if !check.isGood { throw ExitCode(1) }
+        try report(check)
     }
 }
 

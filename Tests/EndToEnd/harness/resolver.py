@@ -32,7 +32,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "/manifests/" in url.path:
             base = url.path.split("/team/app/manifests/")[0].removesuffix("/v2")
             self.server.asked.append(f"http://{url.netloc or self.headers['Host']}{base}")
-        self.send_response(404)
+        # Some clients look first whether there is a registry.
+        self.send_response(200 if url.path.rstrip("/") == "/v2" else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
