@@ -21,6 +21,14 @@ package final class SocketDescriptor: Sendable {
         return number >= 0 ? number : nil
     }
 
+    /// Sets the bytes with which the socket counts as readable. Its end, an error and a full buffer always count.
+    ///
+    /// - Returns: whether the system accepted it.
+    func setLowWater(_ count: Int) -> Bool {
+        var count = Int32(clamping: count)
+        return setsockopt(number, SOL_SOCKET, SO_RCVLOWAT, &count, socklen_t(MemoryLayout.size(ofValue: count))) == 0
+    }
+
     /// Closes the descriptor now.
     package func close() {
         if let number = take() { _ = Glibc.close(number) }

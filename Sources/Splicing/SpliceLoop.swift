@@ -28,6 +28,9 @@ struct SpliceLoop {
         var copyPipeIsEmpty = true
         /// The number of bytes from the source that were reported.
         var reported: Int64 = 0
+        var gathering = SourceGathering()
+        /// The bytes with which the source wakes the thread.
+        var lowWater = 1
         /// Whether events of the source wake the thread.
         var isSourceWatched = false
         /// Whether the transfer has its next turn without an event.
@@ -142,6 +145,12 @@ struct SpliceLoop {
         moving = running.values.count { $0.progress.lastMove + .milliseconds(Self.interval) > now }
         lastSweep = now
         for (key, entry) in running where !entry.isDue {
+            if entry.lowWater > 1, entry.progress.lastMove + SourceGathering.patience <= now {
+                running[key]?.gathering.fellSilent()
+                running[key]?.progress.sourceBecameReady()
+                makeDue(key)
+                continue
+            }
             guard let deadline = entry.progress.deadline, deadline <= now else { continue }
             running[key]?.progress.timePassed(now: now)
             makeDue(key)
@@ -171,7 +180,18 @@ struct SpliceLoop {
         entry.isDue = !isDone
         running[key] = entry
         if !isDone { due.append(key) }
-        if case .waitForSource = entry.progress.step { watchSource(key) }
+        if case .waitForSource = entry.progress.step {
+            gather(key)
+            watchSource(key)
+        }
+    }
+
+    /// Has the source wake the thread when enough has come.
+    private mutating func gather(_ key: Key) {
+        guard let entry = running[key] else { return }
+        let lowWater = entry.gathering.lowWater(missing: entry.progress.total - entry.progress.received)
+        guard lowWater != entry.lowWater, entry.splice.source.setLowWater(lowWater) else { return }
+        running[key]?.lowWater = lowWater
     }
 
     /// - Returns: `false` if the turn ended while more could move.
@@ -188,7 +208,9 @@ struct SpliceLoop {
             case .fill(let count):
                 guard fills < maximumFills else { return false }
                 fills += 1
-                entry.progress.filled(splice.pipe.fill(from: splice.source.number, count), now: now)
+                let outcome = splice.pipe.fill(from: splice.source.number, count)
+                if case .moved(let moved) = outcome { entry.gathering.received(Int64(moved), now: now) }
+                entry.progress.filled(outcome, now: now)
             case .hash(let count): entry.progress.hashed(hash(count, &entry))
             case .verify:
                 entry.progress.verified(matches: entry.hasher?.finish() == splice.verification?.expected)
@@ -233,6 +255,8 @@ struct SpliceLoop {
         if entry.isSourceWatched { inbox.unwatch(splice.source.number) }
         inbox.unwatch(splice.destination.number)
         splice.destination.close()
+        // The next answer on this connection may be small.
+        if entry.lowWater > 1 { _ = splice.source.setLowWater(1) }
         if end != .complete { splice.source.close() }
         if progress.piped == 0 { pipes.put(splice.pipe) }
         if let copyPipe = splice.copyPipe, entry.copyPipeIsEmpty { pipes.put(copyPipe) }

@@ -8,6 +8,7 @@ import Time
 ///
 /// 1. ``SocketDescriptor`` and ``MoveOutcome``: a descriptor, and the result of one move.
 /// 2. ``SpliceProgress``: the next step of a transfer, as a pure state machine.
+///    ``SourceGathering``: when it is worth a step.
 /// 3. ``SplicePipe``, `HashBuffer` and ``DigestVerification``: the means of a transfer. ``SpliceResult``: its result.
 /// 4. `Splice`: one transfer.
 /// 5. `SpliceInbox`: hands transfers to a thread, and holds the sockets at which the thread waits.
