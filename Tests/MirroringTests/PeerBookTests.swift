@@ -71,6 +71,17 @@ struct PeerBookTests {
         #expect(book.count == PeerBook.limit)
     }
 
+    @Test func tellsWhereAPeerWasAskedLast() {
+        var book = book()
+        #expect(book.address(of: "a", now: start) == nil)
+        for port in 1...2 {
+            book.record(.requestStarted, of: "a", at: PeerAddress(ip: "192.0.2.1", port: port), now: start)
+            book.record(.requestEnded, of: "a", now: start)
+        }
+        #expect(book.address(of: "a", now: start)?.text == "192.0.2.1:2")
+        #expect(book.address(of: "a", now: start + .seconds(600)) == nil)
+    }
+
     @Test func idlePeerIsForgottenAfterAWhile() {
         var book = book()
         book.record(.requestStarted, of: "a", now: start)

@@ -43,12 +43,20 @@ package struct PeerBook: Sendable {
     package var recentProviderCount: Int { recentProviders.count }
 
     /// Takes in what has happened with a peer.
-    package mutating func record(_ event: PeerEvent, of peerID: String, now: MonotonicTime) {
+    ///
+    /// - Parameter address: where a request is started.
+    package mutating func record(
+        _ event: PeerEvent,
+        of peerID: String,
+        at address: PeerAddress? = nil,
+        now: MonotonicTime
+    ) {
         let progressTimeout = progressTimeout
         switch event {
         case .requestStarted:
             change(peerID, addsNew: true, now: now) { record in
                 record.inFlight += 1
+                record.address = address
                 record.lastRequest = now
                 record.keep(for: PeerRecord.lifetime, now: now)
             }
@@ -103,6 +111,11 @@ package struct PeerBook: Sendable {
         change(&record)
         assert(record.isValid)
         records.insert(record, for: peerID, lifetime: record.remainingLifetime(now: now), now: now)
+    }
+
+    /// Where a peer was asked last; `nil` for one that is not remembered.
+    package func address(of peerID: String, now: MonotonicTime) -> PeerAddress? {
+        records.value(of: peerID, now: now)?.address
     }
 
     /// How many requests to a peer are in flight.

@@ -5,6 +5,8 @@ struct PeerRecord: Sendable {
     /// How long after the last request started or ended a record is kept.
     static let lifetime = Duration.seconds(600)
 
+    /// Where it was asked last.
+    var address: PeerAddress?
     /// The requests that are in flight.
     var inFlight = 0
     /// The mean time to the first byte, in nanoseconds; `nil` before one was seen.

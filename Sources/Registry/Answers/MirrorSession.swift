@@ -89,7 +89,8 @@ final class MirrorSession {
         requests.onEvent = { [weak self] in self?.requested($0) }
         requests.user = self
         if !memory.suspects.isEmpty {
-            services.telemetry.record(.repeatedRequest(key: request.key, peers: memory.suspects))
+            let peers = memory.suspects.map { services.peers.describe($0) }
+            services.telemetry.record(.repeatedRequest(key: request.key, peers: peers))
         }
         let recent = request.range == nil ? nil : services.peers.recentProvider(of: request.key)
         let candidate = recent.map { (peer: $0, standing: standing(of: $0)) }

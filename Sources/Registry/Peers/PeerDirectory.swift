@@ -40,8 +40,14 @@ final class PeerDirectory: Sendable {
         return limits
     }
 
-    func record(_ event: PeerEvent, of peerID: String) {
-        book.withLock { $0.record(event, of: peerID, now: .now) }
+    func record(_ event: PeerEvent, of peerID: String, at address: PeerAddress? = nil) {
+        book.withLock { $0.record(event, of: peerID, at: address, now: .now) }
+    }
+
+    /// A peer and where it was asked last, for the log.
+    func describe(_ peerID: String) -> String {
+        let address = book.withLock { $0.address(of: peerID, now: .now) }
+        return "\(peerID) at \(address?.text ?? "unknown")"
     }
 
     /// Notes that a peer sent nothing for too long.

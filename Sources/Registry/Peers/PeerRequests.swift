@@ -103,7 +103,7 @@ final class PeerRequests {
     private func send(_ attempt: AttemptID) {
         guard let request = exchanges[attempt]?.request, let user else { return }
         exchanges[attempt]?.isInFlight = true
-        services.peers.record(.requestStarted, of: request.peerID)
+        services.peers.record(.requestStarted, of: request.peerID, at: request.address)
         if services.peers.isHurried(request.peerID) { onEvent(.hurried(attempt)) }
         let head = head(of: request)
         if request.mayReuse, let connection = loop.pool.take(request.address) {

@@ -66,7 +66,7 @@ final class Telemetry: Sendable {
         case .lookupEnded(let outcome, let nanoseconds):
             metrics.peers.countLookup(outcome, nanoseconds: nanoseconds)
         case .repeatedRequest(let key, let peers):
-            let details: Logger.Metadata = ["key": .string(key), "peers": .string(peers.joined(separator: ", "))]
+            let details: Logger.Metadata = ["key": .string(key), "peers": .array(peers.map { .string($0) })]
             logger.info("repeated request: verifying content from peers", metadata: details)
         case .digestMismatch(let digest, let key, let peerID, let address, let isCertain):
             digestMismatch(digest, key, peerID, address, isCertain)

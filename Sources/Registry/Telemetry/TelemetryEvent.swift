@@ -44,7 +44,7 @@ enum TelemetryEvent {
     case mirrorReported(MirrorRecord)
     /// The search for the first provider of a key has ended.
     case lookupEnded(LookupOutcome, nanoseconds: Int64)
-    /// A client asks again for content that it got from these peers.
+    /// A client asks again for content that it got from these peers, each with its address.
     case repeatedRequest(key: String, peers: [String])
     /// A peer has sent wrong bytes.
     ///
