@@ -124,7 +124,7 @@ let package = Package(
         .target(
             name: "ContentStore",
             dependencies: [
-                "OCI", "Files", "StructuredText", "Time",
+                "CSplice", "OCI", "Files", "StructuredText", "Time",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],

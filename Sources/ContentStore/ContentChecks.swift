@@ -147,6 +147,19 @@ public final class ContentChecks: Sendable {
         return settle(key, reader.place, found == digest ? .sound : .other(found))
     }
 
+    /// Records what a reader of the whole file found.
+    ///
+    /// - Parameters:
+    ///   - length: the bytes that it could read.
+    ///   - failure: the error number of the last read; 0 at the end of the file.
+    func note(_ file: ContentFile, _ digest: Digest, found: Digest, length: Int64, failure: Int32) {
+        let finding = Self.finding(file, digest, found: found, length: length, failure: failure)
+        _ = settle(Key(digest: digest, stamp: file.stamp), file.path, finding)
+    }
+
+    /// The number of checks that run or are queued.
+    var pendingCount: Int { state.withLock { $0.queue.count } }
+
     /// Records that a reader could not read the content to its end.
     public func note(_ reader: any ContentReader, _ digest: Digest, failure: any Error) {
         guard let stamp = reader.stamp else { return }
@@ -270,8 +283,18 @@ public final class ContentChecks: Sendable {
                 offset += Int64(count)
             }
         }
-        let found = hasher.finish()
-        if failure == 0, found == digest, offset == file.size { return .sound }
+        return finding(file, digest, found: hasher.finish(), length: offset, failure: failure)
+    }
+
+    /// The finding for a file that was read to its end or to an error.
+    private static func finding(
+        _ file: ContentFile,
+        _ digest: Digest,
+        found: Digest,
+        length: Int64,
+        failure: Int32
+    ) -> Finding {
+        if failure == 0, found == digest, length == file.size { return .sound }
         // A writer may still be at work, or may have replaced the bytes in place.
         var status = stat()
         guard fstat(file.fileDescriptor, &status) == 0, !ContentStamp(status).mayHaveOtherBytes(than: file.stamp) else {

@@ -109,6 +109,31 @@ public final class ContentIndex: Sendable {
         state.withLock { $0.tags[tagName] = target }
     }
 
+    /// The largest content.
+    ///
+    /// - Parameters:
+    ///   - limit: the most pieces that are returned, and half of what is kept meanwhile.
+    ///   - size: smaller pieces and those of this size are left out.
+    /// - Returns: digests and sizes, the largest first.
+    public func largest(_ limit: Int, above size: Int64) -> [(digest: Digest, size: Int64)] {
+        state.withLock { state in
+            var kept: [(digest: Digest, size: Int64)] = []
+            var floor = size
+            func cut() {
+                kept.sort { ($1.size, $0.digest.text) < ($0.size, $1.digest.text) }
+                guard kept.count > limit else { return }
+                kept.removeSubrange(limit...)
+                floor = kept.last?.size ?? size
+            }
+            for (digest, entry) in state.contents where entry.size > floor {
+                kept.append((digest, entry.size))
+                if kept.count >= 2 * limit { cut() }
+            }
+            cut()
+            return kept
+        }
+    }
+
     /// The targets of all full tag names.
     public var tags: [String: Descriptor] { state.withLock { $0.tags } }
 

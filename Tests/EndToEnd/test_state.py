@@ -26,6 +26,13 @@ def _blobs(image: Image) -> list[str]:
     return [blob_path(image.repository, digest) for digest in image.manifest().blobs]
 
 
+def _metric(node: Node, name: str, label: str = "") -> float:
+    page = node.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
+    prefix = f"{name}{{{label}}} " if label else f"{name} "
+    [value] = [line[len(prefix):] for line in page.splitlines() if line.startswith(prefix)]
+    return float(value)
+
+
 def _advertised_keys(node: Node) -> int:
     return json.loads(node.spegel.request("GET", "/debug/api/status", port=METRICS_PORT).body)["store"]["advertisedKeys"]
 
@@ -72,6 +79,27 @@ def test_blob_is_shared_as_soon_as_it_is_committed(lab: Lab, nodes: list[Node], 
 
 
 @pytest.mark.every_containerd
+@pytest.mark.parametrize("is_on", [True, False], ids=["on", "off"])
+def test_content_from_before_the_start_is_hashed_when_idle(lab: Lab, spegel_binary: Path, is_on: bool):
+    """Before any reader: then its first one need not have it hashed. What is committed later is known already."""
+    [node] = lab.add_nodes(1)
+    before = lab.push("lab/before", layer_sizes=(6_000_000, 2_000_000, 1000))
+    node.pull(before.by_tag)
+    lab.add_spegels([node], spegel_binary, {"idle-checks": str(is_on).lower()})
+    if not is_on:
+        time.sleep(10)
+        assert _metric(node, "spegel_store_checks_total", 'outcome="sound"') == 0
+        return
+    eventually(
+        lambda: _metric(node, "spegel_store_checks_total", 'outcome="sound"') == 2, "both layers are hashed", timeout=30)
+    assert _metric(node, "spegel_store_unchecked_bytes") == 0
+    later = lab.push("lab/later", layer_sizes=(3_000_000,))
+    node.pull(later.by_tag)
+    eventually(lambda: node.serves(later), "the node serves what came later")
+    time.sleep(8)
+    assert _metric(node, "spegel_store_checks_total", 'outcome="sound"') == 2
+
+
 def test_withholds_other_registries(lab: Lab, spegel_binary: Path):
     one, two = nodes = lab.add_nodes(2)
     lab.prepare_spegels(nodes, spegel_binary, {"mirrored-registries": "https://docker.io"})

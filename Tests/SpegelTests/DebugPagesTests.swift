@@ -69,6 +69,7 @@ struct DebugPagesTests {
             peerID: keyPair.peerID,
             storeName: "test",
             store: store,
+            idleChecks: nil,
             host: host,
             router: router,
             tracker: StateTracker(store: store, index: index, router: router, filter: filter, logger: logger),

@@ -306,3 +306,8 @@ public enum SpegelMetrics {
         ),
     ]
 }
+        MetricFamily(
+            "spegel_store_unchecked_bytes",
+            .gauge,
+            "Bytes of the store from before the start that the node is still to hash while it is idle (--idle-checks)."
+        ),

@@ -77,6 +77,9 @@ public final class RegistryServer: Service {
         return snapshot
     }
 
+    /// The requests for content that are being answered, and how many were answered since the start.
+    public var contentRequests: (running: Int, ended: Int) { services.telemetry.metrics.clients.contentRequests }
+
     /// What came from other nodes and what could not, over time.
     public var history: TransferHistory { services.telemetry.history }
 

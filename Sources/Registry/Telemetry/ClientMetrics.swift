@@ -11,6 +11,9 @@ final class ClientMetrics: Sendable {
     let acceptFailures: ReadableCounter
     let connections: ReadableGauge
 
+    /// The requests for content that are being answered, and how many were answered since the start.
+    var contentRequests: (running: Int, ended: Int) { (inFlight[.content].value, outcomes.total) }
+
     init(factory: any MetricsFactory) {
         outcomes = OutcomeCounters(factory: factory)
         rejections = RejectionCounters(factory: factory)
@@ -46,6 +49,9 @@ struct OutcomeCounters: Sendable {
             }
         return counters[index]
     }
+
+    /// All answers so far.
+    var total: Int { counters.reduce(0) { $0 &+ $1.value } }
 
     /// What was counted of each so far.
     var values: [RequestOutcome: Int] {

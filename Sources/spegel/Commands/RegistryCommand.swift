@@ -44,6 +44,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("mirror-head-timeout", \.mirrorHeadTimeout),
         Setting("mirror-stall-timeout", \.mirrorStallTimeout),
         Setting("verify", \.verify),
+        Setting("idle-checks", \.idleChecks),
         Setting("resolve-tags", \.resolveTags),
         Setting("basic-auth-dir", optional: \.basicAuthDir),
         Setting("basic-auth-to-peers", \.basicAuthToPeers),
@@ -202,6 +203,18 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         )
     )
     var verify = Self.registry.checks.verification
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Hash what the store held before the start, while the node is idle: at most 64 MiB/s and a tenth of a \
+            processor. Otherwise each piece is hashed when it is first served.
+            """,
+            valueName: "bool",
+            visibility: .rare
+        )
+    )
+    var idleChecks = Switch(true)
 
     @Option(help: ArgumentHelp("Share tags too, not only digests.", valueName: "bool"))
     var resolveTags = Switch(Self.registry.filter.sharesTags)

@@ -117,10 +117,14 @@ struct Node: Service {
             peerID: keyPair.peerID,
             storeName: store.name,
             store: store.content,
+        let idleChecks =
+            options.idleChecks.isOn
+            ? IdleChecks(store.content, index: index, traffic: { registry.contentRequests }) : nil
             host: host,
             router: router,
             tracker: tracker,
             index: index,
+            idleChecks: idleChecks,
             registry: registry,
             authentication: authentication,
             labels: labels,
@@ -160,6 +164,7 @@ struct Node: Service {
         if let containerd = store.containerd {
             if let contentFolder { services.append(contentFolder) }
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
+        if let idleChecks { services.append(IdleCheckService(checks: idleChecks)) }
         }
         if let manager = ServiceManagerService(
             environment: Environment.current,

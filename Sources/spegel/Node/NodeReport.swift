@@ -15,6 +15,8 @@ struct NodeReport: Sendable {
     let peerID: PeerID
     let storeName: String
     let store: any ContentStore
+    /// The checks of the idle node, if they are on.
+    let idleChecks: IdleChecks?
     let host: Host
     let router: DHTRouter
     let tracker: StateTracker
@@ -83,6 +85,8 @@ extension NodeReport {
         metrics.set("spegel_store_checks_total", [("outcome", "corrupt")], to: checks?.corrupt ?? 0)
         metrics.set("spegel_store_checks_total", [("outcome", "unreadable")], to: checks?.unreadable ?? 0)
         metrics.set("spegel_store_faulty_contents", to: store.checks?.faultCount ?? 0)
+
+        metrics.set("spegel_store_unchecked_bytes", to: Double(idleChecks?.remainingBytes ?? 0))
 
         let counts = router.counts
         let statistics = router.statistics
