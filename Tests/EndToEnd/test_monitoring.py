@@ -57,6 +57,16 @@ def test_metrics(lab: Lab, nodes: list[Node]):
     assert got["spegel_peers_connected"] == got["spegel_routing_table_peers"] == 2
     assert got["spegel_store_connected"] == got["spegel_ready"] == 1
     assert got["process_resident_memory_bytes"] > 1e6 and got["process_open_fds"] > 5
+    # The names of go-libp2p and of Prometheus' client for Go.
+    opened = [value for name, value in got.items() if name.startswith("libp2p_swarm_connections_opened_total{")]
+    system = [got[f'libp2p_rcmgr_connections{{dir="{dir}",scope="system"}}'] for dir in ("inbound", "outbound")]
+    assert sum(opened) >= sum(system) >= 2
+    assert got['libp2p_identify_identify_total{dir="inbound"}'] >= 2
+    assert got['libp2p_identify_identify_total{dir="outbound"}'] >= 2
+    dialled = [value for node in nodes for name, value in _metrics(node).items()
+               if name.startswith("libp2p_swarm_handshake_latency_seconds_count{")]
+    assert sum(dialled) >= 2
+    assert got["process_network_receive_bytes_total"] > size < got["process_network_transmit_bytes_total"]
     sent = eventually(
         lambda: (found := _metrics(one)).get(f"spegel_peer_sent_bytes_total{name}", 0) >= size and found,
         "node1 has counted what it sent")

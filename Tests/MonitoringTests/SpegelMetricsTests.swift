@@ -35,6 +35,19 @@ struct SpegelMetricsTests {
         }
     }
 
+    @Test func bytesOfTheNetworkAreReadByName() {
+        let lines = [
+            "TcpExt: SyncookiesSent InOctets", "TcpExt: 1 2", "IpExt: InNoRoutes InOctets OutOctets InMcastOctets",
+            "IpExt: 5 18446744073709551615 77 9",
+        ]
+        #expect(ProcessMetrics.octets(lines).map { [$0.received, $0.sent] } == [18_446_744_073_709_551_615, 77])
+        for odd in [
+            [], ["IpExt: InOctets OutOctets"], ["IpExt: InOctets OutOctets", "IpExt: 1"], ["IpExt: ", "IpExt: "],
+        ] {
+            #expect(ProcessMetrics.octets(odd) == nil)
+        }
+    }
+
     @Test func proceduresOfTheSystemAreReadWhateverTheProgramIsCalled() {
         let fields = (3...52).map(String.init).joined(separator: " ")
         #expect(ProcessMetrics.startTicks("1 (a ) b (c)) \(fields)") == 22)

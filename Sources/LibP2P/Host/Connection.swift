@@ -43,6 +43,16 @@ final class Connection: Sendable {
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
     }
 
+    var kind: ConnectionKind {
+        ConnectionKind(
+            isInbound: isInbound,
+            security: security.protocolID,
+            muxer: muxer,
+            hasEarlyMuxer: hasEarlyMuxer,
+            ipVersion: IPVersion(remoteAddress)
+        )
+    }
+
     var info: ConnectionInfo {
         ConnectionInfo(
             remoteAddress: remoteAddress,

@@ -128,12 +128,18 @@ extension Host {
     func dial(_ address: Multiaddr, expecting expectedPeer: PeerID?) async throws -> Connection {
         resources.count { $0.dialsStarted += 1 }
         let place = address.withoutPeerID
+        let began = MonotonicTime.now
         do {
             let connection = try await connect(address, expecting: expectedPeer)
+            configuration.onDialled?(connection.kind, .now - began)
             state.withLock { $0.backoff.succeeded(place) }
             return connection
         } catch {
-            resources.count { $0.dialsFailed += 1 }
+            let failure = DialError(reason: .init(error, isCancelled: Task.isCancelled), ipVersion: IPVersion(address))
+            resources.count { counters in
+                counters.dialsFailed += 1
+                counters.dialErrors[failure, default: 0] += 1
+            }
             if !Task.isCancelled, Self.isFault(ofAddress: error) {
                 let (now, jitter) = (MonotonicTime.now, Double.random(in: 0...1))
                 state.withLock { $0.backoff.failed(place, now: now, jitter: jitter) }
@@ -199,6 +205,25 @@ extension Host {
         case let error as IOError where error.errnoCode == ENETUNREACH: "network unreachable"
         case ChannelError.connectTimeout(let time): "timed out after \(time.nanoseconds / 1_000_000) ms"
         default: "\(error)"
+        }
+    }
+}
+
+extension DialError.Reason {
+    init(_ error: any Error, isCancelled: Bool) {
+        if isCancelled {
+            self = .canceled
+            return
+        }
+        switch error {
+        case is CancellationError: self = .canceled
+        case HostError.handshakeTimeout: self = .deadline
+        case ChannelError.connectTimeout: self = .timeout
+        case let error as IOError where error.errnoCode == ETIMEDOUT: self = .timeout
+        case let error as IOError where error.errnoCode == ECONNREFUSED: self = .connectionRefused
+        case let error as NIOConnectionError:
+            self = error.connectionErrors.first.map { Self($0.error, isCancelled: false) } ?? .other
+        default: self = .other
         }
     }
 }

@@ -224,6 +224,7 @@ public final class Host: Sendable {
         watchDuplicates(of: connection)
         resources.count { counters in
             counters.connectionsTrimmed += excess.count
+            counters.connectionsOpened[connection.kind, default: 0] += 1
             if connection.isInbound {
                 counters.inboundConnectionsOpened += 1
             } else {

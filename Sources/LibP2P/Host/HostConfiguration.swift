@@ -79,6 +79,8 @@ public struct HostConfiguration: Sendable {
     public var duplicateTime = Duration.seconds(5)
     /// How long a shutdown waits for streams and handlers before it cancels them.
     public var shutdownTimeout = Duration.seconds(5)
+    /// Called with each connection that this host has dialled, and the time from the dial to the end of the handshakes.
+    public var onDialled: (@Sendable (ConnectionKind, Duration) -> Void)?
 
     /// - Parameters:
     ///   - listenAddresses: The addresses to listen on; none for a host that only dials.

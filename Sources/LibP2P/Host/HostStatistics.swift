@@ -1,9 +1,14 @@
+import Multiformats
+import Synchronization
+
 /// The counters of a host since its creation. All numbers only grow.
 public struct HostStatistics: Equatable, Sendable {
     /// Inbound connections whose handshake succeeded.
     public internal(set) var inboundConnectionsOpened = 0
     /// Outbound connections whose handshake succeeded.
     public internal(set) var outboundConnectionsOpened = 0
+    /// Connections whose handshake succeeded, by their properties.
+    public internal(set) var connectionsOpened: [ConnectionKind: Int] = [:]
     /// Inbound connections that ended.
     public internal(set) var inboundConnectionsClosed = 0
     /// Outbound connections that ended.
@@ -22,6 +27,12 @@ public struct HostStatistics: Equatable, Sendable {
     public internal(set) var dialsStarted = 0
     /// Dials without a resulting connection.
     public internal(set) var dialsFailed = 0
+    /// Failed dials by reason and the version of the address.
+    public internal(set) var dialErrors: [DialError: Int] = [:]
+    /// Identify messages that peers asked for and got.
+    public internal(set) var identifySent = 0
+    /// Identify messages that peers answered with.
+    public internal(set) var identifyReceived = 0
     /// Dials that were skipped because the address was in backoff.
     public internal(set) var dialsHeldBack = 0
     /// Streams that peers opened.
@@ -65,6 +76,70 @@ public enum HandshakeFailure: String, CaseIterable, Sendable {
     case other
 }
 
+/// The properties of a connection that metrics are told apart by.
+public struct ConnectionKind: Hashable, Sendable {
+    /// Whether the peer dialled.
+    public var isInbound: Bool
+    /// The security protocol: `/tls/1.0.0` or `/noise`.
+    public var security: String
+    /// The stream muxer: `/yamux/1.0.0`.
+    public var muxer: String
+    /// Whether the security handshake selected the muxer.
+    public var hasEarlyMuxer: Bool
+    /// The version of the peer's address.
+    public var ipVersion: IPVersion
+
+    /// Creates a kind.
+    public init(isInbound: Bool, security: String, muxer: String, hasEarlyMuxer: Bool, ipVersion: IPVersion) {
+        self.isInbound = isInbound
+        self.security = security
+        self.muxer = muxer
+        self.hasEarlyMuxer = hasEarlyMuxer
+        self.ipVersion = ipVersion
+    }
+}
+
+/// The version of an address.
+public enum IPVersion: String, Sendable {
+    /// IPv4.
+    case ip4
+    /// IPv6.
+    case ip6
+    /// A name.
+    case unknown
+
+    init(_ address: Multiaddr) {
+        self =
+            switch address.ipAddress?.unmapped {
+            case .v4: .ip4
+            case .v6: .ip6
+            case nil: .unknown
+            }
+    }
+}
+
+/// A failed dial: its reason and the version of the address.
+public struct DialError: Hashable, Sendable {
+    /// The reason, in the words of libp2p's metrics.
+    public enum Reason: String, CaseIterable, Sendable {
+        /// Another address of the peer was faster, or the caller went away.
+        case canceled
+        /// The handshake did not end in time.
+        case deadline
+        /// The TCP connection was not made in time.
+        case timeout
+        /// No program listens at the address.
+        case connectionRefused = "connection refused"
+        /// Any other reason.
+        case other
+    }
+
+    /// The reason.
+    public var reason: Reason
+    /// The version of the address.
+    public var ipVersion: IPVersion
+}
+
 /// The reason for disconnecting a misbehaving peer.
 public enum DropReason: String, CaseIterable, Sendable {
     /// The peer broke the muxer's protocol.
@@ -84,4 +159,9 @@ public enum DropReason: String, CaseIterable, Sendable {
 extension Host {
     /// The counters since this host was created.
     public var statistics: HostStatistics { resources.statistics }
+
+    /// The connections in their handshakes.
+    public var pendingConnections: (inbound: Int, outbound: Int) {
+        state.withLock { ($0.table.pendingInboundCount, $0.table.pendingOutbound) }
+    }
 }

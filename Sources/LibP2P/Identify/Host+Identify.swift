@@ -27,6 +27,7 @@ extension Host {
         do {
             try await stream.writeMessage(ownInfo(observedAddress: stream.remoteAddress).encoded())
             stream.close()
+            resources.count { $0.identifySent += 1 }
         } catch {
             stream.reset()
         }
@@ -59,6 +60,7 @@ extension Host {
             let stream = try await connection.openStream(protocols: [IdentifyInfo.protocolID])
             guard let message = try await readIdentify(from: stream) else { throw StreamError.unexpectedEnd }
             stream.close()
+            resources.count { $0.identifyReceived += 1 }
             update(connection.remotePeer) { $0 = message }
         } catch {
             logger.debug(

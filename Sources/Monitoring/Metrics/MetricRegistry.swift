@@ -37,6 +37,11 @@ public final class MetricRegistry: Sendable {
         collectors.withLock { $0.append(collector) }
     }
 
+    /// Adds a time to a histogram of seconds. For times that are rare: the series is looked up for each.
+    public func record(_ time: Duration, in name: String, _ dimensions: [(String, String)]) {
+        makeRecorder(label: name, dimensions: dimensions, aggregate: true).record(time / .seconds(1))
+    }
+
     /// The page in Prometheus' text format, version 0.0.4.
     public var text: String {
         var collected = CollectedMetrics()

@@ -9,6 +9,21 @@ public enum ProcessMetrics {
         MetricFamily("process_max_fds", .gauge, "Maximum number of open file descriptors."),
         MetricFamily("process_resident_memory_bytes", .gauge, "Resident memory."),
         MetricFamily("process_virtual_memory_bytes", .gauge, "Virtual memory."),
+        MetricFamily(
+            "process_virtual_memory_max_bytes",
+            .gauge,
+            "Maximum of virtual memory; 1.8446744073709552e+19 without a limit."
+        ),
+        MetricFamily(
+            "process_network_receive_bytes_total",
+            .counter,
+            "Bytes of IP packets received in the network namespace of the process: with hostNetwork, of the node."
+        ),
+        MetricFamily(
+            "process_network_transmit_bytes_total",
+            .counter,
+            "Bytes of IP packets sent in the network namespace of the process: with hostNetwork, of the node."
+        ),
         MetricFamily("process_start_time_seconds", .gauge, "Time when the process started, in seconds since 1970."),
     ]
 
@@ -23,6 +38,13 @@ public enum ProcessMetrics {
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
             metrics.set("process_max_fds", to: Double(limit.rlim_cur))
         }
+        if getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 {
+            metrics.set("process_virtual_memory_max_bytes", to: Double(limit.rlim_cur))
+        }
+        if let octets = octets(lines(of: "/proc/self/net/netstat")) {
+            metrics.set("process_network_receive_bytes_total", to: octets.received)
+            metrics.set("process_network_transmit_bytes_total", to: octets.sent)
+        }
         if let pages = memoryPages(firstLine(of: "/proc/self/statm")) {
             let size = Double(sysconf(Int32(_SC_PAGESIZE)))
             metrics.set("process_virtual_memory_bytes", to: Double(pages.virtual) * size)
@@ -35,6 +57,19 @@ public enum ProcessMetrics {
     static func memoryPages(_ line: String?) -> (virtual: Int, resident: Int)? {
         let fields = (line ?? "").split(separator: " ").prefix(2).compactMap { Int($0) }
         return fields.count == 2 ? (fields[0], fields[1]) : nil
+    }
+
+    /// The bytes of all IP packets, from the lines of /proc/self/net/netstat: a line `IpExt:` with names, and one with
+    /// numbers.
+    static func octets(_ lines: [String]) -> (received: Double, sent: Double)? {
+        let rows = lines.filter { $0.hasPrefix("IpExt: ") }.map { $0.split(separator: " ") }
+        guard rows.count == 2 else { return nil }
+        func value(_ name: String) -> Double? {
+            guard let place = rows[0].firstIndex(where: { $0 == name }), place < rows[1].count else { return nil }
+            return UInt64(rows[1][place]).map { Double($0) }
+        }
+        guard let received = value("InOctets"), let sent = value("OutOctets") else { return nil }
+        return (received, sent)
     }
 
     /// The ticks after the start of the machine at which the process started: field 22 of /proc/self/stat. The name of
@@ -68,11 +103,17 @@ public enum ProcessMetrics {
         return count - 1
     }
 
-    private static func firstLine(of path: String) -> String? {
-        guard let file = fopen(path, "re") else { return nil }
+    private static func firstLine(of path: String) -> String? { lines(of: path, limit: 1).first }
+
+    private static func lines(of path: String, limit: Int = 64) -> [String] {
+        guard let file = fopen(path, "re") else { return [] }
         defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 4096)
-        guard fgets(&line, Int32(line.count), file) != nil else { return nil }
-        return String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        var lines: [String] = []
+        var line = [CChar](repeating: 0, count: 8192)
+        while lines.count < limit, fgets(&line, Int32(line.count), file) != nil {
+            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            lines.append(text.last == "\n" ? String(text.dropLast()) : text)
+        }
+        return lines
     }
 }

@@ -14,6 +14,7 @@ public enum SpegelMetrics {
         Group(title: "Shared with Spegel v0.7", families: spegel07),
         Group(title: "Transfers", families: transfers),
         Group(title: "Peers", families: peers),
+        Group(title: "libp2p", families: libp2p),
         Group(title: "The node", families: node),
         Group(title: "The process", families: ProcessMetrics.families),
     ]
@@ -277,6 +278,53 @@ public enum SpegelMetrics {
         ),
     ]
 
+    private static let dir = MetricFamily.Label.fixed("dir", ["inbound", "outbound"])
+    private static let ipVersion = MetricFamily.Label.fixed("ip_version", ["ip4", "ip6", "unknown"])
+    private static let transport = MetricFamily.Label.fixed("transport", ["tcp"])
+    private static let connection: [MetricFamily.Label] = [
+        transport, .fixed("security", ["/tls/1.0.0", "/noise"]), .fixed("muxer", ["/yamux/1.0.0"]),
+        .fixed("early_muxer", ["true", "false"]), ipVersion,
+    ]
+    /// From 1 ms on, each 1.3 times as large as the one before, as in go-libp2p.
+    private static let latencies: [Double] = sequence(first: 0.001) { $0 * 1.3 }.prefix(35).map { $0 }
+
+    /// Names, labels and buckets are those of go-libp2p, so that its dashboards work.
+    private static let libp2p: [MetricFamily] = [
+        MetricFamily(
+            "libp2p_swarm_connections_opened_total",
+            .counter,
+            "Connections between routers whose handshakes succeeded, by protocols.",
+            labels: [dir] + connection
+        ),
+        MetricFamily(
+            "libp2p_swarm_dial_errors_total",
+            .counter,
+            "Dials of peers' addresses that failed. A dial is canceled when another address of the peer was faster.",
+            labels: [
+                transport, .fixed("error", ["canceled", "deadline", "timeout", "connection refused", "other"]),
+                ipVersion,
+            ]
+        ),
+        MetricFamily(
+            "libp2p_swarm_handshake_latency_seconds",
+            .histogram(buckets: latencies),
+            "Time from a dial to the end of its handshakes, of dials that succeeded.",
+            labels: connection
+        ),
+        MetricFamily(
+            "libp2p_identify_identify_total",
+            .counter,
+            "Identify messages: sent because a peer asked (inbound), received because this node asked (outbound).",
+            labels: [dir]
+        ),
+        MetricFamily(
+            "libp2p_rcmgr_connections",
+            .gauge,
+            "Open connections between routers: all (system), and those in their handshakes (transient).",
+            labels: [dir, .fixed("scope", ["system", "transient"])]
+        ),
+    ]
+
     private static let node: [MetricFamily] = [
         MetricFamily("spegel_held_contents", .gauge, "Pieces of content held."),
         MetricFamily("spegel_held_tags", .gauge, "Tags held."),
@@ -297,6 +345,11 @@ public enum SpegelMetrics {
             .gauge,
             "Pieces of content withheld because of a digest mismatch in the store. The log names each at level error."
         ),
+        MetricFamily(
+            "spegel_store_unchecked_bytes",
+            .gauge,
+            "Bytes of the store from before the start that the node is still to hash while it is idle (--idle-checks)."
+        ),
         MetricFamily("spegel_ready", .gauge, "1 while /readyz answers 200, else 0."),
         MetricFamily(
             "spegel_build_info",
@@ -306,8 +359,3 @@ public enum SpegelMetrics {
         ),
     ]
 }
-        MetricFamily(
-            "spegel_store_unchecked_bytes",
-            .gauge,
-            "Bytes of the store from before the start that the node is still to hash while it is idle (--idle-checks)."
-        ),

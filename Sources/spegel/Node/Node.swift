@@ -59,6 +59,9 @@ struct Node: Service {
         let zones = PeerZones()
         var hostConfiguration = try options.hostConfiguration()
         hostConfiguration.membership = clusterKey?.ring
+        hostConfiguration.onDialled = { kind, time in
+            metrics.record(time, in: "libp2p_swarm_handshake_latency_seconds", kind.labels)
+        }
         let host = Host(
             configuration: hostConfiguration,
             keyPair: keyPair,
@@ -113,18 +116,18 @@ struct Node: Service {
             metricsFactory: metrics,
             logger: logger
         )
+        let idleChecks =
+            options.idleChecks.isOn
+            ? IdleChecks(store.content, index: index, traffic: { registry.contentRequests }) : nil
         let report = NodeReport(
             peerID: keyPair.peerID,
             storeName: store.name,
             store: store.content,
-        let idleChecks =
-            options.idleChecks.isOn
-            ? IdleChecks(store.content, index: index, traffic: { registry.contentRequests }) : nil
+            idleChecks: idleChecks,
             host: host,
             router: router,
             tracker: tracker,
             index: index,
-            idleChecks: idleChecks,
             registry: registry,
             authentication: authentication,
             labels: labels,
@@ -156,6 +159,7 @@ struct Node: Service {
         var services: [any Service] =
             [output, monitoring, liveness] + store.services
             + [HostService(host: host), router, registry, tracker, mirrorProbe, MemoryService(readiness: readiness)]
+        if let idleChecks { services.append(IdleCheckService(checks: idleChecks)) }
         if let authentication { services.append(authentication) }
         if let clusterKey {
             clusterKey.whenChanged { await host.closeFormerMembers() }
@@ -164,7 +168,6 @@ struct Node: Service {
         if let containerd = store.containerd {
             if let contentFolder { services.append(contentFolder) }
             services.append(SetupCheckService(store: containerd, tracker: tracker, options: options, logger: logger))
-        if let idleChecks { services.append(IdleCheckService(checks: idleChecks)) }
         }
         if let manager = ServiceManagerService(
             environment: Environment.current,

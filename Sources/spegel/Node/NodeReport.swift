@@ -118,6 +118,7 @@ extension NodeReport {
         metrics.set(refused, [("reason", "total_limit")], to: offers.refusedByTotalLimit)
 
         let statistics = host.statistics
+        collectLibP2P(statistics, into: &metrics)
         let opened = "spegel_router_connections_opened_total"
         metrics.set(opened, [("direction", "inbound")], to: statistics.inboundConnectionsOpened)
         metrics.set(opened, [("direction", "outbound")], to: statistics.outboundConnectionsOpened)
@@ -144,6 +145,31 @@ extension NodeReport {
         }
     }
 
+    private func collectLibP2P(_ statistics: HostStatistics, into metrics: inout CollectedMetrics) {
+        for (kind, count) in statistics.connectionsOpened {
+            let labels = [("dir", kind.isInbound ? "inbound" : "outbound")] + kind.labels
+            metrics.set("libp2p_swarm_connections_opened_total", labels, to: count)
+        }
+        for (error, count) in statistics.dialErrors {
+            let labels = [
+                ("transport", "tcp"), ("error", error.reason.rawValue), ("ip_version", error.ipVersion.rawValue),
+            ]
+            metrics.set("libp2p_swarm_dial_errors_total", labels, to: count)
+        }
+        metrics.set("libp2p_identify_identify_total", [("dir", "inbound")], to: statistics.identifySent)
+        metrics.set("libp2p_identify_identify_total", [("dir", "outbound")], to: statistics.identifyReceived)
+        let pending = host.pendingConnections
+        let inbound = statistics.inboundConnectionsOpened - statistics.inboundConnectionsClosed
+        let outbound = statistics.outboundConnectionsOpened - statistics.outboundConnectionsClosed
+        for (direction, established, pending) in [
+            ("inbound", inbound, pending.inbound), ("outbound", outbound, pending.outbound),
+        ] {
+            let name = "libp2p_rcmgr_connections"
+            metrics.set(name, [("dir", direction), ("scope", "transient")], to: pending)
+            metrics.set(name, [("dir", direction), ("scope", "system")], to: max(0, established) + pending)
+        }
+    }
+
     /// A name of a case as the value of a label: `streamFlood` is `stream_flood`.
     static func label(_ name: String) -> String {
         name.reduce(into: "") { label, character in
@@ -163,5 +189,15 @@ extension NodeReport {
             metrics.set("spegel_advertised_image_digests", registry, to: advertised.digests)
             metrics.set("spegel_advertised_content_digests", registry, to: advertised.contents)
         }
+    }
+}
+
+extension ConnectionKind {
+    /// The labels of libp2p's metrics, without the direction.
+    var labels: [(String, String)] {
+        [
+            ("transport", "tcp"), ("security", security), ("muxer", muxer),
+            ("early_muxer", hasEarlyMuxer ? "true" : "false"), ("ip_version", ipVersion.rawValue),
+        ]
     }
 }

@@ -281,6 +281,7 @@ extension LoopbackTests {
                 await #expect(throws: HostError.self) { try await a.connect(to: other) }
                 #expect(a.statistics.handshakesFailed == [.unexpectedPeer: 1])
                 #expect(a.statistics.dialsStarted == 1 && a.statistics.dialsFailed == 1)
+                #expect(a.statistics.dialErrors == [DialError(reason: .other, ipVersion: .ip4): 1])
                 let address = try #require(b.listenAddresses.first)
                 await #expect(throws: HostError.self) { try await b.connect(to: address) }
                 #expect(b.statistics.handshakesFailed[.selfDial] ?? 0 >= 1)
@@ -305,6 +306,8 @@ extension LoopbackTests {
                 }
                 let started = hosts[0].statistics.dialsStarted
                 #expect(started == 4)
+                let refused = DialError(reason: .connectionRefused, ipVersion: .ip4)
+                #expect(hosts[0].statistics.dialErrors == [refused: 4])
                 let error = await #expect(throws: HostError.self) { try await hosts[0].connect(to: peer) }
                 #expect("\(error.map(String.init(describing:)) ?? "")".contains("in backoff after a failure"))
                 #expect(hosts[0].statistics.dialsStarted == started && hosts[0].statistics.dialsHeldBack == 1)
@@ -329,6 +332,19 @@ extension LoopbackTests {
                 #expect(a.statistics.inboundConnectionsOpened == 2 && a.statistics.outboundConnectionsOpened == 0)
                 #expect(b.statistics.outboundConnectionsOpened == 1 && b.statistics.outboundStreamsOpened >= 1)
                 #expect(a.statistics.inboundStreamsOpened >= 2 && a.statistics.peersDropped.isEmpty)
+                let kind = ConnectionKind(
+                    isInbound: true,
+                    security: "/tls/1.0.0",
+                    muxer: "/yamux/1.0.0",
+                    hasEarlyMuxer: true,
+                    ipVersion: .ip4
+                )
+                #expect(a.statistics.connectionsOpened == [kind: 2])
+                try await eventually {
+                    a.statistics.identifySent == 2 && a.statistics.identifyReceived == 2
+                        && b.statistics.identifyReceived == 1
+                }
+                #expect(a.pendingConnections == (0, 0))
             }
         }
     }
