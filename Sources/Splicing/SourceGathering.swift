@@ -6,18 +6,18 @@ import Time
 /// hundred kilobytes at once, and no client can tell the difference in the middle of a large body. The policy in full:
 ///
 /// - The first bytes of a body go at once, and so does whatever comes until the rate is known.
-/// - Then the thread sleeps until as many bytes have come as the source sends in 5 ms, at most 128 KiB. For less than
+/// - Then the thread sleeps until as many bytes have come as the source sends in 8 ms, at most 192 KiB. For less than
 ///   32 KiB it does not wait: such a source is slow, and wakes the thread seldom.
 /// - It waits for no more than what is missing, so that the last byte of a body wakes it.
 /// - A source that is silent for 100 ms has become slower: what has come goes at once, and the rate is measured anew.
 /// - A source whose bytes come in large pieces anyway is left alone.
 package struct SourceGathering: Hashable, Sendable {
-    /// The most bytes to wait for: half of what a pipe holds, so that a wait never fills it.
-    package static let most = 128 << 10
+    /// The most bytes to wait for: less than a pipe holds, so that what has come fits.
+    package static let most = 192 << 10
     /// The fewest bytes to wait for.
     static let fewest = 32 << 10
     /// The time in which as many bytes come as are waited for.
-    static let time = Duration.milliseconds(5)
+    static let time = Duration.milliseconds(8)
     /// The time without a byte after which the rate counts no more.
     package static let patience = Duration.milliseconds(100)
     /// The time over which the rate is measured, at least.

@@ -32,15 +32,15 @@ struct SourceGatheringTests {
         #expect(gathering.lowWater(missing: 1 << 30) == 1 && !gathering.isActive)
     }
 
-    @Test func gathersFiveMillisecondsOfASteadySource() {
+    @Test func gathersEightMillisecondsOfASteadySource() {
         // 100 Mbit/s.
         let gathering = source(pieces: 5000, perSecond: 12.5e6)
-        #expect((55_000...70_000).contains(gathering.lowWater(missing: 1 << 30)))
+        #expect((90_000...110_000).contains(gathering.lowWater(missing: 1 << 30)))
     }
 
-    @Test(arguments: [25e6, 125e6]) func gathersAtMost128KiB(rate: Double) {
+    @Test(arguments: [25e6, 125e6]) func gathersAtMost192KiB(rate: Double) {
         let lowWater = source(pieces: 25_000, perSecond: rate).lowWater(missing: 1 << 30)
-        #expect(lowWater >= 120_000 && lowWater <= 128 << 10)
+        #expect(lowWater >= 190_000 && lowWater <= 192 << 10)
     }
 
     /// At 4 Mbit/s 32 KiB would take 64 ms.
@@ -55,7 +55,7 @@ struct SourceGatheringTests {
     /// The gathered pieces are large because they were gathered.
     @Test func gathersOnWhenPiecesBecomeLarge() {
         var gathering = source(pieces: 25_000, perSecond: 25e6)
-        add(pieces: 128 << 10, perSecond: 25e6, to: &gathering, from: 0.06)
+        add(pieces: 192 << 10, perSecond: 25e6, to: &gathering, from: 0.06)
         #expect(gathering.isActive)
     }
 
