@@ -163,7 +163,8 @@ public final class HTTPServer: Service {
                         ConnectionLimiter(
                             limit: configuration.maximumConnections,
                             idleLimit: configuration.unreservedConnections,
-                            connections: connections
+                            connections: connections,
+                            makeRoom: { _ in connections.makeRoom() }
                         ),
                     ])
                 }

@@ -2,8 +2,8 @@ import NIOCore
 
 /// Limits the open connections of a listener. Connections above the limit wait in the kernel's accept queue.
 ///
-/// Above a lower limit, each new connection closes the one that has been idle for the longest time. The limiter belongs
-/// in the pipeline of a listening channel.
+/// Above a lower limit, each new connection asks for room, for which an idle one may close. The limiter belongs in the
+/// pipeline of a listening channel.
 package final class ConnectionLimiter: ChannelDuplexHandler {
     package typealias InboundIn = any Channel
     package typealias InboundOut = any Channel
@@ -12,6 +12,7 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     private let limit: Int
     private let idleLimit: Int
     private let connections: OpenConnections
+    private let makeRoom: @Sendable (any EventLoop) -> Void
     private let changed: @Sendable (Int) -> Void
     private var count = 0
     private var isReadHeld = false
@@ -20,18 +21,21 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
 
     /// - Parameters:
     ///   - limit: The maximum number of open connections; at least one.
-    ///   - idleLimit: The number of open connections above which an idle one closes; `nil` for never.
+    ///   - idleLimit: The number of open connections above which each new one calls `makeRoom`; `nil` for never.
     ///   - connections: The set that the limiter keeps up to date.
+    ///   - makeRoom: Called on the listener's event loop.
     ///   - changed: Called with 1 when a connection opens and with -1 when it closes.
     package init(
         limit: Int,
         idleLimit: Int? = nil,
         connections: OpenConnections,
+        makeRoom: @escaping @Sendable (any EventLoop) -> Void = { _ in },
         changed: @escaping @Sendable (Int) -> Void = { _ in }
     ) {
         self.limit = max(1, limit)
         self.idleLimit = idleLimit ?? .max
         self.connections = connections
+        self.makeRoom = makeRoom
         self.changed = changed
     }
 
@@ -50,8 +54,8 @@ package final class ConnectionLimiter: ChannelDuplexHandler {
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
         count += 1
-        if count > idleLimit { connections.makeRoom() }
         connections.insert(channel)
+        if count > idleLimit { makeRoom(context.eventLoop) }
         changed(1)
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         channel.closeFuture.hop(to: context.eventLoop).whenComplete { [connections, changed] _ in

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import socket
+import time
 from pathlib import Path
 
 import pytest
 
 from harness.lab import Lab
-from harness.spegel import METRICS_PORT
+from harness.spegel import METRICS_PORT, REGISTRY_PORT
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,34 @@ def test_queues_pulls_above_limit(lab: Lab, spegel_binary: Path, options: dict[s
     metrics = one.spegel.request("GET", "/metrics", port=METRICS_PORT).body.decode()
     assert 'spegel_transfers_running{direction="upload"} 0' in metrics
     assert 'spegel_transfers_waiting{direction="upload"} 0' in metrics
+
+
+#: More connections than each port has places for.
+FLOODS = {REGISTRY_PORT: 4200, METRICS_PORT: 100}
+
+
+@pytest.mark.parametrize("port", FLOODS, ids=["registry", "metrics"])
+@pytest.mark.parametrize("kind", ["idle", "silent", "slow-header"])
+def test_health_answers_beside_flood_of_connections(lab: Lab, spegel_binary: Path, port: int, kind: str):
+    one, = nodes = lab.add_nodes(1)
+    lab.add_spegels(nodes, spegel_binary)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    flood: list[socket.socket] = []
+    try:
+        for _ in range(FLOODS[port]):
+            connection = one.host.connect("127.0.0.1", port, 10)
+            flood.append(connection)
+            if kind == "idle":
+                connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+            elif kind == "slow-header":
+                connection.sendall(b"GET /livez HTTP/1.1\r\nHo")
+        for path in ["/livez", "/readyz"] * 2:
+            for health in FLOODS:
+                start = time.monotonic()
+                assert one.spegel.request("GET", path, port=health).status == 200
+                # Far less than the 10 s after which a silent connection closes, and the chart's probes wait 3 s.
+                assert time.monotonic() - start < 3
+    finally:
+        for connection in flood:
+            connection.close()

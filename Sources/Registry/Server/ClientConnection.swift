@@ -42,6 +42,9 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
     private var headHasBegun = false
     private var readBroughtParts = false
     private var requestCount = 0
+    private var waitsSince = NIODeadline.now()
+    /// Whether the connection is a reserved one: all others had a request when it came.
+    private var isReserved = false
     private(set) var context: ChannelHandlerContext?
 
     init(responder: any Responder, rules: ConnectionRules, telemetry: LoopTelemetry, eventLoop: any EventLoop) {
@@ -91,7 +94,11 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         case (.end, .receiving(let head, let fields, _)):
             // After an upgrade request the decoder takes nothing more.
             let keepsAlive = head.isKeepAlive && !fields.asksForUpgrade && head.method != .CONNECT
-            responder.respond(to: head, fields, in: begin(head, keepsAlive: keepsAlive))
+            let exchange = begin(head, keepsAlive: keepsAlive)
+            guard !isReserved || !rules.isCrowded || exchange.request.handler != .content else {
+                return exchange.send(.unavailable("all connections of this node are in use", key: head.uri), .busy)
+            }
+            responder.respond(to: head, fields, in: exchange)
         default: break
         }
     }
@@ -134,7 +141,7 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
 
     // MARK: ExchangeConnection
 
-    var isDraining: Bool { rules.isDraining }
+    var isDraining: Bool { rules.isDraining || rules.isCrowded }
 
     func checkProgress(within time: TimeAmount) {
         timer.deadline = .now() + time
@@ -144,7 +151,8 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         guard case .responding = state else { return }
         guard keepsAlive else { return linger() }
         state = .idle
-        timer.deadline = .now() + (headHasBegun ? rules.requestTimeout : rules.idleTimeout)
+        waitsSince = .now()
+        timer.deadline = waitsSince + (headHasBegun ? rules.requestTimeout : rules.idleTimeout)
         // Within the queue's own loop that goes on by itself.
         guard !isProcessingQueue else { return }
         processQueue()
@@ -155,7 +163,8 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         guard let context else { return }
         state = .lingering
         queue.removeAll()
-        timer.deadline = .now() + ConnectionRules.lingerTimeout
+        waitsSince = .now()
+        timer.deadline = waitsSince + ConnectionRules.lingerTimeout
         let promise = context.eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenFailure { _ in self.context?.close(promise: nil) }
         context.close(mode: .output, promise: promise)
@@ -167,6 +176,14 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         case .idle, .receiving, .lingering: context?.close(promise: nil)
         case .responding(let exchange): exchange.checkProgress(stallTimeout: rules.stallTimeout)
         case .closed: break
+        }
+    }
+
+    /// When the connection began to wait for its client; `nil` while a request is being answered.
+    var waitingSince: NIODeadline? {
+        switch state {
+        case .idle, .receiving, .lingering: waitsSince
+        case .responding, .closed: nil
         }
     }
 
@@ -193,7 +210,9 @@ final class ClientConnection: ChannelInboundHandler, ExchangeConnection {
         guard !rules.isDraining else { return context.close(promise: nil) }
         responder.connected(context.channel)
         headHasBegun = true
-        timer.deadline = .now() + rules.requestTimeout
+        isReserved = rules.isCrowded
+        waitsSince = .now()
+        timer.deadline = waitsSince + rules.requestTimeout
         context.read()
     }
 

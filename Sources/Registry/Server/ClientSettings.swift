@@ -2,6 +2,9 @@
 public struct ClientSettings: Hashable, Sendable {
     /// The most client connections at a time; more wait in the system's queue until one closes.
     public var maximumConnections = 4096
+    /// The connections among them that are reserved for health checks. While more are open than are not reserved, the
+    /// oldest idle ones close; if none is idle, new connections get answers to health checks only.
+    public var reservedConnections = 64
     /// How TCP finds out how fast it may send on the connections of clients: a name that the kernel knows, `cubic` or
     /// `reno`; `nil` for the system's choice, less its timers on the way to clients of the same node.
     public var congestionControl: String?

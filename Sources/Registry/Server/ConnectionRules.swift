@@ -20,6 +20,7 @@ final class ConnectionRules: Sendable {
     let idleTimeout: TimeAmount
     let stallTimeout: TimeAmount
     private let draining = Atomic(false)
+    private let crowded = Atomic(false)
 
     init(_ configuration: RegistryConfiguration) {
         requestTimeout = TimeAmount(configuration.clients.requestTimeout)
@@ -32,5 +33,13 @@ final class ConnectionRules: Sendable {
 
     func drain() {
         draining.store(true, ordering: .relaxed)
+    }
+
+    /// Whether only the reserved connections are left: each connection closes after its current answer, and a new one
+    /// gets answers to health checks only.
+    var isCrowded: Bool { crowded.load(ordering: .relaxed) }
+
+    func setCrowded(_ isCrowded: Bool) {
+        crowded.store(isCrowded, ordering: .relaxed)
     }
 }

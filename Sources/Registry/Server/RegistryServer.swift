@@ -27,6 +27,7 @@ public final class RegistryServer: Service {
     /// What the connections of each event loop share, made when it is first needed.
     private let loops: [ObjectIdentifier: NIOLoopBoundBox<RegistryLoop?>]
     private let connections = OpenConnections()
+    private let idleSweep: IdleSweep
     private let state = Mutex(State())
 
     /// Makes a server that is not started yet.
@@ -67,6 +68,14 @@ public final class RegistryServer: Service {
             loops[ObjectIdentifier(eventLoop)] = .makeEmptyBox(eventLoop: eventLoop)
         }
         self.loops = loops
+        idleSweep = IdleSweep(
+            limit: configuration.clients.unreservedConnections,
+            connections: connections,
+            waitingSince: { channel in
+                try? channel.pipeline.syncOperations.handler(type: ClientConnection.self).waitingSince
+            },
+            crowded: { [rules = services.rules] in rules.setCrowded($0) }
+        )
     }
 
     /// What the server has done and is doing.
@@ -94,6 +103,9 @@ public final class RegistryServer: Service {
 
     /// The connections of clients.
     var openChannels: [any Channel] { connections.all }
+
+    /// Whether only the reserved connections are left.
+    var isCrowded: Bool { services.rules.isCrowded }
 
     /// The bytes reserved now for content that waits until its digest was verified.
     var heldBytes: Int { services.verificationBudget.reserved }
@@ -182,14 +194,18 @@ public final class RegistryServer: Service {
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(clamping: configuration.clients.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .serverChannelInitializer { [connections, services] channel in
+            .serverChannelInitializer { [connections, services, idleSweep] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try services.congestionControl.prepare(channel)
                     try channel.pipeline.syncOperations.addHandlers([
                         AcceptPause { services.telemetry.record(.acceptFailed) },
-                        ConnectionLimiter(limit: configuration.clients.maximumConnections, connections: connections) {
-                            services.telemetry.record(.connectionsChanged(by: $0))
-                        },
+                        ConnectionLimiter(
+                            limit: configuration.clients.maximumConnections,
+                            idleLimit: configuration.clients.unreservedConnections,
+                            connections: connections,
+                            makeRoom: { idleSweep.start(on: $0) },
+                            changed: { services.telemetry.record(.connectionsChanged(by: $0)) }
+                        ),
                     ])
                 }
             }
@@ -261,6 +277,10 @@ public final class RegistryServer: Service {
             guard (try? await clock.sleep(for: .milliseconds(10))) != nil else { return }
         }
     }
+}
+
+extension ClientSettings {
+    fileprivate var unreservedConnections: Int { max(1, maximumConnections - max(0, reservedConnections)) }
 }
 
 extension MetricsSnapshot.Transfers {

@@ -18,6 +18,8 @@ extension RegistryCommand {
         configuration.defaultRegistry = try defaultRegistryName()
         configuration.checks.verification = verify
         configuration.clients.shutdownGrace = shutdownGrace.duration
+        let connections = DescriptorLimit.connections(atMost: configuration.clients.maximumConnections)
+        configuration.clients.maximumConnections = connections
         configuration.transfers.maximumUploads = maxUploads
         configuration.transfers.maximumUploadsPerPeer = maxUploadsPerPeer
         configuration.transfers.maximumDownloads = maxDownloads
