@@ -1,3 +1,4 @@
+import Crypto
 import Membership
 import Multiformats
 import NIOCore
@@ -18,6 +19,8 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         var role: YamuxSession.Role
         var keyPair: KeyPair
         var tls: TLSContexts
+        /// The Noise key of this host.
+        var noiseKey: Curve25519.KeyAgreement.PrivateKey
         /// The peer that a dialer expects; `nil` for any.
         var expectedPeer: PeerID?
         /// The remote address in case the channel does not know it.
@@ -102,6 +105,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
             // The peer id is compared after the handshake, which the remote side may need to complete.
             let noise = NoiseHandler(
                 keyPair: parameters.keyPair,
+                staticKey: parameters.noiseKey,
                 role: parameters.role == .dialer ? .initiator : .responder,
                 expectedPeer: nil,
                 muxers: parameters.settings.offersEarlyMuxer ? Self.muxers : [],
@@ -127,7 +131,7 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         }
         membership = secured.membership
         do {
-            try check(secured.remotePeer)
+            try check(secured)
             if let muxer = secured.earlyMuxer, Self.muxers.contains(muxer) {
                 try finish(context, remotePeer: secured.remotePeer, muxer: muxer, isEarly: true)
             } else {
@@ -147,8 +151,11 @@ final class ConnectionUpgrader: ChannelInboundHandler, RemovableChannelHandler {
         context.fireChannelInactive()
     }
 
-    private func check(_ remotePeer: PeerID) throws {
-        guard remotePeer != parameters.keyPair.peerID else { throw HostError.selfDial }
+    private func check(_ secured: SecurityEstablished) throws {
+        let remotePeer = secured.remotePeer
+        guard remotePeer != parameters.keyPair.peerID else {
+            throw secured.isOwnHost ? HostError.selfDial : HostError.sharedIdentity
+        }
         if let expected = parameters.expectedPeer, expected != remotePeer {
             throw HostError.unexpectedPeer(expected: expected, found: remotePeer)
         }

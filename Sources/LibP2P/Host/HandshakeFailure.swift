@@ -26,6 +26,7 @@ extension HandshakeFailure {
         case .closedDuringHandshake: self = .closed
         case .unexpectedPeer: self = .unexpectedPeer
         case .selfDial: self = .selfDial
+        case .sharedIdentity: self = .sharedIdentity
         case .tooManyConnections: self = .limit
         case .cannotListen, .unsupportedAddress, .dialFailed, .noAddresses, .connectionClosed, .notRunning:
             self = .other

@@ -152,7 +152,9 @@ extension Host {
     /// does not.
     private static func isFault(ofAddress error: any Error) -> Bool {
         switch error {
-        case HostError.notRunning, HostError.tooManyConnections, HostError.unexpectedPeer, HostError.selfDial: false
+        case HostError.notRunning, HostError.tooManyConnections, HostError.unexpectedPeer, HostError.selfDial,
+            HostError.sharedIdentity:
+            false
         case is CancellationError: false
         default: true
         }

@@ -139,6 +139,7 @@ extension Host {
             role: role,
             keyPair: keyPair,
             tls: tls,
+            noiseKey: noiseKey,
             expectedPeer: expectedPeer,
             remoteAddress: remoteAddress,
             settings: configuration,
@@ -169,6 +170,9 @@ extension Host {
         } catch {
             promise.fail(error)
             channel.close(promise: nil)
+        }
+        promise.futureResult.whenFailure { [weak self] error in
+            if case HostError.sharedIdentity = error { self?.meetSharedIdentity(at: remoteAddress, role) }
         }
         return promise.futureResult
     }

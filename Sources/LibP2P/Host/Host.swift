@@ -1,3 +1,4 @@
+import Crypto
 import Logging
 import Membership
 import Multiformats
@@ -18,6 +19,7 @@ public final class Host: Sendable {
         /// The cached result of ``Host/listenAddresses``.
         var reachable: (addresses: [Multiaddr], expiry: MonotonicTime)?
         var isStarted = false
+        var sharedIdentity = SharedIdentity()
         var subscribers: [UInt64: AsyncStream<HostEvent>.Continuation] = [:]
         var nextSubscriber: UInt64 = 0
 
@@ -37,6 +39,8 @@ public final class Host: Sendable {
     let configuration: HostConfiguration
     let keyPair: KeyPair
     let tls: TLSContexts
+    /// The Noise key of all connections, by which the host recognises itself.
+    let noiseKey = Curve25519.KeyAgreement.PrivateKey()
     let resources: HostResources
     package let group: any EventLoopGroup
     let logger: Logger

@@ -14,6 +14,8 @@ public enum HostError: Error, Sendable, CustomStringConvertible {
     case unexpectedPeer(expected: PeerID, found: PeerID)
     /// The address belongs to this host itself.
     case selfDial
+    /// Another node has the identity of this host.
+    case sharedIdentity
     /// The handshake timed out.
     case handshakeTimeout(Duration)
     /// The connection closed during the handshake.
@@ -37,6 +39,7 @@ public enum HostError: Error, Sendable, CustomStringConvertible {
         case .noAddresses(let peer): "no known address of peer \(peer)"
         case .unexpectedPeer(let expected, let found): "expected peer \(expected), found \(found)"
         case .selfDial: "address belongs to this node itself"
+        case .sharedIdentity: "another node has the same identity"
         case .handshakeTimeout(let timeout): "handshake timed out after \(timeout)"
         case .closedDuringHandshake: "peer closed the connection during the handshake"
         case .tooManyConnections(let limit): "connection limit of \(limit) reached"

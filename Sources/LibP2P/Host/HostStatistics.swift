@@ -70,6 +70,8 @@ public enum HandshakeFailure: String, CaseIterable, Sendable {
     case membership
     /// The peer was this host itself.
     case selfDial
+    /// The peer was another node with the identity of this host.
+    case sharedIdentity
     /// The limit of connections, in all or to the peer, was reached.
     case limit
     /// Any other reason, for example the host's own shutdown.

@@ -25,7 +25,7 @@ public struct IdentityFile: Sendable {
         if let key = try load() { return key }
         let key = KeyPair()
         try createDirectory(directory, mode: 0o700)
-        try store(key)
+        try write(key.pem, to: path)
         return key
     }
 
@@ -33,7 +33,7 @@ public struct IdentityFile: Sendable {
     ///
     /// - Throws: as ``loadOrCreate()``.
     public func load() throws(IdentityError) -> KeyPair? {
-        guard let text = try read() else { return nil }
+        guard let text = try read(path) else { return nil }
         do {
             return try KeyPair(pem: text)
         } catch {
@@ -41,7 +41,7 @@ public struct IdentityFile: Sendable {
         }
     }
 
-    private func read() throws(IdentityError) -> String? {
+    func read(_ path: String) throws(IdentityError) -> String? {
         // Without O_NONBLOCK, opening a named pipe would wait for a writer.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else {
@@ -66,7 +66,8 @@ public struct IdentityFile: Sendable {
         return String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
-    private func store(_ key: KeyPair) throws(IdentityError) {
+    /// Writes a file atomically, with mode 0600.
+    func write(_ text: String, to path: String) throws(IdentityError) {
         let temporary = path + ".tmp"
         // Replaces the leftover of an interrupted start. O_EXCL then ensures that the file is new.
         _ = unlink(temporary)
@@ -76,7 +77,7 @@ public struct IdentityFile: Sendable {
             defer { _ = close(descriptor) }
             // The umask applies to the mode of open, and could even remove rights of the owner.
             guard fchmod(descriptor, 0o600) == 0 else { throw failure("create", temporary) }
-            try write(Array(key.pem.utf8), to: descriptor, temporary)
+            try write(Array(text.utf8), to: descriptor, temporary)
             guard fsync(descriptor) == 0 else { throw failure("write", temporary) }
         } catch {
             _ = unlink(temporary)
@@ -87,7 +88,7 @@ public struct IdentityFile: Sendable {
             _ = unlink(temporary)
             throw error
         }
-        // The name is durable after this. Not every file system supports it, and the key is in place already, so that a
+        // The name is durable after this. Not every file system supports it, and the file is in place already, so that a
         // failure is ignored.
         let parent = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard parent >= 0 else { return }
@@ -118,7 +119,7 @@ public struct IdentityFile: Sendable {
     }
 
     /// The error of the last system call.
-    private func failure(_ operation: String, _ path: String) -> IdentityError {
+    func failure(_ operation: String, _ path: String) -> IdentityError {
         .file(path: path, operation: operation, reason: String(cString: strerror(errno)))
     }
 }

@@ -39,12 +39,14 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
     ///
     /// - Parameters:
     ///   - keyPair: the identity of this end.
+    ///   - staticKey: the Noise key of this end.
     ///   - role: the role of this end.
     ///   - expectedPeer: the expected peer; `nil` for any.
     ///   - muxers: the muxers to offer within the handshake, the preferred one first.
     ///   - membership: the cluster keys of which the peer must have one, if it must.
     public init(
         keyPair: KeyPair,
+        staticKey: Curve25519.KeyAgreement.PrivateKey = .init(),
         role: NoiseRole,
         expectedPeer: PeerID?,
         muxers: [String],
@@ -55,7 +57,8 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
             keyPair: keyPair,
             expectedPeer: expectedPeer,
             muxers: muxers,
-            membership: membership
+            membership: membership,
+            staticKey: staticKey
         )
     }
 
@@ -141,7 +144,8 @@ public final class NoiseHandler: ChannelDuplexHandler, RemovableChannelHandler {
             let event = SecurityEstablished(
                 remotePublicKey: session.remotePublicKey,
                 earlyMuxer: session.earlyMuxer,
-                membership: session.membership
+                membership: session.membership,
+                isOwnHost: handshake.isWithOwnHost
             )
             context.fireUserInboundEventTriggered(event)
         case .reject(let reply, let error):

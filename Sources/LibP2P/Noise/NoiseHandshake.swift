@@ -125,6 +125,9 @@ public struct NoiseHandshake: Sendable {
         throw .unprovenMembership
     }
 
+    /// Whether the remote end has the Noise key of this end, and so is the same host.
+    var isWithOwnHost: Bool { pattern.remoteStaticKey?.rawRepresentation == staticPublicKey.rawRepresentation }
+
     private func ownPayload() throws(NoiseError) -> [UInt8] {
         try NoisePayload(keyPair: keyPair, staticKey: staticPublicKey, muxers: muxers).serialized()
     }

@@ -12,6 +12,7 @@ final class TLSContexts: Sendable {
     private struct Pair {
         var client: NIOSSLContext
         var server: NIOSSLContext
+        var certificate: [UInt8]
     }
 
     private let identity: KeyPair
@@ -44,6 +45,11 @@ final class TLSContexts: Sendable {
         }
     }
 
+    /// Whether a certificate is the one of this host, in DER.
+    func isOwn(_ certificate: [UInt8]) -> Bool {
+        pair.withLock { $0?.certificate == certificate }
+    }
+
     private func makePair() throws -> Pair {
         let own = try TLSCertificate(identity: identity)
         let chain = [NIOSSLCertificateSource.certificate(try NIOSSLCertificate(bytes: own.der, format: .der))]
@@ -53,7 +59,8 @@ final class TLSContexts: Sendable {
         client.privateKey = key
         return Pair(
             client: try context(client),
-            server: try context(.makeServerConfiguration(certificateChain: chain, privateKey: key))
+            server: try context(.makeServerConfiguration(certificateChain: chain, privateKey: key)),
+            certificate: own.der
         )
     }
 

@@ -12,10 +12,15 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundOut = ByteBuffer
 
     private var verdict: Result<PublicKey, TLSError>?
+    private var isOwnHost = false
+    private let contexts: TLSContexts
     private let now: () -> Double
 
-    /// - Parameter now: The time in seconds since 1970.
-    init(now: @escaping () -> Double = { Date().timeIntervalSince1970 }) {
+    /// - Parameters:
+    ///   - contexts: The certificate of this host.
+    ///   - now: The time in seconds since 1970.
+    init(contexts: TLSContexts, now: @escaping () -> Double = { Date().timeIntervalSince1970 }) {
+        self.contexts = contexts
         self.now = now
     }
 
@@ -27,7 +32,7 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
         to pipeline: ChannelPipeline
     ) throws {
         let context = try contexts.context(role)
-        let peer = TLSPeerHandler()
+        let peer = TLSPeerHandler(contexts: contexts)
         let look: NIOSSLCustomVerificationCallback = { certificates, promise in
             promise.succeed(peer.look(at: certificates) ? .certificateVerified : .failed)
         }
@@ -51,6 +56,7 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
                 throw .malformedCertificate(reason: "no DER encoding")
             }
             result = .success(try TLSCertificate.identity(provenBy: der, now: now()))
+            isOwnHost = contexts.isOwn(der)
         } catch {
             result = .failure(error)
         }
@@ -70,7 +76,9 @@ final class TLSPeerHandler: ChannelInboundHandler, RemovableChannelHandler {
             return
         }
         let muxer = negotiated == TLSContexts.plainProtocol ? nil : negotiated
-        context.fireUserInboundEventTriggered(SecurityEstablished(remotePublicKey: key, earlyMuxer: muxer))
+        context.fireUserInboundEventTriggered(
+            SecurityEstablished(remotePublicKey: key, earlyMuxer: muxer, isOwnHost: isOwnHost)
+        )
         context.pipeline.syncOperations.removeHandler(self, promise: nil)
     }
 

@@ -240,7 +240,7 @@ public enum SpegelMetrics {
                     "reason",
                     [
                         "timeout", "closed", "aborted", "negotiation", "tls", "noise", "identity", "unexpected_peer",
-                        "membership", "self_dial", "limit", "other",
+                        "membership", "self_dial", "shared_identity", "limit", "other",
                     ]
                 )
             ]

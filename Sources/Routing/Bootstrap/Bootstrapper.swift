@@ -111,10 +111,13 @@ public final class Bootstrapper: Service {
         let connectedPeers = Set(host.connectedPeers)
         let connected = Set(connectedPeers.flatMap { host.remoteAddresses(of: $0) }.map(\.withoutPeerID))
         let own = Set(host.listenAddresses.map(\.withoutPeerID))
-        return candidates.filter { candidate in
-            if let id = candidate.peerID, id == host.peerID || connectedPeers.contains(id) { return false }
+        return candidates.compactMap { candidate in
+            if let id = candidate.peerID, connectedPeers.contains(id) { return nil }
             let place = candidate.withoutPeerID
-            return !own.contains(place) && !connected.contains(place) && !state.dialled.contains(candidate)
+            // The host's own id at another address may be another node with the same identity, which only a dial shows.
+            let target = candidate.peerID == host.peerID ? place : candidate
+            guard !own.contains(place), !connected.contains(place), !state.dialled.contains(target) else { return nil }
+            return target
         }
     }
 

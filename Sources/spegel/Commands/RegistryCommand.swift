@@ -27,6 +27,7 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
         Setting("router-addr", \.routerAddr),
         Setting("metrics-addr", \.metricsAddr),
         Setting("data-dir", \.dataDir),
+        Setting("node-name", optional: \.nodeName),
         Setting("zone", optional: \.zone),
         Setting("store", optional: \.store),
         Setting("containerd-sock", \.containerdSock),
@@ -78,6 +79,16 @@ struct RegistryCommand: AsyncParsableCommand, SettableCommand {
 
     @Option(help: ArgumentHelp("Keeps the node's identity.", valueName: "dir"))
     var dataDir = "/var/lib/spegel"
+
+    @Option(
+        help: ArgumentHelp(
+            "Name of this node in its cluster; default: the machine-id. If a copied --data-dir has another name, the node "
+                + "makes a new identity.",
+            valueName: "name",
+            visibility: .rare
+        )
+    )
+    var nodeName: String?
 
     @Option(
         help: ArgumentHelp(

@@ -45,8 +45,49 @@ struct Node: Service {
         logger.info("stopped")
     }
 
+    /// Logs why the node does not have the identity of its data folder, if it does not.
+    private func report(_ identity: NodeIdentity) {
+        let folder = Logger.MetadataValue.string(options.dataDir)
+        switch identity.origin {
+        case .folder: break
+        case .replaced(let kept, let kind):
+            logger.warning(
+                "data folder belongs to another machine, created a new identity",
+                metadata: ["folder": folder, "kept": .string(kept), "differs": .string(kind.rawValue)]
+            )
+        case .temporaryOnCopy(let reason):
+            logger.warning(
+                "data folder belongs to another machine and is not writable, using a temporary identity",
+                metadata: ["folder": folder, "reason": .string(reason)]
+            )
+        case .temporaryBesideProcess:
+            logger.warning(
+                "another process uses the data folder, using a temporary identity",
+                metadata: ["folder": folder]
+            )
+        }
+        if let reason = identity.unnamed {
+            logger.info("cannot name the machine in the data folder", metadata: ["reason": .string(reason)])
+        }
+    }
+
+    /// What is to be done while another node has this node's identity; `nil` while none is known.
+    private func uniqueness(of host: Host) -> Readiness? {
+        host.sharedIdentityAddress.map { address in
+            .notReady(
+                "the node at \(address) has the same identity: delete \(options.dataDir)/private.key on one of the two "
+                    + "and restart it"
+            )
+        }
+    }
+
     private func run(on group: MultiThreadedEventLoopGroup) async throws {
-        let keyPair = try IdentityFile(dataDirectory: options.dataDir).loadOrCreate()
+        let identity = try IdentityFile(dataDirectory: options.dataDir)
+            .loadOrCreate(on: MachineNames(node: options.nodeName))
+        // It holds the lock on the data folder.
+        defer { withExtendedLifetime(identity) {} }
+        report(identity)
+        let keyPair = identity.keyPair
         let authentication = try options.authentication(logger: logger)
         let clusterKey = try options.clusterKey(logger: logger)
         let store = try await NodeStore.open(options, group: group, logger: logger)
@@ -92,7 +133,8 @@ struct Node: Service {
         let mirrorProbe = MirrorProbeService(try options.ownTargets(), group: group, logger: logger)
         let readiness: @Sendable () -> Readiness = {
             let notes = [contentFolder?.note, mirrorProbe.note].compactMap { $0.map(Readiness.ready) }
-            return drain.hasBegun ? .notReady("shutting down") : .all([router.readiness, tracker.readiness] + notes)
+            if drain.hasBegun { return .notReady("shutting down") }
+            return .all([uniqueness(of: host), router.readiness, tracker.readiness].compactMap { $0 } + notes)
         }
 
         configuration.authentication = authentication
