@@ -175,7 +175,7 @@ final class ServerConnection: ChannelInboundHandler {
         guard head.hasHost else {
             return send(.text("a request has exactly one Host header", status: 400), to: head)
         }
-        guard let request = ServerRequest(head, form: form) else {
+        guard let request = ServerRequest(head, form: form, address: context.channel.remoteAddress) else {
             return send(.text("the target is too long", status: 414), to: head)
         }
         switch routes.handler(head.method, request.path) {

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOHTTP1
 
 /// A request to an ``HTTPServer``.
@@ -42,13 +43,15 @@ public struct ServerRequest: Sendable {
     /// Reads a request; `nil` if its target is too long.
     ///
     /// - Parameter form: The body, if it is a form within the limit.
-    package init?(_ head: HTTPRequestHead, form: [UInt8]?) {
+    package init?(_ head: HTTPRequestHead, form: [UInt8]?, address: SocketAddress? = nil) {
         guard head.uri.utf8.count <= Self.maximumTargetLength else { return nil }
         let form = form.map { String(decoding: $0, as: UTF8.self) }
         self.init(target: head.uri, form: form, origin: RequestOrigin(head.headers))
         client = RequestClient(
             userAgent: head.headers.first(name: "User-Agent"),
-            accept: head.headers.first(name: "Accept")
+            accept: head.headers.first(name: "Accept"),
+            authorization: head.headers.first(name: "Authorization"),
+            address: address
         )
     }
 

@@ -172,3 +172,47 @@ def test_node_recovers_after_running_out_of_descriptors(lab: Lab, spegel_binary:
 def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _ask_debug(host: Host, node: Node, method: str, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(node.host.address, METRICS_PORT, timeout=10)
+    connection.sock = host.connect(node.host.address, METRICS_PORT, 10)
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("has_password", [False, True], ids=["no password", "password"])
+def test_debug_pages_answer_only_the_node_or_the_password(
+    lab: Lab, spegel_binary: Path, tmp_path: Path, has_password: bool,
+):
+    one, two = nodes = lab.add_nodes(2)
+    image = lab.push("lab/secret")
+    options = {}
+    if has_password:
+        secret = Secret(tmp_path / "secret")
+        secret.set("node", "right")
+        options["basic-auth-dir"] = str(secret.path)
+    lab.add_spegels(nodes, spegel_binary, options)
+    one.pull(image.by_tag)
+    paths = [("GET", path) for path in (
+        "/debug/web/", "/debug/api/status", "/debug/api/events", "/debug/api/resolve?reference=lab/secret",
+        "/debug/web/resolve?reference=lab/secret")] + [("POST", "/debug/api/pull?reference=lab/secret:1")]
+    refused = 401 if has_password else 403
+    for method, path in paths:
+        for headers in ({}, {"Authorization": _header("node", "wrong")}):
+            status, body = _ask_debug(two.host, one, method, path, headers)
+            assert status == refused and b"sha256:" not in body and b"kubectl port-forward" in body, (path, status, body)
+    for path in ("/metrics", "/livez", "/readyz"):
+        assert _ask_debug(two.host, one, "GET", path, {})[0] == 200, path
+    # By each of the node's own addresses.
+    for host in (one.host.address, "127.0.0.1"):
+        with one.host.connect(host, METRICS_PORT, 10) as connection:
+            connection.sendall(f"GET /debug/api/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    if has_password:
+        status, body = _ask_debug(two.host, one, "GET", "/debug/api/status", {"Authorization": _header("node", "right")})
+        assert status == 200 and b"lab/secret" in body

@@ -31,7 +31,7 @@ public final class BasicAuthentication: Service {
     }
 
     /// Whether a request with this `Authorization` header may be answered.
-    func accepts(_ header: String?) -> Bool {
+    public func accepts(_ header: String?) -> Bool {
         rotation.withLock { $0.accepts(header, now: .now()) }
     }
 

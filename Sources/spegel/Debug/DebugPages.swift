@@ -15,14 +15,22 @@ struct DebugPages: Sendable {
 
     private let report: NodeReport
     private let hosts: DebugHosts
+    private let access: DebugAccess
     private let interval: Duration
 
     /// - Parameters:
     ///   - hosts: the hosts in whose name the pages are shown.
+    ///   - access: the clients that they are shown to.
     ///   - interval: the time between two events of a stream.
-    init(_ report: NodeReport, hosts: DebugHosts = DebugHosts(), interval: Duration = .seconds(1)) {
+    init(
+        _ report: NodeReport,
+        hosts: DebugHosts = DebugHosts(),
+        access: DebugAccess = DebugAccess(),
+        interval: Duration = .seconds(1)
+    ) {
         self.report = report
         self.hosts = hosts
+        self.access = access
         self.interval = interval
     }
 
@@ -43,12 +51,12 @@ struct DebugPages: Sendable {
         for asset in PageAsset.allCases {
             routes["/debug/web/\(asset.rawValue)"] = { _ in .page(asset.text, contentType: asset.contentType) }
         }
-        return hosts.guarding(routes)
+        return guarding(routes)
     }
 
     /// The handlers of POST.
     var actions: [String: HTTPServer.Handler] {
-        hosts.guarding([
+        guarding([
             "/debug/web/pull": { request in
                 let (reference, result, status) = await pull(request)
                 if request.parameters["part"] != nil { return .part(result, status: status == 403 ? 403 : 200) }
@@ -66,6 +74,10 @@ struct DebugPages: Sendable {
                 }
             },
         ])
+    }
+
+    private func guarding(_ handlers: [String: HTTPServer.Handler]) -> [String: HTTPServer.Handler] {
+        hosts.guarding(access.guarding(handlers))
     }
 
     // MARK: Lookups

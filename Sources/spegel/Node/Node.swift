@@ -183,7 +183,13 @@ struct Node: Service {
             roundTrips: RoundTrips(host: host)
         )
         metrics.collect { report.collect(into: &$0) }
-        let pages = DebugPages(report, hosts: DebugHosts(names: try options.debugHostNames()))
+        // Not the gateway: a pod's connection may come from there, too.
+        let ownAddresses = OwnAddresses(includesGateway: false)
+        let pages = DebugPages(
+            report,
+            hosts: DebugHosts(names: try options.debugHostNames()),
+            access: DebugAccess(isOwn: { ownAddresses.contains($0) }, authentication: authentication)
+        )
         let monitoring = HTTPServer(
             configuration: options.monitoringConfiguration,
             routes: HTTPServer.Routes(
