@@ -35,7 +35,7 @@ _MATRIX = {
     "leader election": {
         "spegel": {"bootstrapKind": "kubernetes"}, "networkPolicy": {"enabled": True, "restrictEgress": True}},
     "no host port": {"service": {"registry": {"hostPort": 0}}},
-    "no node port": {"service": {"registry": {"nodePort": 0}}},
+    "a node port": {"service": {"registry": {"nodePort": 30021}}},
     "IPv6": {"service": {"registry": {"ipv6": True}}},
     "through the socket": {"spegel": {"containerdContentPath": "", "containerdSock": "/run/containerd.sock"}},
     "hands off containerd": {"spegel": {"containerdMirrorAdd": False}},
@@ -87,6 +87,9 @@ def test_program_accepts_its_arguments(values: dict):
 
 def test_ipv6_addresses_have_brackets():
     _, configuration = chart.containers(chart.render({"service": {"registry": {"ipv6": True}}}))[0]
+    assert _settings(configuration)["mirror-targets"] == ["http://[fd00::7]:30020"]
+    values = {"service": {"registry": {"ipv6": True, "nodePort": 30021}}}
+    _, configuration = chart.containers(chart.render(values))[0]
     assert _settings(configuration)["mirror-targets"] == ["http://[fd00::7]:30020", "http://[fd00::7]:30021"]
 
 
@@ -99,13 +102,39 @@ def test_address_of_the_service_leads_to_the_own_node(address: str, target: str)
     service = chart.find(documents, "Service", "spegel-registry")["spec"]
     assert (service["internalTrafficPolicy"], service["clusterIP"]) == ("Local", address)
     _, configuration = chart.containers(documents)[0]
-    assert _settings(configuration)["mirror-targets"] == [target, "http://192.0.2.7:30021"]
-    # Neither says anything by default, and without an address containerd asks what it asked before.
-    for values in ({}, {"service": {"registry": {"internalTrafficLocal": True}}}):
-        documents = chart.render(values)
-        assert "clusterIP" not in chart.find(documents, "Service", "spegel-registry")["spec"]
+    assert _settings(configuration)["mirror-targets"] == [target]
+    # Without an address containerd asks what it asked before.
+    documents = chart.render({"service": {"registry": {"internalTrafficLocal": True}}})
+    assert "clusterIP" not in chart.find(documents, "Service", "spegel-registry")["spec"]
+    _, configuration = chart.containers(documents)[0]
+    assert _settings(configuration)["mirror-targets"] == ["http://192.0.2.7:30020"]
+
+
+def test_offers_registry_to_pods_only_where_asked_for():
+    """Nodes find each other without a Service. Each Service and node port of the registry leads all pods to it."""
+    documents = chart.render({})
+    services = {
+        document["metadata"]["name"]: document["spec"] for document in documents
+        # That of the cleanup leads to no node, and is there on uninstall only.
+        if document["kind"] == "Service" and document["metadata"]["name"] != "spegel-cleanup"}
+    assert set(services) == {"spegel", "spegel-bootstrap"}
+    assert not [name for name, spec in services.items() if spec.get("type") in ("NodePort", "LoadBalancer")]
+    assert {port["port"] for spec in services.values() for port in spec["ports"]} == {5001, 9090}
+    _, configuration = chart.containers(documents)[0]
+    assert _settings(configuration)["mirror-targets"] == ["http://192.0.2.7:30020"]
+
+    for registry in ({"nodePort": 30021}, {"hostPort": 0}, {"usePreferSameNodeTrafficDistribution": True}):
+        documents = chart.render({"service": {"registry": registry}})
+        service = chart.find(documents, "Service", "spegel-registry")["spec"]
+        assert service["type"] == "NodePort" and service["ports"][0]["nodePort"] == 30021, registry
         _, configuration = chart.containers(documents)[0]
-        assert _settings(configuration)["mirror-targets"] == ["http://192.0.2.7:30020", "http://192.0.2.7:30021"]
+        assert _settings(configuration)["mirror-targets"][-1] == "http://192.0.2.7:30021", registry
+
+
+def test_pod_names_its_node():
+    """Its data folder, which may be part of the node's image, is recognised by that."""
+    [registry] = [container for _, container in chart.containers(chart.render({})) if container["name"] == "registry"]
+    assert {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}} in registry["env"]
 
 
 @pytest.mark.parametrize("host_port", [30020, 0])
@@ -402,7 +431,7 @@ def test_services_and_policies_lead_to_pods_of_both_charts():
             found += 1
             resolved = [names.get(port) if isinstance(port, str) else port for names in (ours, _PORTS_OF_V0_7)]
             assert resolved[0] == resolved[1] and resolved[0] in ours.values(), (document["kind"], port)
-    assert found >= 7
+    assert found >= 6
 
 
 def test_pods_may_use_the_api_server_only_for_the_election():
@@ -512,7 +541,7 @@ def test_release_from_install_to_uninstall(bare_lab: Lab):
     run(_on_node(node, pod["initContainers"][0]))
     written = (folder / "_default/hosts.toml").read_text()
     assert (folder / "_backup/docker.io/hosts.toml").exists()
-    assert "http://192.0.2.7:30020" in written and "http://192.0.2.7:30021" in written
+    assert "http://192.0.2.7:30020" in written
 
     # A node has made the Lease of the election.
     cluster.create({

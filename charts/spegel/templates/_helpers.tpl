@@ -68,6 +68,26 @@ true
 {{- end -}}
 {{- end }}
 
+{{- /* The node port of the registry's Service; 0 for none. */ -}}
+{{- define "spegel.nodePort" -}}
+{{- $registry := .Values.service.registry -}}
+{{- if not (kindIs "invalid" $registry.nodePort) -}}
+{{ int $registry.nodePort }}
+{{- else if or (include "spegel.usesHostPort" .) (and $registry.internalTrafficLocal $registry.clusterIP) -}}
+0
+{{- else -}}
+30021
+{{- end -}}
+{{- end }}
+
+{{- /* Whether the registry has a Service. Nodes need none for each other, so pods get none. */ -}}
+{{- define "spegel.hasRegistryService" -}}
+{{- $registry := .Values.service.registry -}}
+{{- if or (ne (include "spegel.nodePort" .) "0") $registry.internalTrafficLocal $registry.clusterIP $registry.annotations -}}
+true
+{{- end -}}
+{{- end }}
+
 {{- /* The port of the node itself, as a URL; NODE_IP is a variable of the container. */ -}}
 {{- define "spegel.hostTarget" -}}
 {{- $registry := .Values.service.registry -}}
@@ -86,8 +106,9 @@ true
 {{- if include "spegel.usesHostPort" . -}}
 {{- $targets = append $targets (include "spegel.hostTarget" .) -}}
 {{- end -}}
-{{- if $registry.nodePort -}}
-{{- $targets = append $targets (printf "http://%s:%d" $node (int $registry.nodePort)) -}}
+{{- $nodePort := include "spegel.nodePort" . | int -}}
+{{- if $nodePort -}}
+{{- $targets = append $targets (printf "http://%s:%d" $node $nodePort) -}}
 {{- end -}}
 {{- if not $targets -}}
 {{- fail "containerd cannot reach the registry: set service.registry.hostPort or service.registry.nodePort" -}}
