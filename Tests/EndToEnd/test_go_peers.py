@@ -195,7 +195,7 @@ def test_bootstrap_over_http_in_both_directions(lab: Lab, spegel_binary: Path):
     lab.prepare_spegels([ours, go], spegel_binary, {"static-bootstrap-peers": None})
     stand_in = GoNode(go)
     try:
-        # Its Spegel is the router behind the object, and finds nobody itself.
+        # Its Spegel is the router behind the object, and finds no peer itself.
         go.spegel.options.update({"bootstrap-kind": "http", "http-bootstrap-peer": "http://127.0.0.1:1"})
         go.spegel.start()
         eventually(lambda: (go.spegel.data_directory / "private.key").exists(), "the node has an identity")

@@ -1,6 +1,7 @@
 import Files
 import Glibc
 import Logging
+import Membership
 import NIOCore
 import TestSupport
 import Testing
@@ -151,6 +152,10 @@ struct CredentialTests {
         authentication.reload(now: now)
         #expect(authentication.accepts(old) && authentication.accepts(new))
         #expect(authentication.headerForPeers == old)
+        // Nodes prove the password for as long as they would send it.
+        let keys = try ["old", "new"].map { try credentials("u", $0).makeProofKey() }
+        #expect(authentication.proofKeys.sent == keys[0])
+        #expect(authentication.proofKeys.accepted == [keys[1], keys[0]])
         try secret.set(["username": "u", "password": ""])
         authentication.reload(now: now)
         #expect(authentication.accepts(old) && authentication.accepts(new))

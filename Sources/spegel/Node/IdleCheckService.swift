@@ -7,7 +7,7 @@ struct IdleCheckService: Service {
     let checks: IdleChecks
 
     func run() async throws {
-        try? await cancelWhenGracefulShutdown { await checks.run() }
+        await cancelWhenGracefulShutdown { await checks.run() }
         try? await gracefulShutdown()
     }
 }
