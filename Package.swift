@@ -175,6 +175,8 @@ let package = Package(
         ),
         // Pure: no NIO, no logging, no locks. It must depend on nothing else.
         .target(name: "Mirroring", dependencies: ["OCI", "Time"], swiftSettings: strict),
+        // Pure as well. The simulator alone uses it so far.
+        .target(name: "Swarm", dependencies: ["Multiformats", "Time"], swiftSettings: strict),
         .target(
             name: "Splicing",
             dependencies: ["CSplice", "OCI", "ContentStore", "Time"],
@@ -276,7 +278,7 @@ let package = Package(
             dependencies: [
                 "OCI", "Membership", "Multiformats", "ContentStore", "LibP2P", "Kademlia", "Mirroring", "Registry",
                 "NodeConfiguration",
-                "HTTPLimits", "HTTPServer", "Monitoring", "DebugPage", "Splicing", "TestSupport", "Time",
+                "HTTPLimits", "HTTPServer", "Monitoring", "DebugPage", "Splicing", "Swarm", "TestSupport", "Time",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -316,7 +318,7 @@ let package = Package(
         ),
         .target(
             name: "Simulation",
-            dependencies: ["Multiformats", "Kademlia", "Time"],
+            dependencies: ["Multiformats", "Kademlia", "Swarm", "Time"],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -418,7 +420,12 @@ let package = Package(
         ),
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["Simulation", "Kademlia", "Multiformats", "TestSupport", "Time"],
+            dependencies: ["Simulation", "Kademlia", "Multiformats", "Swarm", "TestSupport", "Time"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "SwarmTests",
+            dependencies: ["Swarm", "Multiformats", "TestSupport", "Time"],
             swiftSettings: strict
         ),
         .testTarget(

@@ -85,5 +85,6 @@ struct SpegelFuzz: ParsableCommand {
 extension FuzzTarget {
     /// All targets, in the order of the layers.
     static let all =
-        multiformats + identity + membership + negotiation + noise + tls + yamux + kademlia + oci + documents + http
+        multiformats + identity + membership + negotiation + noise + tls + yamux + kademlia + swarm + oci + documents
+        + http
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Simulation
 
-/// Runs the discovery of many nodes in virtual time and reports its cost and success.
+/// Runs many nodes in virtual time and reports the cost and success of discovery, and the speed of crowds.
 @main
 struct SpegelSim: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,6 +15,7 @@ struct SpegelSim: ParsableCommand {
             """,
         subcommands: [
             SizeCommand.self, KeysCommand.self, ChurnCommand.self, PartitionCommand.self, MaliciousCommand.self,
+            SwarmCommand.self,
         ]
     )
 }
@@ -154,5 +155,34 @@ struct MaliciousCommand: ParsableCommand {
 
     func validate() throws {
         try require(nodes > 1 && keys > 0 && (0...90).contains(attackers), "--nodes, --keys and --attackers (to 90)")
+    }
+}
+
+struct SwarmCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swarm",
+        abstract: "Crowds that pull the same content, beside a star, a chain and a tree."
+    )
+
+    @Option(help: "The sizes of the crowds.", transform: numbers)
+    var nodes = [10, 50, 200, 1000]
+    @Flag(help: "Run the cases with faults, with the first of the sizes, instead of those without.")
+    var faults = false
+    @Option(help: "The bytes that a source gets before it hands on the first of them.")
+    var hop = 262_144
+    @OptionGroup var common: CommonOptions
+
+    func run() throws {
+        var scenario = SwarmScenario(settings: try common.settings())
+        (scenario.sizes, scenario.nodes, scenario.hop) = (nodes, nodes.first ?? 50, Int64(hop))
+        scenario.cases = faults ? .faults : .sizes
+        try common.run(scenario)
+    }
+
+    func validate() throws {
+        try require(
+            !nodes.isEmpty && nodes.allSatisfy { (2...20_000).contains($0) } && (4096...(64 << 20)).contains(hop),
+            "--nodes (to 20000) and --hop"
+        )
     }
 }
