@@ -48,16 +48,16 @@ public struct RegistriesConfiguration: Hashable, Sendable {
     @discardableResult
     public func apply(logger: Logger) throws -> Bool {
         try validate()
-        let isNew = try Files.status(folder, followLinks: true) == nil
+        let before = try Files.status(folder, followLinks: true)
         try Files.makeFolder(folder)
         let lock = try FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         try Self.removeLeftovers(folder)
-        let (change, isEdited) = try plan(isNewFolder: isNew)
+        let (change, isEdited) = try plan(isNewFolder: before == nil)
         guard let change else { return false }
         if isEdited { try Self.keepEdited(folder, logger: logger) }
         try Files.replace(path, with: change.after ?? [])
-        try Files.flushFolder(folder)
+        try Self.finish(folder, time: before?.modified)
         logger.info("wrote the mirrors of registries", metadata: ["path": "\(path)"])
         return true
     }
@@ -67,7 +67,7 @@ public struct RegistriesConfiguration: Hashable, Sendable {
     /// - Returns: whether there was a file of this program.
     @discardableResult
     public static func restore(folder: String, logger: Logger) throws -> Bool {
-        guard try Files.status(folder, followLinks: true) != nil else { return false }
+        guard let before = try Files.status(folder, followLinks: true) else { return false }
         let lock = try FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         try removeLeftovers(folder)
@@ -75,10 +75,17 @@ public struct RegistriesConfiguration: Hashable, Sendable {
         guard let content = try Files.read(path, limit: maximumSize), let file = OwnFile(content) else { return false }
         if file.isEdited { try keepEdited(folder, logger: logger) }
         try Files.remove(path)
-        try Files.flushFolder(folder)
+        try finish(folder, time: before.modified)
         logger.info("removed the mirrors of registries", metadata: ["path": "\(path)"])
         if file.hasMadeFolder, try Files.names(in: folder)?.isEmpty == true { try Files.removeEmptyFolder(folder) }
         return true
+    }
+
+    /// Makes a change last, and gives the folder the time that it had before.
+    private static func finish(_ folder: String, time: Files.Time?) throws {
+        // Of the folder itself, also where it is a link.
+        if let time { try Files.setTime(folder + "/.", to: time) }
+        try Files.flushFolder(folder)
     }
 
     /// Removes what a killed run has left of a file that it was writing.

@@ -95,6 +95,21 @@ struct RegistriesConfigurationTests {
         #expect(try !restore())
     }
 
+    @Test("keeps the time of a folder that was there, also behind a link")
+    func timeOfFolder() throws {
+        try put("kept/10-own.conf", "")
+        let real = folder.path + "/kept"
+        try Files.makeLink(folder.path + "/registries.conf.d", to: "kept")
+        let time = try #require(try Files.status("/")).modified
+        try Files.setTime(real, to: time)
+        #expect(try configuration().apply(logger: logger))
+        #expect(try Files.names(in: real)?.sorted() == ["10-own.conf", "zz-spegel.conf"])
+        #expect(try Files.status(real)?.modified == time)
+        #expect(try restore())
+        #expect(try Files.names(in: real) == ["10-own.conf"])
+        #expect(try Files.status(real)?.modified == time)
+    }
+
     @Test("previews without a change")
     func preview() throws {
         let preview = try configuration().preview()
