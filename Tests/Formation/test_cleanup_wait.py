@@ -195,7 +195,7 @@ def test_ends_on_a_signal_while_it_resolves_a_name(uninstall: Uninstall):
     [child] = eventually(lambda: _spegels(uninstall.process.pid), "it runs")
     eventually(lambda: int(_status(child, "Threads")) > 2, "it has begun")
     os.kill(child, signal.SIGTERM)
-    uninstall.process.wait(3)
+    uninstall.process.wait(15)
 
 
 def _status(pid: int, field: str) -> str:
