@@ -3,6 +3,7 @@ import HTTPServer
 import Logging
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import spegel
@@ -10,7 +11,10 @@ import Testing
 /// The errors of the commands that ask a node.
 struct NodeAPITests {
     /// The failure of a request for the status to a server with some routes.
-    private func failure(_ routes: [String: HTTPServer.Handler]) async throws -> (NodeAPI.Failure, port: Int) {
+    private func failure(
+        _ routes: [String: HTTPServer.Handler],
+        authorization: String? = nil
+    ) async throws -> (NodeAPI.Failure, port: Int) {
         let server = HTTPServer(
             configuration: HTTPServer.Configuration(host: "127.0.0.1", port: 0),
             routes: HTTPServer.Routes(reads: routes),
@@ -18,7 +22,10 @@ struct NodeAPITests {
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         )
         let port = try #require(try await server.start()?.port)
-        let api = NodeAPI(url: try #require(HTTPURL("http://127.0.0.1:\(port)")))
+        let api = NodeAPI(
+            url: try #require(HTTPURL("http://127.0.0.1:\(port)")),
+            authorization: authorization
+        )
         let failure = await #expect(throws: NodeAPI.Failure.self) { try await api.status() }
         await server.shutdown()
         return (try #require(failure), port)
@@ -38,6 +45,20 @@ struct NodeAPITests {
     @Test func anErrorOfTheNodeIsPassedOn() async throws {
         let (failure, _) = try await failure(["/debug/api/status": { _ in .error("too many \u{1B}[2J", status: 429) }])
         #expect(failure == .refused("too many ?[2J"))
+    }
+
+    @Test func aPasswordIsSentOnlyWhereItIsGiven() async throws {
+        let fields = Mutex<[String?]>([])
+        let routes: [String: HTTPServer.Handler] = [
+            "/debug/api/status": { request in
+                fields.withLock { $0.append(request.client.authorization) }
+                return .error("only with the password", status: 401)
+            }
+        ]
+        let (failure, _) = try await failure(routes)
+        #expect(failure == .refused("only with the password: set --basic-auth-dir to a folder with it"))
+        _ = try await self.failure(routes, authorization: "Basic YTpi")
+        #expect(fields.withLock { $0 } == [nil, "Basic YTpi"])
     }
 
     @Test func anotherServerIsNamed() async throws {

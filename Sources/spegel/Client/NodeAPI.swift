@@ -6,6 +6,8 @@ import NIOPosix
 /// A client of a running node's API (docs/api.md).
 struct NodeAPI {
     let url: HTTPURL
+    /// The value of the field `Authorization`; `nil` without a password.
+    var authorization: String?
     var timeout = Duration.seconds(30)
 
     /// A document, as bytes and decoded.
@@ -64,7 +66,8 @@ struct NodeAPI {
         let body = Data(response.body)
         guard response.status == 200 else {
             if response.status != 404, let error = try? JSONDecoder().decode(ErrorDocument.self, from: body) {
-                throw Failure.refused(Plain.text(error.error))
+                let advice = response.status == 401 ? ": set --basic-auth-dir to a folder with it" : ""
+                throw Failure.refused(Plain.text(error.error) + advice)
             }
             throw await explanation(of: response.status)
         }
@@ -96,7 +99,8 @@ struct NodeAPI {
             keepsConnection: false
         )
         do {
-            return try await client.send(HTTPRequest(path: path), timeout: timeout)
+            let fields = authorization.map { [("Authorization", $0)] } ?? []
+            return try await client.send(HTTPRequest(path: path, fields: fields), timeout: timeout)
         } catch let error as HTTPClientError {
             throw Failure.unreachable("\(error)", address: "\(url)")
         }
