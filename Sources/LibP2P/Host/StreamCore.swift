@@ -98,6 +98,7 @@ final class StreamCore {
         if case .outbound(_, let waiter) = negotiation { waiter.resume(.failure(error)) }
         negotiation = nil
         serveReader()
+        readTimer.stop()
         for writer in writers {
             writer.timer.cancel()
             writer.waiter.resume(.failure(error))
@@ -110,6 +111,8 @@ final class StreamCore {
         releasePlace()
         timer?.cancel()
         timer = nil
+        // No read waits any more.
+        readTimer.stop()
         isWriteClosed = true
     }
 
