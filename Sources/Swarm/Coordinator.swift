@@ -135,9 +135,10 @@ public struct Coordinator: Sendable {
     }
 
     private mutating func change(_ key: CrowdKey, now: MonotonicTime, _ body: (inout Crowd) -> Void) {
-        guard let before = crowds[key]?.count else { return }
-        body(&crowds[key]!)
-        guard let crowd = crowds[key] else { return }
+        guard let place = crowds.index(forKey: key) else { return }
+        let before = crowds.values[place].count
+        body(&crowds.values[place])
+        let crowd = crowds.values[place]
         memberCount += crowd.count - before
         if let round = crowd.roundAt { roundAt = roundAt.map { min($0, round) } ?? round }
         if tickAt == nil { tickAt = now + CrowdPolicy.tick }

@@ -521,8 +521,11 @@ struct Crowd: Sendable {
     // MARK: Changes
 
     private mutating func modify(_ slot: Slot, _ change: (inout Node) -> Void) {
-        guard nodes.indices.contains(slot), nodes[slot] != nil else { return }
-        change(&nodes[slot]!)
+        guard nodes.indices.contains(slot), var node = nodes[slot] else { return }
+        // So that the change copies none of its arrays.
+        nodes[slot] = nil
+        change(&node)
+        nodes[slot] = node
     }
 
     private mutating func add(_ node: Node) -> Slot {
